@@ -1,0 +1,49 @@
+# Everything works on a machine that has Python 3.11 or later, make, and a package index. `make help` lists it.
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check torture bench bench-quick lock
+PYTHON ?=
+export PYTHON
+
+help: ## say what can be made
+	@echo "make run              the service; with an invented board of 18 months when there is nothing yet"
+	@echo "make test             every check and test, and a list of what could not be tested here"
+	@echo "make check            formatting, lint, types, import contract, known vulnerabilities"
+	@echo "make torture          kills, races and load for minutes"
+	@echo "make bench            all measurements; bench-quick for a short look, bench-NAME for one of bench/"
+	@echo "make install          only builds .venv, from pinned packages; PYTHON=python3.13 chooses another"
+	@echo "make lock             pins the newest packages anew (requirements*.txt)"
+
+install:
+	@sh .ci/install
+
+run: install
+	@exec .venv/bin/recount up
+
+test: install
+	@: > .venv/not-checked.txt
+	@$(MAKE) --no-print-directory check
+	@sh .ci/node-packages
+	.venv/bin/python -m pytest
+
+check: install
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy service projections schema tests $(wildcard bench)
+	.venv/bin/lint-imports
+	@sh .ci/audit
+
+torture: install
+	.venv/bin/python -m pytest -m torture
+
+bench: install
+	.venv/bin/python -m bench
+
+bench-quick: install
+	.venv/bin/python -m bench --quick
+
+bench-%: install
+	.venv/bin/python -m bench.$*
+
+lock:
+	bash .ci/lock

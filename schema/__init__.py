@@ -1,0 +1,1 @@
+"""Answers over GraphQL what the log and the read models know."""
