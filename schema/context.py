@@ -1,0 +1,90 @@
+"""What one operation may see and with what it reads: the context of every resolver."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import strawberry
+
+if TYPE_CHECKING:
+    import asyncpg
+    from projections.read_model import Reader
+    from service.config import Label, Settings
+    from service.event_store import EventStore
+
+    from service.hub import Hub
+
+SCOPES: Final = frozenset({"read", "personal", "raw", "admin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: the scopes of their token and the products that it is bound to (None: every product).
+
+    Two callers that compare equal see the same, so what one subscription sends may be shared by both;
+    when the token ends is therefore no part of the comparison.
+    """
+
+    scopes: frozenset[str]
+    products: frozenset[int] | None = None
+    expires_at: dt.datetime | None = field(default=None, compare=False)
+
+    def may(self, scope: str) -> bool:
+        """Return whether the caller holds a scope."""
+        return scope in self.scopes
+
+    def sees(self, product_id: int) -> bool:
+        """Return whether the caller may see a product."""
+        return self.products is None or product_id in self.products
+
+    @property
+    def product_ids(self) -> list[int] | None:
+        """The products as SQL takes them: `$1::bigint[] is null or product_id = any($1)`."""
+        return None if self.products is None else sorted(self.products)
+
+
+EVERYTHING: Final = Caller(SCOPES)
+"""Loopback without tokens, and the command line."""
+
+
+class Actions(Protocol):
+    """What mutations ask of the parts that the schema may not import; the composition root provides it."""
+
+    async def rebuild(self, name: str | None) -> None:
+        """Start rebuilding a projection, or all; returns once it has begun."""
+
+    async def erase_user(self, product_id: int, user_id: str, reason: str | None) -> int:
+        """Erase a person's data; returns how many events were redacted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all operations of the process share."""
+
+    pool: asyncpg.Pool
+    reader: Reader
+    store: EventStore
+    hub: Hub
+    settings: Settings
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    actions: Actions | None = None
+
+
+@dataclass(slots=True)
+class Context:
+    """One operation's: who asks, with what it reads, and at which position it did.
+
+    Whoever reads first sets `position`; the response's `extensions.position` says it. `memo` is for what
+    the root fields of one operation share (their snapshot, their plans), keyed by whoever puts it there.
+    """
+
+    services: Services
+    caller: Caller = EVERYTHING
+    position: int | None = None
+    memo: dict[str, Any] = field(default_factory=dict)
+
+
+Info = strawberry.Info[Context, None]
