@@ -1,0 +1,53 @@
+"""The command line: one group of commands, each in the module named for what it is about.
+
+Exit codes: 0 done; 1 a problem that the message names; 2 the call's words are off; 3 `verify` and
+`doctor` found something; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from service.cli import log, operate, projections, read, run, traffic
+from service.cli.terminal import say_problem
+from service.errors import RecountError
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="recount-feedback", prog_name="recount")
+def recount() -> None:
+    """Keep every event of a Sleekplan board, and ask how it is, how it was and what changed.
+
+    Settings come from the environment, as RECOUNT_…; `recount config` lists them. Without
+    RECOUNT_DATABASE_URL a Postgres of our own is used, in the data folder.
+    """
+
+
+for group in (run, traffic, log, projections, read, operate):
+    for command in group.COMMANDS:
+        recount.add_command(command)
+
+
+def main() -> None:
+    """Run one command and leave with its exit code: what is refused is one line, never a traceback."""
+    try:
+        code = recount.main(prog_name="recount", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Abort:
+        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except click.ClickException as refused:
+        refused.show()
+        sys.exit(refused.exit_code)
+    except BrokenPipeError:
+        # `recount tail | head` ends this way, and it is no problem.
+        sys.stderr.close()
+        sys.exit(0)
+    except RecountError as problem:
+        say_problem(str(problem))
+        sys.exit(problem.exit_code)

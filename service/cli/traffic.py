@@ -1,0 +1,166 @@
+"""Traffic: make it up (`simulate`), or post files to a running service (`send`)."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+import click
+import orjson
+
+from service.cli.terminal import json_option, out, print_json, progress_bar
+from service.config import Settings, load_settings
+from service.errors import NoWebhookKey, ServiceNotReachable
+from service.keys import read_made_key
+from service.simulator import simulate as simulated_traffic
+
+# Enough posts under way to fill the appender's batches, few enough to leave the service's limit alone.
+POSTS_IN_FLIGHT = 32
+POST_TIMEOUT_SECONDS = 30
+
+url_option = click.option(
+    "--url",
+    help="The webhook URL to post to, key included. Default: the service on this machine, from the settings.",
+)
+
+
+@click.command()
+@click.option("--events", type=click.IntRange(min=1), required=True, help="How many deliveries to make up.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same bytes.")
+@click.option("--months", type=click.IntRange(1, 120), default=18, show_default=True, help="The span they cover.")
+@click.option("--items", type=click.IntRange(min=1), default=400, show_default=True, help="Items on the board.")
+@click.option("--users", type=click.IntRange(min=1), default=900, show_default=True, help="People on the board.")
+@click.option(
+    "--chaos",
+    is_flag=True,
+    help="Mix in duplicates, late and reordered deliveries, unknown actions and malformed bodies.",
+)
+@url_option
+def simulate(
+    events: int, seed: int, months: int, items: int, users: int, chaos: bool, url: str | None
+) -> None:
+    """Make up a board's traffic: one webhook body a line on standard output, or posted to --url.
+
+    The same seed and options give the same bytes on every machine. Needs no database.
+    """
+    bodies = simulated_traffic(seed=seed, events=events, months=months, items=items, users=users, chaos=chaos)
+    if url is None:
+        for body in bodies:
+            sys.stdout.buffer.write(body + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    statuses = asyncio.run(_post_all(url, bodies, events))
+    for status, count in sorted(statuses.items()):
+        click.echo(f"{count} answered {status}")
+
+
+async def _post_all(url: str, bodies: Iterable[bytes], total: int) -> dict[int, int]:
+    """Post bodies, some at a time; return how many answers had which status."""
+    statuses: dict[int, int] = {}
+    waiting: Iterator[bytes] = iter(bodies)
+    with progress_bar("posting") as advance:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(POST_TIMEOUT_SECONDS)) as session:
+
+            async def post_next() -> None:
+                for body in waiting:
+                    status, _ = await _post(session, url, body)
+                    statuses[status] = statuses.get(status, 0) + 1
+                    advance(sum(statuses.values()), total)
+
+            async with asyncio.TaskGroup() as group:
+                for _ in range(POSTS_IN_FLIGHT):
+                    group.create_task(post_next())
+    return statuses
+
+
+async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[int, bytes]:
+    try:
+        async with session.post(url, data=body, headers={"Content-Type": "application/json"}) as answer:
+            return answer.status, await answer.read()
+    except (aiohttp.ClientConnectionError, TimeoutError) as error:
+        raise ServiceNotReachable(_without_query(url), error) from error
+
+
+def _without_query(url: str) -> str:
+    """The address alone: the query holds the key, which belongs in no message."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@url_option
+@json_option
+def send(files: tuple[Path, ...], url: str | None, as_json: bool) -> None:
+    """Post payload FILES to a running service and print what it answered to each.
+
+    Exits with 1 when one of them was refused.
+    """
+    settings = load_settings()
+    refused = asyncio.run(_send(files, url, settings, as_json))
+    if refused:
+        raise SystemExit(1)
+
+
+async def _send(files: tuple[Path, ...], url: str | None, settings: Settings, as_json: bool) -> int:
+    refused = 0
+    async for path, status, answer in _answers(files, url, settings):
+        refused += status >= 400
+        if as_json:
+            print_json({"file": str(path), "status": status, "answer": answer})
+        else:
+            out.print(f"{path.name:<28} {status} {_in_words(answer)}", markup=False)
+    return refused
+
+
+async def _answers(
+    files: tuple[Path, ...], url: str | None, settings: Settings
+) -> AsyncIterator[tuple[Path, int, object]]:
+    headers = {"Content-Type": "application/json"}
+    if url is None:
+        url = f"http://{settings.host}:{settings.port}/webhooks"
+        headers["X-Secret"] = key_of_this_machine(settings)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(POST_TIMEOUT_SECONDS)) as session:
+        for path in files:
+            try:
+                async with session.post(url, data=path.read_bytes(), headers=headers) as answer:
+                    raw = await answer.read()
+                    yield path, answer.status, _json_or_text(raw)
+            except (aiohttp.ClientConnectionError, TimeoutError) as error:
+                raise ServiceNotReachable(_without_query(url), error) from error
+
+
+def key_of_this_machine(settings: Settings) -> str:
+    """Return a key that the service on this machine takes: a configured one, or the one it made itself."""
+    for key in settings.webhook_keys:
+        return key.secret.get_secret_value()
+    made = read_made_key(settings.data_dir)
+    if made is None:
+        raise NoWebhookKey(settings.data_dir)
+    return made
+
+
+def _json_or_text(raw: bytes) -> object:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return raw.decode("utf-8", "replace")
+
+
+def _in_words(answer: object) -> str:
+    if not isinstance(answer, dict):
+        return str(answer)
+    if "quarantined" in answer:
+        return f"quarantined as {answer['quarantined']}: {answer.get('error')}"
+    if answer.get("spooled"):
+        return "spooled: safe on disk, recorded as soon as Postgres answers"
+    if "position" in answer:
+        return f"position {answer['position']}" + (", duplicate" if answer.get("duplicate") else "")
+    return str(answer.get("error", answer))
+
+
+COMMANDS: tuple[click.Command, ...] = (simulate, send)
