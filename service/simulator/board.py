@@ -18,9 +18,9 @@ DETAILS, BETA, DECLINED = "s68dfa8421c534", "s68e0b71c93f2a", "s68e4419f02b7d"
 
 # Which status follows, and how likely; some lead back.
 _NEXT: dict[str, tuple[tuple[str, float], ...]] = {
-    OPEN: ((REVIEW, 0.5), (DETAILS, 0.16), (PLANNED, 0.12), (DECLINED, 0.13), (CLOSED, 0.09)),
+    OPEN: ((REVIEW, 0.54), (DETAILS, 0.16), (PLANNED, 0.14), (DECLINED, 0.1), (CLOSED, 0.06)),
     DETAILS: ((REVIEW, 0.62), (CLOSED, 0.22), (OPEN, 0.16)),
-    REVIEW: ((PLANNED, 0.6), (DECLINED, 0.24), (DETAILS, 0.1), (OPEN, 0.06)),
+    REVIEW: ((PLANNED, 0.62), (DECLINED, 0.18), (DETAILS, 0.12), (OPEN, 0.08)),
     PLANNED: ((PROGRESS, 0.76), (REVIEW, 0.17), (DECLINED, 0.07)),
     PROGRESS: ((BETA, 0.4), (DONE, 0.5), (PLANNED, 0.1)),
     BETA: ((DONE, 0.85), (PROGRESS, 0.15)),
@@ -30,9 +30,9 @@ _NEXT: dict[str, tuple[tuple[str, float], ...]] = {
 }
 # How many days until then: at least, and the median of what comes on top.
 _DWELL_DAYS = {
-    OPEN: (2, 16),
+    OPEN: (2, 30),
     DETAILS: (4, 14),
-    REVIEW: (3, 14),
+    REVIEW: (3, 18),
     PLANNED: (10, 45),
     PROGRESS: (6, 22),
     BETA: (6, 9),
@@ -62,8 +62,8 @@ class Item:
         self.down: set[int] = set()
         self.followers: set[int] = set()
         luck = dice.roll()
-        self.appeal = 0.06 + 0.94 * luck * luck * luck
-        self.reach = 0.04 + 0.6 * self.appeal
+        self.appeal = 0.05 + 0.95 * luck * luck * luck * luck
+        self.reach = 0.05 + 0.35 * luck * luck + 0.3 * dice.roll() * self.appeal
         self.contested = 0.25 if dice.chance(0.07) else 0.025
         self.pull = self.appeal
         self.heat, self.heat_at, self.moved_at = 0.0, 0, 0
@@ -200,15 +200,18 @@ class Board:
             _, _, item, planned_at = heappop(self._moves)
             if item.gone or item.moved_at != planned_at or item.status == MERGED:
                 continue
-            if item.status == OPEN and item.post["total_up"] < 6 and self._dice.chance(0.5):
+            if item.status == OPEN and item.post["total_up"] < 20 and self._dice.chance(0.6):
                 self.plan_move(item, at)  # nobody looks at what few have asked for
                 continue
             return item
         return None
 
     def next_status(self, item: Item) -> str:
-        """Return where an item goes from its status."""
-        return self._dice.pick_weighted(_NEXT[item.status])
+        """Return where an item goes from its status; what many want is rarely turned down."""
+        status = self._dice.pick_weighted(_NEXT[item.status])
+        if status in (DECLINED, CLOSED) and item.post["total_up"] > 60 and self._dice.chance(0.8):
+            return self._dice.pick_weighted(_NEXT[item.status])
+        return status
 
     def to_delete(self) -> Item | None:
         """Return an item to delete: mostly one that few have voted for."""

@@ -30,13 +30,13 @@ def read(name: str) -> Any:
 
 
 class Topic:
-    """What an item asks for: its possible titles, the short name that comments use, and its sentences."""
+    """What an item asks for: its titles, the short name for comments, a release note's heading, and sentences."""
 
-    __slots__ = ("group", "says", "short", "titles", "type_key")
+    __slots__ = ("group", "news", "says", "short", "titles", "type_key")
 
-    def __init__(self, group: int, short: str, type_key: str, titles: list[str], says: list[str]) -> None:
-        self.group, self.short, self.type_key = group, short, type_key
-        self.titles, self.says = titles, says
+    def __init__(self, group: int, short: str, kind: str, news: str, titles: list[str], says: list[str]) -> None:
+        self.group, self.short, self.type_key = group, short, TYPE_KEYS[kind]
+        self.news, self.titles, self.says = news, titles, says
 
 
 class Topics:
@@ -81,7 +81,9 @@ def _everything() -> list[tuple[int, int]]:
 
 def _single(number: int) -> Topic:
     title, again, kind, says = read("topics")["single"][number]
-    return Topic(1_000 + number, _lowered(title), TYPE_KEYS[kind], [title, again], list(says))
+    news = f"Fixed: {_lowered(title)}" if kind == "bug" else f"You asked, we built: {_lowered(title)}"
+    short = "this fix" if kind == "bug" else "this"
+    return Topic(1_000 + number, short, kind, news, [title, again], list(says))
 
 
 def _composed(dice: Dice, number: int, place: int, audience: str) -> Topic:
@@ -89,10 +91,14 @@ def _composed(dice: Dice, number: int, place: int, audience: str) -> Topic:
     where, why_there = list(read("topics")["places"].values())[place]
     where += audience
     plain, allowed, placed = f"{name} {where}", f"Allow {_lowered(name)} {where}", f"{_raised(where)}: {_lowered(name)}"
-    first = dice.pick_weighted([(plain, 0.72), (allowed, 0.14), (placed, 0.14)])
-    others = [title for title in (plain, placed) if title != first]
+    first = dice.pick_weighted([(plain, 0.76), (allowed, 0.14), (placed, 0.1)])
+    later = [allowed] if audience else [f"{plain}, {twist}"]
+    titles = [first, *(title for title in (*later, plain, placed) if title != first)]
+    news = dice.pick((f"{plain}: now for everyone", f"New: {_lowered(name)} {where}", f"{plain} have arrived"))
+    if not name.endswith("s"):
+        news = news.replace("have arrived", "has arrived")
     says = [*problems[: 1 + dice.below(2)], why_there, *wishes[: 1 + dice.below(2)]]
-    return Topic(number, _lowered(name), TYPE_KEYS[kind], [first, f"{plain}, {twist}", *others], says)
+    return Topic(number, _lowered(name), kind, news, titles, says)
 
 
 def _lowered(text: str) -> str:

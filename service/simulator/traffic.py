@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import heappop, heappush
+from html import escape
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -350,15 +351,19 @@ class Traffic:
     def _vote(self, at: int) -> bytes | None:
         if self._roll() < self.knobs.withdrawn_share:
             self._withdraw_or_switch(at)
-        for _ in range(12):
+        someone, everybody = self._people.someone, len(self._people.everybody)
+        for _ in range(10):
             item = self._popular(at)
-            person = self._people.someone(at)
-            if item is None or person is None:
+            if item is None:
                 return None
-            voters = len(item.up) + len(item.down)
-            number = person.number
-            if number not in item.up and number not in item.down and voters < item.reach * len(self._people.everybody) + 4:
-                return self._cast(item, person, at)
+            if len(item.up) + len(item.down) > item.reach * everybody + 3:
+                continue
+            for _ in range(3):
+                person = someone(at)
+                if person is None:
+                    return None
+                if person.number not in item.up and person.number not in item.down:
+                    return self._cast(item, person, at)
         return None
 
     def _cast(self, item: Item, person: Person, at: int) -> bytes:
@@ -414,7 +419,7 @@ class Traffic:
                 hot = self._board.hot_item(at)
                 if hot is None:
                     continue
-                if not hot.gone and roll() < 0.8:
+                if roll() < 0.8:
                     return hot
                 item = hot
             else:
@@ -548,9 +553,9 @@ class Traffic:
             shipped = self._shipped.pop(0)
             linked = shipped if not shipped.gone and shipped.status == boards.DONE else None
         if linked is not None:
-            title, text = self._dice.pick(read("remarks")["changelog_linked"])
-            name = str(linked.post["title"])
-            title, text, kind = title.replace("{title}", name), text.replace("{title}", name), "new"
+            title, kind = linked.topic.news, "fix" if linked.topic.type_key == "bug" else "new"
+            text = self._dice.pick(read("remarks")["changelog_linked"])
+            text = text.replace("{title}", escape(str(linked.post["title"])))
             self._board.heat_up(linked, at, 4)
         else:
             title, text, kind = self._dice.pick(read("remarks")["changelog"])
