@@ -337,8 +337,8 @@ class LogNotEmpty(RecountError):
     def __init__(self, head: int, position: int) -> None:
         self.head, self.position = head, position
         super().__init__(
-            f"the log ends at {head}, so the next position is {head + 1}, but the export goes on with {position}; "
-            "import an export into an empty database (RECOUNT_DATABASE_URL) or data folder (RECOUNT_DATA_DIR)"
+            f"the log ends at {head}, so {head + 1} comes next, but the export goes on with {position}; "
+            "import it into an empty database (RECOUNT_DATABASE_URL) or data folder (RECOUNT_DATA_DIR)"
         )
 
 
@@ -397,5 +397,6 @@ class KeyNameTaken(RecountError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(
-            f"there is a key or token called {name!r}; choose another name, or replace it: recount keys rotate {name}"
+            f"there is a key or token called {name!r}; choose another name, or replace it: "
+            f"recount keys rotate {name}"
         )
