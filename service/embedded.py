@@ -133,7 +133,7 @@ class EmbeddedPostgres:
         return folder
 
     def _clear_sockets(self) -> None:
-        """Remove what a killed Postgres left, its short folder included; holding the lock, we know it is dead."""
+        """Remove what a killed Postgres left, its short folder included; the lock says that it is dead."""
         _, _, previous = (self._lock.previous_dsn or "").partition("?host=")
         for folder in {self._sockets, Path(unquote(previous))} - {Path()}:
             for left in folder.glob(".s.PGSQL.5432*"):
@@ -346,7 +346,7 @@ class _StopWithParent:
 
 
 def _end_of(process: subprocess.Popen[bytes]) -> asyncio.Event:
-    """Return an event that is set when the process has ended; a thread waits, which costs nothing meanwhile."""
+    """Return an event that is set when the process has ended; a waiting thread costs nothing meanwhile."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -1,0 +1,243 @@
+"""Settings: what is taken, what is refused, and that no refusal or listing shows a secret."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import pytest
+
+from service.config import Settings, check_exposure, load_labels, load_settings, variable
+from service.errors import ExposedWithoutSecrets, InvalidSetting, UnknownSetting
+
+SECRET = "s3cret-Value"
+
+
+def test_without_any_variable_the_settings_are_the_documented_defaults():
+    settings = load_settings({"PATH": "/bin", "HOME": "/home/ada"})
+
+    assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 8080, Path(".recount"))
+    assert settings.body_bytes_max == 1024 * 1024
+    assert settings.database_url is None
+    assert settings.webhook_keys == settings.api_tokens == []
+
+
+def test_every_setting_has_a_description():
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_every_setting_may_come_from_a_file(tmp_path):
+    key_file = tmp_path / "keys"
+    key_file.write_text(f"{SECRET}@5456534244\n")
+
+    settings = load_settings({"RECOUNT_WEBHOOK_KEYS_FILE": str(key_file)})
+
+    assert settings.webhook_keys[0].secret.get_secret_value() == SECRET
+    assert settings.webhook_keys[0].product_id == 5456534244
+
+
+def test_a_setting_given_twice_is_refused(tmp_path):
+    port_file = tmp_path / "port"
+    port_file.write_text("9000")
+
+    with pytest.raises(InvalidSetting, match="RECOUNT_PORT_FILE and RECOUNT_PORT are both set"):
+        load_settings({"RECOUNT_PORT": "8080", "RECOUNT_PORT_FILE": str(port_file)})
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InvalidSetting, match="nowhere, which cannot be read: No such file or directory"):
+        load_settings({"RECOUNT_API_TOKENS_FILE": str(tmp_path / "nowhere")})
+
+
+def test_an_unknown_name_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(
+        UnknownSetting, match="no setting RECOUNT_WEBHOOK_KEY; did you mean RECOUNT_WEBHOOK_KEYS"
+    ):
+        load_settings({"RECOUNT_WEBHOOK_KEY": SECRET})
+
+
+def test_an_unknown_name_like_no_other_is_refused_too():
+    with pytest.raises(UnknownSetting, match="no setting RECOUNT_XYZZY; it is misspelt"):
+        load_settings({"RECOUNT_XYZZY": "1"})
+
+
+def test_names_of_the_tests_are_left_alone():
+    assert load_settings({"RECOUNT_TEST_DATABASE_URL": "anything"}) == load_settings({})
+
+
+def test_an_empty_variable_is_as_good_as_none():
+    assert load_settings({"RECOUNT_LABELS": "", "RECOUNT_PORT": ""}) == load_settings({})
+
+
+def test_a_command_s_option_goes_before_the_environment():
+    assert load_settings({"RECOUNT_PORT": "9000"}, port=9001, host=None).port == 9001
+
+
+def test_keys_may_be_bound_to_a_product_each():
+    keys = load_settings({"RECOUNT_WEBHOOK_KEYS": "first, second@5456534244 ,"}).webhook_keys
+
+    assert [(key.secret.get_secret_value(), key.product_id) for key in keys] == [
+        ("first", None),
+        ("second", 5456534244),
+    ]
+
+
+def test_tokens_name_scopes_and_a_product_and_have_every_scope_otherwise():
+    tokens = load_settings({"RECOUNT_API_TOKENS": "a:read+personal@5456534244,b,c@7,d:raw"}).api_tokens
+
+    assert [
+        (token.secret.get_secret_value(), sorted(token.scopes), token.product_id) for token in tokens
+    ] == [
+        ("a", ["personal", "read"], 5456534244),
+        ("b", ["admin", "personal", "raw", "read"], None),
+        ("c", ["admin", "personal", "raw", "read"], 7),
+        ("d", ["raw"], None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        (
+            "RECOUNT_WEBHOOK_KEYS",
+            f"{SECRET}@product",
+            "entry 1, what follows the @ is not the number of a product",
+        ),
+        ("RECOUNT_WEBHOOK_KEYS", f"{SECRET}@0", "entry 1, what follows the @ is not"),
+        ("RECOUNT_WEBHOOK_KEYS", f"{SECRET}@99999999999999999999", "entry 1, what follows the @ is not"),
+        ("RECOUNT_WEBHOOK_KEYS", f"{SECRET},,other", "entry 2 is empty"),
+        ("RECOUNT_WEBHOOK_KEYS", f"{SECRET},@5", "entry 2 has nothing before its @"),
+        ("RECOUNT_WEBHOOK_KEYS", f"{SECRET} with spaces", "entry 1 may hold only printable ASCII"),
+        ("RECOUNT_WEBHOOK_KEYS", f"{SECRET}ß", "entry 1 may hold only printable ASCII"),
+        ("RECOUNT_WEBHOOK_KEYS", f"{SECRET},{SECRET}@5", "entries 1 and 2 are the same"),
+        ("RECOUNT_API_TOKENS", f"{SECRET}:reed", "entry 1, what follows the : must be scopes"),
+        ("RECOUNT_API_TOKENS", f"other,{SECRET}:", "entry 2, what follows the : must be scopes"),
+        ("RECOUNT_API_TOKENS", f"{SECRET}:read+read", "entry 1, what follows the : must be scopes"),
+        ("RECOUNT_DATABASE_URL", f"mysql://ada:{SECRET}@db.example.com/x", "must start with postgresql://"),
+    ],
+)
+def test_a_secret_that_cannot_be_read_is_refused_without_being_shown(name, value, reason):
+    with pytest.raises(InvalidSetting) as caught:
+        load_settings({name: value})
+
+    assert reason in str(caught.value)
+    assert str(caught.value).startswith(name)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("RECOUNT_PORT", "80x80", "RECOUNT_PORT is '80x80': input should be a valid integer"),
+        ("RECOUNT_PORT", "65536", "RECOUNT_PORT is '65536': input should be less than or equal to 65535"),
+        ("RECOUNT_BODY_BYTES_MAX", "0", "RECOUNT_BODY_BYTES_MAX is '0': input should be greater than"),
+        ("RECOUNT_READ_DEADLINE_SECONDS", "soon", "RECOUNT_READ_DEADLINE_SECONDS is 'soon': input should be"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_shown(name, value, message):
+    with pytest.raises(InvalidSetting) as caught:
+        load_settings({name: value})
+
+    assert str(caught.value).startswith(message)
+
+
+def test_settings_are_shown_without_their_secrets():
+    settings = load_settings(
+        {
+            "RECOUNT_DATABASE_URL": f"postgresql://ada:{SECRET}@db.example.com/board?sslmode=require&password={SECRET}",
+            "RECOUNT_WEBHOOK_KEYS": f"{SECRET}1@5,{SECRET}2",
+            "RECOUNT_API_TOKENS": f"{SECRET}:read@5",
+        }
+    )
+
+    shown = settings.redacted()
+
+    assert SECRET not in str(shown) + repr(settings)
+    assert shown["RECOUNT_DATABASE_URL"] == (
+        "postgresql://ada:********@db.example.com/board?sslmode=require&password=********"
+    )
+    assert shown["RECOUNT_WEBHOOK_KEYS"] == "********@5,********"
+    assert shown["RECOUNT_API_TOKENS"] == "********:read@5"
+    assert set(shown) == {variable(name) for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "[::1]", "localhost"])
+def test_loopback_needs_neither_keys_nor_tokens(host):
+    check_exposure(load_settings({"RECOUNT_HOST": host}))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "localhost.example.com"])
+def test_another_address_needs_keys_and_tokens(host):
+    with pytest.raises(
+        ExposedWithoutSecrets, match="RECOUNT_WEBHOOK_KEYS and RECOUNT_API_TOKENS must be set"
+    ):
+        check_exposure(load_settings({"RECOUNT_HOST": host}))
+    with pytest.raises(ExposedWithoutSecrets, match="so RECOUNT_API_TOKENS must be set"):
+        check_exposure(load_settings({"RECOUNT_HOST": host, "RECOUNT_WEBHOOK_KEYS": "key"}))
+
+    check_exposure(
+        load_settings({"RECOUNT_HOST": host, "RECOUNT_WEBHOOK_KEYS": "key", "RECOUNT_API_TOKENS": "token"})
+    )
+    check_exposure(load_settings({"RECOUNT_HOST": host}), stored_keys=True, stored_tokens=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "role"),
+    [
+        ("open", "OPEN"),
+        ("under-review", "OPEN"),
+        ("in-progress", "ROADMAP"),
+        ("completed", "DONE"),
+        ("merged", "DECLINED"),
+    ],
+)
+def test_common_statuses_have_a_role_without_a_file(key, role):
+    assert load_labels(None)[key].role == role
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "labels.toml",
+            '[status]\nplanned = "Next up"\ns1 = { label = "Waiting", role = "OPEN" }\n[type]\nt1 = "Bug"\n',
+        ),
+        (
+            "labels.json",
+            '{"status": {"planned": "Next up", "s1": {"label": "Waiting", "role": "OPEN"}},'
+            ' "type": {"t1": "Bug"}}',
+        ),
+    ],
+)
+def test_a_file_of_labels_is_laid_over_the_common_ones(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+
+    labels = load_labels(tmp_path / name)
+
+    assert (labels["planned"].label, labels["planned"].role) == ("Next up", "ROADMAP")
+    assert (labels["s1"].label, labels["s1"].role, labels["s1"].kind) == ("Waiting", "OPEN", "status")
+    assert (labels["t1"].label, labels["t1"].role, labels["t1"].kind) == ("Bug", None, "type")
+    assert labels["open"].role == "OPEN"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[state]\nopen = 'Open'", "'state' is neither `status` nor `type`"),
+        ("[status]\nopen = 3", "status.open is 3, not a table"),
+        ("[status]\nopen = { role = 'STARTED' }", "status.open has the role 'STARTED'"),
+        ("[type]\nbug = { role = 'OPEN' }", "type.bug has the role 'OPEN'"),
+        ("[status]\nopen = { colour = 'red' }", "status.open has 'colour'"),
+        ("[status]\nx = 'X'\n[type]\nx = 'X'", "'x' is given as a status and as a type"),
+        ("[status", "which cannot be used"),
+    ],
+)
+def test_a_file_of_labels_that_cannot_be_meant_is_refused(tmp_path, text, reason):
+    path = tmp_path / "labels.toml"
+    path.write_text(text)
+
+    with pytest.raises(InvalidSetting) as caught:
+        load_labels(path)
+
+    assert reason in str(caught.value)
+    assert str(path) in str(caught.value)
