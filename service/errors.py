@@ -9,6 +9,7 @@
     │   ├── ForeignProduct
     │   ├── AmbiguousItem
     │   ├── PositionAhead
+    │   ├── PositionBeyondHead
     │   └── NotYetProjected
     ├── SettingsError                    the environment says something that cannot be meant
     │   ├── UnknownSetting
@@ -241,6 +242,19 @@ class PositionAhead(QueryError):
         super().__init__(
             f"asOf position {position} is ahead of what has been projected ({head}); "
             "ask for an earlier position, or wait for it with minPosition"
+        )
+
+
+class PositionBeyondHead(QueryError):
+    """A subscription starts after a position that the log has not reached: there may be nothing to resume."""
+
+    code = "POSITION_BEYOND_HEAD"
+
+    def __init__(self, position: int, head: int) -> None:
+        self.position, self.head = position, head
+        super().__init__(
+            f"after: {position} is beyond the head of the log ({head}); was an older backup restored, or is "
+            "this another log? Start from after: null (from now) or from a position up to the head"
         )
 
 
