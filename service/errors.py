@@ -36,6 +36,10 @@
     ├── QuarantineClosed
     ├── KeyUnknown
     └── KeyNameTaken
+    ├── PortInUse                        another program listens where the service should
+    ├── ServiceNotReachable              a command found no service to talk to
+    ├── NoWebhookKey                     `send` has no key to send with
+    └── DemoNeedsEmptyLog                made-up events never enter a real log
 
 Each part of the project appends its own below and draws it above.
 """
@@ -413,4 +417,49 @@ class KeyNameTaken(RecountError):
         super().__init__(
             f"there is a key or token called {name!r}; choose another name, or replace it: "
             f"recount keys rotate {name}"
+        )
+
+
+# Running and talking to the service: service/app.py, service/demo.py, service/cli
+
+
+class PortInUse(RecountError):
+    """Another program listens where the service should, or the address is not this machine's."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        self.host, self.port, self.reason = host, port, reason
+        super().__init__(
+            f"cannot listen on {host}:{port} ({reason}); stop what listens there, or take another port: "
+            f"RECOUNT_PORT={port + 1 if port < 65535 else 8080}"
+        )
+
+
+class ServiceNotReachable(RecountError):
+    """A command that talks to a running service found none."""
+
+    def __init__(self, url: str, error: BaseException) -> None:
+        self.url = url
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        super().__init__(f"no service answers at {url} ({reason}); is it running? Start it with: recount serve")
+
+
+class NoWebhookKey(RecountError):
+    """There is no key that a running service on this machine would take."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        super().__init__(
+            f"found no webhook key: RECOUNT_WEBHOOK_KEYS is not set and {data_dir / 'webhook-key'} is not there; "
+            "start the service once in this folder, set RECOUNT_WEBHOOK_KEYS as the service has it, or pass --url"
+        )
+
+
+class DemoNeedsEmptyLog(RecountError):
+    """The log already holds events that are not the demo's."""
+
+    def __init__(self, head: int) -> None:
+        self.head = head
+        super().__init__(
+            f"this log holds {head} events that are not the demo's, and made-up events never enter a real log; "
+            "serve it with: recount serve, or give the demo a folder of its own: RECOUNT_DATA_DIR=demo recount demo"
         )
