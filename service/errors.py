@@ -35,7 +35,7 @@
     ├── QuarantineUnknown
     ├── QuarantineClosed
     ├── KeyUnknown
-    └── KeyNameTaken
+    ├── KeyNameTaken
     ├── PortInUse                        another program listens where the service should
     ├── ServiceNotReachable              a command found no service to talk to
     ├── NoWebhookKey                     `send` has no key to send with
