@@ -16,7 +16,9 @@ from pathlib import Path
 
 from service.simulator.chaos import Chaos, Delivery, disturb
 from service.simulator.dice import Dice
-from service.simulator.traffic import DEFAULT_ENDING, Knobs, Traffic, Unannounced
+from service.simulator.knobs import DEFAULT_ENDING, Knobs
+from service.simulator.scene import Unannounced
+from service.simulator.traffic import Traffic
 
 __all__ = [
     "DEFAULT_ENDING",

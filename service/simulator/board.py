@@ -1,4 +1,4 @@
-"""Holds the items of the simulated board: their posts, who voted, and which status comes next after how long."""
+"""Holds the items of the simulated board: their posts, who voted, and which status comes next, and when."""
 
 from __future__ import annotations
 
@@ -46,15 +46,17 @@ ON_THE_WAY = (PLANNED, PROGRESS, BETA)
 
 
 class Item:
-    """One item. `post` is the object that bodies carry; it changes in place and always has the totals of now."""
+    """One item. `post` is the object that bodies carry; it changes in place and has the totals of now."""
 
     __slots__ = (
-        *("appeal", "author", "contested", "down", "followers", "gone", "heat", "heat_at", "markup", "moved_at"),
+        *("appeal", "contested", "down", "followers", "gone", "heat", "heat_at", "markup", "moved_at"),
         *("number", "post", "pull", "reach", "says", "titles_used", "topic", "up"),
     )
 
-    def __init__(self, dice: Dice, number: int, topic: Topic, author: Person, product_id: int, created: str) -> None:
-        self.number, self.topic, self.author = number, topic, author
+    def __init__(
+        self, dice: Dice, number: int, topic: Topic, author: Person, product_id: int, created: str
+    ) -> None:
+        self.number, self.topic = number, topic
         self.markup = "html" if dice.chance(0.4) else "markdown"
         self.says = list(topic.says)
         self.titles_used = 1
@@ -154,7 +156,9 @@ class Board:
 
     def submit(self, author: Person, at: int, created: str) -> Item:
         """Return a new item, open and without votes."""
-        item = Item(self._dice, FIRST_ITEM + self.made, self._topics.next(), author, self._product_id, created)
+        item = Item(
+            self._dice, FIRST_ITEM + self.made, self._topics.next(), author, self._product_id, created
+        )
         self.made += 1
         self.items.append(item)
         self._by_group.setdefault(item.topic.group, []).append(item)
@@ -195,7 +199,7 @@ class Board:
         heappush(self._moves, (at + int(days * DAY_SECONDS), item.number, item, item.moved_at))
 
     def due_move(self, at: int, hurry: bool = False) -> Item | None:
-        """Return an item whose time in its status is over; one nearly due if in a hurry; None when there is none."""
+        """Return an item whose time in its status is over (in a hurry: the next one), or None."""
         while self._moves and (hurry or self._moves[0][0] <= at):
             _, _, item, planned_at = heappop(self._moves)
             if item.gone or item.moved_at != planned_at or item.status == MERGED:
@@ -234,7 +238,10 @@ class Board:
             if not kin:
                 continue
             target = max(kin, key=lambda item: (item.post["total_up"], -item.number))
-            if target.status in (CLOSED, DECLINED, MERGED) or target.post["total_up"] < source.post["total_up"]:
+            if (
+                target.status in (CLOSED, DECLINED, MERGED)
+                or target.post["total_up"] < source.post["total_up"]
+            ):
                 continue
             return source, target
         return None

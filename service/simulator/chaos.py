@@ -46,12 +46,10 @@ class Chaos:
 def disturb(stream: Iterable[tuple[int, bytes]], chaos: Chaos, dice: Dice) -> Iterator[Delivery]:
     """Yield every body of a stream of (Unix second, body), some late, with copies and noise between them."""
     held: list[tuple[int, int, Delivery]] = []
-    number = 0
     kinds = 0
-    for at, body in stream:
+    for number, (at, body) in enumerate(stream):
         while held and (held[0][0] <= at or len(held) > _HELD_MOST):
             yield heappop(held)[2]
-        number += 1
         luck = dice.roll()
         if luck < chaos.late:
             heappush(held, (at + _delay(dice, chaos), number, Delivery(body, "late")))
@@ -90,7 +88,7 @@ def _without(body: bytes, name: str) -> bytes:
 
 
 def _noted(body: bytes, number: int, note: bytes) -> bytes:
-    """Return an event of an unknown action, like nothing before it, whose data hold the note as it is, escapes and all."""
+    """Return an event of an unknown action whose data hold the note as it is, escapes and all."""
     product = orjson.dumps(orjson.loads(body)["product_id"])
     at = orjson.dumps(orjson.loads(body)["timestamp"])
     head = b'{"product_id":' + product + b',"action":"note.create","data":{"note_id":' + str(number).encode()
@@ -109,12 +107,14 @@ STRANGE: dict[str, Callable[[bytes, int], bytes]] = {
     ),
     "no-timestamp": lambda body, number: _without(_noted(body, number, b'"at":"none"'), "timestamp"),
     "absurd-timestamp": lambda body, number: _changed(
-        _noted(body, number, b'"at":"absurd"'), timestamp=(-1, "soon", 9_999_999_999_999_999, None, [], 1e300)[number % 6]
+        _noted(body, number, b'"at":"absurd"'),
+        timestamp=(-1, "soon", 9_999_999_999_999_999, None, [], 1e300)[number % 6],
     ),
     "nul-escape": lambda body, number: _noted(body, number, b'"text":"before\\u0000after"'),
     "lone-surrogate": lambda body, number: _noted(body, number, b'"text":"half a pair: \\ud83d."'),
     "duplicate-keys": lambda body, number: _noted(body, number, b'"text":"first","text":"second"'),
     "huge-number": lambda body, number: _noted(body, number, b'"likes":' + b"9" * 400 + b',"ratio":1e999'),
+    "invalid-utf8": lambda body, number: _noted(body, number, b'"text":"caf\xe9 \xff"'),
     "wrong-product": _other_product,
 }
 """What is an event all the same, if an unusual one: it must be recorded."""
@@ -126,8 +126,9 @@ MALFORMED: dict[str, Callable[[bytes, int], bytes]] = {
     "no-object": lambda body, number: (b"[%d]" if number % 2 else b"%d") % number,
     "no-data": lambda body, number: _without(body, "data"),
     "no-action": lambda body, number: _without(body, "action"),
-    "wrong-types": lambda body, number: _changed(body, action=number, data=[number], product_id={"id": number}),
-    "invalid-utf8": lambda body, number: body[:-1] + b',"note":"\xff\xfe %d"}' % number,
+    "wrong-types": lambda body, number: _changed(
+        body, action=number, data=[number], product_id={"id": number}
+    ),
     "deep-nesting": lambda body, number: _noted(body, number, b'"deep":' + b"[" * _DEPTH + b"]" * _DEPTH),
 }
 """What cannot be read as an event: it belongs in the quarantine."""

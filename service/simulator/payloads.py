@@ -9,6 +9,7 @@ import orjson
 from service.simulator.dice import Dice
 
 _QUOTED_SHARE = 0.06
+_UNWRITTEN = b"{}"  # not empty: something did happen
 
 
 class Writer:
@@ -33,12 +34,14 @@ class Writer:
         luck = self._roll()
         if luck >= self._quoted_share:
             if self.mute:
-                return b""
-            return orjson.dumps({"product_id": self.product_id, "action": action, "data": data, "timestamp": at})
+                return _UNWRITTEN
+            return orjson.dumps(
+                {"product_id": self.product_id, "action": action, "data": data, "timestamp": at}
+            )
         milliseconds = int(luck / self._quoted_share * 1000)
         self.not_before = at + (milliseconds > 0)
         if self.mute:
-            return b""
+            return _UNWRITTEN
         body = {
             "product_id": str(self.product_id) if milliseconds % 2 else self.product_id,
             "action": action,

@@ -19,14 +19,15 @@ class Person:
     """Somebody with an account. `card` is the small object that other objects embed; it changes in place."""
 
     __slots__ = (
-        *("answered_at", "answers", "card", "comments", "created", "details", "first", "gone", "last", "number"),
-        *("posts", "score", "silent_from", "temper", "updated", "votes"),
+        *("_browser", "_plan", "answered_at", "answers", "card", "comments", "created", "first", "gone"),
+        *("last", "number", "posts", "score", "silent_from", "temper", "updated", "votes"),
     )
 
     def __init__(self, dice: Dice, number: int, admin: int, at: int, created: str) -> None:
         names = read("names")
         self.number = number
-        self.first, self.last = dice.pick(names["first"]), dice.pick(names["last"])
+        self.first: str = dice.pick(names["first"])
+        self.last: str = dice.pick(names["last"])
         self.card: dict[str, Any] = {
             "user_id": number,
             "admin_id": admin,
@@ -34,10 +35,12 @@ class Person:
             "data_mail": "" if dice.chance(0.12) and not admin else self.mail(),
             "data_img": "" if dice.chance(0.2) else f"https://example.com/people/{number}.png",
         }
-        self.details = _details(dice)
+        self._plan = self._browser = number
         self.created = self.updated = created
         self.gone = False
-        self.silent_from = at + int(dice.long_tail(70) * DAY_SECONDS) if dice.chance(0.4) and not admin else _FOREVER
+        self.silent_from = (
+            at + int(dice.long_tail(70) * DAY_SECONDS) if dice.chance(0.4) and not admin else _FOREVER
+        )
         self.temper = dice.between(2.5, 4.9)
         self.score, self.answered_at = 0.0, 0
         self.posts = self.votes = self.comments = self.answers = 0
@@ -46,7 +49,8 @@ class Person:
         """Return a display name in one of the ways in which people write theirs."""
         first, last = self.first, self.last
         plain = (first + last[0]).lower().translate(_ASCII)
-        return dice.pick((f"{first} {last}", f"{first} {last[0]}.", f"{first.lower()}_{last[0].lower()}", plain))
+        handles = (f"{first} {last}", f"{first} {last[0]}.", f"{first.lower()}_{last[0].lower()}", plain)
+        return dice.pick(handles)
 
     def mail(self) -> str:
         """Return an address at example.com that no two people share."""
@@ -64,7 +68,8 @@ class Person:
             "data_full_name": f"{self.first} {self.last}",
             "data_mail": card["data_mail"],
             "data_img": card["data_img"],
-            **self.details,
+            **_account(Dice(self._plan)),
+            "data_system": _system(Dice(self._browser)),
             "stats_feedback": self.posts,
             "stats_votes": self.votes,
             "stats_comments": self.comments,
@@ -91,9 +96,9 @@ class Person:
         elif what < 0.65:
             self.card["data_img"] = f"https://example.com/people/{self.number}-{dice.below(90) + 10}.png"
         elif what < 0.8:
-            self.details = {**_details(dice), "data_system": self.details["data_system"]}
+            self._plan += 1_000_003
         else:
-            self.details = {**self.details, "data_system": _system(dice)}
+            self._browser += 1_000_003
 
     def forget(self) -> None:
         """Blank the card of somebody who was deleted, as posts of deleted users show it."""
@@ -101,14 +106,13 @@ class Person:
         self.card.update(data_name="", data_mail="", data_img="")
 
 
-def _details(dice: Dice) -> dict[str, Any]:
-    """Return the members of a full user that change rarely, in the order of the sample."""
+def _account(dice: Dice) -> dict[str, Any]:
+    """Return what the customer has told Sleekplan of a user. Rolled anew each time, not kept."""
     names = read("names")
     plan = dice.pick(names["plans"])
     return {
         "segments": [plan, dice.pick(names["markets"])],
         "data": {"plan": plan, "seats": 1 + int(dice.long_tail(6))},
-        "data_system": _system(dice),
     }
 
 
@@ -181,7 +185,3 @@ class People:
         else:
             self._turn = (self._turn + 1) % len(self._recent)
             self._recent[self._turn] = person
-
-    def leave(self, person: Person) -> None:
-        """Delete somebody; their votes and posts stay, under a blank card."""
-        person.forget()

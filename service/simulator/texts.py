@@ -30,21 +30,24 @@ def read(name: str) -> Any:
 
 
 class Topic:
-    """What an item asks for: its titles, the short name for comments, a release note's heading, and sentences."""
+    """What an item asks for: its titles, its name in comments, a release note's heading, its sentences."""
 
     __slots__ = ("group", "news", "says", "short", "titles", "type_key")
 
-    def __init__(self, group: int, short: str, kind: str, news: str, titles: list[str], says: list[str]) -> None:
+    def __init__(
+        self, group: int, short: str, kind: str, news: str, titles: list[str], says: list[str]
+    ) -> None:
         self.group, self.short, self.type_key = group, short, TYPE_KEYS[kind]
         self.news, self.titles, self.says = news, titles, says
 
 
 class Topics:
-    """A supply of topics in an order of chance, without an end; titles repeat only after tens of thousands."""
+    """A supply of topics in an order of chance, without an end; the first few hundred are the best."""
 
     def __init__(self, dice: Dice) -> None:
         self._dice = dice
-        self._order = dice.shuffled([(single, -1) for single in range(len(read("topics")["single"]))] + _fitting())
+        single = [(number, -1) for number in range(len(read("topics")["single"]))]
+        self._order = dice.shuffled(single + _fitting())
         self._taken = 0
 
     def next(self) -> Topic:
@@ -90,13 +93,13 @@ def _composed(dice: Dice, number: int, place: int, audience: str) -> Topic:
     name, kind, _, problems, wishes, twist = read("topics")["features"][number]
     where, why_there = list(read("topics")["places"].values())[place]
     where += audience
-    plain, allowed, placed = f"{name} {where}", f"Allow {_lowered(name)} {where}", f"{_raised(where)}: {_lowered(name)}"
+    plain = f"{name} {where}"
+    allowed, placed = f"Allow {_lowered(name)} {where}", f"{_raised(where)}: {_lowered(name)}"
     first = dice.pick_weighted([(plain, 0.76), (allowed, 0.14), (placed, 0.1)])
     later = [allowed] if audience else [f"{plain}, {twist}"]
     titles = [first, *(title for title in (*later, plain, placed) if title != first)]
-    news = dice.pick((f"{plain}: now for everyone", f"New: {_lowered(name)} {where}", f"{plain} have arrived"))
-    if not name.endswith("s"):
-        news = news.replace("have arrived", "has arrived")
+    arrived = f"{plain} {'have' if name.endswith('s') else 'has'} arrived"
+    news = dice.pick((f"{plain}: now for everyone", f"New: {_lowered(name)} {where}", arrived))
     says = [*problems[: 1 + dice.below(2)], why_there, *wishes[: 1 + dice.below(2)]]
     return Topic(number, _lowered(name), kind, news, titles, says)
 

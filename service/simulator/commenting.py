@@ -1,0 +1,116 @@
+"""Lets people comment, edit and delete comments, and lets the team reply when it gets round to it."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import Any, NamedTuple
+
+from service.simulator.board import MERGED, Item
+from service.simulator.people import Person
+from service.simulator.rhythm import HOUR_SECONDS
+from service.simulator.scene import Recent, Scene
+from service.simulator.texts import read
+
+FIRST_COMMENT = 10_001  # clear of the ids in the sample payloads
+
+
+class Comment(NamedTuple):
+    """What later edits and deletions of a comment need to know of it. `member` is where its text stands."""
+
+    number: int
+    item: Item
+    author: Person
+    text: str
+    member: str
+    created: str
+    deleted: bool = False
+
+
+class Commenting:
+    """`comment.create`, `comment.update` and `comment.delete`."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene, self._dice = scene, scene.dice
+        self._recent: Recent[Comment] = Recent(2_048)
+        self._replies: list[tuple[int, int, Item, str]] = []
+        self._promised = 0
+
+    def reply_later(self, item: Item, remark: str, at: int, median_seconds: float) -> None:
+        """Promise a word of the team; it is said when a comment is due and its time has come."""
+        self._promised += 1
+        heappush(
+            self._replies, (at + int(self._dice.long_tail(median_seconds)), self._promised, item, remark)
+        )
+
+    def comment(self, at: int) -> bytes | None:
+        """Let the team say what it has promised, else somebody comment on a popular item."""
+        team = self._scene.people.team
+        if self._replies and self._replies[0][0] <= at and team:
+            _, _, item, remark = heappop(self._replies)
+            if not item.gone and item.pull:
+                return self._say(item, self._dice.pick(team), self._dice.pick(read("remarks")[remark]), at)
+        popular, person = self._scene.popular(at), self._scene.people.someone(at)
+        if popular is None or person is None:
+            return None
+        if self._dice.chance(0.12):
+            self.reply_later(popular, "team_other", at, 8 * HOUR_SECONDS)
+        text = self._dice.pick(read("remarks")["user"]).replace("{topic}", popular.topic.short)
+        return self._say(popular, person, text, at)
+
+    def _say(self, item: Item, author: Person, text: str, at: int) -> bytes:
+        item.post["total_comments"] += 1
+        author.comments += 1
+        member = self._dice.pick_weighted((("comment", 0.8), ("value", 0.12), ("text", 0.08)))
+        number = FIRST_COMMENT + self._recent.seen
+        comment = Comment(number, item, author, text, member, self._scene.stamp(at))
+        self._recent.keep(comment)
+        return self._scene.writer.write("comment.create", self._object(comment, 0, comment.created), at)
+
+    def _object(self, comment: Comment, likes: int, updated: str) -> dict[str, Any]:
+        return {
+            "comment_id": comment.number,
+            "feedback_id": comment.item.number,
+            "product_id": self._scene.knobs.product_id,
+            comment.member: comment.text,
+            "status": "open",
+            "type": "comment",
+            "likes": likes,
+            "created": comment.created,
+            "updated": updated,
+            "user": comment.author.card,
+        }
+
+    def update(self, at: int) -> bytes | None:
+        """Change the text of a comment, or only its likes."""
+        place = self._standing()
+        if place is None:
+            return None
+        comment = self._recent.values[place]
+        if self._dice.chance(0.6) and len(comment.text) < 300:
+            comment = comment._replace(text=comment.text + self._dice.pick(read("remarks")["comment_edit"]))
+            self._recent.values[place] = comment
+        changed = self._object(comment, int(self._dice.long_tail(2)), self._scene.stamp(at))
+        return self._scene.writer.write("comment.update", changed, at)
+
+    def delete(self, at: int) -> bytes | None:
+        """Take a comment away; its item has one less, which only the item's next post shows."""
+        place = self._standing()
+        if place is None:
+            return None
+        comment = self._recent.values[place]
+        self._recent.values[place] = comment._replace(deleted=True)
+        comment.item.post["total_comments"] -= 1
+        data = {"comment_id": comment.number}
+        if self._dice.chance(0.4):
+            data["feedback_id"] = comment.item.number
+        return self._scene.writer.write("comment.delete", data, at)
+
+    def _standing(self) -> int | None:
+        """Return the place of a comment that still stands where it was written; None when none is found."""
+        comments = self._recent.values
+        for _ in range(8 if comments else 0):
+            place = self._dice.below(len(comments))
+            comment = comments[place]
+            if not comment.deleted and not comment.item.gone and comment.item.status != MERGED:
+                return place
+        return None
