@@ -98,6 +98,21 @@ class Settings(BaseSettings):
         10, gt=0, description="longest time that a query may take, and a body may take to arrive, in seconds"
     )
     bodies_in_flight_max: Bytes = Field(256, description="most webhook bodies that are read at once")
+    silent_after_days: float = Field(
+        3, gt=0, description="days without an event after which a product that usually has some is reported"
+    )
+    erase_after_user_delete_days: float | None = Field(
+        30,
+        ge=0,
+        description="days after Sleekplan's user.delete at which the person's data is redacted; "
+        "never where it is `never`",
+    )
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="form of the log's lines: json, text, or auto: text on a terminal only"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level that is logged; requests are logged as info"
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -110,6 +125,11 @@ class Settings(BaseSettings):
     @classmethod
     def _expanded(cls, value: Path | None) -> Path | None:
         return value and value.expanduser()
+
+    @field_validator("erase_after_user_delete_days", mode="before")
+    @classmethod
+    def _read_never(cls, value: object) -> object:
+        return None if value == "never" else value
 
     @field_validator("webhook_keys", mode="before")
     @classmethod

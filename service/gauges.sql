@@ -1,0 +1,77 @@
+-- What only the database knows, sampled for /metrics and `recount doctor`.
+
+-- name: log
+-- The newest position and when it was recorded. An empty log has no row.
+select position, extract(epoch from recorded_at)::float8 as recorded_at
+  from log.events
+ order by position desc
+ limit 1;
+
+-- name: projections
+-- How far each projection is behind: in events, and by the time that its next event has waited.
+select c.projection, c.position,
+       greatest(h.position - c.position, 0) as lag_events,
+       coalesce(extract(epoch from clock_timestamp() - n.recorded_at), 0)::float8 as lag_seconds,
+       (select count(*) from read_model.parked p where p.projection = c.projection) as parked
+  from read_model.checkpoints c
+ cross join lateral (select coalesce((select position from log.events order by position desc limit 1), 0)) as h (position)
+  left join lateral (select e.recorded_at from log.events e where e.position = c.position + 1 limit 1) as n on true
+ where c.built_in or c.position > 0;
+
+-- name: quarantine
+-- Deliveries that wait for somebody to look, and the oldest of them.
+select count(*) as deliveries, extract(epoch from min(received_at))::float8 as oldest_at
+  from log.quarantine
+ where state = 'open';
+
+-- name: keys
+-- When each key and token that is not revoked was last used; by the name that its owner gave it.
+select kind, label, extract(epoch from last_used_at)::float8 as last_used_at,
+       extract(epoch from expires_at)::float8 as expires_at
+  from log.keys
+ where revoked_at is null
+   and (expires_at is null or expires_at > clock_timestamp())
+ order by kind, label
+ limit 100;
+
+-- name: facts_table
+-- The table of events by product that is read at present.
+select format('%I.%I', n.nspname, t.relname)
+  from read_model.checkpoints c
+  join pg_namespace n on n.nspname = 'read_model'
+  join pg_class t on t.relnamespace = n.oid and t.relname = 'event_facts_' || c.generation
+ order by c.generation desc
+ limit 1;
+
+-- name: products
+-- Each product's last event, and how many came in the 30 days before it: steps from product to product
+-- by the index, so that its cost is that of the answer. {facts} is the table that `facts_table` names.
+with recursive products as (
+    (select product_id from {facts} order by product_id limit 1)
+    union all
+    select (select f.product_id from {facts} f where f.product_id > p.product_id order by f.product_id limit 1)
+      from products p
+     where p.product_id is not null
+)
+select p.product_id,
+       extract(epoch from l.recorded_at)::float8 as last_at,
+       extract(epoch from clock_timestamp() - l.recorded_at)::float8 as age_seconds,
+       (select count(*)
+          from (select 1
+                  from {facts} f
+                 where f.product_id = p.product_id
+                   and f.occurred_at > l.recorded_at - interval '30 days'
+                   and f.occurred_at <= l.recorded_at
+                 limit 30000) as month) / 30.0::float8 as usual_a_day
+  from products p
+ cross join lateral (select f.recorded_at
+                       from {facts} f
+                      where f.product_id = p.product_id
+                      order by f.position desc
+                      limit 1) as l
+ where p.product_id is not null
+ limit 50;
+
+-- name: server
+-- Postgres's version.
+select current_setting('server_version') as version;
