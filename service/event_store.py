@@ -158,12 +158,16 @@ class EventStore:
         rows = await self._pool.fetch(_sql["deliveries"], positions)
         return {row["position"]: Deliveries(row["deliveries"], row["last_at"]) for row in rows}
 
+    async def ping(self) -> None:
+        """Return if Postgres answers over the connection for appends. Raises LogUnavailable."""
+        await self._call(_sql["head"], timeout=APPEND_SECONDS_MAX)
+
     async def close(self) -> None:
         """Give the connection for appends back."""
         async with self._appending:
             await self._drop_connection()
 
-    async def _call(self, statement: str, *arguments: Any, timeout: float = APPEND_SECONDS_MAX) -> list[Any]:
+    async def _call(self, statement: str, *arguments: Any, timeout: float) -> list[Any]:
         async with self._appending:
             try:
                 async with asyncio.timeout(timeout):

@@ -57,7 +57,7 @@ on conflict (id) do update
 --   $2 product_id  null for every product
 --   $3 limit
 --   $4 before      the id to go on behind; null to start with the newest
-select q.id, q.product_id, q.received_at, q.last_received_at, q.copies, q.reason, octet_length(q.body) as bytes,
+select q.id, q.product_id, q.received_at, q.last_received_at, q.copies, q.reason, octet_length(q.body) as size_bytes,
        q.origin, q.state, q.position, q.closed_at
   from log.quarantine q
  where ($1::text is null or q.state = $1)
@@ -70,7 +70,7 @@ select q.id, q.product_id, q.received_at, q.last_received_at, q.copies, q.reason
 -- name: quarantine_show
 -- One delivery of the quarantine, with its bytes.
 --   $1 id
-select q.id, q.product_id, q.received_at, q.last_received_at, q.copies, q.reason, octet_length(q.body) as bytes,
+select q.id, q.product_id, q.received_at, q.last_received_at, q.copies, q.reason, octet_length(q.body) as size_bytes,
        q.origin, q.state, q.position, q.closed_at, q.body
   from log.quarantine q
  where q.id = $1;
