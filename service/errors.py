@@ -36,6 +36,7 @@
     ├── QuarantineClosed
     ├── KeyUnknown
     ├── KeyNameTaken
+    ├── InvalidKnob                      a simulated board cannot be like that
     ├── PortInUse                        another program listens where the service should
     ├── ServiceNotReachable              a command found no service to talk to
     ├── NoWebhookKey                     `send` has no key to send with
@@ -418,6 +419,19 @@ class KeyNameTaken(RecountError):
             f"there is a key or token called {name!r}; choose another name, or replace it: "
             f"recount keys rotate {name}"
         )
+
+
+# Simulated boards: service/simulator
+
+
+class InvalidKnob(RecountError):
+    """A simulated board cannot be like that."""
+
+    exit_code = 2
+
+    def __init__(self, name: str, value: object, wanted: str) -> None:
+        self.name, self.value = name, value
+        super().__init__(f"cannot simulate a board with {name} = {value}; {name} must be {wanted}")
 
 
 # Running and talking to the service: service/app.py, service/demo.py, service/cli

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.errors import NotAnEvent
+from service.errors import InvalidKnob, NotAnEvent
 from service.events import decode
 from service.simulator import (
     DEFAULT_ENDING,
@@ -39,7 +39,7 @@ from service.simulator.rhythm import MONTH_SECONDS
 from service.simulator.texts import Topics
 
 ACTIONS = {".".join(path.name.split(".")[:2]) for path in (Path(__file__).parent / "payloads").glob("*.json")}
-PINNED = "c7dadebab50330b18a9f4395d3fecc0e9598a1d76c5c95518da7a9b273aa749a"
+PINNED = "1c8a2024314adf1defcefd2fb918b358fc4aa0a3e643dfeaa0c2a236bcb9e015"
 SEEDS = st.integers(min_value=-(2**40), max_value=2**40)
 
 
@@ -493,6 +493,32 @@ def test_traffic_resumed_after_a_restart_goes_on_as_if_it_had_never_stopped() ->
 
     assert [from_moments.next_body(moment) for moment in ticks(90)[50:]] == expected[50:]
     assert [from_bodies.next_body(moment) for moment in ticks(90)[50:]] == expected[50:]
+
+
+# What cannot be
+
+
+@pytest.mark.parametrize(
+    ("knob", "value"),
+    [
+        ("events", -1),
+        ("months", 0),
+        ("users", 0),
+        ("votes_share", 1.5),
+        ("withdrawn_share", float("nan")),
+        ("product_id", 2**63),
+        ("ending", datetime(2026, 1, 1)),  # noqa: DTZ001
+    ],
+)
+def test_a_board_that_cannot_be_is_refused_with_the_value(knob: str, value: Any) -> None:
+    with pytest.raises(InvalidKnob, match=rf"^cannot simulate a board with {knob} = ") as refused:
+        Knobs(seed=1, **{knob: value})
+
+    assert refused.value.value is value
+
+
+def test_no_events_are_no_bodies() -> None:
+    assert list(simulate(seed=1, events=0)) == []
 
 
 # Chaos

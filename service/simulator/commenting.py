@@ -87,7 +87,8 @@ class Commenting:
             return None
         comment = self._recent.values[place]
         if self._dice.chance(0.6) and len(comment.text) < 300:
-            comment = comment._replace(text=comment.text + self._dice.pick(read("remarks")["comment_edit"]))
+            edits = read("remarks")["team_edit" if comment.author.card["admin_id"] else "comment_edit"]
+            comment = comment._replace(text=comment.text + self._dice.pick(edits))
             self._recent.values[place] = comment
         changed = self._object(comment, int(self._dice.long_tail(2)), self._scene.stamp(at))
         return self._scene.writer.write("comment.update", changed, at)

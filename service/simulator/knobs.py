@@ -6,12 +6,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import sqrt
 
+from service.errors import InvalidKnob
 from service.simulator.rhythm import DAY_SECONDS, MONTH_SECONDS
 
 DEFAULT_ENDING = datetime(2026, 11, 1, tzinfo=UTC)
 """Where a history ends when nobody says: a fixed moment, so that a seed means the same bytes on every day."""
 
 _PAIRS_USED_MOST = 0.12  # votes as a share of users times items; beyond, pairs that have not voted get rare
+
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "events": (0, 1_000_000_000),
+    "months": (1, 1_200),
+    "users": (1, 100_000_000),
+    "items": (1, 100_000_000),
+    "rate": (0, 10_000_000),
+    "votes_share": (0, 0.95),
+    "withdrawn_share": (0, 1),
+    "product_id": (1, 2**63 - 1),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +46,14 @@ class Knobs:
     withdrawn_share: float = 0.008
     ending: datetime = DEFAULT_ENDING
     product_id: int = 647288130
+
+    def __post_init__(self) -> None:
+        for name, (least, most) in _BOUNDS.items():
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise InvalidKnob(name, value, f"from {least} to {most}")
+        if self.ending.tzinfo is None:
+            raise InvalidKnob("ending", self.ending, "a moment with a time zone")
 
     @property
     def length(self) -> int:

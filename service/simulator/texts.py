@@ -56,12 +56,23 @@ class Topics:
         if number < len(self._order):
             feature, place = self._order[number]
             return _composed(self._dice, feature, place, "") if place >= 0 else _single(feature)
-        audiences = read("topics")["audiences"]
-        narrower, audience = divmod(number - len(self._order), len(audiences))
-        feature, place = _everything()[narrower * 311 % len(_everything())]
-        return _composed(self._dice, feature, place, " " + audiences[(audience + narrower) % len(audiences)])
+        return self._narrower(number - len(self._order))
+
+    def _narrower(self, number: int) -> Topic:
+        """Return a topic for one audience: each fitting pair with each, then all other pairs."""
+        audiences, pairs = read("topics")["audiences"], _fitting()
+        if number >= len(pairs) * len(audiences):
+            number -= len(pairs) * len(audiences)
+            pairs = _everything()
+        turn, place_in_turn = divmod(number, len(pairs))
+        # 311 has no factor in common with either length, so that a turn meets each pair once.
+        feature, place = pairs[place_in_turn * 311 % len(pairs)]
+        return _composed(
+            self._dice, feature, place, " " + audiences[(turn + place_in_turn * 7) % len(audiences)]
+        )
 
 
+@cache
 def _fitting() -> list[tuple[int, int]]:
     """Return the pairs of feature and place that somebody judged to make sense together."""
     places = list(read("topics")["places"])

@@ -44,7 +44,7 @@ class Traffic:
     def __init__(self, knobs: Knobs, on_unannounced: Callable[[Unannounced], None] | None = None) -> None:
         self._scene = scene = Scene(knobs, on_unannounced)
         self._seed, self._roll, self._writer = knobs.seed, scene.roll, scene.writer
-        self._length = max(1, knobs.length)
+        self._events, self._length = knobs.length, max(1, knobs.length)
         self._users, self._items = knobs.people_and_items()
         ending = int(knobs.ending.timestamp())
         self._rhythm = Rhythm(Dice(knobs.seed, 1), ending - knobs.months * MONTH_SECONDS, ending)
@@ -106,7 +106,7 @@ class Traffic:
     def history(self) -> Iterator[bytes]:
         """Yield the bodies of the months, in the order of their timestamps. To be gone through once."""
         step, writer = self._step, self._writer
-        for moment in self._rhythm.moments(self._length, Dice(self._seed, 6)):
+        for moment in self._rhythm.moments(self._events, Dice(self._seed, 6)):
             yield step(moment if moment > writer.not_before else writer.not_before)
 
     def next_body(self, now: datetime) -> bytes:
