@@ -5,6 +5,7 @@
 select coalesce((select position from log.events order by position desc limit 1), 0) as position;
 
 -- name: projected
--- The position to which every projection has got; 0 before the first step.
+-- The position to which every built-in projection has got; 0 before the first step.
 select coalesce(min(position), 0) as position
-  from read_model.checkpoints;
+  from read_model.checkpoints
+ where built_in;

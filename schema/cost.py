@@ -1,0 +1,161 @@
+"""Estimates what an operation would cost to answer, from what it asks for: a point a value, times `first`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLList,
+    GraphQLNamedType,
+    GraphQLNonNull,
+    GraphQLOutputType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+    get_introspection_query,
+    get_named_type,
+    parse,
+    type_from_ast,
+)
+
+SIZE_ARGUMENTS: Final = ("first", "last", "top")
+LIST_ASSUMED: Final = 10
+COST_EXCEEDED: Final = "COST_EXCEEDED"
+
+# Lists of introspection by the length that they have in a schema like ours; `types` is counted.
+_INTROSPECTION_LISTS: Final = {"args": 3, "fields": 10, "inputFields": 8, "possibleTypes": 5, "interfaces": 2}
+
+
+class Costs:
+    """Counts the points of operations on one schema.
+
+    A field costs one point and what it holds; a list costs that as often as `first`, `last` or `top` says,
+    on itself or on the connection around it, and ten times where nothing says. Fields of introspection
+    are counted apart: the whole standard query is the measure there.
+    """
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self._schema = schema
+        document = parse(get_introspection_query(input_value_deprecation=True, specified_by_url=True))
+        operation = next(node for node in document.definitions if isinstance(node, OperationDefinitionNode))
+        self.introspection_max = 2 * self.of(document, operation, {})[1]
+
+    def of(
+        self, document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
+    ) -> tuple[int, int]:
+        """Return the points of an operation and, apart from them, of the introspection that it asks for."""
+        fragments = {
+            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        defaults = {
+            node.variable.name.value: int(node.default_value.value)
+            for node in operation.variable_definitions or ()
+            if isinstance(node.default_value, IntValueNode)
+        }
+        count = _Count(self._schema, fragments, {**defaults, **variables})
+        root = self._schema.get_root_type(operation.operation)
+        cost = count.of(operation.selection_set, root, LIST_ASSUMED)
+        return cost, count.introspection
+
+
+class _Count:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        variables: Mapping[str, Any],
+    ) -> None:
+        self._schema = schema
+        self._fragments = fragments
+        self._variables = variables
+        self._known: dict[tuple[str, int], int] = {}
+        self._types = len(schema.type_map)
+        self.introspection = 0
+
+    def of(self, selection_set: SelectionSetNode, parent: GraphQLNamedType | None, size: int) -> int:
+        """Count a selection; `size` is how long a list directly in it may be."""
+        cost = 0
+        for node in selection_set.selections:
+            if isinstance(node, FieldNode):
+                cost += self._field(node, parent, size)
+            elif isinstance(node, InlineFragmentNode):
+                condition = node.type_condition
+                within = type_from_ast(self._schema, condition) if condition else parent
+                cost += self.of(node.selection_set, within, size)
+            elif isinstance(node, FragmentSpreadNode):
+                cost += self._spread(node.name.value, size)
+        return cost
+
+    def _spread(self, name: str, size: int) -> int:
+        known = self._known.get((name, size))
+        if known is None:
+            fragment = self._fragments[name]
+            within = type_from_ast(self._schema, fragment.type_condition)
+            known = self._known[name, size] = self.of(fragment.selection_set, within, size)
+        return known
+
+    def _field(self, node: FieldNode, parent: GraphQLNamedType | None, size: int) -> int:
+        name = node.name.value
+        if name.startswith("__") and name != "__typename":
+            self.introspection += self._introspected(node)
+            return 0
+        field = self._schema.get_field(parent, name) if parent is not None else None  # type: ignore[arg-type]
+        if field is None or node.selection_set is None:
+            return 1
+        asked = self._size_asked(node, field)
+        is_list = _is_list(field.type)
+        times = (asked if asked is not None else size) if is_list else 1
+        inner = LIST_ASSUMED if is_list or asked is None else asked
+        return 1 + times * self.of(node.selection_set, get_named_type(field.type), inner)  # type: ignore[arg-type]
+
+    def _size_asked(self, node: FieldNode, field: GraphQLField) -> int | None:
+        """The longest that `first`, `last` or `top` allows, given or by default; None when there is none."""
+        given = {argument.name.value: argument.value for argument in node.arguments or ()}
+        sizes = []
+        for name in SIZE_ARGUMENTS:
+            if name not in field.args:
+                continue
+            value: Any = given.get(name)
+            if isinstance(value, VariableNode):
+                value = self._variables.get(value.name.value)
+            elif isinstance(value, IntValueNode):
+                value = int(value.value)
+            else:
+                value = field.args[name].default_value if value is None else None
+            if isinstance(value, int):
+                sizes.append(max(value, 0))
+        return max(sizes) if sizes else None
+
+    def _introspected(self, node: FieldNode) -> int:
+        if node.selection_set is None:
+            return 1
+        name = node.name.value
+        times = self._types if name == "types" else _INTROSPECTION_LISTS.get(name, 1)
+        return 1 + times * self._introspected_set(node.selection_set)
+
+    def _introspected_set(self, selection_set: SelectionSetNode) -> int:
+        cost = 0
+        for node in selection_set.selections:
+            if isinstance(node, FieldNode):
+                cost += self._introspected(node)
+            elif isinstance(node, InlineFragmentNode):
+                cost += self._introspected_set(node.selection_set)
+            elif isinstance(node, FragmentSpreadNode):
+                key = (node.name.value, -1)
+                if key not in self._known:
+                    self._known[key] = self._introspected_set(self._fragments[node.name.value].selection_set)
+                cost += self._known[key]
+        return cost
+
+
+def _is_list(type_: GraphQLOutputType) -> bool:
+    return isinstance(type_.of_type if isinstance(type_, GraphQLNonNull) else type_, GraphQLList)
