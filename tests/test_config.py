@@ -19,7 +19,7 @@ def test_without_any_variable_the_settings_are_the_documented_defaults():
     assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 8080, Path(".recount"))
     assert settings.body_bytes_max == 1024 * 1024
     assert settings.database_url is None
-    assert settings.webhook_keys == settings.api_tokens == []
+    assert (settings.webhook_keys, settings.api_tokens) == ([], [])
 
 
 def test_every_setting_has_a_description():

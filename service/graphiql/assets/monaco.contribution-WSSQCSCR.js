@@ -1,0 +1,1 @@
+import{a,b}from"./chunk-KOUJNYG4.js";import"./chunk-VJ4LKHSB.js";import"./chunk-3HYR3I3O.js";import"./chunk-MC6JAES4.js";import"./chunk-7ETVPNXV.js";import"./chunk-4L5RI3VG.js";export{b as getWorker,a as jsonDefaults};

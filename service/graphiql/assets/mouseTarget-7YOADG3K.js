@@ -1,0 +1,1 @@
+import{Eh as a,Fh as b,Gh as c,Hh as d}from"./chunk-MC6JAES4.js";import"./chunk-7ETVPNXV.js";import"./chunk-4L5RI3VG.js";export{c as HitTestContext,b as MouseTarget,d as MouseTargetFactory,a as PointerHandlerLastRenderData};
