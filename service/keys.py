@@ -29,6 +29,7 @@ Kind = Literal["WEBHOOK", "API"]
 
 REFRESH_SECONDS: Final = 2.0
 OVERLAP: Final = timedelta(days=1)
+LOCAL_KEY_FILE: Final = "webhook-key"
 SECRET_BYTES: Final = 24
 
 _REFRESH_SECONDS_MAX: Final = 5.0
@@ -87,6 +88,10 @@ class Keyring:
 
     def __len__(self) -> int:
         return len(self._fixed) + len(self._stored)
+
+    def add_fixed(self, label: str, secret: str) -> None:
+        """Take a secret of this process that opens everything of its kind."""
+        self._fixed.append(_grant(label, secret, frozenset(), None))
 
     def find(self, secret: str | None) -> Grant | None:
         """Return what the secret opens; None where it opens nothing, as it does once it has expired."""
@@ -268,7 +273,7 @@ def local_key(data_dir: Path) -> str:
     The only secret that is kept in plain text: its file is for its owner alone, and so is the terminal that
     shows the URL. Raises DataFolderNotWritable.
     """
-    path = data_dir / "webhook-key"
+    path = data_dir / LOCAL_KEY_FILE
     try:
         with contextlib.suppress(FileNotFoundError):
             found = path.read_text(encoding="ascii").strip()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 
 import click
 import uvloop
 
 from service import app
-from service.config import load_settings
+from service.cli.terminal import Advance, err, note, progress_bar
+from service.config import Settings, load_settings
+from service.request_log import set_up_logging, tell_crashes
 
 
 @click.command()
@@ -26,21 +29,79 @@ def demo() -> None:
     """Serve a board with 18 months of made-up history, then let new events tick in.
 
     The history is written in seconds, once; killed half way, the next start goes on where it
-    stopped. Refused where the log already holds real events.
+    stopped. Refused where the log already holds other events.
     """
     _run(app.Plan.DEMO)
 
 
 @click.command(hidden=True)
 def up() -> None:
-    """What `make run` runs: the demo on an embedded, empty log, otherwise the service."""
+    """Run the demo where the database is the embedded one and its log is empty or the demo's; else serve."""
     _run(app.Plan.CHOOSE)
 
 
 def _run(plan: app.Plan) -> None:
     settings = load_settings()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(app.run(settings, plan))
+    _set_up_logging(settings)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, _Banner() as banner:
+        runner.run(app.run(settings, plan, banner))
+
+
+def _set_up_logging(settings: Settings) -> None:
+    wanted = settings.log_format
+    set_up_logging(json=None if wanted == "auto" else wanted == "json", level=settings.log_level)
+    tell_crashes()
+
+
+class _Banner:
+    """Tells a terminal how the start goes; elsewhere a few plain lines, and never a key."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._advance: Advance | None = None
+
+    def __enter__(self) -> _Banner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def history(self, done: int, total: int) -> None:
+        if self._advance is None:
+            self._advance = self._stack.enter_context(progress_bar("writing 18 months of history"))
+        self._advance(done, total)
+
+    def ready(self, ready: app.Ready) -> None:
+        self._stack.close()
+        note("")
+        title = "Recount, with a made-up board" if ready.is_demo else "Recount"
+        err.print(f"  {title}", style="bold", markup=False)
+        for name, value in _lines(ready):
+            err.print(f"  {name:<10}", style="cyan", end="")
+            err.print(value, markup=False)
+        note("\n  Ctrl-C stops it; nothing is lost.\n")
+
+
+def _lines(ready: app.Ready) -> list[tuple[str, str]]:
+    lines = [
+        ("Board", f"{ready.address}/"),
+        ("GraphiQL", f"{ready.address}/graphql"),
+        ("Webhook", _webhook(ready)),
+        ("Data", f"{ready.data_dir} ({ready.database})"),
+    ]
+    if ready.spooling:
+        lines.append(("Database", "does not answer; deliveries are kept in the spool until it does"))
+    return lines
+
+
+def _webhook(ready: app.Ready) -> str:
+    """Return the URL to paste into Sleekplan: with the key only where nobody but its owner can read it."""
+    url = f"{ready.address}/webhooks?key="
+    if ready.webhook_key is None:
+        return f"{url}… (one of RECOUNT_WEBHOOK_KEYS)"
+    if not err.is_terminal:
+        return f"{url}… (the key is in {ready.data_dir / 'webhook-key'})"
+    return url + ready.webhook_key
 
 
 COMMANDS: tuple[click.Command, ...] = (serve, demo, up)

@@ -15,7 +15,7 @@ import orjson
 from service.cli.terminal import json_option, out, print_json, progress_bar
 from service.config import Settings, load_settings
 from service.errors import NoWebhookKey, ServiceNotReachable
-from service.keys import read_made_key
+from service.keys import LOCAL_KEY_FILE
 from service.simulator import simulate as simulated_traffic
 
 # Enough posts under way to fill the appender's batches, few enough to leave the service's limit alone.
@@ -138,10 +138,10 @@ def key_of_this_machine(settings: Settings) -> str:
     """Return a key that the service on this machine takes: a configured one, or the one it made itself."""
     for key in settings.webhook_keys:
         return key.secret.get_secret_value()
-    made = read_made_key(settings.data_dir)
-    if made is None:
-        raise NoWebhookKey(settings.data_dir)
-    return made
+    try:
+        return (settings.data_dir / LOCAL_KEY_FILE).read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise NoWebhookKey(settings.data_dir) from error
 
 
 def _json_or_text(raw: bytes) -> object:

@@ -1,0 +1,386 @@
+"""The composition root: what the service opens, opens here, and closes in the opposite order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, Protocol
+
+import aiohttp
+import structlog
+from aiohttp import web
+
+from projections.actions import ProjectionActions
+from projections.projector import Projector
+from projections.read_model import Reader
+from schema.context import EVERYTHING, Caller, Services
+from schema.http import GraphQLEndpoint
+from schema.schema import schema
+from service import demo
+from service.appender import Appender
+from service.config import Settings, check_exposure, is_loopback
+from service.database import Pool, connect, migrate, open_pool
+from service.embedded import EmbeddedPostgres
+from service.errors import DatabaseUnreachable, PortInUse
+from service.event_store import EventStore
+from service.gauges import Gauges
+from service.hub import Hub
+from service.keys import Keys, Tokens, WebhookKeys, local_key
+from service.labels import Label, load_labels
+from service.metrics import Metrics
+from service.probes import Probes
+from service.quarantine import Quarantine
+from service.request_log import AccessLog
+from service.simulator import LABELS as DEMO_LABELS
+from service.spool import Spool
+from service.webhook import PATH, SERVER_OPTIONS, Webhook, without_query
+
+GRAPHIQL: Final = Path(__file__).with_name("graphiql")
+AWAY_RETRY_SECONDS: Final = 1.0
+IN_FLIGHT_SECONDS: Final = 5.0
+"""How long requests under way may take once the service was told to stop."""
+POOL_CONNECTIONS_MAX: Final = 12
+
+_log = structlog.get_logger(__name__)
+
+
+class Plan(Enum):
+    """What is to run."""
+
+    SERVE = "serve"
+    DEMO = "demo"
+    CHOOSE = "choose"
+    """The demo where the database is the embedded one and its log is empty or the demo's; else the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What whoever started the service wants to know: where to go, and where the data is."""
+
+    address: str
+    webhook_key: str | None
+    """The key that the service made itself; None where keys were given."""
+    database: str
+    data_dir: Path
+    is_demo: bool
+    spooling: bool
+
+
+class Announcer(Protocol):
+    """Who tells a person how the start goes."""
+
+    def history(self, done: int, total: int) -> None:
+        """The demo's history is being written: so many events of so many."""
+
+    def ready(self, ready: Ready) -> None:
+        """The service listens."""
+
+
+async def run(settings: Settings, plan: Plan, announcer: Announcer) -> None:
+    """Run until SIGINT or SIGTERM; then answer what is in flight, flush, close and return.
+
+    Raises a RecountError when it cannot start.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(listening_socket(settings.host, settings.port))
+        service = await stack.enter_async_context(Service(settings).opened())
+        found = await service.demo(plan)
+        if found is not None and not found.finished:
+            await _unless(stop, demo.write_history(found, service.pool, service.store, announcer.history))
+        if stop.is_set():
+            return
+        await stack.enter_async_context(service.listening(listener))
+        if found is not None:
+            stack.push_async_callback(_end, asyncio.create_task(service.tick(found), name="demo"))
+        announcer.ready(service.ready(is_demo=found is not None))
+        await stop.wait()
+        _log.info("stopping")
+
+
+async def _unless(stop: asyncio.Event, work: object) -> None:
+    """Let `work` go on until it is done or the service is told to stop."""
+    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    told = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if not task.done():
+        await _end(task)
+    else:
+        task.result()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+@contextlib.contextmanager
+def listening_socket(host: str, port: int) -> contextlib.closing[socket.socket]:  # type: ignore[misc]
+    """Bind before anything is started, so that a port in use is said at once. Raises PortInUse."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host.strip("[]"), port))
+        except OSError as error:
+            raise PortInUse(host, port, error.strerror or str(error)) from error
+        yield listener
+
+
+class Service:
+    """Everything that one process of Recount holds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stopping = False
+        self.away = False
+        self.port = settings.port
+        self.metrics = Metrics()
+        self.webhook_keys = WebhookKeys.of(settings.webhook_keys)
+        self.tokens = Tokens.of(settings.api_tokens)
+        self._made_key: str | None = None
+        self._is_demo = False
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Service]:
+        """Open the database, the log and the projector; deliveries can be taken, nothing listens yet."""
+        settings = self.settings
+        async with AsyncExitStack() as stack:
+            dsn = await self._open_database(stack)
+            self.spool = await stack.enter_async_context(
+                Spool(settings.data_dir / "spool", settings.spool_bytes_max)
+            )
+            self.pool = await open_pool(dsn, min_size=0, max_size=POOL_CONNECTIONS_MAX)
+            stack.push_async_callback(_close_pool, self.pool)
+            self.store = EventStore(self.pool)
+            self.quarantine = Quarantine(self.pool, self.store)
+            self.hub = await stack.enter_async_context(Hub(dsn))
+            self.keys = await stack.enter_async_context(Keys(self.pool, self.webhook_keys, self.tokens))
+            self._check_who_may_come()
+            self.reader = Reader(self.pool)
+            self.gauges = Gauges(self.pool, self.metrics, silent_after_days=settings.silent_after_days)
+            self.appender = await stack.enter_async_context(
+                Appender(
+                    self.store,
+                    self.quarantine,
+                    self.spool,
+                    queue_max=settings.append_queue_max,
+                    batch_max=settings.append_batch_max,
+                    metrics=self.metrics,
+                )
+            )
+            self._watch()
+            projecting = asyncio.create_task(self._project(dsn), name="projector")
+            stack.push_async_callback(_end, projecting)
+            yield self
+
+    async def _open_database(self, stack: AsyncExitStack) -> str:
+        """Return the DSN of a database that is migrated, or that this folder knows and that is away."""
+        settings = self.settings
+        if settings.database_url is None:
+            embedded = await stack.enter_async_context(EmbeddedPostgres(settings.data_dir))
+            self._database = "embedded Postgres"
+            await _migrated(embedded.dsn)
+            return embedded.dsn
+        dsn = settings.database_url.get_secret_value()
+        self._database = "the Postgres of RECOUNT_DATABASE_URL"
+        known = _Known(settings.data_dir)
+        try:
+            await _migrated(dsn)
+        except DatabaseUnreachable:
+            if not known.holds(dsn):
+                raise
+            self.away = True
+            _log.warning("database_away", note="deliveries are kept in the spool until it answers")
+        else:
+            known.note(dsn)
+        return dsn
+
+    def _check_who_may_come(self) -> None:
+        """Make the local key where nobody gave one. Raises ExposedWithoutSecrets."""
+        check_exposure(self.settings, stored_keys=len(self.webhook_keys) > 0, stored_tokens=len(self.tokens) > 0)
+        if not len(self.webhook_keys):
+            self._made_key = local_key(self.settings.data_dir)
+            self.webhook_keys.add_fixed("made at the first start", self._made_key)
+
+    def _watch(self) -> None:
+        self.metrics.watch_appender(lambda: self.appender.waiting)
+        self.metrics.watch_spool(
+            lambda: self.spool.pending, lambda: self.spool.bytes, self.settings.spool_bytes_max
+        )
+        self.metrics.watch_pool("main", self.pool)
+
+    async def _project(self, dsn: str) -> None:
+        """Keep the read model up with the log; while the database is away, wait for it."""
+        while self.away:
+            await asyncio.sleep(AWAY_RETRY_SECONDS)
+            with contextlib.suppress(DatabaseUnreachable):
+                await _migrated(dsn)
+                await self.keys.refresh()
+                self.away = False
+        await Projector(self.pool, self.hub).run()
+
+    # The demo
+
+    async def demo(self, plan: Plan) -> demo.Demo | None:
+        """Return the demo to run, or None where the service alone is wanted. Raises DemoNeedsEmptyLog."""
+        if plan is Plan.SERVE:
+            return None
+        if plan is Plan.CHOOSE and (self.settings.database_url is not None or not await self._can_hold_demo()):
+            return None
+        self._is_demo = True
+        return await demo.begin(self.pool, self.store, datetime.now(UTC))
+
+    async def _can_hold_demo(self) -> bool:
+        return await self.store.head() == 0 or await demo.find(self.pool) is not None
+
+    async def tick(self, board: demo.Demo) -> None:
+        """Let the demo's board live on, by the same webhook that Sleekplan would use."""
+        key = self._made_key or self.settings.webhook_keys[0].secret.get_secret_value()
+        async with aiohttp.ClientSession(headers={"X-Secret": key}) as session:
+
+            async def post(body: bytes) -> None:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.post(f"{self.address}{PATH}", data=body) as answer:
+                        await answer.read()
+
+            await demo.tick(board, self.pool, post)
+
+    # Listening
+
+    @property
+    def address(self) -> str:
+        """The URL of the service as seen from this machine."""
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return f"http://{host}:{self.port}"
+
+    @asynccontextmanager
+    async def listening(self, listener: socket.socket) -> AsyncIterator[None]:
+        """Take requests while the block lasts; leaving answers what is in flight."""
+        self.port = listener.getsockname()[1]
+        runner = web.AppRunner(
+            self._application(), access_log_class=AccessLog, shutdown_timeout=IN_FLIGHT_SECONDS, **SERVER_OPTIONS
+        )
+        await runner.setup()
+        try:
+            await web.SockSite(runner, listener).start()
+            yield
+        finally:
+            self.stopping = True
+            await runner.cleanup()
+
+    def _application(self) -> web.Application:
+        settings = self.settings
+        application = web.Application(middlewares=[without_query])
+        webhook = Webhook(
+            self.appender,
+            self.webhook_keys,
+            body_bytes_max=settings.body_bytes_max,
+            read_deadline_seconds=settings.read_deadline_seconds,
+            bodies_in_flight_max=settings.bodies_in_flight_max,
+            metrics=self.metrics,
+        )
+        application.add_routes(webhook.routes())
+        Probes(self.metrics, self.gauges, self.spool, stopping=lambda: self.stopping).add_to(application)
+        graphql = GraphQLEndpoint(
+            schema,
+            Services(
+                self.pool,
+                self.reader,
+                self.store,
+                self.hub,
+                settings,
+                labels=self._labels(),
+                actions=ProjectionActions(self.pool, self.hub),
+            ),
+            self._authenticate,
+            open_on_loopback=self._is_open,
+            graphiql=GRAPHIQL,
+        )
+        application.add_routes(graphql.routes)
+        application.on_shutdown.append(graphql.close)
+        return application
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether everybody on this machine may do everything."""
+        return is_loopback(self.settings.host) and not len(self.tokens)
+
+    async def _authenticate(self, token: str | None) -> Caller | None:
+        if token is None and self._is_open:
+            return EVERYTHING
+        grant = self.tokens.find(token)
+        return None if grant is None else Caller(frozenset(grant.scopes), grant.products, grant.expires_at)
+
+    def _labels(self) -> Mapping[str, Label]:
+        path = self.settings.labels
+        return load_labels(DEMO_LABELS if path is None and self._is_demo else path)
+
+    def ready(self, *, is_demo: bool) -> Ready:
+        """Return what the banner says."""
+        return Ready(
+            self.address, self._made_key, self._database, self.settings.data_dir.absolute(), is_demo, self.away
+        )
+
+
+async def _migrated(dsn: str) -> None:
+    connection = await connect(dsn)
+    try:
+        for name in await migrate(connection):
+            _log.info("migrated", migration=name)
+    finally:
+        await connection.close()
+
+
+async def _close_pool(pool: Pool) -> None:
+    """Close what is idle, and whatever does not end within a second."""
+    try:
+        await asyncio.wait_for(pool.close(), 1)
+    except TimeoutError:
+        pool.terminate()
+
+
+class _Known:
+    """Remembers, by digest, the database that this data folder has worked with.
+
+    A start while that one is away means spooling; an address that never answered is a mistake to be told.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / "database.json"
+
+    def holds(self, dsn: str) -> bool:
+        """Return whether this database has answered before."""
+        try:
+            return bool(json.loads(self._path.read_text())["digest"] == _digest(dsn))
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def note(self, dsn: str) -> None:
+        """Remember that it answered."""
+        if self.holds(dsn):
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(json.dumps({"digest": _digest(dsn)}))
+        os.replace(fresh, self._path)
+
+
+def _digest(dsn: str) -> str:
+    return sha256(dsn.encode()).hexdigest()
