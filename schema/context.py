@@ -12,9 +12,9 @@ import strawberry
 if TYPE_CHECKING:
     import asyncpg
     from projections.read_model import Reader
+
     from service.config import Label, Settings
     from service.event_store import EventStore
-
     from service.hub import Hub
 
 SCOPES: Final = frozenset({"read", "personal", "raw", "admin"})

@@ -165,7 +165,7 @@ class GraphQLEndpoint:
     async def _respond(
         self, request: web.Request, answer: Answer, media_type: str, *, request_failed: bool = False
     ) -> web.Response:
-        """Return the response: application/json says 200 to all that is well-formed, the other type says more."""
+        """Return the response; application/json says 200 to all that is well-formed, the other says more."""
         well_formed = not request_failed and answer.status in (200, 400, 504)
         status = 200 if answer.executed or (well_formed and media_type == JSON) else answer.status
         if media_type not in (JSON, RESPONSE_JSON):
