@@ -1,0 +1,33 @@
+"""What the peers' servers share: their two arguments and how an aiohttp one runs. On uvloop, like ours."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+from dataclasses import dataclass
+
+import uvloop
+from aiohttp import web
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Where to listen, and the database if the peer uses one."""
+
+    port: int
+    dsn: str
+
+
+def arguments() -> Arguments:
+    """Read `--port` and `--dsn` from the command line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--dsn", default="")
+    given = parser.parse_args()
+    return Arguments(given.port, given.dsn)
+
+
+def serve(app: web.Application, port: int) -> None:
+    """Run an aiohttp application until it is told to end, without an access log."""
+    gc.freeze()
+    web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None, loop=uvloop.new_event_loop())
