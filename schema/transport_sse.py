@@ -12,7 +12,7 @@ from aiohttp import web
 from graphql import OperationType
 
 from schema.context import Context
-from schema.errors import Refused
+from schema.errors import Refused, told
 from schema.live import Live, Message, Stream, Subscriber
 from schema.operation import Operations, Request
 
@@ -52,9 +52,10 @@ class EventStreams:
     async def serve(
         self, request: web.Request, asked: Request, context: Context, *, only_queries: bool = False
     ) -> web.StreamResponse:
-        """Answer one operation as an event stream; raises Refused for one that cannot be started.
+        """Answer one operation as an event stream; what is wrong with it is told there, too.
 
         `Last-Event-ID` is where the client's last connection ended, and wins over the argument `after`.
+        An EventSource shows its page nothing of a response with status 400, hence no such answer.
         """
         address = request.remote or ""
         if (
@@ -66,24 +67,13 @@ class EventStreams:
                 "TOO_MANY_OPERATIONS",
                 status=503,
             )
-        document = await self._operations.prepare(asked.query)
-        kind = document.operation(asked.operation_name).operation
-        if kind is OperationType.MUTATION and only_queries:
-            raise Refused.because("a mutation is sent by POST", "MUTATION_BY_GET", status=405)
-        after = _last_event_id(request.headers.get("Last-Event-ID"))
         stream = EventStream(request)
         self._open.add(stream)
         self._operations_of[address] += 1
         running: Subscriber | Stream | None = None
         try:
-            if kind is OperationType.SUBSCRIPTION:
-                running = await self._live.subscribe(document, asked, context, stream, after=after)
-                await stream.begin()
-            else:
-                answer = await self._operations.execute(asked, context)
-                await stream.begin()
-                stream.send(Message(context.position or 0, answer.body))
-                stream.complete()
+            running = await self._start(stream, asked, context, only_queries)
+            await stream.begin()
             await stream.until_ended(context.caller.expires_at)
         finally:
             if running is not None:
@@ -93,6 +83,23 @@ class EventStreams:
             if not self._operations_of[address]:
                 del self._operations_of[address]
         return stream.response
+
+    async def _start(
+        self, stream: EventStream, asked: Request, context: Context, only_queries: bool
+    ) -> Subscriber | Stream | None:
+        try:
+            document = await self._operations.prepare(asked.query)
+            kind = document.operation(asked.operation_name).operation
+            if kind is OperationType.SUBSCRIPTION:
+                return await self._live.subscribe(
+                    document, asked, context, stream, after=stream.last_event_id()
+                )
+            answer = await self._operations.execute(asked, context, only_queries=only_queries)
+            stream.send(Message(context.position or 0, answer.body))
+            stream.complete()
+        except Refused as refused:
+            stream.fail(told(refused.errors, debug=self._operations.debug))
+        return None
 
     async def close(self) -> None:
         """End every stream because the service stops; clients come again with their last id."""
@@ -110,6 +117,18 @@ class EventStream:
         self._begun = False
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.response = web.StreamResponse(headers=HEADERS)
+
+    def last_event_id(self) -> int | None:
+        """Return where the client's last connection ended; raises Refused for what is no position."""
+        header = self._request.headers.get("Last-Event-ID")
+        if not header:
+            return None
+        if not (header.isascii() and header.isdigit() and len(header) < 19):
+            raise Refused.because(
+                f"Last-Event-ID {header[:40]!r} is no position; send the last event's id, or leave it out",
+                "BAD_USER_INPUT",
+            )
+        return int(header)
 
     async def begin(self) -> None:
         """Send the headers, and what came before them."""
@@ -197,14 +216,3 @@ class EventStream:
 def _event(message: Message) -> bytes:
     place = b"id: %d\n" % message.position if message.position else b""
     return b"%bevent: next\ndata: %b\n\n" % (place, message.body)
-
-
-def _last_event_id(header: str | None) -> int | None:
-    if not header:
-        return None
-    if not (header.isascii() and header.isdigit() and len(header) < 20):
-        raise Refused.because(
-            f"Last-Event-ID {header[:40]!r} is no position; send the id of the last event, or leave it out",
-            "BAD_USER_INPUT",
-        )
-    return int(header)
