@@ -125,3 +125,14 @@ async def test_a_browser_runs_operations_without_asking_anybody_else(site, opera
         await page.becomes_true(f"document.querySelector('.result-window').innerText.includes('{shown}')")
         assert page.problems == []
         assert [url for url in page.requested if not url.startswith((site, "data:", "blob:"))] == []
+
+
+@pytest.mark.browser
+async def test_the_first_visit_opens_the_first_example_with_its_variables(site):
+    async with open_page(f"{site}/graphql") as page:
+        await page.becomes_true(f"document.querySelectorAll('.graphiql-tab').length === {len(EXAMPLES)}")
+
+        for part in EXAMPLES[0].get("variables", {}):
+            await page.becomes_true(
+                f"document.querySelector('.graphiql-editor-tool').innerText.includes('{part}')"
+            )

@@ -56,15 +56,6 @@ function subscribe(request, headers) {
   return results;
 }
 
-async function tabs() {
-  const asked = new URLSearchParams(location.search);
-  const examples = await fetch(new URL("./examples.json", import.meta.url)).then((found) => found.json());
-  const linked = asked.get("query")
-    ? [{ query: asked.get("query"), variables: asked.get("variables") ?? "" }]
-    : [];
-  return [...linked, ...examples.map(asTab)];
-}
-
 function asTab({ title, query, variables }) {
   return {
     query: `# ${title}\n\n${query.trim()}\n`,
@@ -72,10 +63,18 @@ function asTab({ title, query, variables }) {
   };
 }
 
+const asked = new URLSearchParams(location.search);
+const linked = asked.get("query") && { query: asked.get("query"), variables: asked.get("variables") ?? "" };
+const examples = await fetch(new URL("./examples.json", import.meta.url)).then((found) => found.json());
+const tabs = [...(linked ? [linked] : []), ...examples.map(asTab)];
+
+// On a first visit GraphiQL would leave the variables of the open tab empty; later it has its own memory.
+const opened = linked || (localStorage.getItem("graphiql:tabState") ? null : tabs[0]);
+
 mount(document.querySelector("#graphiql"), {
   fetcher,
-  defaultTabs: await tabs(),
-  defaultEditorToolsVisibility: true,
+  defaultTabs: tabs,
+  ...(opened && { initialQuery: opened.query, initialVariables: opened.variables }),
   isHeadersEditorEnabled: true,
   shouldPersistHeaders: false,
   schemaDescription: true,
