@@ -6,14 +6,14 @@
 --   $12       untimed_window
 select position, duplicate
   from log.append($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::boolean[],
-                  $7::timestamptz[], $8::text[], $9::bytea[], $10::jsonb[], $11::bytea[], $12::interval)
+                  $7::timestamptz[], $8::text[], $9::bytea[], $10::text[], $11::bytea[], $12::interval)
  order by ordinal;
 
 -- name: restore
 -- Record a batch of an export, at the positions and times that it says; log.restore says when it refuses.
 --   $1 … $15  one array for each column of a recorded event
 select log.restore($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::boolean[],
-                   $8::timestamptz[], $9::text[], $10::bytea[], $11::jsonb[], $12::bytea[], $13::timestamptz[],
+                   $8::timestamptz[], $9::text[], $10::bytea[], $11::text[], $12::bytea[], $13::timestamptz[],
                    $14::bigint[], $15::timestamptz[]);
 
 -- name: read_after

@@ -237,6 +237,7 @@ $$;
 -- A function, not a statement: each of its statements takes a snapshot of its own, and those after
 -- the lock see what the holder before us committed. Index scans only, because the plans are made
 -- once a connection, often while the tables are empty, and would then read them whole for ever.
+-- Bodies come as text: read as an array of jsonb they took twice as long.
 create function log.append(
     product_ids      bigint[],
     actions          text[],
@@ -247,7 +248,7 @@ create function log.append(
     received_ats     timestamptz[],
     origins          text[],
     digests          bytea[],
-    bodies           jsonb[],
+    bodies           text[],
     raws             bytea[],
     untimed_window   interval
 ) returns table (ordinal bigint, "position" bigint, duplicate boolean)
@@ -259,6 +260,8 @@ declare
     newest       bigint;
     newest_at    timestamptz;
     appended_at  timestamptz;
+    places       bigint[];
+    known        boolean[];
     added        bigint;
 begin
     -- A statement of its own: the lookups below must take their snapshot after the append before
@@ -273,9 +276,7 @@ begin
     newest := coalesce(newest, 0);
     appended_at := greatest(clock_timestamp(), newest_at);
 
-    perform log.have_partitions(newest + cardinality(digests));
-
-    return query
+    -- Which are known, and where the rest will stand: without the bodies, which are wide.
     with incoming as materialized (
         select i.*,
                -- A subquery for each, so that the plan can only be one index lookup for each.
@@ -288,86 +289,89 @@ begin
                         or d.received_at between i.received_at - untimed_window
                                              and i.received_at + untimed_window)
                  order by d.received_at
-                 limit 1) as known
-          from unnest(product_ids, actions, entities, entity_ids, occurred_ats, assumed,
-                      received_ats, origins, digests, bodies, raws)
-               with ordinality
-               as i (product_id, action, entity, entity_id, occurred_at, assumed,
-                     received_at, origin, digest, body, raw, ordinal)
+                 limit 1) as recorded_as
+          from unnest(product_ids, digests, assumed, received_ats)
+               with ordinality as i (product_id, digest, assumed, received_at, ordinal)
     ),
     unknown as (
-        select i.*,
+        select i.ordinal, i.assumed, i.received_at,
                first_value(i.ordinal) over same as first_ordinal,
                first_value(i.received_at) over same as first_received_at
           from incoming i
-         where i.known is null
+         where i.recorded_as is null
         window same as (partition by i.product_id, i.digest order by i.ordinal)
     ),
-    fresh as (
-        select u.*, newest + row_number() over (order by u.ordinal) as position
+    placed as (
+        select i.ordinal, i.recorded_as as position, true as known
+          from incoming i
+         where i.recorded_as is not null
+        union all
+        -- Copies share the rank, and so the position, of the first of them.
+        select u.ordinal,
+               case when not u.assumed
+                      or u.received_at between u.first_received_at - untimed_window
+                                           and u.first_received_at + untimed_window
+                    then newest + dense_rank() over (order by u.first_ordinal)
+               end,
+               u.ordinal > u.first_ordinal
           from unknown u
-         where u.ordinal = u.first_ordinal
-    ),
-    recorded as (
+    )
+    select array_agg(p.position order by p.ordinal),
+           array_agg(p.known and p.position is not null order by p.ordinal),
+           max(p.position) filter (where not p.known)
+      into places, known, added
+      from placed p;
+
+    if added is not null then
+        perform log.have_partitions(added);
+
         insert into log.events (position, product_id, action, entity, entity_id, occurred_at, occurred_assumed,
                                 recorded_at, origin, digest, envelope, data, raw)
-        select f.position, f.product_id, f.action, f.entity, f.entity_id, f.occurred_at, f.assumed,
-               appended_at, f.origin, f.digest, f.body - 'data', f.body -> 'data', f.raw
-          from fresh f
-    ),
-    remembered as (
-        insert into log.deliveries (product_id, digest, received_at, first_received_at, position)
-        select f.product_id, f.digest, case when f.assumed then f.received_at else '-infinity' end,
-               f.received_at, f.position
-          from fresh f
-    ),
-    copies as (
-        select i.ordinal, i.product_id, i.digest, i.received_at, i.known as position
-          from incoming i
-         where i.known is not null
-        union all
-        select u.ordinal, u.product_id, u.digest, u.received_at, f.position
-          from unknown u
-          join fresh f on f.ordinal = u.first_ordinal
-         where u.ordinal > u.first_ordinal
-           and (not u.assumed
-                or u.received_at between u.first_received_at - untimed_window
-                                     and u.first_received_at + untimed_window)
-    ),
-    -- The delivery that was recorded, drained from the spool once more, has not come again.
-    come_again as (
-        select c.position, c.product_id, count(*) as copies, max(c.received_at) as last_at
-          from copies c
-         where not exists (select 1
-                             from log.deliveries d
-                            where d.product_id = c.product_id
-                              and d.digest = c.digest
-                              and d.position = c.position
-                              and d.first_received_at = c.received_at)
-         group by c.position, c.product_id
-    ),
-    counted as (
-        insert into log.redeliveries as r (position, product_id, copies, last_at)
-        select a.position, a.product_id, a.copies, a.last_at
-          from come_again a
-        on conflict (position, product_id) do update
-           set copies = r.copies + excluded.copies,
-               last_at = greatest(r.last_at, excluded.last_at)
-    )
-    select i.ordinal, coalesce(f.position, c.position), c.position is not null
-      from incoming i
-      left join fresh f on f.ordinal = i.ordinal
-      left join copies c on c.ordinal = i.ordinal
-     order by i.ordinal;
+        select i.position, i.product_id, i.action, i.entity, i.entity_id, i.occurred_at, i.assumed,
+               appended_at, i.origin, i.digest, i.body - 'data', i.body -> 'data', i.raw
+          from (select u.position, u.product_id, u.action, u.entity, u.entity_id, u.occurred_at, u.assumed,
+                       u.origin, u.digest, u.body::jsonb as body, u.raw
+                  from unnest(places, known, product_ids, actions, entities, entity_ids, occurred_ats, assumed,
+                              origins, digests, bodies, raws)
+                       as u (position, known, product_id, action, entity, entity_id, occurred_at, assumed,
+                             origin, digest, body, raw)
+                 where not u.known
+                   and u.position is not null
+                offset 0) i; -- so that the text is read once, not once for each use
 
-    select e.position
-      into added
-      from log.events e
-     order by e.position desc
-     limit 1;
-    if added > newest then
+        insert into log.deliveries (product_id, digest, received_at, first_received_at, position)
+        select i.product_id, i.digest, case when i.assumed then i.received_at else '-infinity' end,
+               i.received_at, i.position
+          from unnest(places, known, product_ids, digests, assumed, received_ats)
+               as i (position, known, product_id, digest, assumed, received_at)
+         where not i.known
+           and i.position is not null;
+
         perform pg_notify('recount_head', added::text);
     end if;
+
+    if true = any (known) then
+        insert into log.redeliveries as r (position, product_id, copies, last_at)
+        select i.position, i.product_id, count(*), max(i.received_at)
+          from unnest(places, known, product_ids, digests, received_ats)
+               as i (position, known, product_id, digest, received_at)
+         where i.known
+               -- The delivery that was recorded, drained from the spool once more, has not come again.
+           and not exists (select 1
+                             from log.deliveries d
+                            where d.product_id = i.product_id
+                              and d.digest = i.digest
+                              and d.position = i.position
+                              and d.first_received_at = i.received_at)
+         group by i.position, i.product_id
+        on conflict on constraint redeliveries_pkey do update
+           set copies = r.copies + excluded.copies,
+               last_at = greatest(r.last_at, excluded.last_at);
+    end if;
+
+    return query
+    select p.ordinal, p.position, p.known
+      from unnest(places, known) with ordinality as p (position, known, ordinal);
 end
 $$;
 
@@ -384,7 +388,7 @@ create function log.restore(
     recorded_ats     timestamptz[],
     origins          text[],
     digests          bytea[],
-    bodies           jsonb[],
+    bodies           text[],
     raws             bytea[],
     erased_ats       timestamptz[],
     copies           bigint[],
@@ -423,7 +427,9 @@ begin
     perform log.have_partitions(last);
 
     with incoming as materialized (
-        select i.*
+        select i.position, i.product_id, i.action, i.entity, i.entity_id, i.occurred_at, i.assumed,
+               i.recorded_at, i.origin, i.digest, i.body::jsonb as body, i.raw, i.erased_at,
+               i.copies, i.copies_last_at
           from unnest(positions, product_ids, actions, entities, entity_ids, occurred_ats, assumed, recorded_ats,
                       origins, digests, bodies, raws, erased_ats, copies, copies_last_ats)
                as i (position, product_id, action, entity, entity_id, occurred_at, assumed, recorded_at,
