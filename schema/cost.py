@@ -29,6 +29,7 @@ from graphql import (
 
 SIZE_ARGUMENTS: Final = ("first", "last", "top")
 LIST_ASSUMED: Final = 10
+PAGE_SIZE_DEFAULT: Final = 50
 COST_EXCEEDED: Final = "COST_EXCEEDED"
 
 # Lists of introspection by the length that they have in a schema like ours; `types` is counted.
@@ -115,7 +116,7 @@ class _Count:
         is_list = _is_list(field.type)
         times = (asked if asked is not None else size) if is_list else 1
         inner = LIST_ASSUMED if is_list or asked is None else asked
-        return 1 + times * self.of(node.selection_set, get_named_type(field.type), inner)  # type: ignore[arg-type]
+        return 1 + times * self.of(node.selection_set, get_named_type(field.type), inner)
 
     def _size_asked(self, node: FieldNode, field: GraphQLField) -> int | None:
         """The longest that `first`, `last` or `top` allows, given or by default; None when there is none."""
@@ -133,7 +134,9 @@ class _Count:
                 value = field.args[name].default_value if value is None else None
             if isinstance(value, int):
                 sizes.append(max(value, 0))
-        return max(sizes) if sizes else None
+        if sizes:
+            return max(sizes)
+        return PAGE_SIZE_DEFAULT if "first" in field.args else None
 
     def _introspected(self, node: FieldNode) -> int:
         if node.selection_set is None:

@@ -16,6 +16,8 @@ from service.errors import RecountError
 SYNTAX: Final = "GRAPHQL_PARSE_FAILED"
 INVALID: Final = "GRAPHQL_VALIDATION_FAILED"
 INTERNAL: Final = "INTERNAL_ERROR"
+MESSAGE_CHARACTERS_MAX: Final = 500
+"""GraphQL's own messages quote what was sent, which may be long."""
 
 _log = structlog.get_logger(__name__)
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -53,7 +55,7 @@ def told(errors: Iterable[GraphQLError], *, debug: bool = False) -> list[dict[st
 
 
 def _told(error: GraphQLError, debug: bool) -> dict[str, Any]:
-    said = dict(error.formatted)
+    said: dict[str, Any] = {**error.formatted}
     cause = _cause(error)
     if isinstance(cause, RecountError):
         said["message"] = str(cause)
@@ -65,6 +67,8 @@ def _told(error: GraphQLError, debug: bool) -> dict[str, Any]:
         said["extensions"] = {"code": INTERNAL, "id": error_id}
         if debug:
             said["message"] += f" ({type(cause).__name__}: {cause})"
+    if len(said["message"]) > MESSAGE_CHARACTERS_MAX:
+        said["message"] = said["message"][:MESSAGE_CHARACTERS_MAX] + "…"
     return said
 
 

@@ -13,13 +13,13 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import AsyncIterable, Awaitable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import asyncpg
 import orjson
 import structlog
 from graphql import ExecutionResult, GraphQLError
-from graphql.execution import Executor, create_source_event_stream
+from graphql.execution import create_source_event_stream
 
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
@@ -27,6 +27,9 @@ from schema.live_filter import Fact, Index, Wanted
 from schema.operation import Document, Operations, Request
 from service.errors import PositionBeyondHead, RecountError
 from service.sql_files import load
+
+if TYPE_CHECKING:
+    from schema.operation import Executor
 
 PAGE_EVENTS: Final = 1_000
 RING_EVENTS: Final = 10_000
@@ -187,9 +190,7 @@ class Live:
         if isinstance(source, ExecutionResult):
             raise Refused(source.errors or [])
         if not isinstance(source, Source):
-            return Stream(
-                self.spawn(self._stream(executor, context, cast("AsyncIterable[Any]", source), sink))
-            )
+            return Stream(self.spawn(self._stream(executor, context, source, sink)))
         if after is not None:
             source.after = after
         cursor = await self._first_position(source.after)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import calendar
+import datetime as dt
+import operator
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final, Generic, TypeVar
+
+import orjson
+
+from schema.filters import DEPTH_MAX, ids_of
+from service.errors import BadArgument
 
 Fact = Mapping[str, Any]
 """A row of event_facts: position, product_id, type, action, entity, item_id, user_id and so on."""
 
 COLUMNS: Final = ("item_id", "user_id", "type", "product_id")
 """What an index may go by, the most selective first."""
+
+Check = Callable[[Fact], bool]
 
 _T = TypeVar("_T")
 
@@ -24,7 +36,7 @@ class Wanted:
     """
 
     key: Hashable
-    matches: Callable[[Fact], bool]
+    matches: Check
     column: str | None = None
     values: frozenset[Any] = frozenset()
 
@@ -94,3 +106,145 @@ class Index(Generic[_T]):
 
 
 _NONE: Final[dict[Hashable, Wanted]] = {}
+
+
+EVERYTHING: Final = Wanted("everything", lambda _: True)
+
+
+def event_filter(given: Mapping[str, Any] | None) -> Wanted:
+    """Return what an EventFilter lets through, decided as the SQL of `events(filter:)` decides it.
+
+    What is unknown satisfies no comparison, and `not` lets through what does not hold, unknown included: two
+    truth values do for SQL's three. Raises BadArgument and BadId.
+    """
+    if not given:
+        return EVERYTHING
+    matches = _all(given, 0)
+    key = orjson.dumps(given, default=_plain, option=orjson.OPT_SORT_KEYS)
+    for column, name in (("item_id", "itemId"), ("user_id", "userId")):
+        if given.get(name) is not None:
+            return Wanted(key, matches, column, frozenset((_parts(given[name], name)[1],)))
+    if given.get("types") is not None:
+        return Wanted(key, matches, "type", frozenset(_names(given["types"])))
+    return Wanted(key, matches)
+
+
+def _all(given: Mapping[str, Any], depth: int) -> Check:
+    if depth > DEPTH_MAX:
+        raise BadArgument("filter", "and/or/not", f"is nested deeper than {DEPTH_MAX}; flatten it")
+    return _every([_check(name, value, depth) for name, value in given.items() if value is not None])
+
+
+def _every(checks: list[Check]) -> Check:
+    if len(checks) == 1:
+        return checks[0]
+    return lambda fact: all(check(fact) for check in checks)
+
+
+def _check(name: str, value: Any, depth: int) -> Check:
+    match name:
+        case "and":
+            return _every([_all(each, depth + 1) for each in value])
+        case "or":
+            checks = [_all(each, depth + 1) for each in value]
+            return lambda fact: any(check(fact) for check in checks)
+        case "not":
+            check = _all(value, depth + 1)
+            return lambda fact: not check(fact)
+        case "types":
+            return _one_of("type", _names(value))
+        case "actions":
+            return _one_of("action", frozenset(value))
+        case "origins":
+            return _one_of("origin", _names(value))
+        case "itemId" | "userId":
+            product, key = _parts(value, name)
+            column = "item_id" if name == "itemId" else "user_id"
+            return lambda fact: fact[column] == key and fact["product_id"] == product
+        case "entity" | "position":
+            return _every([_compare(name, each, to) for each, to in value.items() if to is not None])
+        case "occurred":
+            return _within("occurred_at", value)
+        case "recorded":
+            return _within("recorded_at", value)
+        case "changedFields":
+            fields = frozenset(value)
+            return lambda fact: not fields.isdisjoint(fact["changed_fields"] or ())
+    raise BadArgument("filter", name, "cannot be followed live")
+
+
+def _one_of(column: str, values: frozenset[Any]) -> Check:
+    return lambda fact: fact[column] in values
+
+
+def _parts(text: str, name: str) -> tuple[int, str]:
+    return ids_of(text, "Item" if name == "itemId" else "User")
+
+
+def _names(values: Iterable[Any]) -> frozenset[str]:
+    return frozenset(str(each.value) for each in values)
+
+
+_SYMBOLS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "eq": operator.eq,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+    "in": lambda value, given: value in given,
+    "contains": lambda value, given: given.lower() in value.lower(),
+    "startsWith": lambda value, given: value.lower().startswith(given.lower()),
+}
+
+
+def _compare(column: str, name: str, given: Any) -> Check:
+    match name:
+        case "isNull":
+            return lambda fact: (fact[column] is None) == given
+        case "ne":
+            return lambda fact: fact[column] != given
+        case "notIn":
+            return lambda fact: fact[column] not in given
+    holds = _SYMBOLS[name]
+    return lambda fact: fact[column] is not None and holds(fact[column], given)
+
+
+def _within(column: str, window: Mapping[str, Any]) -> Check:
+    start, end, last = (window.get(name) for name in ("from", "to", "last"))
+    if last is not None:
+        if start is not None or end is not None:
+            raise BadArgument(column, "last", "cannot be combined with from or to; give one form")
+        return lambda fact: fact[column] >= before(dt.datetime.now(dt.UTC), last)
+    return lambda fact: (start is None or fact[column] >= start) and (end is None or fact[column] < end)
+
+
+_DURATION: Final = re.compile(
+    r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?"
+)
+
+
+def before(moment: dt.datetime, duration: str) -> dt.datetime:
+    """Return the moment so long before another, months counted by the calendar as Postgres counts them.
+
+    >>> before(dt.datetime(2026, 3, 31, tzinfo=dt.UTC), "P1M").isoformat()
+    '2026-02-28T00:00:00+00:00'
+    """
+    found = _DURATION.fullmatch(duration)
+    assert found is not None, duration
+    years, months, weeks, days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    month = moment.year * 12 + moment.month - 1 - int(years * 12 + months)
+    year, month = divmod(month, 12)
+    if year < 1:
+        return dt.datetime.min.replace(tzinfo=dt.UTC)
+    day = min(moment.day, calendar.monthrange(year, month + 1)[1])
+    length = dt.timedelta(days=days + 7 * weeks, hours=hours, minutes=minutes, seconds=seconds)
+    try:
+        return moment.replace(year=year, month=month + 1, day=day) - length
+    except OverflowError:
+        return dt.datetime.min.replace(tzinfo=dt.UTC)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    return str(value)

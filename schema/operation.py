@@ -26,7 +26,7 @@ from graphql import (
     VariableNode,
     parse,
 )
-from graphql.execution import Executor
+from graphql.execution import Executor as _Executor
 
 from schema import limits as limits_of
 from schema.context import Context
@@ -38,9 +38,12 @@ from schema.validation import refuse_invalid
 if TYPE_CHECKING:
     import strawberry
 
+    Executor = _Executor[Any]
+
 DOCUMENTS_KEPT: Final = 500
 INTROSPECTIONS_KEPT: Final = 20
 LONG_TOKENS: Final = 600
+LONG_CHARACTERS: Final = 20_000
 """Longer documents are parsed and validated in a thread: the loop goes on meanwhile."""
 
 
@@ -119,7 +122,7 @@ class Operations:
         self.schema = schema._schema
         self.limits = limits or Limits()
         self.debug = debug
-        self._executor_class = cast("type[Executor]", schema.execution_context_class)
+        self._executor_class = cast("type[_Executor[Any]]", schema.execution_context_class)
         self._timeout_seconds = timeout_seconds
         self._costs = Costs(self.schema)
         self._documents: OrderedDict[str, Document | Refused] = OrderedDict()
@@ -150,7 +153,7 @@ class Operations:
     async def _examine(self, text: str) -> Document | Refused:
         try:
             tokens = limits_of.scan(text, self.limits)
-            if tokens <= LONG_TOKENS:
+            if tokens <= LONG_TOKENS and len(text) <= LONG_CHARACTERS:
                 return self._parse(text)
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._parse, text)
         except Refused as refused:

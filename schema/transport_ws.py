@@ -435,16 +435,12 @@ def _id(message: dict[str, Any]) -> str:
 
 
 def _request(payload: object) -> Request:
-    match payload:
-        case {"query": str(query)}:
-            variables, name = payload.get("variables"), payload.get("operationName")
-            extensions = payload.get("extensions")
-            if (
-                (variables is None or isinstance(variables, dict))
-                and (name is None or isinstance(name, str))
-                and (extensions is None or isinstance(extensions, dict))
-            ):
-                return Request(query, variables or {}, name or None)
+    if isinstance(payload, dict) and isinstance(payload.get("query"), str):
+        variables, name = payload.get("variables"), payload.get("operationName")
+        extensions = payload.get("extensions")
+        objects = all(each is None or isinstance(each, dict) for each in (variables, extensions))
+        if objects and (name is None or isinstance(name, str)):
+            return Request(payload["query"], variables or {}, name or None)
     raise Violation(Close.BAD_REQUEST, "Invalid message: the payload of subscribe is no GraphQL request")
 
 

@@ -17,7 +17,6 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     OperationDefinitionNode,
-    OperationType,
     SelectionSetNode,
     TypeNameMetaFieldDef,
     ValidationContext,
@@ -54,7 +53,7 @@ class FieldsMergeRule(ValidationRule):
     def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
         """Check the operation with its fragments spread out, which `limits` has bounded before."""
         schema = self.context.schema
-        root = schema.get_root_type(node.operation or OperationType.QUERY)
+        root = schema.get_root_type(node.operation)
         merging = _Merging(self.context)
         fields = merging.collect([(root, node.selection_set)])
         merging.check_shapes(fields)
@@ -160,7 +159,7 @@ class _Merging:
             if entry[1].selection_set is not None
         ]
         if sets:
-            yield self.collect(sets)  # type: ignore[arg-type]
+            yield self.collect(sets)
 
     def _type(self, entry: _Entry) -> GraphQLOutputType | None:
         parent, node = entry
@@ -209,7 +208,7 @@ def _that_may_meet(group: list[_Entry]) -> list[list[_Entry]]:
     abstract = [entry for entry in group if not is_object_type(entry[0])]
     for entry in group:
         if is_object_type(entry[0]):
-            concrete.setdefault(entry[0].name, []).append(entry)  # type: ignore[union-attr]
+            concrete.setdefault(entry[0].name, []).append(entry)
     if not concrete:
         return [abstract]
     return [[*entries, *abstract] for entries in concrete.values()]
@@ -219,10 +218,12 @@ def _same_shape(one: GraphQLOutputType | None, other: GraphQLOutputType | None) 
     """Return whether two types answer in one shape; what validation does not know is reported elsewhere."""
     if one is None or other is None:
         return True
-    for wrapper in (GraphQLNonNull, GraphQLList):
-        if isinstance(one, wrapper) or isinstance(other, wrapper):
-            both = isinstance(one, wrapper) and isinstance(other, wrapper)
-            return both and _same_shape(one.of_type, other.of_type)  # type: ignore[union-attr]
+    if isinstance(one, GraphQLNonNull) or isinstance(other, GraphQLNonNull):
+        both = isinstance(one, GraphQLNonNull) and isinstance(other, GraphQLNonNull)
+        return both and _same_shape(one.of_type, other.of_type)  # type: ignore[union-attr]
+    if isinstance(one, GraphQLList) or isinstance(other, GraphQLList):
+        both = isinstance(one, GraphQLList) and isinstance(other, GraphQLList)
+        return both and _same_shape(one.of_type, other.of_type)  # type: ignore[union-attr]
     if is_leaf_type(one) or is_leaf_type(other):
         return one is other
     return True

@@ -169,8 +169,8 @@ class Hub:
         except asyncpg.ReadOnlySQLTransactionError:
             _log.info("hub_polls", reason="a standby refuses LISTEN", poll_seconds=self._poll_seconds)
 
-    def _heard(self, _connection: object, _pid: int, channel: str, payload: str) -> None:
-        if payload.isdecimal():
+    def _heard(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
+        if isinstance(payload, str) and payload.isdecimal():
             self.advance(_SIGNAL_OF[channel], int(payload))
 
     async def _poll(self, connection: asyncpg.Connection, signals: Iterable[Signal]) -> None:
