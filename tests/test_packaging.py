@@ -1,0 +1,193 @@
+"""What we install and ship: names of our own, pins without addresses, data files, an import contract."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from grimp import ImportGraph
+
+from tests.import_contract import ImportsOnly
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-build.txt"]
+OURS = {"service", "projections", "schema"}
+
+
+def test_no_other_distribution_owns_one_of_our_import_names():
+    owners = metadata.packages_distributions()
+
+    assert {name: set(owners.get(name, [])) - {"recount-feedback"} for name in OURS} == {
+        name: set() for name in OURS
+    }
+
+
+def test_it_cannot_be_uploaded_by_accident():
+    assert "Private :: Do Not Upload" in PROJECT["project"]["classifiers"]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_requirement_is_pinned_with_hashes_and_no_address(lock):
+    text = (ROOT / lock).read_text()
+    blocks = re.split(r"\n(?=[a-z0-9])", text.partition("make lock\n")[2])
+
+    assert len(blocks) >= 6
+    for block in blocks:
+        assert re.match(r"[a-z0-9-]+==[\w.]+( ;[^\\]+)? \\\n    --hash=sha256:[0-9a-f]{64}", block), block
+    assert re.findall(r"://|--\w*index|--find-links|file:| @ ", text) == []
+
+
+@pytest.mark.parametrize("lock", LOCKS[:2])
+def test_the_pins_are_those_that_the_project_asks_for(lock):
+    pinned = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / lock).read_text(), re.MULTILINE))
+    asked = {re.split(r"[^a-z0-9-]", line)[0] for line in PROJECT["project"]["dependencies"]}
+
+    assert asked <= pinned
+
+
+def test_the_same_versions_run_and_are_tested():
+    versions = [
+        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE)) for lock in LOCKS
+    ]
+
+    run, tested, built = versions
+    assert {name: tested.get(name) for name in run} == run
+    assert {name: tested.get(name) for name in built} == built
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """The names of the files in the wheel, built from a copy: building must not touch the checkout."""
+    copy = tmp_path_factory.mktemp("checkout")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    for name in OURS:
+        shutil.copytree(
+            ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules")
+        )
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel"], cwd=copy, check=True, capture_output=True
+    )
+    (built,) = (copy / "dist").glob("*.whl")
+    with zipfile.ZipFile(built) as archive:
+        return set(archive.namelist())
+
+
+def test_the_wheel_holds_every_file_that_the_packages_read(wheel):
+    wanted = {
+        str(path.relative_to(ROOT))
+        for name in OURS
+        for path in (ROOT / name).rglob("*")
+        if path.is_file()
+        and not {"__pycache__", "node_modules"} & set(path.parts)
+        and "graphiql/vendor" not in str(path)
+    }
+
+    assert wanted - wheel == set()
+    assert "service/graphiql/assets/graphiql.js" in wheel
+
+
+def test_the_wheel_holds_nothing_else(wheel):
+    tops = {name.partition("/")[0] for name in wheel}
+
+    assert {top for top in tops if not top.endswith(".dist-info")} == OURS
+    assert not any("vendor" in name for name in wheel)
+
+
+def test_the_command_is_installed():
+    (command,) = metadata.entry_points(group="console_scripts", name="recount")
+
+    assert command.value == "service.cli:main"
+
+
+def a_graph(importer: str, imported: str) -> ImportGraph:
+    graph = ImportGraph()
+    for module in ("schema", "schema.query", "service", "service.app", "service.events", "service.webhook"):
+        graph.add_module(module)
+    graph.add_import(importer=importer, imported=imported)
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "kept"),
+    [
+        ("schema.query", "service.events", True),
+        ("schema.query", "service.webhook", False),
+        ("service.webhook", "schema.query", False),
+        ("service.app", "schema.query", True),
+        ("service.events", "service.webhook", False),
+    ],
+)
+def test_the_import_contract_catches_what_points_the_wrong_way(importer, imported, kept):
+    rules = PROJECT["tool"]["importlinter"]["contracts"]
+    session = {"root_packages": sorted(OURS)}
+    contracts = [ImportsOnly(rule["name"], session, rule) for rule in rules]
+
+    graph = a_graph(importer, imported)
+
+    checks = [contract.check(graph, verbose=False) for contract in contracts]
+    assert all(check.kept for check in checks) is kept
+    assert any(f"{importer} imports {imported}" in check.metadata["wrong"] for check in checks) is not kept
+
+
+def test_compose_demands_secrets_and_waits_for_a_healthy_database():
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    recount, postgres = services["recount"], services["postgres"]
+
+    for name in ("RECOUNT_WEBHOOK_KEYS", "RECOUNT_API_TOKENS"):
+        assert recount["environment"][name].startswith(f"${{{name}:?")
+    assert postgres["environment"]["POSTGRES_PASSWORD"].startswith("${POSTGRES_PASSWORD:?")
+    assert recount["depends_on"]["postgres"]["condition"] == "service_healthy"
+    assert recount["read_only"] is True
+    assert recount["tmpfs"]
+    assert int(recount["user"].partition(":")[0]) > 0
+    assert postgres["healthcheck"]["test"][1] == "pg_isready"
+    assert postgres["image"] == "postgres:18"
+
+
+def test_the_image_copies_only_files_that_it_is_given():
+    given = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copies = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+    copied = {name for line in copies for name in line.split()}
+
+    assert copied == given
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
+def test_make_says_what_python_it_needs(tmp_path):
+    old = tmp_path / "python2"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+
+    made = subprocess.run(
+        ["make", "install", f"PYTHON={old}"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert made.returncode != 0
+    assert f"PYTHON={old} is not a Python 3.11 or later" in made.stderr
+
+
+def test_make_install_does_nothing_when_all_is_installed():
+    if not (ROOT / ".venv" / ".built-from").exists():
+        pytest.skip("this run does not come from make")
+    before = (ROOT / ".venv" / ".built-from").stat().st_mtime_ns
+
+    subprocess.run(["make", "install"], cwd=ROOT, check=True, capture_output=True)
+
+    assert (ROOT / ".venv" / ".built-from").stat().st_mtime_ns == before
