@@ -1,0 +1,337 @@
+"""Runs the plan of a root field: one statement, all root fields of an operation at one position."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import asyncpg
+
+from schema.context import Context, Info
+from schema.ids import GlobalId, decode_cursor_position, decode_id
+from schema.planner import Builder, Env, Moment, Plan, Request, Scope, Types, columns_of, product_number
+from schema.selection import Selected, selected, selected_roots
+from schema.spec import Lookup, Nodes, Page, Rows, Single
+from schema.values import parse_json
+from service.errors import (
+    AmbiguousItem,
+    BadArgument,
+    BadId,
+    ForeignProduct,
+    MissingScope,
+    NotYetProjected,
+    PositionAhead,
+)
+
+PLANS_MAX: Final = 1_000
+MIN_POSITION_WAIT_SECONDS: Final = 5.0
+
+
+class Reads(Protocol):
+    """Where statements run: the reader, or one snapshot of it."""
+
+    async def fetch(self, sql: str, *args: object) -> tuple[Sequence[Mapping[str, Any]], int]:
+        """Return the rows of a statement and the position they were read at."""
+
+
+class Planner:
+    """Makes and keeps plans."""
+
+    def __init__(self, types: Types) -> None:
+        self.types: Final = types
+        self._plans: OrderedDict[object, Plan] = OrderedDict()
+        self.statements = 0
+
+    def plan(self, root: Selected, context: Context, *, pinned: bool, parent: str = "Query") -> Plan:
+        """Return the plan of a root field for this caller, made once for all selections of the same shape."""
+        products = context.caller.product_ids
+        restricted, one_product = products is not None, products is not None and len(products) == 1
+        kinds = node_types(root) if root.name in {"node", "nodes"} else ()
+        key = (parent, root.shape(), pinned, restricted, one_product, kinds)
+        plan = self._plans.get(key)
+        if plan is None:
+            builder = Builder(self.types, root, pinned=pinned, restricted=restricted, one_product=one_product)
+            plan = self._plans[key] = _compile(builder, root, parent, kinds)
+            if len(self._plans) > PLANS_MAX:
+                self._plans.popitem(last=False)
+        else:
+            self._plans.move_to_end(key)
+        return plan
+
+    async def run(self, root: Selected, context: Context, reads: Reads) -> Any:
+        """Return the objects that a root field answers with."""
+        _check_product(root, context)
+        pin = decode_cursor_position(root.args) if _is_pinned(self.types, root) else None
+        # The pages after the first are read as of its position; while that still is the newest, the current
+        # tables say the same for less.
+        pinned = pin is not None and context.services.hub.value("projected") != pin
+        while True:
+            plan = self.plan(root, context, pinned=pinned)
+            _check_scopes(plan, context)
+            args = [node.args for node in root.flat()]
+            request = Request(
+                args=args,
+                now=now(context),
+                products=context.caller.product_ids,
+                labels=context.services.labels,
+                personal=context.caller.may("personal"),
+                pinned=pin,
+            )
+            values = [bind(request) for bind in plan.binders]
+            self.statements += 1
+            rows, position = await _fetch(reads, plan.sql, values)
+            if pin is None or pinned or position == pin:
+                break
+            pinned = True
+        context.position = position
+        for node_args in args:
+            as_of = node_args.get("asOf")
+            if as_of and as_of.get("position") is not None and as_of["position"] > position:
+                raise PositionAhead(as_of["position"], position)
+        return plan.decode(parse_json(rows[0]["answer"]), Env(context.services.labels, args, position, pin))
+
+
+async def _fetch(reads: Reads, sql: str, values: list[object]) -> tuple[Sequence[Mapping[str, Any]], int]:
+    try:
+        return await reads.fetch(sql, *values)
+    except asyncpg.InvalidParameterValueError as error:
+        if "time zone" in str(error):
+            raise BadArgument("timeZone", str(error).split('"')[1:2] or "", "is unknown; write UTC or Europe/Zurich") from None
+        raise
+    except (asyncpg.DatetimeFieldOverflowError, asyncpg.IntervalFieldOverflowError) as error:
+        raise BadArgument("window", str(error), "reaches beyond any calendar; ask for less") from None
+
+
+def now(context: Context) -> dt.datetime:
+    """Return the moment of an operation, the same for all its fields."""
+    found = context.memo.get("now")
+    if found is None:
+        found = context.memo["now"] = context.services.clock()
+    return found  # type: ignore[no-any-return]
+
+
+def planner_of(context: Context) -> Planner:
+    """Return the planner of the process."""
+    from schema.build import planner
+
+    del context
+    return planner()
+
+
+async def answer(info: Info) -> Any:
+    """Return what a root field answers with, having read it by one statement.
+
+    The first root field of an operation that has several runs them all, in one snapshot; the others wait
+    for theirs.
+    """
+    context, raw = info.context, info._raw_info
+    key = str(raw.path.key)
+    pending: dict[str, asyncio.Future[Any]] | None = context.memo.get("roots")
+    if pending is None:
+        roots = selected_roots(raw)
+        if len(roots) == 1:
+            return await _run_one(selected(raw), context)
+        pending = context.memo["roots"] = {
+            root.key: asyncio.get_running_loop().create_future() for root in roots
+        }
+        await _run_all(roots, context, pending)
+    return await pending[key]
+
+
+async def _run_one(root: Selected, context: Context) -> Any:
+    await _wait_for([root], context)
+    return await planner_of(context).run(root, context, context.services.reader)
+
+
+async def _run_all(roots: Sequence[Selected], context: Context, pending: dict[str, asyncio.Future[Any]]) -> None:
+    planner = planner_of(context)
+    try:
+        await _wait_for(roots, context)
+        async with context.services.reader.snapshot() as reads:
+            for root in roots:
+                try:
+                    pending[root.key].set_result(await planner.run(root, context, reads))
+                except asyncpg.PostgresError:
+                    raise
+                except Exception as error:
+                    _fail(pending[root.key], error)
+    except Exception as error:
+        for future in pending.values():
+            if not future.done():
+                _fail(future, error)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    future.set_exception(error)
+    # A field that the executor gave up on never asks for its error; that is no error of its own.
+    future.exception()
+
+
+async def _wait_for(roots: Sequence[Selected], context: Context) -> None:
+    wanted = max((root.args.get("minPosition") or 0 for root in roots), default=0)
+    hub = context.services.hub
+    if wanted <= hub.value("projected"):
+        return
+    deadline = asyncio.get_running_loop().time() + MIN_POSITION_WAIT_SECONDS
+    reached = hub.value("projected")
+    while reached < wanted:
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise NotYetProjected(wanted, reached, MIN_POSITION_WAIT_SECONDS)
+        reached = await hub.wait_beyond("projected", reached, left)
+
+
+def _check_product(root: Selected, context: Context) -> None:
+    if root.args.get("productId") is not None:
+        product = product_number(root.args["productId"])
+        if not context.caller.sees(product):
+            raise ForeignProduct(product)
+
+
+def _check_scopes(plan: Plan, context: Context) -> None:
+    for field, scope in plan.scopes:
+        if not context.caller.may(scope):
+            raise MissingScope(field, scope)
+
+
+def _is_pinned(types: Types, root: Selected) -> bool:
+    _, spec = types.spec("Query", root.name)
+    return isinstance(spec, Page) and spec.pinned
+
+
+def _compile(builder: Builder, root: Selected, parent: str, kinds: tuple[str, ...]) -> Plan:
+    place = builder.number(root)
+    _, spec = builder.types.spec(parent, root.name)
+    moment = builder.moment(root, place, None, root=True)
+    match spec:
+        case Page():
+            expr, decode = builder.page(root, place, spec, moment, root=True)
+        case Rows():
+            expr, decode = builder.rows(root, place, spec, moment)
+        case Single():
+            expr, decode = builder.single(root, place, spec, moment)
+        case Lookup():
+            expr, decode = _lookup(builder, root, place, spec, moment)
+        case Nodes():
+            expr, decode = _nodes(builder, root, place, moment, kinds)
+        case _:
+            raise TypeError(f"{parent}.{root.name} says nothing of its data")
+    ctes = f"with {', '.join(builder.ctes)} " if builder.ctes else ""
+    return Plan(
+        sql=f"{ctes}select ({expr})::text as answer",
+        binders=tuple(builder.binders),
+        decode=decode,
+        scopes=tuple(dict.fromkeys(builder.scopes)),
+    )
+
+
+def _lookup(builder: Builder, root: Selected, place: int, spec: Lookup, moment: Moment) -> tuple[str, Any]:
+    """One thing by its opaque id, or by Sleekplan's and the product's."""
+    entity = builder.types.entities[spec.type_name]
+    alias = entity.alias
+    array, decode = builder.object(spec.type_name, root.of(spec.type_name), Scope(moment))
+    where = [builder.visible(alias)]
+    given = root.args
+    if given.get("id") is not None:
+        if given.get("sleekplanId") is not None or given.get("productId") is not None:
+            raise BadArgument("id", given["id"], "cannot be combined with productId or sleekplanId; give one form")
+
+        def part(index: int) -> Any:
+            return lambda args: _parts(args["id"], spec.type_name)[index]
+
+        for index, (column, cast) in enumerate(entity.key):
+            where.append(f"{alias}.{column} = {builder.argument(place, cast, part(index))}")
+    elif given.get("sleekplanId") is not None:
+        column = entity.key[1][0]
+        where.append(f"{alias}.{column} = {builder.argument(place, 'text', lambda args: _text(args['sleekplanId']))}")
+        if given.get("productId") is not None:
+            where.append(
+                f"{alias}.product_id = "
+                + builder.argument(place, "bigint", lambda args: product_number(args["productId"]))
+            )
+    else:
+        raise BadArgument(root.name, "nothing", "was named; give id, or productId and sleekplanId")
+    source = builder.source(spec.type_name, moment, columns_of(alias, array, *where))
+    condition = " and ".join(where)
+    expr = (
+        f"select coalesce(json_agg(json_build_array({alias}.product_id, {array}) order by {alias}.product_id), '[]')"
+        f" from {source} where {condition}"
+    )
+
+    def decode_one(rows: list[Any], env: Env) -> Any:
+        if len(rows) > 1:
+            raise AmbiguousItem(spec.type_name, str(env.args[place]["sleekplanId"]), [row[0] for row in rows])
+        return decode(rows[0][1], env) if rows else None
+
+    return expr, decode_one
+
+
+def _text(value: object) -> str:
+    return str(value).replace("\0", "")
+
+
+def _parts(text: str, type_name: str) -> tuple[object, ...]:
+    found = decode_id(text)
+    if found.type_name != type_name:
+        raise BadId(text, type_name)
+    return key_of(found)
+
+
+def key_of(found: GlobalId) -> tuple[object, ...]:
+    """Return the values of the key columns that an id names."""
+    if found.type_name == "Event":
+        number = found.parts[0]
+        return (int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0,)
+    return (found.product_id, *found.parts)
+
+
+def _ids(args: Mapping[str, Any]) -> list[GlobalId]:
+    ids = args["ids"] if "ids" in args else [args["id"]]
+    if len(ids) > 500:
+        raise BadArgument("ids", len(ids), "are too many at once; ask for 500 at most")
+    return [decode_id(text) for text in ids]
+
+
+def node_types(root: Selected) -> tuple[str, ...]:
+    """Return the types that the ids of `node` or `nodes` name, which decides what is read."""
+    return tuple(sorted({found.type_name for found in _ids(root.args)}))
+
+
+def _nodes(builder: Builder, root: Selected, place: int, moment: Moment, kinds: tuple[str, ...]) -> tuple[str, Any]:
+    exprs: list[str] = []
+    decoders: list[Any] = []
+    for type_name in kinds:
+        entity = builder.types.entities[type_name]
+        alias = entity.alias
+        array, decode = builder.object(type_name, root.of(type_name), Scope(moment))
+        arrays = []
+        for index, (_, cast) in enumerate(entity.key):
+
+            def values(args: Mapping[str, Any], index: int = index, type_name: str = type_name) -> list[object]:
+                return [
+                    (key_of(found) + (None, None))[index] for found in _ids(args) if found.type_name == type_name
+                ]
+
+            arrays.append(builder.argument(place, f"{cast}[]", values))
+        columns = ", ".join(column for column, _ in entity.key)
+        keys = ", ".join(f"{alias}.{column}" for column, _ in entity.key)
+        source = builder.source(type_name, moment, columns_of(alias, array, keys) | {"product_id"})
+        exprs.append(
+            f"(select coalesce(json_agg(json_build_array(json_build_array({keys}), {array})), '[]') from {source}"
+            f" where ({keys}) in (select {columns} from unnest({', '.join(arrays)}) as wanted({columns}))"
+            f" and {builder.visible(alias)})"
+        )
+        decoders.append(decode)
+
+    def decode_all(groups: list[Any], env: Env) -> Any:
+        found: dict[tuple[object, ...], Any] = {}
+        for type_name, decode, rows in zip(kinds, decoders, groups, strict=True):
+            for key, row in rows:
+                found[type_name, *key] = decode(row, env)
+        wanted = [found.get((each.type_name, *key_of(each))) for each in _ids(env.args[place])]
+        return wanted if root.name == "nodes" else wanted[0]
+
+    return f"select json_build_array({', '.join(exprs)})", decode_all

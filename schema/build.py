@@ -1,0 +1,61 @@
+"""Puts the schema together, and tells the planner where each field's data comes from."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.base import StrawberryObjectDefinition
+
+from schema.answer import Planner
+from schema.entities import ENTITIES, derived
+from schema.query import Query
+from schema.scalars import SCALARS
+from schema.spec import SPEC
+from schema.planner import Types
+
+DERIVED = (
+    ("StatusPeriod", "period"),
+    ("Revision", "revision"),
+    ("VotePoint", "point"),
+    ("CountPoint", "point"),
+    ("VoteJump", "jump"),
+    ("Inference", "inference"),
+    ("Provenance", "provenance"),
+    ("Impact", "impact"),
+    ("ActivityTotals", "activity"),
+    ("VoteTotals", "totals"),
+)
+
+
+@cache
+def build_schema() -> strawberry.Schema:
+    """Return the schema, built once a process."""
+    return strawberry.Schema(query=Query, config=StrawberryConfig(scalar_map=SCALARS))
+
+
+@cache
+def planner() -> Planner:
+    """Return the planner over the schema's types."""
+    return Planner(types())
+
+
+@cache
+def types() -> Types:
+    """Return what the planner reads from the schema: each type's class and its fields' sources."""
+    definitions: dict[str, tuple[type, dict[str, tuple[str, Any]]]] = {}
+    for name, found in build_schema().schema_converter.type_map.items():
+        definition = found.definition
+        if not isinstance(definition, StrawberryObjectDefinition) or definition.is_input:
+            continue
+        converter = build_schema().config.name_converter
+        definitions[name] = (
+            definition.origin,
+            {
+                converter.get_graphql_name(field): (field.python_name, field.metadata.get(SPEC))
+                for field in definition.fields
+            },
+        )
+    return Types((*ENTITIES, *(derived(name, alias) for name, alias in DERIVED)), definitions)

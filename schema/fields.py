@@ -1,0 +1,54 @@
+"""How a field of an object type is declared: its source beside its description."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import strawberry
+
+from schema.context import Info
+from schema.spec import SPEC, Leaf, Spec
+
+T = TypeVar("T")
+
+
+def column(
+    description: str,
+    *exprs: str,
+    convert: Callable[..., object] | None = None,
+    scope: str | None = None,
+    name: str | None = None,
+) -> Any:
+    """Declare a plain attribute: an expression over the row, or several that `convert(env, …)` makes one of."""
+    return strawberry.field(
+        description=description, metadata={SPEC: Leaf(exprs, convert, scope)}, name=name
+    )
+
+
+def moment(description: str, expr: str) -> Any:
+    """Declare a moment; JSON has none, so SQL hands it over as text without a zone."""
+    return column(description, f"({expr} at time zone 'UTC')")
+
+
+def computed(description: str) -> Any:
+    """Declare an attribute of an object that Python makes, not a row."""
+    return strawberry.field(description=description)
+
+
+def nested(spec: Spec, description: str, name: str | None = None) -> Callable[[Callable[..., T]], T]:
+    """Declare a field that holds objects; the decorated method only carries arguments and type."""
+
+    def declare(method: Callable[..., T]) -> T:
+        made: Any = strawberry.field(method, description=description, metadata={SPEC: spec}, name=name)
+        return made  # type: ignore[no-any-return]
+
+    return declare
+
+
+def child(parent: object, info: Info) -> Any:
+    """Return what the plan has put into a parent for the field that is being resolved.
+
+    By response key, since one field can be asked for twice with different arguments.
+    """
+    return parent.__dict__[f"@{info.path.key}"]

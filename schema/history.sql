@@ -1,0 +1,334 @@
+-- What an item went through, in blocks that the planner puts below the row `item` (or `entry`, `usr`, `event`).
+-- For the names see sources.sql.
+
+-- name: status_steps
+-- Each row of what was said that says another status than the one before it, by the order of what is said.
+select step.product_id, step.item_id, step.before_key, step.key, step.occurred_at as entered_at, step.position,
+       lead(step.occurred_at) over (partition by step.product_id, step.item_id
+           order by step.occurred_at, step.is_delete, step.updated_at, step.position) as left_at
+  from (
+       select c.product_id, c.item_id, c.status as key, c.occurred_at, c.is_delete, c.updated_at, c.position,
+              lag(c.status) over (partition by c.product_id, c.item_id order by :key_asc(c)) as before_key
+         from {item_contents} as c
+        where :which and :known(c) and c.status is not null
+       ) as step
+ where step.before_key is distinct from step.key
+
+-- name: status_history
+select steps.product_id, steps.item_id, steps.before_key, steps.key, steps.entered_at, steps.left_at, steps.position,
+       extract(epoch from coalesce(steps.left_at, :at) - steps.entered_at) as lasted
+  from (:status_steps) as steps
+
+-- name: revisions
+-- What was said, each field filled from the last row that said it, beside the row before.
+select changed.product_id, changed.item_id, changed.occurred_at, changed.position, changed.names,
+       changed.before, changed.after,
+       votes.up as up_then, votes.down as down_then, item_votes.up as up_now, item_votes.down as down_now
+  from (
+       select told.product_id, told.item_id, told.occurred_at, told.is_delete, told.updated_at, told.position,
+              json_build_object('title', told.title_before, 'description', told.description_before,
+                  'status', told.status_before, 'type', told.type_before, 'effort', told.effort_before) as before,
+              json_build_object('title', told.title, 'description', told.description,
+                  'status', told.status, 'type', told.type, 'effort', told.effort) as after,
+              array_remove(array[
+                  case when told.title is distinct from told.title_before then 'title' end,
+                  case when told.description is distinct from told.description_before then 'description' end,
+                  case when told.status is distinct from told.status_before then 'status' end,
+                  case when told.type is distinct from told.type_before then 'type' end,
+                  case when told.effort is distinct from told.effort_before then 'effort' end], null) as names
+         from (
+              select filled.product_id, filled.item_id, filled.occurred_at, filled.is_delete, filled.updated_at,
+                     filled.position, filled.place,
+                     filled.title, filled.description, filled.status, filled.type, filled.effort,
+                     lag(filled.title) over place_order as title_before,
+                     lag(filled.description) over place_order as description_before,
+                     lag(filled.status) over place_order as status_before,
+                     lag(filled.type) over place_order as type_before,
+                     lag(filled.effort) over place_order as effort_before
+                from (
+                     select s.product_id, s.item_id, s.occurred_at, s.is_delete, s.updated_at, s.position, s.place,
+                            max(s.title) over (partition by s.titles) as title,
+                            max(s.description) over (partition by s.descriptions) as description,
+                            max(s.status) over (partition by s.statuses) as status,
+                            max(s.type) over (partition by s.types) as type,
+                            max(s.effort) over (partition by s.efforts) as effort
+                       from (
+                            select c.product_id, c.item_id, c.occurred_at, c.is_delete, c.updated_at, c.position,
+                                   c.title, c.description, c.status, c.type, c.effort,
+                                   row_number() over said as place,
+                                   count(c.title) over said as titles,
+                                   count(c.description) over said as descriptions,
+                                   count(c.status) over said as statuses,
+                                   count(c.type) over said as types,
+                                   count(c.effort) over said as efforts
+                              from {item_contents} as c
+                             where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
+                            window said as (order by :key_asc(c))
+                            ) as s
+                     ) as filled
+              window place_order as (order by filled.place)
+              ) as told
+        where told.place > 1
+       ) as changed
+ cross join lateral (select :votes_as_of(changed)) as votes
+ cross join lateral (select :votes_latest(changed)) as item_votes
+ where changed.names <> '{}'
+   and (:fields is null or changed.names && :fields)
+
+-- name: votes_as_of
+-- Sleekplan's totals as the newest post up to a row had them.
+(select c.votes_up from {item_counts} as c
+  where c.product_id = :row.product_id and c.item_id = :row.item_id and :known(c) and c.votes_up is not null
+    and (c.occurred_at, c.is_delete, c.updated_at, c.position)
+        <= (:row.occurred_at, :row.is_delete, :row.updated_at, :row.position)
+  order by :key_desc(c) limit 1) as up,
+(select c.votes_down from {item_counts} as c
+  where c.product_id = :row.product_id and c.item_id = :row.item_id and :known(c) and c.votes_down is not null
+    and (c.occurred_at, c.is_delete, c.updated_at, c.position)
+        <= (:row.occurred_at, :row.is_delete, :row.updated_at, :row.position)
+  order by :key_desc(c) limit 1) as down
+
+-- name: votes_latest
+(select c.votes_up from {item_counts} as c
+  where c.product_id = :row.product_id and c.item_id = :row.item_id and :known(c) and c.votes_up is not null
+  order by :key_desc(c) limit 1) as up,
+(select c.votes_down from {item_counts} as c
+  where c.product_id = :row.product_id and c.item_id = :row.item_id and :known(c) and c.votes_down is not null
+  order by :key_desc(c) limit 1) as down
+
+-- name: votes_since
+-- The totals of the moment less those at a time; where nothing had been told by then, less the first told.
+select latest.up - coalesce(before.up, first.up) as up, latest.down - coalesce(before.down, first.down) as down
+  from (select coalesce(:time, (
+              select steps.entered_at from (:status_steps) as steps
+               where steps.key = :status_entered order by steps.entered_at desc, steps.position desc limit 1)) as time
+       ) as since
+ cross join lateral (select :votes_latest(item)) as latest
+ cross join lateral (
+       select (select c.votes_up from {item_counts} as c
+                where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
+                  and c.votes_up is not null and c.occurred_at < since.time order by :key_desc(c) limit 1) as up,
+              (select c.votes_down from {item_counts} as c
+                where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
+                  and c.votes_down is not null and c.occurred_at < since.time order by :key_desc(c) limit 1) as down
+       ) as before
+ cross join lateral (
+       select case when item.created_at >= since.time then 0 else (select c.votes_up from {item_counts} as c
+                where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
+                  and c.votes_up is not null order by :key_asc(c) limit 1) end as up,
+              case when item.created_at >= since.time then 0 else (select c.votes_down from {item_counts} as c
+                where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
+                  and c.votes_down is not null order by :key_asc(c) limit 1) end as down
+       ) as first
+ where since.time is not null
+
+-- name: buckets
+-- The steps of a series, in the calendar of a zone; 10,000 at most.
+select step.local at time zone :zone as starts_at,
+       (step.local + ('1 ' || :bucket)::interval) at time zone :zone as ends_at
+  from generate_series(
+       date_trunc(:bucket, (greatest(:from, :earliest) at time zone :zone)),
+       (least(:until, :at) at time zone :zone),
+       ('1 ' || :bucket)::interval) as step(local)
+ where step.local at time zone :zone < :until
+ limit 10000
+
+-- name: vote_series
+select bucket.starts_at, cast_then.up, cast_then.down, cast_then.withdrawn + coalesce(inferred.withdrawn, 0) as withdrawn,
+       (select c.votes_up - coalesce(c.votes_down, 0) from {item_counts} as c
+         where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
+           and c.votes_up is not null and c.occurred_at < least(bucket.ends_at, :until)
+         order by :key_desc(c) limit 1) as cumulative
+  from (:buckets) as bucket
+ cross join lateral (
+       select count(*) filter (where not v.withdrawn and v.value is distinct from -1)::int as up,
+              count(*) filter (where not v.withdrawn and v.value = -1)::int as down,
+              count(*) filter (where v.withdrawn)::int as withdrawn
+         from {vote_versions} as v
+        where v.product_id = item.product_id and v.item_id = item.item_id and :known(v)
+          and v.occurred_at >= greatest(bucket.starts_at, :from) and v.occurred_at < least(bucket.ends_at, :until)
+       ) as cast_then
+ cross join lateral (
+       select -sum(n.delta)::int as withdrawn
+         from {inferences} as n
+        where n.product_id = item.product_id and n.item_id = item.item_id and :known(n)
+          and n.kind = 'VOTE_WITHDRAWN' and n.delta < 0
+          and n.occurred_at >= greatest(bucket.starts_at, :from) and n.occurred_at < least(bucket.ends_at, :until)
+       ) as inferred
+
+-- name: subscriber_series
+select bucket.starts_at, told.added, told.removed,
+       (select count(*) from (
+               select distinct on (v.subscriber) v.active from {subscription_versions} as v
+                where v.product_id = item.product_id and v.item_id = item.item_id and :known(v)
+                  and v.occurred_at < least(bucket.ends_at, :until)
+                order by v.subscriber, :key_desc(v)) as last_told
+         where last_told.active)::int as cumulative
+  from (:buckets) as bucket
+ cross join lateral (
+       select count(*) filter (where v.active)::int as added, count(*) filter (where not v.active)::int as removed
+         from {subscription_versions} as v
+        where v.product_id = item.product_id and v.item_id = item.item_id and :known(v)
+          and v.occurred_at >= greatest(bucket.starts_at, :from) and v.occurred_at < least(bucket.ends_at, :until)
+       ) as told
+
+-- name: vote_jumps
+-- Totals that moved by more between two posts than a vote event explains.
+select post.product_id, post.item_id, post.position, post.occurred_at, post.net - post.net_before as delta,
+       coalesce(
+           (select n.likely_cause from {inferences} as n
+             where n.product_id = post.product_id and n.item_id = post.item_id and n.position = post.position
+             order by n.ordinal limit 1),
+           'votes') as likely_cause
+  from (
+       select c.product_id, c.item_id, c.position, c.occurred_at,
+              c.votes_up - coalesce(c.votes_down, 0) as net,
+              lag(c.votes_up - coalesce(c.votes_down, 0)) over (order by :key_asc(c)) as net_before
+         from {item_counts} as c
+        where c.product_id = item.product_id and c.item_id = item.item_id and :known(c) and c.votes_up is not null
+       ) as post
+ where abs(post.net - post.net_before) >= :min_delta
+
+-- name: nearby_events
+-- What else happened on the board in the hour around it, nearest first.
+select fact.position, fact.product_id, fact.action, fact.type, fact.entity, fact.entity_id, fact.item_id, fact.user_id,
+       fact.comment_id, fact.changelog_id, fact.satisfaction_id, fact.origin, fact.occurred_at, fact.occurred_assumed,
+       fact.recorded_at, fact.changed_fields, fact.erased,
+       abs(extract(epoch from fact.occurred_at - jump.occurred_at)) as distance
+  from {event_facts} as fact
+ where fact.product_id = jump.product_id and :known(fact) and fact.position <> jump.position
+   and fact.occurred_at between jump.occurred_at - interval '30 minutes' and jump.occurred_at + interval '30 minutes'
+   and fact.type in ('ITEM_CREATED', 'ITEM_EDITED', 'ITEM_STATUS_CHANGED', 'ITEM_DELETED', 'CHANGELOG_CREATED')
+
+-- name: item_inferences
+select n.position, n.ordinal, n.product_id, n.item_id, n.kind, n.field, n.delta, n.ours, n.theirs, n.occurred_at,
+       n.likely_cause
+  from {inferences} as n
+ where n.product_id = item.product_id and n.item_id = item.item_id and :known(n)
+
+-- name: provenance
+-- The first row that said the value of the moment, after the last one that said another.
+select told.position, told.value, :field as field
+  from (
+       select said.position, said.occurred_at, said.is_delete, said.updated_at, said.value,
+              row_number() over (order by said.occurred_at, said.is_delete, said.updated_at, said.position) as place,
+              max(case when said.value is distinct from said.latest then said.place end) over () as last_other,
+              said.place as at_place
+         from (
+              select r.position, r.occurred_at, r.is_delete, r.updated_at, r.value,
+                     row_number() over (order by :key_asc(r)) as place,
+                     first_value(r.value) over (order by :key_desc(r)) as latest
+                from (
+                     select c.position, c.occurred_at, c.is_delete, c.updated_at,
+                            case :field when 'title' then to_jsonb(c.title) when 'description' then to_jsonb(c.description)
+                                when 'status' then to_jsonb(c.status) when 'type' then to_jsonb(c.type)
+                                when 'effort' then to_jsonb(c.effort) when 'author' then to_jsonb(c.author_id)
+                                when 'createdAt' then to_jsonb(to_char(c.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) end as value
+                       from {item_contents} as c
+                      where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
+                        and :field in ('title', 'description', 'status', 'type', 'effort', 'createdAt', 'author')
+                     union all
+                     select c.position, c.occurred_at, c.is_delete, c.updated_at,
+                            case :field when 'votes' then to_jsonb(c.votes_up - coalesce(c.votes_down, 0))
+                                when 'commentCount' then to_jsonb(c.comments)
+                                when 'subscriberCount' then to_jsonb(c.subscribers)
+                                when 'trend' then to_jsonb(c.trend) when 'scoring' then to_jsonb(c.scoring) end
+                       from {item_counts} as c
+                      where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
+                        and :field in ('votes', 'commentCount', 'subscriberCount', 'trend', 'scoring')
+                     ) as r
+               where r.value is not null
+              ) as said
+       ) as told
+ where told.at_place > coalesce(told.last_other, 0)
+ order by told.at_place
+ limit 1
+
+-- name: user_satisfaction
+select known.product_id, known.satisfaction_id, known.user_id, known.score, known.comment, known.grp, known.meta,
+       known.answered_at, known.deleted, known.position
+  from :answers() as known
+ where known.product_id = usr.product_id and known.user_id = usr.user_id and not known.deleted
+
+-- name: user_activity
+select count(*) filter (where f.type in ('VOTE_CAST', 'VOTE_CHANGED'))::int as votes,
+       count(*) filter (where f.type = 'COMMENT_CREATED')::int as comments,
+       count(*) filter (where f.type = 'ITEM_CREATED')::int as new_items,
+       (select avg(a.score)::float8 from :answers() as a
+         where a.product_id = usr.product_id and a.user_id = usr.user_id and not a.deleted
+           and a.answered_at >= :from and a.answered_at < :until) as csat_avg,
+       (select count(a.score)::int from :answers() as a
+         where a.product_id = usr.product_id and a.user_id = usr.user_id and not a.deleted
+           and a.answered_at >= :from and a.answered_at < :until) as csat_n
+  from {event_facts} as f
+ where f.product_id = usr.product_id and f.user_id = usr.user_id and :known(f)
+   and f.occurred_at >= :from and f.occurred_at < :until
+
+-- name: impact
+-- Two half-open stretches of the same length that meet at the publication.
+select entry.product_id, entry.published_at - :length as starts_at, entry.published_at, entry.published_at + :length as ends_at
+ where entry.published_at is not null
+
+-- name: impact_half
+select count(*) filter (where f.type in ('VOTE_CAST', 'VOTE_CHANGED'))::int as votes,
+       count(*) filter (where f.type = 'COMMENT_CREATED')::int as comments,
+       count(*) filter (where f.type = 'ITEM_CREATED')::int as new_items,
+       (select avg(a.score)::float8 from :answers() as a
+         where a.product_id = impact.product_id and not a.deleted
+           and a.answered_at >= :begin and a.answered_at < :end) as csat_avg,
+       (select count(a.score)::int from :answers() as a
+         where a.product_id = impact.product_id and not a.deleted
+           and a.answered_at >= :begin and a.answered_at < :end) as csat_n
+  from {event_facts} as f
+ where f.product_id = impact.product_id and :known(f) and f.occurred_at >= :begin and f.occurred_at < :end
+
+-- name: superseded_at
+-- The first newer answer of the same user and survey within 30 days.
+(select min(newer.answered_at) from :answers() as newer
+  where newer.product_id = answer.product_id and newer.user_id = answer.user_id and newer.grp = answer.grp
+    and not newer.deleted and newer.satisfaction_id <> answer.satisfaction_id
+    and (newer.answered_at, newer.position) > (answer.answered_at, answer.position)
+    and newer.answered_at < answer.answered_at + interval '30 days')
+
+-- name: rank
+case when item.votes_net is not null and not item.deleted then (
+    select 1 + cardinality(board.votes) - width_bucket(item.votes_net, board.votes)
+      from :ranks as board where board.product_id = item.product_id) end
+
+-- name: ranks
+-- The net votes of every item of a board, sorted, so that a rank is one search.
+select ranked.product_id, array_agg(ranked.votes_net order by ranked.votes_net) as votes
+  from :items(votes_net__deleted) as ranked
+ where :visible(ranked) and not ranked.deleted and ranked.votes_net is not null
+ group by ranked.product_id
+
+-- name: deliveries
+(select 1 + coalesce(sum(again.copies), 0) from log.redeliveries as again
+  where again.position = event.position and again.product_id = event.product_id)
+
+-- name: change_of
+-- What an edit said, and what was known of the same fields just before it.
+(select json_build_array(event.changed_fields, json_build_object(:befores), json_build_object(:afters))
+   from {:table} as own
+  where own.product_id = event.product_id and own.:key = event.:key
+    and own.occurred_at = event.occurred_at and own.position = event.position)
+
+-- name: change_before
+(select o.:column from {:table} as o
+  where o.product_id = own.product_id and o.:key = own.:key and o.position < own.position
+    and (o.occurred_at, o.is_delete, o.updated_at, o.position)
+        < (own.occurred_at, own.is_delete, own.updated_at, own.position)
+    and o.:column is not null
+  order by o.occurred_at desc, o.is_delete desc, o.updated_at desc, o.position desc limit 1)
+
+-- name: change_of_vote
+(select json_build_array(array['value'], json_build_object('value', (
+            select case when not o.withdrawn then o.value end from {vote_versions} as o
+             where o.product_id = own.product_id and o.item_id = own.item_id and o.voter = own.voter
+               and o.position < own.position
+               and (o.occurred_at, o.is_delete, o.updated_at, o.position)
+                   < (own.occurred_at, own.is_delete, own.updated_at, own.position)
+             order by o.occurred_at desc, o.is_delete desc, o.updated_at desc, o.position desc limit 1)),
+        json_build_object('value', case when not own.withdrawn then own.value end))
+   from {vote_versions} as own
+  where own.product_id = event.product_id and own.item_id = event.item_id and own.position = event.position)

@@ -1,0 +1,114 @@
+"""Opaque ids and cursors: what they carry, and how a bad one is refused."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from service.errors import BadCursor, BadId
+
+TYPES_BY_LETTER: Final = {
+    "I": "Item",
+    "U": "User",
+    "V": "Vote",
+    "C": "Comment",
+    "S": "Subscription",
+    "L": "ChangelogEntry",
+    "A": "SatisfactionAnswer",
+    "E": "Event",
+}
+_LETTERS: Final = {name: letter for letter, name in TYPES_BY_LETTER.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalId:
+    """What an opaque id says: a type, a product, and Sleekplan's id (two for a vote: item and voter)."""
+
+    type_name: str
+    product_id: int
+    parts: tuple[str, ...]
+
+
+def encode_id(type_name: str, product_id: int, *parts: object) -> str:
+    """Return the opaque id of a thing.
+
+    >>> decode_id(encode_id("Item", 5456534244, "3"))
+    GlobalId(type_name='Item', product_id=5456534244, parts=('3',))
+    """
+    text = orjson.dumps([_LETTERS[type_name], product_id, *(str(part) for part in parts)])
+    return base64.urlsafe_b64encode(text[1:-1]).rstrip(b"=").decode()
+
+
+def decode_id(text: str) -> GlobalId:
+    """Return what an opaque id says; raises BadId for any other text."""
+    match _decode(text, b"[%b]"):
+        case [str(letter), int(product_id), *parts] if (
+            letter in TYPES_BY_LETTER
+            and 1 <= len(parts) <= 2
+            and -(2**63) <= product_id < 2**63
+            and all(isinstance(part, str) and "\0" not in part for part in parts)
+        ):
+            return GlobalId(TYPES_BY_LETTER[letter], product_id, tuple(parts))
+    raise BadId(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in a list: its order, the position that its first page was read at, and the row's sort values."""
+
+    order: str
+    position: int | None
+    values: tuple[str | None, ...]
+
+
+def encode_cursor(order: str, position: int | None, values: list[str | None]) -> str:
+    """Return the cursor of a row."""
+    return base64.urlsafe_b64encode(orjson.dumps([order, position, *values])[1:-1]).rstrip(b"=").decode()
+
+
+def decode_cursor(text: str, order: str, size: int) -> Cursor:
+    """Return the place that a cursor names in a list sorted by `order` over `size` values.
+
+    Raises BadCursor for text that is no cursor, or one of a list in another order.
+    """
+    match _decode(text, b"[%b]"):
+        case [str(of_order), position, *values] if (
+            position is None or (type(position) is int and 0 <= position < 2**63)
+        ) and all(value is None or (isinstance(value, str) and "\0" not in value) for value in values):
+            if of_order == order and len(values) == size:
+                return Cursor(of_order, position, tuple(values))
+            raise BadCursor(text, f"it belongs to a list in the order {of_order}, this one is {order}")
+    raise BadCursor(text, "it is none of ours")
+
+
+def decode_cursor_position(args: Mapping[str, Any]) -> int | None:
+    """Return the position that the cursors among a field's arguments carry; null without one."""
+    for name in ("after", "before"):
+        if isinstance(args.get(name), str):
+            match _decode(args[name], b"[%b]"):
+                case [str(), int(position), *_] if 0 <= position < 2**63:
+                    return position
+    return None
+
+
+def cursor_starts_null(text: str) -> bool:
+    """Return whether a cursor's sort value is null, which decides the form of the condition that follows from it."""
+    match _decode(text, b"[%b]"):
+        case [_, _, None, *_]:
+            return True
+    return False
+
+
+def _decode(text: str, around: bytes) -> object:
+    if len(text) > 4_000:
+        return None
+    try:
+        inner = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return orjson.loads(around % inner)
+    except (binascii.Error, ValueError):
+        return None

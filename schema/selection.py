@@ -1,0 +1,169 @@
+"""What an operation selects below one field, with arguments coerced: all that a plan depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from graphql import (
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLIncludeDirective,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    GraphQLSkipDirective,
+    InlineFragmentNode,
+    SelectionNode,
+    get_argument_values,
+    get_directive_values,
+    get_named_type,
+    is_abstract_type,
+    is_object_type,
+)
+from graphql.execution.values import VariableValues
+
+from schema.ids import cursor_starts_null
+
+Shape = tuple[object, ...]
+Args = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """One selected field: its place in the answer (`key`), its arguments, and what is selected below it.
+
+    `below` maps the name of each object type that can stand there to what is selected of it: one entry,
+    except below an interface or a union.
+    """
+
+    name: str
+    key: str
+    args: Mapping[str, Any]
+    below: Mapping[str, Sequence[Selected]]
+
+    def of(self, type_name: str) -> Sequence[Selected]:
+        """Return what is selected of the type with this name."""
+        return self.below.get(type_name, ())
+
+    def flat(self) -> Iterator[Selected]:
+        """Return this field and all below it, in one order for every selection of the same shape."""
+        yield self
+        for children in self.below.values():
+            for child in children:
+                yield from child.flat()
+
+    def shape(self) -> Shape:
+        """Return what a plan may depend on: everything but the values that become parameters."""
+        return (
+            self.name,
+            self.key,
+            tuple((name, _shape_of(value, name)) for name, value in self.args.items()),
+            tuple(
+                (name, tuple(child.shape() for child in children)) for name, children in self.below.items()
+            ),
+        )
+
+
+def selected(info: GraphQLResolveInfo) -> Selected:
+    """Return the selection below the field that is being resolved."""
+    reader = _Reader(info)
+    definition = info.parent_type.fields[info.field_name]
+    return reader.field(definition, str(info.path.key), list(info.field_nodes))
+
+
+def selected_roots(info: GraphQLResolveInfo) -> list[Selected]:
+    """Return every root field of the operation, without introspection's."""
+    reader = _Reader(info)
+    return reader.fields(info.parent_type, [info.operation])
+
+
+class _Reader:
+    def __init__(self, info: GraphQLResolveInfo) -> None:
+        self._schema: Final[GraphQLSchema] = info.schema
+        self._fragments = info.fragments
+        # The executor hands on the coerced values alone; their sources serve its error messages only.
+        self._variables = VariableValues({}, info.variable_values)
+
+    def field(self, definition: GraphQLField, key: str, nodes: list[FieldNode]) -> Selected:
+        type_ = get_named_type(definition.type)
+        below: dict[str, Sequence[Selected]] = {}
+        if is_object_type(type_):
+            below[type_.name] = self.fields(type_, nodes)
+        elif is_abstract_type(type_):
+            for possible in self._schema.get_possible_types(type_):
+                below[possible.name] = self.fields(possible, nodes)
+        args = get_argument_values(definition, nodes[0], self._variables) if definition.args else {}
+        return Selected(nodes[0].name.value, key, args, below)
+
+    def fields(self, type_: GraphQLObjectType, parents: Iterable[Any]) -> list[Selected]:
+        by_key: dict[str, list[FieldNode]] = {}
+        seen: set[str] = set()
+        for parent in parents:
+            if parent.selection_set is not None:
+                self._collect(type_, parent.selection_set.selections, by_key, seen)
+        return [
+            self.field(type_.fields[nodes[0].name.value], key, nodes)
+            for key, nodes in by_key.items()
+            if not nodes[0].name.value.startswith("__")  # introspection is the executor's own
+        ]
+
+    def _collect(
+        self,
+        type_: GraphQLObjectType,
+        selections: Iterable[SelectionNode],
+        by_key: dict[str, list[FieldNode]],
+        seen: set[str],
+    ) -> None:
+        for node in selections:
+            if node.directives and not self._included(node):
+                continue
+            if isinstance(node, FieldNode):
+                key = node.alias.value if node.alias else node.name.value
+                by_key.setdefault(key, []).append(node)
+            elif isinstance(node, InlineFragmentNode):
+                if self._applies(type_, node.type_condition):
+                    self._collect(type_, node.selection_set.selections, by_key, seen)
+            elif isinstance(node, FragmentSpreadNode):
+                name = node.name.value
+                if name in seen:
+                    continue
+                seen.add(name)
+                fragment = self._fragments[name]
+                definition = getattr(fragment, "definition", fragment)
+                if self._applies(type_, definition.type_condition):
+                    self._collect(type_, definition.selection_set.selections, by_key, seen)
+
+    def _included(self, node: SelectionNode) -> bool:
+        skip = get_directive_values(GraphQLSkipDirective, node, self._variables)
+        if skip and skip["if"]:
+            return False
+        include = get_directive_values(GraphQLIncludeDirective, node, self._variables)
+        return not include or bool(include["if"])
+
+    def _applies(self, type_: GraphQLObjectType, condition: Any) -> bool:
+        if condition is None or condition.name.value == type_.name:
+            return True
+        named = self._schema.get_type(condition.name.value)
+        return named is not None and is_abstract_type(named) and self._schema.is_sub_type(named, type_)
+
+
+_VALUE: Final = object()
+
+
+def _shape_of(value: object, name: str = "") -> object:
+    """Return an argument without its values; enums, booleans, nulls and the form of objects stay."""
+    if name in {"after", "before"} and isinstance(value, str):
+        return cursor_starts_null(value)
+    if value is None or isinstance(value, (bool, Enum)):
+        return value
+    if isinstance(value, Mapping):
+        return tuple((key, _shape_of(each)) for key, each in value.items())
+    if isinstance(value, list):
+        if value and isinstance(value[0], Mapping):
+            return tuple(_shape_of(each) for each in value)
+        return _VALUE
+    return _VALUE
