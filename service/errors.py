@@ -36,11 +36,24 @@
     ├── QuarantineClosed
     ├── KeyUnknown
     ├── KeyNameTaken
+    ├── ProjectionError                  the read model cannot be advanced or read as asked
+    │   ├── UnknownProjection
+    │   ├── CheckpointAheadOfLog
+    │   ├── LostLease
+    │   ├── RebuildRuns
+    │   ├── RebuildStopped
+    │   ├── RebuildUnknown
+    │   ├── ParkedUnknown
+    │   ├── NotProjectedInTime
+    │   └── ReadModelChanging
     ├── InvalidKnob                      a simulated board cannot be like that
     ├── PortInUse                        another program listens where the service should
     ├── ServiceNotReachable              a command found no service to talk to
     ├── NoWebhookKey                     `send` has no key to send with
-    └── DemoNeedsEmptyLog                made-up events never enter a real log
+    ├── DemoNeedsEmptyLog                made-up events never enter a real log
+    ├── UserUnknown                      nobody to erase
+    ├── UserAmbiguous
+    └── ImportLineUnreadable             a line of an import that is neither a body nor of an export
 
 Each part of the project appends its own below and draws it above.
 """
@@ -476,4 +489,136 @@ class DemoNeedsEmptyLog(RecountError):
         super().__init__(
             f"this log holds {head} events that are not the demo's, and made-up events never enter a real log; "
             "serve it with: recount serve, or give the demo a folder of its own: RECOUNT_DATA_DIR=demo recount demo"
+        )
+
+
+# Projections: projections/
+
+
+class ProjectionError(RecountError):
+    """The read model cannot be advanced or read as asked."""
+
+
+class UnknownProjection(ProjectionError):
+    """A projection's name that none has."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        self.name, self.known = name, known
+        super().__init__(f"there is no projection {name!r}; there are: {', '.join(known)}")
+
+
+class CheckpointAheadOfLog(ProjectionError):
+    """A projection has handled more of the log than the log holds."""
+
+    def __init__(self, projection: str, checkpoint: int, head: int) -> None:
+        self.projection, self.checkpoint, self.head = projection, checkpoint, head
+        super().__init__(
+            f"projection {projection!r} has handled position {checkpoint}, but the log ends "
+            f"at {head}; was an older backup restored? Run: recount rebuild {projection}"
+        )
+
+
+class LostLease(ProjectionError):
+    """Another process took over meanwhile; nothing of the step was kept."""
+
+    def __init__(self, task: str, epoch: int) -> None:
+        self.task, self.epoch = task, epoch
+        super().__init__(
+            f"another process took over as {task} (ours was epoch {epoch}); "
+            "nothing is lost, this one waits for its turn"
+        )
+
+
+class RebuildRuns(ProjectionError):
+    """A rebuild was asked for while another one runs."""
+
+    def __init__(self, rebuild: int, holder: str) -> None:
+        self.rebuild, self.holder = rebuild, holder
+        super().__init__(
+            f"rebuild {rebuild} is running ({holder}); one runs at a time: wait for it (recount projections), then ask again"
+        )
+
+
+class RebuildStopped(ProjectionError):
+    """A rebuild met an event that a projection cannot apply."""
+
+    def __init__(self, projection: str, position: int, error: str) -> None:
+        self.projection, self.position, self.error = projection, position, error
+        super().__init__(
+            f"the rebuild stopped at position {position}: projection {projection!r} cannot apply it ({error}); "
+            "the tables in use are as before. Mend the projection, or park the event "
+            f"(recount parked add {position}), then start the rebuild again"
+        )
+
+
+class RebuildUnknown(ProjectionError):
+    """No rebuild has this number."""
+
+    def __init__(self, rebuild: int) -> None:
+        self.rebuild = rebuild
+        super().__init__(f"there is no rebuild {rebuild}")
+
+
+class ParkedUnknown(ProjectionError):
+    """Nothing is parked at this position."""
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        super().__init__(f"no event is parked at position {position}; see: recount parked list")
+
+
+class NotProjectedInTime(ProjectionError):
+    """The projections did not get to a position in the time given."""
+
+    def __init__(self, position: int, reached: int, seconds: float) -> None:
+        self.position, self.reached, self.seconds = position, reached, seconds
+        super().__init__(
+            f"the projections got to position {reached}, not to {position}, within {seconds:g} s; "
+            "is a projector running? See: recount projections"
+        )
+
+
+class ReadModelChanging(ProjectionError):
+    """A read met a change of generation again and again."""
+
+    def __init__(self, attempts: int) -> None:
+        self.attempts = attempts
+        super().__init__(f"the read model changed under a read {attempts} times in a row; try again")
+
+
+# Forgetting a person: service/erasure.py
+
+
+class UserUnknown(RecountError):
+    """Nobody answers to this id or address; neither is repeated, since they may be personal."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no user has this id or address in the read model; name Sleekplan's id and the product to erase "
+            "whom the log knows only by that: recount erase ID --product N"
+        )
+
+
+class UserAmbiguous(RecountError):
+    """Several users answer to this id or address."""
+
+    def __init__(self, users: int, products: list[int]) -> None:
+        self.users, self.products = users, products
+        super().__init__(
+            f"{users} users have this id or address, in the products {', '.join(map(str, products))}; "
+            "say which: recount erase ID --product N"
+        )
+
+
+# Export and import: service/interchange.py
+
+
+class ImportLineUnreadable(RecountError):
+    """A line of an import that is neither a webhook body nor a line of an export; its text is not repeated."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        self.line, self.reason = line, reason
+        super().__init__(
+            f"line {line} is neither a webhook body nor a line of `recount export`: {reason}; mend or remove "
+            "the line and import the file again: what was recorded before it is known and skipped"
         )

@@ -1,0 +1,140 @@
+"""The projections: which there are, which tables each has, and which must be rebuilt together."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Final
+
+from service.errors import UnknownProjection
+from service.sql_files import load
+
+ENTRY_POINTS: Final = "recount.projections"
+
+_TABLE: Final = re.compile(r"\bcreate table \{([a-z_]+)\}")
+_PLACE: Final = re.compile(r"\{([a-z_]+)\}")
+
+STAGING: Final = load(__file__, "staging.sql")
+SCHEMA: Final = load(__file__, "schema.sql")
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Tables that are counted from the log by the statements of one .sql file.
+
+    `statements` are the file's: `tables` and `indexes`, `keys` (indexes that a step needs while a rebuild
+    loads), `apply.…` (run for each step, in the file's order) and `settle.…` (run after all `apply.…` of the
+    step, or once after a rebuild has loaded: they may lean on the indexes, and must come to the same whether
+    run step by step or over all steps at once). In them `{name}` stands for a table.
+    """
+
+    name: str
+    statements: Mapping[str, str]
+    built_in: bool = False
+    tables: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tables", tuple(_TABLE.findall(self.statements["tables"])))
+
+    @property
+    def applies(self) -> tuple[str, ...]:
+        """The statements that every step runs."""
+        return tuple(text for name, text in self.statements.items() if name.startswith("apply."))
+
+    @property
+    def settles(self) -> tuple[str, ...]:
+        """The statements that follow those of all projections, with every index at hand."""
+        return tuple(text for name, text in self.statements.items() if name.startswith("settle."))
+
+    @property
+    def fingerprint(self) -> str:
+        """What the tables depend on: this file, and what all projections share."""
+        digest = hashlib.sha256()
+        for statements in (self.statements, STAGING, {"functions": SCHEMA["functions"]}):
+            for name, text in statements.items():
+                digest.update(f"{name}\0{text}\0".encode())
+        return digest.hexdigest()[:16]
+
+
+def from_file(module_file: str, name: str, *, built_in: bool = False) -> Projection:
+    """Return the projection of the file `<name>.sql` beside a module (pass its `__file__`)."""
+    return Projection(name, load(module_file, f"{name}.sql"), built_in)
+
+
+BUILT_IN: Final[tuple[Projection, ...]] = tuple(
+    from_file(__file__, name, built_in=True)
+    for name in (
+        "votes",
+        "items",
+        "users",
+        "vote_history",
+        "comments",
+        "subscriptions",
+        "changelog",
+        "satisfaction",
+        "events",
+        "inferences",
+    )
+)
+
+
+@cache
+def plugins() -> tuple[Projection, ...]:
+    """The projections that other installed packages offer under the entry point `recount.projections`."""
+    found = []
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        offered = point.load()
+        found.append(offered() if callable(offered) else offered)
+    return tuple(found)
+
+
+def all_projections() -> tuple[Projection, ...]:
+    """The built-in projections and those of plugins."""
+    return (*BUILT_IN, *plugins())
+
+
+def staging_of(projections: Iterable[Projection]) -> tuple[str, ...]:
+    """The step's tables that these projections read, in the order in which they can be filled."""
+    mentioned = {"hot"}
+    waiting = [text for projection in projections for text in projection.applies]
+    while waiting:
+        for place in _PLACE.findall(waiting.pop()):
+            if place in STAGING and place not in mentioned:
+                mentioned.add(place)
+                waiting.append(STAGING[place])
+    return tuple(name for name in STAGING if name in mentioned)
+
+
+def together(names: Iterable[str], projections: Iterable[Projection]) -> tuple[Projection, ...]:
+    """The named projections and those whose tables their steps read: these are rebuilt together.
+
+    Raises UnknownProjection.
+    """
+    known = {projection.name: projection for projection in projections}
+    owner = {table: projection.name for projection in known.values() for table in projection.tables}
+    chosen: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in known:
+            raise UnknownProjection(name, sorted(known))
+        if name in chosen:
+            continue
+        chosen.add(name)
+        projection = known[name]
+        texts = [
+            *projection.applies,
+            *projection.settles,
+            *(STAGING[name] for name in staging_of([projection])),
+        ]
+        waiting.extend(owner[place] for text in texts for place in _PLACE.findall(text) if place in owner)
+    return tuple(projection for projection in known.values() if projection.name in chosen)
+
+
+def fill(sql: str, names: Mapping[str, str]) -> str:
+    """Put the tables' own names in place of `{name}`; braces round anything else stay."""
+    return _PLACE.sub(lambda place: names.get(place[1], place[0]), sql)

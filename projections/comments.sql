@@ -1,0 +1,160 @@
+-- Comments: how each is now, and what every comment event said of it.
+
+-- name: tables
+create table {comments} (
+    product_id   bigint      not null,
+    comment_id   text        not null,
+    item_id      text,
+    author_id    text,
+    body         text,
+    status       text,
+    type         text,
+    likes        int,
+    created_at   timestamptz,
+    updated_at   timestamptz,
+    deleted      boolean     not null,
+    deleted_at   timestamptz,
+    occurred_at  timestamptz not null,
+    position     bigint      not null,
+    search       tsvector generated always as (to_tsvector('simple', left(coalesce(body, ''), 100000))) stored
+);
+
+create table {comment_versions} (
+    product_id   bigint      not null,
+    comment_id   text        not null,
+    occurred_at  timestamptz not null,
+    is_delete    boolean     not null,
+    updated_at   timestamptz not null,
+    position     bigint      not null,
+    newest       boolean     not null,
+    complete     boolean     not null,
+    action       text,
+    item_id      text,
+    author_id    text,
+    body         text,
+    status       text,
+    type         text,
+    likes        int,
+    created_at   timestamptz
+);
+
+-- name: keys
+alter table {comments} add primary key (product_id, comment_id);
+-- Whether a comment event is the newest is asked of the versions themselves.
+create unique index on {comment_versions} (product_id, comment_id, occurred_at, is_delete, updated_at, position);
+
+-- name: indexes
+create index on {comments} (product_id, item_id, created_at, comment_id);
+create index on {comments} (product_id, author_id, created_at);
+create index on {comments} (product_id, created_at, comment_id);
+create index on {comments} using gin (search);
+create index on {comment_versions} (product_id, item_id, position);
+create index on {comment_versions} (product_id, comment_id, position) where newest;
+create index on {comment_versions} (position);
+
+-- name: apply.versions
+insert into {comment_versions} (
+    product_id, comment_id, occurred_at, is_delete, updated_at, position, newest, complete,
+    action, item_id, author_id, body, status, type, likes, created_at
+)
+select w.product_id, w.comment_id, w.occurred_at, w.is_delete, w.updated_at, w.position,
+       w.before is null or w.told > w.before,
+       num_nulls(w.item_id, w.author_id, w.body, w.status, w.type, w.likes, w.created_at) = 0
+           and w.updated_at > '-infinity',
+       w.action, w.item_id, w.author_id, w.body, w.status, w.type, w.likes, w.created_at
+  from (
+       select t.*,
+              greatest(c.told, max(t.told) over (
+                  partition by t.product_id, t.comment_id order by t.position
+                  rows between unbounded preceding and 1 preceding
+              )) collate "C" as before
+         from (
+              select s.*,
+                     read_model.key(s.occurred_at, s.is_delete, s.updated_at, s.position) collate "C" as told,
+                     read_model.int_of(s.raw_likes) as likes,
+                     read_model.moment_of(s.raw_created) as created_at
+                from (
+                     select h.product_id, h.position, h.occurred_at, h.updated_at, h.item_id,
+                            coalesce(
+                                read_model.id_of(h.data ->> 'comment_id'), read_model.id_of(h.data ->> 'id')
+                            ) as comment_id,
+                            h.verb = 'delete' as is_delete,
+                            case when h.verb in ('create', 'update', 'delete') then h.verb end as action,
+                            h.user_id as author_id,
+                            coalesce(h.data ->> 'comment', h.data ->> 'value', h.data ->> 'text') as body,
+                            h.data ->> 'status' as status,
+                            h.data ->> 'type' as type,
+                            h.data ->> 'likes' as raw_likes,
+                            h.data ->> 'created' as raw_created
+                       from {hot} h
+                      where h.entity = 'comment'
+                     ) s
+               where s.comment_id is not null
+              ) t
+         left join lateral (
+              select read_model.key(v.occurred_at, v.is_delete, v.updated_at, v.position) collate "C" as told
+                from {comment_versions} v
+               where v.product_id = t.product_id
+                 and v.comment_id = t.comment_id
+               order by v.occurred_at desc, v.is_delete desc, v.updated_at desc, v.position desc
+               limit 1
+              ) c on true
+       ) w;
+
+-- name: settle.current
+insert into {comments} as c (
+    product_id, comment_id, item_id, author_id, body, status, type, likes, created_at, updated_at,
+    deleted, deleted_at, occurred_at, position
+)
+select t.product_id, t.comment_id, v.item_id, v.author_id, v.body, v.status, v.type, v.likes, v.created_at, v.updated_at,
+       coalesce(l.deleted, false), case when l.deleted then l.occurred_at end, v.occurred_at, v.position
+  from (
+       select distinct product_id, comment_id
+         from {comment_versions}
+        where position > $1
+          and position <= $2
+       ) t
+ cross join lateral (
+       select (array_agg(c.item_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                   filter (where c.item_id is not null))[1] as item_id,
+              (array_agg(c.author_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                   filter (where c.author_id is not null))[1] as author_id,
+              (array_agg(c.body order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                   filter (where c.body is not null))[1] as body,
+              (array_agg(c.status order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                   filter (where c.status is not null))[1] as status,
+              (array_agg(c.type order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                   filter (where c.type is not null))[1] as type,
+              (array_agg(c.likes order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                   filter (where c.likes is not null))[1] as likes,
+              (array_agg(c.created_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                   filter (where c.created_at is not null))[1] as created_at,
+              (array_agg(c.updated_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                   filter (where c.updated_at > '-infinity'))[1] as updated_at,
+              max(c.occurred_at) as occurred_at, max(c.position) as position
+         from {comment_versions} c
+        where c.product_id = t.product_id
+          and c.comment_id = t.comment_id
+       ) v
+  left join lateral (
+       select c.action = 'delete' as deleted, c.occurred_at
+         from {comment_versions} c
+        where c.product_id = t.product_id
+          and c.comment_id = t.comment_id
+          and c.action is not null
+        order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
+        limit 1
+       ) l on true
+    on conflict (product_id, comment_id) do update
+   set item_id = excluded.item_id,
+       author_id = excluded.author_id,
+       body = excluded.body,
+       status = excluded.status,
+       type = excluded.type,
+       likes = excluded.likes,
+       created_at = excluded.created_at,
+       updated_at = excluded.updated_at,
+       deleted = excluded.deleted,
+       deleted_at = excluded.deleted_at,
+       occurred_at = excluded.occurred_at,
+       position = excluded.position;

@@ -1,0 +1,72 @@
+"""Declares the read model: bookkeeping, functions, and the first generation of tables not there yet."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+from projections.catalogue import SCHEMA, Projection, all_projections
+from projections.steps import AnyConnection, create_indexes, create_tables, tables_of
+from service.sql_files import load
+
+_sql = load(__file__, "projector.sql")
+
+_ATTEMPTS_MAX: Final = 20
+_TAKEN: Final = (
+    asyncpg.UniqueViolationError,
+    asyncpg.DuplicateObjectError,
+    asyncpg.DuplicateTableError,
+    asyncpg.DuplicateSchemaError,
+    asyncpg.DuplicateFunctionError,
+    asyncpg.InternalServerError,  # "tuple concurrently updated"
+)
+
+
+async def declare(connection: AnyConnection) -> None:
+    """Make what is missing of the read model. Several processes may do so at once.
+
+    Projections that are new to this database start with empty tables at position 0; when built-in ones of a
+    database are further already, a rebuild brings new ones to where those are (see `stale`).
+    """
+    for attempt in range(_ATTEMPTS_MAX):
+        try:
+            async with connection.transaction():
+                await connection.execute(SCHEMA["bookkeeping"])
+            break
+        except _TAKEN:  # `if not exists` is no lock
+            if attempt == _ATTEMPTS_MAX - 1:
+                raise
+    async with connection.transaction():
+        await connection.execute("lock table read_model.checkpoints in share row exclusive mode")
+        await connection.execute(SCHEMA["functions"])
+        known = {row["projection"] for row in await connection.fetch(_sql["checkpoints"])}
+        missing = [projection for projection in all_projections() if projection.name not in known]
+        if missing:
+            generation = await next_generation(connection)
+            await _create(connection, missing, generation)
+
+
+async def _create(connection: AnyConnection, projections: list[Projection], generation: int) -> None:
+    names = tables_of(projections, generation)
+    await create_tables(connection, projections, names)
+    await create_indexes(connection, projections, names)
+    for projection in projections:
+        await connection.execute(
+            _sql["add_checkpoint"],
+            projection.name,
+            projection.built_in,
+            projection.fingerprint,
+            list(projection.tables),
+            generation,
+        )
+
+
+async def next_generation(connection: AnyConnection) -> int:
+    """A number that no table's name carries yet."""
+    return int(
+        await connection.fetchval(
+            "select 1 + greatest((select max(generation) from read_model.checkpoints), "
+            "(select max(generation) from read_model.rebuilds), 0)"
+        )
+    )

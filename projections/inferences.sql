@@ -1,0 +1,78 @@
+-- What we conclude and nobody said: totals that moved otherwise than by the votes we saw. Sleekplan announces
+-- no withdrawn vote and no merge, so a total that moves by itself is all there is to see of them. Derived
+-- rows, marked INFERRED, never in the log, and never with a voter.
+
+-- name: tables
+create table {inferences} (
+    position      bigint      not null,
+    ordinal       smallint    not null,
+    product_id    bigint      not null,
+    item_id       text        not null,
+    kind          text        not null,
+    field         text        not null,
+    delta         int         not null,
+    ours          int         not null,
+    theirs        int         not null,
+    occurred_at   timestamptz not null,
+    likely_cause  text        not null,
+    user_id       text
+);
+comment on column {inferences}.user_id is 'Always null: who it was, was not told.';
+
+-- name: indexes
+alter table {inferences} add primary key (position, ordinal);
+create index on {inferences} (product_id, item_id, position);
+create index on {inferences} (product_id, position);
+
+-- name: apply.drift
+-- Between two neighbouring posts that were each the newest when they came, a total should move by the
+-- votes that came between them.
+insert into {inferences} (
+    position, ordinal, product_id, item_id, kind, field, delta, ours, theirs, occurred_at, likely_cause
+)
+select s.position, t.ordinal, s.product_id, s.item_id,
+       case when s.up = -s.down then 'VOTE_CHANGED' when t.delta < 0 then 'VOTE_WITHDRAWN' else 'COUNT_DRIFT' end,
+       t.field, t.delta, t.theirs - t.delta, t.theirs, s.occurred_at,
+       case when s.up = -s.down then 'changed votes' when t.delta < 0 then 'withdrawn votes'
+            else 'missed deliveries' end
+  from (
+       select p.position, p.product_id, p.item_id, p.occurred_at, p.votes_up, p.votes_down,
+              nullif(split_part(substr(p.told, 68), ',', 1), '')::int
+                  - nullif(split_part(substr(p.before, 68), ',', 1), '')::int as up,
+              nullif(split_part(substr(p.told, 68), ',', 2), '')::int
+                  - nullif(split_part(substr(p.before, 68), ',', 2), '')::int as down
+         from {posts} p
+        where p.newest
+          and substr(p.told, 68) <> substr(p.before, 68)
+       ) s
+ cross join lateral (
+       values (1, 'votes_up', s.up, s.votes_up), (2, 'votes_down', s.down, s.votes_down)
+       ) t (ordinal, field, delta, theirs)
+ where t.delta <> 0;
+
+-- name: settle.merges
+-- A merge closes its source and moves the votes: another item of the board was marked merged within the hour.
+update {inferences} n
+   set kind = 'LIKELY_MERGE',
+       likely_cause = 'merge of item ' || s.item_id
+  from (
+       select i.position, i.ordinal, c.item_id
+         from {inferences} i
+        cross join lateral (
+              select c.item_id
+                from {item_contents} c
+               where c.product_id = i.product_id
+                 and c.status = 'merged'
+                 and not c.again
+                 and c.item_id <> i.item_id
+                 and c.position < i.position
+                 and c.occurred_at between i.occurred_at - interval '1 hour' and i.occurred_at
+               order by c.occurred_at desc, c.position desc
+               limit 1
+              ) c
+        where i.position > $1
+          and i.position <= $2
+          and i.kind = 'COUNT_DRIFT'
+       ) s
+ where n.position = s.position
+   and n.ordinal = s.ordinal;

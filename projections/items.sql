@@ -1,0 +1,389 @@
+-- Items: how each is now, and every post object that said something about it.
+--
+-- A row of item_counts or item_contents is what one event said (an observation), not the state after it:
+-- so a late event adds its own row and rewrites nothing, and any order of arrival gives the same rows.
+-- A read at (position, time) takes the newest row by key and fills what that row did not say from the
+-- newest one that did.
+
+-- name: tables
+create table {items} (
+    product_id        bigint      not null,
+    item_id           text        not null,
+    title             text,
+    description       text,
+    status            text,
+    type              text,
+    effort            int,
+    scoring           float8,
+    trend             float8,
+    ratio             float8,
+    votes_up          int,
+    votes_down        int,
+    votes_net         int generated always as (votes_up - coalesce(votes_down, 0)) stored,
+    total_sum         int,
+    comments          int,
+    subscribers       int,
+    created_at        timestamptz,
+    updated_at        timestamptz,
+    author_id         text,
+    deleted           boolean     not null default false,
+    deleted_at        timestamptz,
+    status_since      timestamptz,
+    first_seen_at     timestamptz not null,
+    last_activity_at  timestamptz not null,
+    first_position    bigint      not null,
+    position          bigint      not null,
+    events            int         not null,
+    known_up          int         not null default 0,
+    known_down        int         not null default 0,
+    newest_post       text collate "C",
+    search            tsvector generated always as (
+        setweight(to_tsvector('simple', coalesce(title, '')), 'A')
+        || setweight(to_tsvector('simple', left(coalesce(description, ''), 100000)), 'B')
+    ) stored
+);
+comment on column {items}.newest_post is 'Key of the newest post, its content''s hash and drift: what a step compares the next post with.';
+
+create table {item_counts} (
+    product_id   bigint      not null,
+    item_id      text        not null,
+    occurred_at  timestamptz not null,
+    is_delete    boolean     not null,
+    updated_at   timestamptz not null,
+    position     bigint      not null,
+    newest       boolean     not null,
+    complete     boolean     not null,
+    votes_up     int,
+    votes_down   int,
+    total_sum    int,
+    comments     int,
+    subscribers  int,
+    trend        float8,
+    scoring      float8,
+    ratio        float8
+);
+
+create table {item_contents} (
+    product_id   bigint      not null,
+    item_id      text        not null,
+    occurred_at  timestamptz not null,
+    is_delete    boolean     not null,
+    updated_at   timestamptz not null,
+    position     bigint      not null,
+    newest       boolean     not null,
+    again        boolean     not null default false,
+    complete     boolean     not null,
+    title        text,
+    description  text,
+    status       text,
+    type         text,
+    effort       int,
+    created_at   timestamptz,
+    author_id    text
+);
+
+comment on column {item_contents}.again is 'Added after its time, because a late post came before it; it may repeat what was known.';
+
+create table {item_lifecycles} (
+    product_id   bigint      not null,
+    item_id      text        not null,
+    occurred_at  timestamptz not null,
+    is_delete    boolean     not null,
+    updated_at   timestamptz not null,
+    position     bigint      not null,
+    action       text        not null
+);
+
+create table {item_deletions} (
+    product_id   bigint      not null,
+    item_id      text        not null,
+    occurred_at  timestamptz not null,
+    is_delete    boolean     not null,
+    updated_at   timestamptz not null,
+    position     bigint      not null
+);
+
+create table {item_sightings} (
+    product_id   bigint      not null,
+    item_id      text        not null,
+    occurred_at  timestamptz not null,
+    position     bigint      not null
+);
+
+-- name: keys
+-- What a step needs while it loads; the other indexes can wait until a rebuild has loaded.
+alter table {items} add primary key (product_id, item_id);
+
+-- name: indexes
+create index on {items} (position);
+create index on {items} (product_id, created_at, item_id);
+create index on {items} (product_id, updated_at, item_id);
+create index on {items} (product_id, votes_net, item_id);
+create index on {items} (product_id, trend, item_id);
+create index on {items} (product_id, status_since, item_id);
+create index on {items} (product_id, deleted_at) where deleted;
+create index on {items} using gin (search);
+create unique index on {item_counts} (product_id, item_id, occurred_at, is_delete, updated_at, position);
+create index on {item_counts} (product_id, item_id, position) where newest;
+create index on {item_counts} (position) where not newest;
+create unique index on {item_contents} (product_id, item_id, occurred_at, is_delete, updated_at, position);
+create index on {item_contents} (product_id, item_id, position) where newest;
+create unique index on {item_contents} (position);
+create index on {item_contents} (product_id, occurred_at) where status = 'merged' and not again;
+create unique index on {item_lifecycles} (product_id, item_id, occurred_at, is_delete, updated_at, position);
+create unique index on {item_lifecycles} (position);
+create unique index on {item_deletions} (product_id, item_id, occurred_at, is_delete, updated_at, position);
+create index on {item_deletions} (product_id, occurred_at);
+create unique index on {item_sightings} (product_id, item_id, position);
+create index on {item_sightings} (product_id, occurred_at);
+
+-- name: apply.sightings
+-- When an item was first heard of, by either clock: a row only where an event happened before all that
+-- had arrived, so that "had it been heard of at (P, T)" is "is there a row with position <= P and
+-- occurred_at <= T".
+insert into {item_sightings} (product_id, item_id, occurred_at, position)
+select s.product_id, s.item_id, s.occurred_at, s.position
+  from (
+       select h.product_id, h.item_id, h.occurred_at, h.position,
+              least(i.first_seen_at, min(h.occurred_at) over (
+                  partition by h.product_id, h.item_id order by h.position
+                  rows between unbounded preceding and 1 preceding
+              )) as first_seen_at
+         from {hot} h
+         left join {items} i on i.product_id = h.product_id and i.item_id = h.item_id
+        where h.item_id is not null
+       ) s
+ where s.first_seen_at is null or s.occurred_at < s.first_seen_at;
+
+-- name: apply.counts
+insert into {item_counts} (
+    product_id, item_id, occurred_at, is_delete, updated_at, position, newest, complete,
+    votes_up, votes_down, total_sum, comments, subscribers, trend, scoring, ratio
+)
+select product_id, item_id, occurred_at, is_delete, updated_at, position, newest,
+       num_nulls(votes_up, votes_down, total_sum, comments, subscribers, trend, scoring, ratio) = 0
+           and updated_at > '-infinity',
+       votes_up, votes_down, total_sum, comments, subscribers, trend, scoring, ratio
+  from {posts};
+
+-- name: apply.contents
+-- The text, status and the like, only where they differ from the newest post before (most posts come with
+-- votes and repeat them), or where the post came late. `successors` adds what late ones need besides.
+insert into {item_contents} (
+    product_id, item_id, occurred_at, is_delete, updated_at, position, newest, complete,
+    title, description, status, type, effort, created_at, author_id
+)
+select p.product_id, p.item_id, p.occurred_at, p.is_delete, p.updated_at, p.position, p.newest,
+       num_nulls(c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id) = 0,
+       c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id
+  from {posts} p
+  join log.events e on e.position = p.position and e.product_id = p.product_id
+ cross join lateral read_model.post_content(e.entity, e.data) c
+ where p.content_told
+   and e.position > $1
+   and e.position <= $2;
+
+-- name: apply.lifecycles
+insert into {item_lifecycles} (product_id, item_id, occurred_at, is_delete, updated_at, position, action)
+select product_id, item_id, occurred_at, deletes_item, post_updated_at, position, verb
+  from {hot}
+ where entity = 'item'
+   and verb in ('create', 'update', 'delete')
+   and item_id is not null;
+
+-- name: apply.deletions
+insert into {item_deletions} (product_id, item_id, occurred_at, is_delete, updated_at, position)
+select product_id, item_id, occurred_at, true, post_updated_at, position
+  from {hot}
+ where deletes_item
+   and item_id is not null;
+
+-- name: apply.items
+-- Every item that an event of the step is about, known by its id alone if nothing more was said.
+insert into {items} as i (
+    product_id, item_id, first_seen_at, last_activity_at, first_position, position, events,
+    known_up, known_down, newest_post
+)
+select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_position, h.position, h.events,
+       coalesce(b.effect_up, 0), coalesce(b.effect_down, 0), p.newest_post
+  from (
+       select product_id, item_id,
+              min(occurred_at) as first_seen_at, max(occurred_at) as last_activity_at,
+              min(position) as first_position, max(position) as position, count(*) as events
+         from {hot}
+        where item_id is not null
+        group by product_id, item_id
+       ) h
+  left join (
+       select product_id, item_id, sum(effect_up) as effect_up, sum(effect_down) as effect_down
+         from {ballots}
+        where newest
+        group by product_id, item_id
+       ) b on b.product_id = h.product_id and b.item_id = h.item_id
+  left join (
+       select product_id, item_id, max(told) as newest_post
+         from {posts}
+        group by product_id, item_id
+       ) p on p.product_id = h.product_id and p.item_id = h.item_id
+    on conflict (product_id, item_id) do update
+   set first_seen_at = least(i.first_seen_at, excluded.first_seen_at),
+       last_activity_at = greatest(i.last_activity_at, excluded.last_activity_at),
+       position = excluded.position,
+       events = i.events + excluded.events,
+       known_up = i.known_up + excluded.known_up,
+       known_down = i.known_down + excluded.known_down,
+       newest_post = greatest(i.newest_post, excluded.newest_post);
+
+-- name: settle.successors
+-- A post that came before a late one but happened after it: what it said holds again from there on, so it
+-- needs a row of its own although it changed nothing when it came.
+insert into {item_contents} (
+    product_id, item_id, occurred_at, is_delete, updated_at, position, newest, again, complete,
+    title, description, status, type, effort, created_at, author_id
+)
+select s.product_id, s.item_id, s.occurred_at, s.is_delete, s.updated_at, s.position, s.newest, true,
+       num_nulls(c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id) = 0,
+       c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id
+  from (
+       select distinct n.product_id, n.item_id, n.occurred_at, n.is_delete, n.updated_at, n.position, n.newest
+         from {item_counts} l
+        cross join lateral (
+              select n.product_id, n.item_id, n.occurred_at, n.is_delete, n.updated_at, n.position, n.newest
+                from {item_counts} n
+               where n.product_id = l.product_id
+                 and n.item_id = l.item_id
+                 and (n.occurred_at, n.is_delete, n.updated_at, n.position)
+                     > (l.occurred_at, l.is_delete, l.updated_at, l.position)
+                 and n.position < l.position
+               order by n.occurred_at, n.is_delete, n.updated_at, n.position
+               limit 1
+              ) n
+        where not l.newest
+          and l.position > $1
+          and l.position <= $2
+       ) s
+  join log.events e on e.position = s.position and e.product_id = s.product_id
+ cross join lateral read_model.post_content(e.entity, e.data) c
+    on conflict (product_id, item_id, occurred_at, is_delete, updated_at, position) do nothing;
+
+-- name: settle.current
+-- The state now, of the items that the step touched: as of the end of the log.
+update {items} i
+   set title = s.title,
+       description = s.description,
+       status = s.status,
+       type = s.type,
+       effort = s.effort,
+       created_at = s.created_at,
+       author_id = s.author_id,
+       updated_at = s.updated_at,
+       votes_up = s.votes_up,
+       votes_down = s.votes_down,
+       total_sum = s.total_sum,
+       comments = s.comments,
+       subscribers = s.subscribers,
+       trend = s.trend,
+       scoring = s.scoring,
+       ratio = s.ratio,
+       deleted = s.deleted,
+       deleted_at = s.deleted_at,
+       status_since = s.status_since
+  from (
+       select t.product_id, t.item_id,
+              v.title, v.description, v.status, v.type, v.effort, v.created_at, v.author_id,
+              n.updated_at,
+              n.votes_up, n.votes_down, n.total_sum, n.comments, n.subscribers, n.trend, n.scoring, n.ratio,
+              coalesce(l.deleted, false) as deleted,
+              case when l.deleted then l.occurred_at end as deleted_at,
+              f.occurred_at as status_since
+         from {items} t
+         left join lateral (
+              -- Each from the newest post that told it; none older than the newest complete one is needed.
+              select (array_agg(c.updated_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.updated_at > '-infinity'))[1] as updated_at,
+                     (array_agg(c.votes_up order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.votes_up is not null))[1] as votes_up,
+                     (array_agg(c.votes_down order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.votes_down is not null))[1] as votes_down,
+                     (array_agg(c.total_sum order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.total_sum is not null))[1] as total_sum,
+                     (array_agg(c.comments order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.comments is not null))[1] as comments,
+                     (array_agg(c.subscribers order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.subscribers is not null))[1] as subscribers,
+                     (array_agg(c.trend order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.trend is not null))[1] as trend,
+                     (array_agg(c.scoring order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.scoring is not null))[1] as scoring,
+                     (array_agg(c.ratio order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.ratio is not null))[1] as ratio
+                from {item_counts} c
+               where c.product_id = t.product_id
+                 and c.item_id = t.item_id
+                 and c.occurred_at >= coalesce((
+                         select o.occurred_at from {item_counts} o
+                          where o.product_id = t.product_id and o.item_id = t.item_id and o.complete
+                          order by o.occurred_at desc, o.is_delete desc, o.updated_at desc, o.position desc
+                          limit 1
+                     ), '-infinity')
+              ) n on true
+         left join lateral (
+              select (array_agg(c.title order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.title is not null))[1] as title,
+                     (array_agg(c.description order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.description is not null))[1] as description,
+                     (array_agg(c.status order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.status is not null))[1] as status,
+                     (array_agg(c.type order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.type is not null))[1] as type,
+                     (array_agg(c.effort order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.effort is not null))[1] as effort,
+                     (array_agg(c.created_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.created_at is not null))[1] as created_at,
+                     (array_agg(c.author_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.author_id is not null))[1] as author_id
+                from {item_contents} c
+               where c.product_id = t.product_id
+                 and c.item_id = t.item_id
+                 and c.occurred_at >= coalesce((
+                         select o.occurred_at from {item_contents} o
+                          where o.product_id = t.product_id and o.item_id = t.item_id and o.complete
+                          order by o.occurred_at desc, o.is_delete desc, o.updated_at desc, o.position desc
+                          limit 1
+                     ), '-infinity')
+              ) v on true
+         left join lateral (
+              select c.action = 'delete' as deleted, c.occurred_at
+                from {item_lifecycles} c
+               where c.product_id = t.product_id
+                 and c.item_id = t.item_id
+               order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
+               limit 1
+              ) l on true
+         left join lateral (
+              -- The last row that says another status …
+              select c.occurred_at, c.is_delete, c.updated_at, c.position
+                from {item_contents} c
+               where c.product_id = t.product_id
+                 and c.item_id = t.item_id
+                 and c.status <> v.status
+               order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
+               limit 1
+              ) x on true
+         left join lateral (
+              -- … and the first one after it that says the present one.
+              select c.occurred_at
+                from {item_contents} c
+               where c.product_id = t.product_id
+                 and c.item_id = t.item_id
+                 and c.status = v.status
+                 and (c.occurred_at, c.is_delete, c.updated_at, c.position)
+                     > (coalesce(x.occurred_at, '-infinity'), coalesce(x.is_delete, false),
+                        coalesce(x.updated_at, '-infinity'), coalesce(x.position, 0))
+               order by c.occurred_at, c.is_delete, c.updated_at, c.position
+               limit 1
+              ) f on true
+        where t.position > $1
+       ) s
+ where s.product_id = i.product_id
+   and s.item_id = i.item_id;

@@ -1,0 +1,221 @@
+"""Follows the log: counts each event into the read model, one projector at a time over all instances."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+import structlog
+
+from projections.catalogue import Projection, all_projections
+from projections.declare import declare
+from projections.steps import AnyConnection, LiveSteps, tables_of
+from service.database import Pool
+from service.errors import CheckpointAheadOfLog, LostLease, NotProjectedInTime
+from service.hub import Hub
+from service.sql_files import load
+
+LEASE_SECONDS: Final = 6.0
+RENEW_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 1.0
+# Shorter than the lease: a process that is stopped in the middle of a step must not keep its locks.
+IDLE_IN_TRANSACTION: Final = "4s"
+EVENTS_A_STEP_MAX: Final = 20_000
+
+_log = structlog.get_logger(__name__)
+_sql = load(__file__, "projector.sql")
+
+
+class Projector:
+    """Advances every projection, or waits for its turn.
+
+    All built-in projections move in one transaction, so that a read meets them at one position; each
+    projection of a plugin in one of its own, so that it cannot hold the others up.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        hub: Hub | None = None,
+        *,
+        holder: str | None = None,
+        events_a_step_max: int = EVENTS_A_STEP_MAX,
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self._pool = pool
+        self._hub = hub
+        self._holder = holder or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._events_a_step_max = events_a_step_max
+        self._lease_seconds = lease_seconds
+        self.position = 0
+
+    async def run(self) -> None:
+        """Follow the log for as long as the service runs; whatever fails is tried again."""
+        pause = POLL_SECONDS
+        while True:
+            try:
+                await self._turn(None)
+                pause = POLL_SECONDS
+            except LostLease as lost:
+                _log.info("projector_lost_lease", reason=str(lost))
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                _log.warning("projector_failed", reason=type(error).__name__, retry_seconds=pause)
+                pause = min(pause * 2, 10.0)
+            await asyncio.sleep(pause)
+
+    async def catch_up(self, to: int | None = None, *, timeout: float | None = None) -> int:
+        """Return the position reached once everything up to `to` (the head by default) is projected.
+
+        Does it itself when no other process is the projector, else waits for the one that is. Raises
+        NotProjectedInTime.
+        """
+        target = await self._head() if to is None else to
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    try:
+                        await self._turn(target)
+                    except LostLease:
+                        pass
+                    reached = await self._projected()
+                    if reached >= target:
+                        return reached
+                    await self._wait("projected", reached)
+        except TimeoutError:
+            raise NotProjectedInTime(target, await self._projected(), timeout or 0) from None
+
+    async def _turn(self, target: int | None) -> None:
+        """Be the projector, if it is our turn, until `target` is reached (None: for ever)."""
+        async with self._pool.acquire() as connection:
+            await connection.execute(f"set idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION}'")
+            try:
+                await declare(connection)
+                epoch = await self._take_lease(connection)
+                if epoch is None:
+                    return
+                await connection.execute(_sql["write_epoch"], epoch)
+                try:
+                    await self._follow(connection, epoch, target)
+                finally:
+                    await self._give_back(connection)
+            finally:
+                if not connection.is_closed():
+                    await connection.execute("reset idle_in_transaction_session_timeout")
+
+    async def _follow(self, connection: AnyConnection, epoch: int, target: int | None) -> None:
+        groups = _groups()
+        followers = [_Follower(connection, epoch, group) for group in groups]
+        loop = asyncio.get_running_loop()
+        renew_at = loop.time() + RENEW_SECONDS
+        while True:
+            if loop.time() >= renew_at:
+                if await self._take_lease(connection) != epoch:
+                    raise LostLease("projector", epoch)
+                renew_at = loop.time() + RENEW_SECONDS
+            head = await self._head(connection)
+            moved = False
+            for follower in followers:
+                moved = await follower.step(head, self._events_a_step_max) or moved
+            self.position = followers[0].position
+            if self._hub is not None:
+                self._hub.advance("projected", self.position)
+            if target is not None and self.position >= target:
+                return
+            if not moved:
+                await self._wait("head", head)
+
+    async def _wait(self, signal: str, beyond: int) -> None:
+        if self._hub is None:
+            await asyncio.sleep(0.02)
+        elif signal == "head":
+            await self._hub.wait_beyond("head", beyond, POLL_SECONDS)
+        else:
+            await self._hub.wait_beyond("projected", beyond, POLL_SECONDS)
+
+    async def _take_lease(self, connection: AnyConnection) -> int | None:
+        epoch: int | None = await connection.fetchval(
+            _sql["take_lease"], "projector", self._holder, self._lease_seconds
+        )
+        return epoch
+
+    async def _give_back(self, connection: AnyConnection) -> None:
+        if not connection.is_closed():
+            await connection.execute(_sql["give_lease_back"], "projector", self._holder)
+
+    async def _head(self, connection: AnyConnection | None = None) -> int:
+        return int(await (connection or self._pool).fetchval(_sql["head"]))
+
+    async def _projected(self) -> int:
+        return int(await self._pool.fetchval(_sql["projected"]))
+
+
+class _Follower:
+    """Moves the checkpoints of projections that advance in one transaction."""
+
+    def __init__(self, connection: AnyConnection, epoch: int, projections: Sequence[Projection]) -> None:
+        self._connection = connection
+        self._epoch = epoch
+        self._projections = tuple(projections)
+        self._names = [projection.name for projection in projections]
+        self._generations: tuple[int, ...] = ()
+        self._steps: LiveSteps | None = None
+        self.position = 0
+
+    async def step(self, head: int, events_max: int) -> bool:
+        """Count the next events in, at most `events_max`; return whether there were any."""
+        if self._steps is not None and self.position >= head:
+            return False
+        await self._prepare()
+        async with self._connection.transaction():
+            rows = await self._connection.fetch(_sql["lock_checkpoints"], self._epoch, self._names)
+            if len(rows) != len(self._names):
+                raise LostLease("projector", self._epoch)
+            if tuple(row["generation"] for row in rows) != self._generations:
+                self._steps = None
+                return True
+            first = min(row["position"] for row in rows)
+            if first > head:
+                raise CheckpointAheadOfLog(rows[0]["projection"], first, head)
+            last = min(head, first + events_max)
+            self.position = first
+            if first == last:
+                return False
+            await self._apply(first, last)
+        self.position = last
+        return True
+
+    async def _apply(self, first: int, last: int) -> None:
+        assert self._steps is not None
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await self._steps.apply(first, last)
+        rate = (last - first) / max(loop.time() - began, 1e-6)
+        moved = await self._connection.fetch(
+            _sql["move_checkpoints"], self._epoch, self._names, first, last, rate
+        )
+        if len(moved) != len(self._names):
+            raise LostLease("projector", self._epoch)
+        await self._connection.execute(_sql["notify_projected"], str(last))
+
+    async def _prepare(self) -> None:
+        if self._steps is not None:
+            return
+        rows = await self._connection.fetch(_sql["checkpoints"])
+        generation = {row["projection"]: row["generation"] for row in rows}
+        self._generations = tuple(generation[name] for name in sorted(self._names))
+        names = {}
+        for projection in self._projections:
+            names.update(tables_of([projection], generation[projection.name]))
+        self._steps = LiveSteps(self._connection, self._projections, names)
+        await self._steps.open()
+
+
+def _groups() -> list[Sequence[Projection]]:
+    projections = all_projections()
+    built_in = [projection for projection in projections if projection.built_in]
+    return [built_in, *([projection] for projection in projections if not projection.built_in)]

@@ -1,0 +1,88 @@
+-- Following the log: whose turn it is, the checkpoints, and how far the log goes.
+
+-- name: take_lease
+-- Become or stay the holder: the epoch rises with each change of holder. No row: another one holds it.
+--   $1 task  $2 holder  $3 for how many seconds
+insert into read_model.lease as l (task, holder, epoch, expires)
+values ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
+on conflict (task) do update
+   set holder = excluded.holder,
+       epoch = case when l.holder = excluded.holder then l.epoch else l.epoch + 1 end,
+       expires = excluded.expires
+ where l.holder = excluded.holder
+    or l.expires < clock_timestamp()
+returning l.epoch;
+
+-- name: give_lease_back
+--   $1 task  $2 holder
+update read_model.lease
+   set expires = clock_timestamp()
+ where task = $1
+   and holder = $2;
+
+-- name: read_lease
+--   $1 task
+select holder, epoch, expires > clock_timestamp() as held
+  from read_model.lease
+ where task = $1;
+
+-- name: write_epoch
+-- Taking over: from here on a step of the holder before cannot commit. Waits for one that is under way.
+--   $1 epoch
+update read_model.checkpoints
+   set epoch = $1
+ where epoch < $1;
+
+-- name: lock_checkpoints
+-- The checkpoints of a step, locked until it commits; those of another epoch are not ours to move.
+--   $1 epoch  $2 projections
+select projection, built_in, generation, position, fingerprint, tables
+  from read_model.checkpoints
+ where epoch = $1
+   and projection = any ($2::text[])
+ order by projection
+   for update;
+
+-- name: move_checkpoints
+-- Compare and set: a row only where nobody else has moved it.
+--   $1 epoch  $2 projections  $3 first  $4 last  $5 events a second
+update read_model.checkpoints
+   set position = $4,
+       applied_at = clock_timestamp(),
+       moved_at = clock_timestamp(),
+       rate = $5,
+       last_error = null
+ where epoch = $1
+   and projection = any ($2::text[])
+   and position = $3
+returning projection;
+
+-- name: note_error
+--   $1 projections  $2 error
+update read_model.checkpoints
+   set last_error = $2
+ where projection = any ($1::text[])
+   and last_error is distinct from $2;
+
+-- name: notify_projected
+--   $1 position
+select pg_notify('recount_projected', $1);
+
+-- name: head
+select coalesce((select position from log.events order by position desc limit 1), 0);
+
+-- name: checkpoints
+select projection, built_in, generation, position, epoch, fingerprint, tables
+  from read_model.checkpoints
+ order by projection;
+
+-- name: add_checkpoint
+--   $1 projection  $2 built_in  $3 fingerprint  $4 tables  $5 generation
+insert into read_model.checkpoints (projection, built_in, generation, position, fingerprint, tables)
+values ($1, $2, $5, 0, $3, $4);
+
+-- name: projected
+-- The position to which all built-in projections have got.
+select coalesce(min(position), 0)
+  from read_model.checkpoints
+ where built_in;

@@ -1,0 +1,238 @@
+-- What all projections share: the bookkeeping, and the functions that read what Sleekplan sends.
+-- Declared whole and disposable: everything here can be dropped and is made again at the next start.
+
+-- name: bookkeeping
+create schema if not exists read_model;
+
+-- Who may advance the projections ('projector') and who rebuilds ('rebuild'). The clock is the
+-- database's, so hosts whose clocks disagree still agree on whose turn it is.
+create table if not exists read_model.lease (
+    task     text        primary key,
+    holder   text        not null,
+    epoch    bigint      not null,
+    expires  timestamptz not null
+);
+
+-- How far each projection has got, and which generation of its tables is read. One row a projection;
+-- every read looks it up in its own snapshot.
+create table if not exists read_model.checkpoints (
+    projection   text        primary key,
+    built_in     boolean     not null,
+    generation   int         not null,
+    position     bigint      not null,
+    epoch        bigint      not null default 0,
+    fingerprint  text        not null,
+    tables       text[]      not null,
+    applied_at   timestamptz not null default clock_timestamp(),
+    moved_at     timestamptz not null default clock_timestamp(),
+    rate         float8      not null default 0,
+    last_error   text
+);
+
+-- Rebuilds asked for, running and done; the tables that they build are named by their generation.
+create table if not exists read_model.rebuilds (
+    rebuild       bigint      primary key,
+    projections   text[]      not null,
+    state         text        not null check (state in ('REQUESTED', 'RUNNING', 'DONE', 'FAILED')),
+    generation    int         not null,
+    fingerprint   text        not null,
+    product_id    bigint,
+    item_id       text,
+    position      bigint      not null default 0,
+    settled       boolean     not null default false,
+    head          bigint      not null default 0,
+    rate          float8      not null default 0,
+    requested_at  timestamptz not null default clock_timestamp(),
+    started_at    timestamptz,
+    finished_at   timestamptz,
+    attempts      int         not null default 0,
+    error         text
+);
+
+-- Tables of generations that are read no longer, kept a while for readers with an older snapshot.
+create table if not exists read_model.discarded (
+    table_name    text        primary key,
+    discarded_at  timestamptz not null default clock_timestamp()
+);
+
+-- Events that a projection could not apply, and the later ones of the same entity that wait for them.
+create table if not exists read_model.parked (
+    projection  text        not null,
+    position    bigint      not null,
+    product_id  bigint      not null,
+    entity      text        not null,
+    entity_id   text,
+    waiting     boolean     not null,
+    error       text        not null,
+    parked_at   timestamptz not null default clock_timestamp(),
+    primary key (projection, position)
+);
+create index if not exists parked_entity on read_model.parked (product_id, entity, entity_id);
+
+-- name: functions
+-- An id is text, "0" and "" are none; an object, a list or a long text is no id.
+create or replace function read_model.id_of(v text) returns text
+language sql immutable parallel safe
+return case when v in ('', '0') or v like '{%' or v like '[%' or length(v) > 200 then null else v end;
+
+-- Whole numbers come bare or quoted; what is none, or has more than nine digits, is not said.
+create or replace function read_model.int_of(v text) returns int
+language sql immutable parallel safe
+return case
+    when octet_length(v) between 1 and 9 and translate(v, '0123456789', '') = '' then v::int
+    when v ~ '^-[0-9]{1,9}$' then v::int
+end;
+
+create or replace function read_model.number_of(v text) returns float8
+language sql immutable parallel safe
+return case
+    when octet_length(v) between 1 and 9 and translate(v, '0123456789', '') = '' then v::float8
+    when v ~ '^-?[0-9]{1,15}([.][0-9]{1,15})?$' then v::float8
+end;
+
+create or replace function read_model.boolean_of(v text) returns boolean
+language sql immutable parallel safe
+return case lower(v) when 'true' then true when '1' then true when 'false' then false when '0' then false end;
+
+-- `YYYY-MM-DD HH:MM:SS` without a zone is UTC; a day that no calendar has ('0000-00-00', 30 February) is not said.
+create or replace function read_model.moment_of(v text) returns timestamptz
+language sql immutable parallel safe
+return case
+    when translate(v, '0123456789', '9999999999') = '9999-99-99 99:99:99'
+         and substr(v, 6, 2) collate "C" between '01' and '12'
+         and v collate "C" >= '1000'
+         and substr(v, 12, 2) collate "C" < '24'
+         and substr(v, 15, 2) collate "C" < '60'
+         and substr(v, 18, 2) collate "C" < '60'
+    then case
+        when substr(v, 9, 2) collate "C" between '01' and '28'
+          or substr(v, 9, 2) in ('29', '30') and substr(v, 6, 2) <> '02'
+          or substr(v, 9, 2) = '31' and substr(v, 6, 2) in ('01', '03', '05', '07', '08', '10', '12')
+          or substr(v, 9, 2) = '29' and substr(v, 6, 2) = '02' and substr(v, 1, 4)::int % 4 = 0
+             and (substr(v, 1, 4)::int % 100 <> 0 or substr(v, 1, 4)::int % 400 = 0)
+        then make_timestamp(
+                 substr(v, 1, 4)::int, substr(v, 6, 2)::int, substr(v, 9, 2)::int,
+                 substr(v, 12, 2)::int, substr(v, 15, 2)::int, substr(v, 18, 2)::int
+             ) at time zone 'UTC'
+    end
+end;
+
+-- Text says something unless it is empty: for the name, address and picture of an embedded user.
+create or replace function read_model.said(v text) returns text
+language sql immutable parallel safe
+return case when v in ('', '0') then null else v end;
+
+-- The order of what is said about one entity, as text that sorts like (occurred_at, is_delete, updated_at,
+-- position): so that a running maximum finds the newest, and can carry along what was said (`key || text`).
+-- A moment before 2000 is a negative number to Postgres, hence the digit before each.
+create or replace function read_model.key(
+    occurred_at timestamptz, is_delete boolean, updated_at timestamptz, event_position bigint
+) returns text
+language sql immutable parallel safe
+return case when occurred_at < '2000-01-01T00:00:00Z' then '0' else '1' end
+    || encode(timestamptz_send(occurred_at), 'hex')
+    || case when is_delete then '1' else '0' end
+    || case when updated_at < '2000-01-01T00:00:00Z' then '0' else '1' end
+    || encode(timestamptz_send(updated_at), 'hex')
+    || encode(int8send(event_position), 'hex');
+
+-- The post that an event carries: for item.* the body's data is the post, elsewhere it is nested.
+create or replace function read_model.post_of(entity text, data jsonb) returns jsonb
+language sql immutable parallel safe
+return case
+    when entity = 'item' then data
+    when jsonb_typeof(data -> 'feedback_item') = 'object' then data -> 'feedback_item'
+    when jsonb_typeof(data -> 'post') = 'object' then data -> 'post'
+    when jsonb_typeof(data -> 'feedback') = 'object' then data -> 'feedback'
+    when jsonb_typeof(data -> 'item') = 'object' then data -> 'item'
+end;
+
+-- The user that an event is about or done by; the one of item.* is the post's author. Null where only an id came.
+create or replace function read_model.user_of(entity text, data jsonb) returns jsonb
+language sql immutable parallel safe
+return case
+    when entity = 'item' then null
+    when jsonb_typeof(data -> 'user') = 'object' then data -> 'user'
+    when entity in ('user', 'changelog_subscriber') then data
+end;
+
+-- What a post says of its item's text, status and so on; null is not said. For item.* the body's data is the post.
+create or replace function read_model.post_content(entity text, data jsonb)
+returns table (
+    title text, description text, status text, type text, effort int, created_at timestamptz, author_id text
+)
+language sql stable parallel safe
+begin atomic
+    select o.post ->> 'title', o.post ->> 'description', o.post ->> 'status', o.post ->> 'type',
+           read_model.int_of(o.effort), read_model.moment_of(o.created),
+           coalesce(read_model.id_of(o.author_id), read_model.id_of(o.user_id))
+      from (
+           select p.post, p.post ->> 'effort' as effort, p.post ->> 'created' as created,
+                  p.post -> 'user' ->> 'user_id' as author_id, p.post ->> 'user_id' as user_id
+             from (select read_model.post_of(entity, data) as post) p
+           ) o;
+end;
+
+-- A list of text from a JSON list; of another kind of JSON, nothing.
+create or replace function read_model.text_list(list jsonb) returns text[]
+language sql immutable parallel safe
+return case when jsonb_typeof(list) = 'array'
+            then array(select m.member from jsonb_array_elements_text(list) with ordinality m (member, place)
+                        where m.member is not null order by m.place) end;
+
+create or replace function read_model.object_of(v jsonb) returns jsonb
+language sql immutable parallel safe
+return case when jsonb_typeof(v) = 'object' then v end;
+
+-- What an event says of a user; null is not said. A full user (user.*) says all there is, one embedded beside
+-- or in a post its name, address, picture and whether it is of the team, and an empty one of these says nothing.
+create or replace function read_model.user_content(entity text, action text, data jsonb, author boolean)
+returns table (
+    action text, data_id text, name text, full_name text, mail text, img text, admin_id text, anonymous boolean,
+    segments text[], custom jsonb, system jsonb, weight int, notify jsonb, stats jsonb, created_at timestamptz
+)
+language sql stable parallel safe
+begin atomic
+    select case when user_content.action in ('user.create', 'user.update', 'user.delete')
+                then split_part(user_content.action, '.', 2) end,
+           u.fully ->> 'data_id',
+           case when u.fully is null then read_model.said(u.name) else u.name end,
+           u.fully ->> 'data_full_name',
+           case when u.fully is null then read_model.said(u.mail) else u.mail end,
+           case when u.fully is null then read_model.said(u.img) else u.img end,
+           u.admin_id,
+           read_model.boolean_of(u.anonymous),
+           read_model.text_list(u.fully -> 'segments'),
+           read_model.object_of(u.fully -> 'data'),
+           read_model.object_of(u.fully -> 'data_system'),
+           read_model.int_of(u.weight),
+           case when u.fully ? 'notify' or u.fully ? 'notify_settings'
+                then jsonb_strip_nulls(jsonb_build_object(
+                    'notify', u.fully -> 'notify', 'settings', u.fully -> 'notify_settings')) end,
+           case when u.fully ?| array['stats_feedback', 'stats_votes', 'stats_comments', 'stats_satisfaction', 'stats_promoter']
+                then jsonb_strip_nulls(jsonb_build_object(
+                    'feedback', u.fully -> 'stats_feedback', 'votes', u.fully -> 'stats_votes',
+                    'comments', u.fully -> 'stats_comments', 'satisfaction', u.fully -> 'stats_satisfaction',
+                    'promoter', u.fully -> 'stats_promoter')) end,
+           read_model.moment_of(u.created)
+      from (
+           select s.fully,
+                  s.said ->> 'data_name' as name,
+                  s.said ->> 'data_mail' as mail,
+                  s.said ->> 'data_img' as img,
+                  s.said ->> 'admin_id' as admin_id,
+                  s.fully ->> 'anonymous' as anonymous,
+                  s.fully ->> 'weight' as weight,
+                  s.fully ->> 'created' as created
+             from (
+                  select case when entity = 'user' then read_model.user_of(entity, data) end as fully,
+                         case when author then read_model.post_of(entity, data) -> 'user'
+                              else read_model.user_of(entity, data) end as said
+                  ) s
+           ) u;
+end;
+
+-- `scheduled` of a changelog entry is a boolean or Unix seconds; only the latter is a moment.
+create or replace function read_model.scheduled_of(v text) returns timestamptz
+language sql immutable parallel safe
+return case when v ~ '^[0-9]{9,11}$' then to_timestamp(v::float8) end;

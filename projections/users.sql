@@ -1,0 +1,224 @@
+-- Users: merged from every event that mentions them, the newest told value of each field winning.
+
+-- name: tables
+create table {users} (
+    product_id      bigint      not null,
+    user_id         text        not null,
+    data_id         text,
+    name            text,
+    full_name       text,
+    mail            text,
+    img             text,
+    admin_id        text,
+    anonymous       boolean,
+    segments        text[],
+    custom          jsonb,
+    system          jsonb,
+    weight          int,
+    notify          jsonb,
+    stats           jsonb,
+    created_at      timestamptz,
+    deleted         boolean     not null default false,
+    deleted_at      timestamptz,
+    erased          boolean     not null default false,
+    first_seen_at   timestamptz not null,
+    last_active_at  timestamptz,
+    first_position  bigint      not null,
+    position        bigint      not null,
+    newest_mention  text collate "C"
+);
+comment on column {users}.newest_mention is 'Key of the newest mention and its hash: what a step compares the next one with.';
+
+create table {user_versions} (
+    product_id   bigint      not null,
+    user_id      text        not null,
+    occurred_at  timestamptz not null,
+    is_delete    boolean     not null,
+    updated_at   timestamptz not null,
+    position     bigint      not null,
+    newest       boolean     not null,
+    action       text,
+    data_id      text,
+    name         text,
+    full_name    text,
+    mail         text,
+    img          text,
+    admin_id     text,
+    anonymous    boolean,
+    segments     text[],
+    custom       jsonb,
+    system       jsonb,
+    weight       int,
+    notify       jsonb,
+    stats        jsonb,
+    created_at   timestamptz
+);
+
+create table {user_sightings} (
+    product_id   bigint      not null,
+    user_id      text        not null,
+    occurred_at  timestamptz not null,
+    is_delete    boolean     not null,
+    updated_at   timestamptz not null,
+    position     bigint      not null,
+    newest       boolean     not null,
+    said         boolean     not null,
+    actor        boolean     not null,
+    author       boolean     not null
+);
+comment on column {user_sightings}.said is 'Whether the event told more than the id.';
+comment on column {user_sightings}.author is 'Whether the event told it as the post''s author.';
+
+-- name: keys
+alter table {users} add primary key (product_id, user_id);
+
+-- name: indexes
+create index on {users} (position);
+create index on {users} (product_id, last_active_at, user_id);
+create index on {users} (product_id, first_seen_at, user_id);
+create index on {users} (product_id, mail) where mail is not null;
+create index on {users} (product_id, data_id) where data_id is not null;
+create unique index on {user_versions} (product_id, user_id, occurred_at, is_delete, updated_at, position);
+create index on {user_versions} (product_id, user_id, position) where newest;
+create index on {user_versions} (position) where action is not null;
+create unique index on {user_sightings} (product_id, user_id, occurred_at, is_delete, updated_at, position);
+create index on {user_sightings} (position) where said and not newest;
+
+-- name: apply.sightings
+insert into {user_sightings} (
+    product_id, user_id, occurred_at, is_delete, updated_at, position, newest, said, actor, author
+)
+select product_id, user_id, occurred_at, is_delete, updated_at, position, newest, told is not null, actor, author
+  from {mentions};
+
+-- name: apply.versions
+-- What a mention told, only where it differs from the newest mention before, or came late.
+insert into {user_versions} (
+    product_id, user_id, occurred_at, is_delete, updated_at, position, newest, action,
+    data_id, name, full_name, mail, img, admin_id, anonymous, segments, custom, system, weight, notify, stats, created_at
+)
+select m.product_id, m.user_id, m.occurred_at, m.is_delete, m.updated_at, m.position, m.newest, c.action,
+       c.data_id, c.name, c.full_name, c.mail, c.img, c.admin_id, c.anonymous, c.segments, c.custom, c.system,
+       c.weight, c.notify, c.stats, c.created_at
+  from {mentions} m
+  join log.events e on e.position = m.position and e.product_id = m.product_id
+ cross join lateral read_model.user_content(e.entity, e.action, e.data, m.author) c
+ where m.content_told
+   and e.position > $1
+   and e.position <= $2;
+
+-- name: apply.users
+insert into {users} as u (
+    product_id, user_id, first_seen_at, last_active_at, first_position, position, newest_mention
+)
+select product_id, user_id, min(occurred_at), max(occurred_at) filter (where actor),
+       min(position), max(position), max(told)
+  from {mentions}
+ group by product_id, user_id
+    on conflict (product_id, user_id) do update
+   set first_seen_at = least(u.first_seen_at, excluded.first_seen_at),
+       last_active_at = greatest(u.last_active_at, excluded.last_active_at),
+       position = excluded.position,
+       newest_mention = greatest(u.newest_mention, excluded.newest_mention);
+
+-- name: settle.successors
+-- As with items: a mention that came before a late one but happened after it holds again from there on.
+insert into {user_versions} (
+    product_id, user_id, occurred_at, is_delete, updated_at, position, newest, action,
+    data_id, name, full_name, mail, img, admin_id, anonymous, segments, custom, system, weight, notify, stats, created_at
+)
+select s.product_id, s.user_id, s.occurred_at, s.is_delete, s.updated_at, s.position, s.newest, c.action,
+       c.data_id, c.name, c.full_name, c.mail, c.img, c.admin_id, c.anonymous, c.segments, c.custom, c.system,
+       c.weight, c.notify, c.stats, c.created_at
+  from (
+       select distinct n.product_id, n.user_id, n.occurred_at, n.is_delete, n.updated_at, n.position, n.newest, n.author
+         from {user_sightings} l
+        cross join lateral (
+              select n.product_id, n.user_id, n.occurred_at, n.is_delete, n.updated_at, n.position, n.newest, n.author
+                from {user_sightings} n
+               where n.product_id = l.product_id
+                 and n.user_id = l.user_id
+                 and (n.occurred_at, n.is_delete, n.updated_at, n.position)
+                     > (l.occurred_at, l.is_delete, l.updated_at, l.position)
+                 and n.position < l.position
+                 and n.said
+               order by n.occurred_at, n.is_delete, n.updated_at, n.position
+               limit 1
+              ) n
+        where l.said
+          and not l.newest
+          and l.position > $1
+          and l.position <= $2
+       ) s
+  join log.events e on e.position = s.position and e.product_id = s.product_id
+ cross join lateral read_model.user_content(e.entity, e.action, e.data, s.author) c
+    on conflict (product_id, user_id, occurred_at, is_delete, updated_at, position) do nothing;
+
+-- name: settle.current
+update {users} u
+   set data_id = s.data_id,
+       name = s.name,
+       full_name = s.full_name,
+       mail = s.mail,
+       img = s.img,
+       admin_id = s.admin_id,
+       anonymous = s.anonymous,
+       segments = read_model.text_list(s.segments),
+       custom = s.custom,
+       system = s.system,
+       weight = s.weight,
+       notify = s.notify,
+       stats = s.stats,
+       created_at = s.created_at,
+       deleted = s.deleted,
+       deleted_at = s.deleted_at
+  from (
+       select t.product_id, t.user_id, v.*, coalesce(l.deleted, false) as deleted,
+              case when l.deleted then l.occurred_at end as deleted_at
+         from {users} t
+        cross join lateral (
+              select (array_agg(c.data_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.data_id is not null))[1] as data_id,
+                     (array_agg(c.name order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.name is not null))[1] as name,
+                     (array_agg(c.full_name order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.full_name is not null))[1] as full_name,
+                     (array_agg(c.mail order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.mail is not null))[1] as mail,
+                     (array_agg(c.img order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.img is not null))[1] as img,
+                     (array_agg(c.admin_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.admin_id is not null))[1] as admin_id,
+                     (array_agg(c.anonymous order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.anonymous is not null))[1] as anonymous,
+                     (array_agg(to_jsonb(c.segments) order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.segments is not null))[1] as segments,
+                     (array_agg(c.custom order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.custom is not null))[1] as custom,
+                     (array_agg(c.system order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.system is not null))[1] as system,
+                     (array_agg(c.weight order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.weight is not null))[1] as weight,
+                     (array_agg(c.notify order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.notify is not null))[1] as notify,
+                     (array_agg(c.stats order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.stats is not null))[1] as stats,
+                     (array_agg(c.created_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
+                          filter (where c.created_at is not null))[1] as created_at
+                from {user_versions} c
+               where c.product_id = t.product_id
+                 and c.user_id = t.user_id
+              ) v
+         left join lateral (
+              select c.action = 'delete' as deleted, c.occurred_at
+                from {user_versions} c
+               where c.product_id = t.product_id
+                 and c.user_id = t.user_id
+                 and c.action is not null
+               order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
+               limit 1
+              ) l on true
+        where t.position > $1
+       ) s
+ where s.product_id = u.product_id
+   and s.user_id = u.user_id;
