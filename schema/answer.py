@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -12,7 +13,7 @@ import asyncpg
 
 from schema.context import Context, Info
 from schema.ids import GlobalId, decode_cursor_position, decode_id
-from schema.planner import Builder, Env, Moment, Plan, Request, Scope, Types, columns_of, product_number
+from schema.planner import Binder, Builder, Env, Moment, Plan, Request, Scope, Types, columns_of, product_number
 from schema.selection import Selected, selected, selected_roots
 from schema.spec import Lookup, Nodes, Page, Rows, Single
 from schema.values import parse_json
@@ -27,6 +28,7 @@ from service.errors import (
 )
 
 PLANS_MAX: Final = 1_000
+_PLACEHOLDER: Final = re.compile(r"\$([0-9]+)")
 MIN_POSITION_WAIT_SECONDS: Final = 5.0
 
 
@@ -220,12 +222,20 @@ def _compile(builder: Builder, root: Selected, parent: str, kinds: tuple[str, ..
         case _:
             raise TypeError(f"{parent}.{root.name} says nothing of its data")
     ctes = f"with {', '.join(builder.ctes)} " if builder.ctes else ""
+    sql, binders = _used(f"{ctes}select ({expr})::text as answer", builder.binders)
     return Plan(
-        sql=f"{ctes}select ({expr})::text as answer",
-        binders=tuple(builder.binders),
+        sql=sql,
+        binders=binders,
         decode=decode,
         scopes=tuple(dict.fromkeys(builder.scopes)),
     )
+
+
+def _used(sql: str, binders: Sequence[Binder]) -> tuple[str, tuple[Binder, ...]]:
+    """Leave out parameters that the statement does not name in the end: Postgres could not tell their type."""
+    numbers = {number: place for place, number in enumerate(dict.fromkeys(_PLACEHOLDER.findall(sql)), start=1)}
+    renumbered = _PLACEHOLDER.sub(lambda found: f"${numbers[found[1]]}", sql)
+    return renumbered, tuple(binders[int(number) - 1] for number in numbers)
 
 
 def _lookup(builder: Builder, root: Selected, place: int, spec: Lookup, moment: Moment) -> tuple[str, Any]:

@@ -95,7 +95,7 @@ FILTERS: Final[dict[str, dict[str, Field]]] = {
     "UserFilter": {
         "sleekplanId": Compare("usr.user_id", "text"),
         "name": Compare("usr.name", "text"),
-        "teamMember": Flag("usr.admin_id is not null", "usr.admin_id is null"),
+        "teamMember": Flag("coalesce(usr.admin_id, '0') not in ('0', '')", "coalesce(usr.admin_id, '0') in ('0', '')"),
         "segment": Text("usr.segments @> array[:value]", "text"),
         "firstSeenAt": Compare("usr.first_seen_at", "timestamptz"),
         "lastActiveAt": Compare("usr.last_active_at", "timestamptz"),

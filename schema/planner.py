@@ -22,7 +22,7 @@ PAGE_SIZE_MAX: Final = 500
 PAGE_SIZE_DEFAULT: Final = 50
 ARRAY_PARTS_MAX: Final = 90  # Postgres functions take at most 100 arguments
 
-_TOKEN: Final = re.compile(r"(?<![:\w]):([a-z_]+)(?:\(([a-z_]+)\))?")
+_TOKEN: Final = re.compile(r"(?<![:\w]):([a-z_]+)(?:\(([a-z_]*)\))?")
 _PLURALS: Final = {
     "items": "Item",
     "comments": "Comment",

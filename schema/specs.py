@@ -234,6 +234,7 @@ ITEM_INFERENCES: Final = Rows("Inference", "item_inferences", "inference.positio
 # Expressions
 
 RANK: Final = BLOCKS["rank"]
+TEAM_MEMBER: Final = "coalesce(usr.admin_id, '0') not in ('0', '')"
 DELIVERIES: Final = BLOCKS["deliveries"]
 SUPERSEDED_AT: Final = BLOCKS["superseded_at"]
 RAW_PAYLOAD: Final = (

@@ -277,7 +277,7 @@ class Item(Node):
     ) -> list[CountPoint]:
         return child(self, info)  # type: ignore[no-any-return]
 
-    @nested(specs.VOTES_SINCE, "Votes gained, by Sleekplan's totals, since a time or since it last entered a status.")
+    @nested(specs.VOTES_SINCE, "Votes gained, by Sleekplan's totals, since a time or since it last entered a status; null where it never did.")
     def votes_since(
         self,
         info: Info,
@@ -285,7 +285,7 @@ class Item(Node):
         status_entered: Annotated[
             str | None, strawberry.argument(description="Since it last entered the status with this key.")
         ] = UNSET,
-    ) -> VoteTotals:
+    ) -> VoteTotals | None:
         return child(self, info)  # type: ignore[no-any-return]
 
     @nested(specs.VOTE_JUMPS, "Moments at which its total moved by more than the votes seen, or by many at once.")
@@ -311,7 +311,7 @@ class User(Node):
     mail: str | None = column("The mail address. Needs the scope `personal`.", "usr.mail", scope="personal")
     image_url: str | None = column("Where the picture is.", "usr.img")
     customer_id: str | None = column("Your own id of this user, as given to Sleekplan. Needs the scope `personal`.", "usr.data_id", scope="personal")
-    team_member: bool = column("Whether they are of the team, not an end user.", "usr.admin_id is not null")
+    team_member: bool = column("Whether they are of the team, not an end user.", specs.TEAM_MEMBER)
     anonymous: bool | None = column("Whether Sleekplan knows them by no account.", "usr.anonymous")
     segments: list[str] | None = column("The segments that they are in.", "usr.segments")
     weight: int | None = column("How much their votes weigh, 1 to 10.", "usr.weight")

@@ -25,9 +25,9 @@ class Status:
 
 @strawberry.type(description="Votes as totals; what Sleekplan has not said is null.")
 class VoteTotals:
-    up: int | None = column("Votes for.")
-    down: int | None = column("Votes against.")
-    net: int | None = column("Votes for less votes against.")
+    up: int | None = column("Votes for.", "totals.up")
+    down: int | None = column("Votes against.", "totals.down")
+    net: int | None = column("Votes for less votes against.", "(totals.up - coalesce(totals.down, 0))")
 
 
 @strawberry.type(description="A stretch of words of two texts compared.")
