@@ -1,0 +1,244 @@
+"""Forgets a person: in the log, the quarantine, the spool's leftovers and the read model, and from then on.
+
+The log is redacted by `log.erase` (migration 0003) in one transaction: what tells who somebody is goes,
+positions, ids, votes and counts stay. The read model is then counted again from what is left. Whatever
+arrives of that person later, by webhook, import or restore, is redacted in the transaction that records it.
+
+A ledger beside the database (`erasures.jsonl` in the data folder) outlives it: after an older dump was
+restored, `reapply` forgets again whom that dump still knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+import orjson
+import structlog
+
+from service.database import Pool
+from service.errors import UserAmbiguous, UserUnknown
+from service.sql_files import load
+
+LEDGER_NAME: Final = "erasures.jsonl"
+LOOK_SECONDS: Final = 3600.0
+ERASED_AT_ONCE_MAX: Final = 100
+ERASE_SECONDS_MAX: Final = 3600.0
+
+_log = structlog.get_logger(__name__)
+_sql = load(__file__, "erasure.sql")
+
+Replay = Callable[[int], Awaitable[object]]
+"""Counts a product's read model again from the log, and drops tables that are read no longer."""
+
+
+class Erased(NamedTuple):
+    """What an erasure did, as log.erasures keeps it."""
+
+    id: str
+    product_id: int
+    reason: str
+    requested_at: datetime
+    texts: bool
+    events: int
+    quarantined: int
+
+
+class Mention(NamedTuple):
+    """An event that an erasure would redact."""
+
+    position: int
+    action: str
+    occurred_at: datetime
+
+
+class Suppression(NamedTuple):
+    """Somebody who was erased."""
+
+    product_id: int
+    user_id: str
+    erasure: str
+    texts: bool
+    since: datetime
+
+
+class Erasure:
+    """Erases, and keeps what has to be kept about it.
+
+    `replay` counts a product again; it comes from outside because the projections stand above the log.
+    `counted` is told how many events each erasure redacted.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        replay: Replay,
+        *,
+        data_dir: Path | None = None,
+        counted: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._pool = pool
+        self._replay = replay
+        self._data_dir = data_dir
+        self._counted = counted
+
+    async def preview(
+        self, product_id: int, user_id: str, *, texts: bool = False, limit: int = 1_000
+    ) -> tuple[list[Mention], list[str]]:
+        """Return the events, at most `limit`, and the ids in the quarantine that an erasure would redact."""
+        async with self._pool.acquire() as connection:
+            rows = await connection.fetch(
+                _sql["mentions"], product_id, user_id, texts, limit, timeout=ERASE_SECONDS_MAX
+            )
+            quarantined = await connection.fetch(
+                _sql["mentions_quarantined"], product_id, user_id, texts, timeout=ERASE_SECONDS_MAX
+            )
+        mentions = [Mention(row["position"], row["action"], row["occurred_at"]) for row in rows]
+        return mentions, [str(row["id"]) for row in quarantined]
+
+    async def erase(
+        self, product_id: int, user_id: str, *, texts: bool = False, reason: str, id: str | None = None
+    ) -> Erased:
+        """Forget a person and return what was done; with `texts`, what they wrote as well.
+
+        The ledger is written first: cut off afterwards, the next start finds the erasure missing in the log
+        and does it. Erasing twice does no harm. Raises OSError when the ledger cannot be written.
+        """
+        known_as = id or str(uuid.uuid4())
+        if id is None:
+            self._note(known_as, product_id, user_id, texts, reason)
+        row = await self._pool.fetchrow(
+            _sql["erase"], product_id, user_id, texts, reason, known_as, timeout=ERASE_SECONDS_MAX
+        )
+        assert row is not None
+        erased = Erased(**{**row, "id": str(row["id"])})
+        await self._count_again(erased.id, product_id)
+        self._counted(erased.events)
+        _log.info("person_erased", erasure=erased.id, events=erased.events, quarantined=erased.quarantined)
+        return erased
+
+    async def lift(self, product_id: int, user_id: str) -> bool:
+        """Let a person be known again from the next delivery on; return whether they were erased."""
+        return await self._pool.fetchval(_sql["lift"], product_id, user_id) is not None
+
+    async def suppressions(self) -> list[Suppression]:
+        """Return everybody who was erased."""
+        rows = await self._pool.fetch(_sql["suppressions"])
+        return [Suppression(**{**row, "erasure": str(row["erasure"])}) for row in rows]
+
+    async def find(self, text: str, product_id: int | None = None) -> tuple[int, str]:
+        """Return whom `text` names, as product and Sleekplan's id: by that id, the customer's own, or an address.
+
+        An id with its product is taken as it is, known or not. Raises UserUnknown, UserAmbiguous.
+        """
+        table = await self._users_table()
+        rows = (
+            await self._pool.fetch(_sql["find_user"].replace("{users}", table), text, product_id)
+            if table
+            else []
+        )
+        if len(rows) > 1:
+            raise UserAmbiguous(len(rows), sorted({row["product_id"] for row in rows}))
+        if rows:
+            return rows[0]["product_id"], rows[0]["user_id"]
+        if product_id is not None and "@" not in text:
+            return product_id, text
+        raise UserUnknown
+
+    # What has to be done again, and what comes due
+
+    async def reapply(self, ledger: Path | None = None) -> list[Erased]:
+        """Finish what was cut off, and erase again whom the ledger names and the log does not know of.
+
+        The latter happens when an older dump was restored.
+        """
+        for row in await self._pool.fetch(_sql["not_replayed"]):
+            await self._count_again(row["id"], row["product_id"])
+        entries = list(self.read_ledger(ledger))
+        rows = await self._pool.fetch(_sql["known"], [entry["id"] for entry in entries])
+        known = {str(row["id"]) for row in rows}
+        return [
+            await self.erase(
+                entry["product_id"],
+                entry["user_id"],
+                texts=entry["texts"],
+                reason=entry["reason"],
+                id=entry["id"],
+            )
+            for entry in entries
+            if entry["id"] not in known
+        ]
+
+    def read_ledger(self, ledger: Path | None = None) -> Iterator[dict[str, Any]]:
+        """Give the ledger's lines; a last line that a crash cut off is none."""
+        path = ledger or self._ledger
+        if path is None or not path.exists():
+            return
+        for line in path.read_bytes().splitlines():
+            try:
+                yield orjson.loads(line)
+            except orjson.JSONDecodeError:
+                _log.warning("erasure_ledger_line_unreadable", bytes=len(line))
+
+    async def honour_deletions(self, delay: timedelta) -> int:
+        """Erase whom Sleekplan deleted at least `delay` ago; return how many that were."""
+        table = await self._users_table()
+        if table is None:
+            return 0
+        rows = await self._pool.fetch(_sql["due"].replace("{users}", table), delay, ERASED_AT_ONCE_MAX)
+        for row in rows:
+            await self.erase(row["product_id"], row["user_id"], reason="deleted in Sleekplan")
+        return len(rows)
+
+    async def keep_honouring(self, delay: timedelta, *, every_seconds: float = LOOK_SECONDS) -> None:
+        """Look for deletions that come due, for ever. A Postgres that is away is asked again later."""
+        while True:
+            try:
+                while await self.honour_deletions(delay) == ERASED_AT_ONCE_MAX:
+                    pass
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                _log.warning("deletions_not_honoured_yet", reason=type(error).__name__)
+            await asyncio.sleep(every_seconds)
+
+    # Inside
+
+    @property
+    def _ledger(self) -> Path | None:
+        return self._data_dir and self._data_dir / LEDGER_NAME
+
+    def _note(self, id: str, product_id: int, user_id: str, texts: bool, reason: str) -> None:
+        """Add a line to the ledger and have it on the disk. It names the id only, which the log keeps too."""
+        if self._ledger is None:
+            return
+        entry = {"id": id, "product_id": product_id, "user_id": user_id, "texts": texts, "reason": reason}
+        self._ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(self._ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, orjson.dumps(entry) + b"\n")
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+    async def _count_again(self, erasure: str | uuid.UUID, product_id: int) -> None:
+        await self._replay(product_id)
+        await self._clear_files(product_id)
+        await self._pool.execute(_sql["replayed"], erasure)
+
+    async def _users_table(self) -> str | None:
+        try:
+            name: str | None = await self._pool.fetchval(_sql["users_table"])
+        except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+            return None
+        return name
+
+    async def _clear_files(self, product_id: int) -> None:
+        """Vacuum what was redacted: until then the old rows are still in the tables' files."""
+        tables = [row["name"] for row in await self._pool.fetch(_sql["partitions"], product_id)]
+        for table in [*tables, "log.quarantine"]:
+            await self._pool.execute(f"vacuum {table}", timeout=ERASE_SECONDS_MAX)
