@@ -21,12 +21,11 @@ import aiohttp
 import structlog
 from aiohttp import web
 
-from projections.actions import ProjectionActions
 from projections.projector import Projector
 from projections.read_model import Reader
+from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Services
 from schema.http import GraphQLEndpoint
-from schema.schema import schema
 from service import demo
 from service.appender import Appender
 from service.config import Settings, check_exposure, is_loopback
@@ -222,7 +221,7 @@ class Service:
     def _watch(self) -> None:
         self.metrics.watch_appender(lambda: self.appender.waiting)
         self.metrics.watch_spool(
-            lambda: self.spool.pending, lambda: self.spool.bytes, self.settings.spool_bytes_max
+            lambda: self.spool.pending, lambda: self.spool.bytes_used, self.settings.spool_bytes_max
         )
         self.metrics.watch_pool("main", self.pool)
 
@@ -297,9 +296,9 @@ class Service:
             metrics=self.metrics,
         )
         application.add_routes(webhook.routes())
-        Probes(self.metrics, self.gauges, self.spool, stopping=lambda: self.stopping).add_to(application)
+        Probes(self.metrics, self.gauges, self.appender, stopping=lambda: self.stopping).add_to(application)
         graphql = GraphQLEndpoint(
-            schema,
+            build_schema(),
             Services(
                 self.pool,
                 self.reader,
@@ -307,7 +306,6 @@ class Service:
                 self.hub,
                 settings,
                 labels=self._labels(),
-                actions=ProjectionActions(self.pool, self.hub),
             ),
             self._authenticate,
             open_on_loopback=self._is_open,

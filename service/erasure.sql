@@ -71,12 +71,9 @@ returning user_id;
 
 -- name: users_table
 -- The table of users that is read at present.
-select format('%I.%I', n.nspname, t.relname) as name
+select format('read_model.%I', 'users_' || c.generation) as name
   from read_model.checkpoints c
-  join pg_namespace n on n.nspname = 'read_model'
-  join pg_class t on t.relnamespace = n.oid and t.relname = 'users_' || c.generation
- order by c.generation desc
- limit 1;
+ where 'users' = any (c.tables);
 
 -- name: due
 -- Users whom Sleekplan deleted long enough ago. {users} is the table that `users_table` names.

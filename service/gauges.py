@@ -163,7 +163,7 @@ async def silences(connection: _Asked) -> list[Silence]:
         found = await _rows(connection, _sql["facts_table"])
         if not found:
             return []
-        facts = found[0]["format"]
+        facts = found[0]["name"]
         rows = await _rows(connection, _sql["products"].replace("{facts}", facts))
         if rows:
             return [

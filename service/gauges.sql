@@ -36,12 +36,9 @@ select kind, label, extract(epoch from last_used_at)::float8 as last_used_at,
 
 -- name: facts_table
 -- The table of events by product that is read at present.
-select format('%I.%I', n.nspname, t.relname)
+select format('read_model.%I', 'event_facts_' || c.generation) as name
   from read_model.checkpoints c
-  join pg_namespace n on n.nspname = 'read_model'
-  join pg_class t on t.relnamespace = n.oid and t.relname = 'event_facts_' || c.generation
- order by c.generation desc
- limit 1;
+ where 'event_facts' = any (c.tables);
 
 -- name: products
 -- Each product's last event, and how many came in the 30 days before it: steps from product to product

@@ -13,12 +13,11 @@ from service.gauges import Gauges
 from service.metrics import Metrics
 
 
-class Spool(Protocol):
-    """What a probe asks of the spool."""
+class Intake(Protocol):
+    """What a probe asks of the appender."""
 
-    @property
-    def problem(self) -> str | None:
-        """Why it cannot take a delivery; None while it can."""
+    spool_answers: bool
+    """Whether the spool took what it was last given."""
 
 
 class Probes:
@@ -32,11 +31,11 @@ class Probes:
         self,
         metrics: Metrics,
         gauges: Gauges,
-        spool: Spool,
+        intake: Intake,
         *,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._metrics, self._gauges, self._spool, self._stopping = metrics, gauges, spool, stopping
+        self._metrics, self._gauges, self._intake, self._stopping = metrics, gauges, intake, stopping
 
     def add_to(self, app: web.Application) -> None:
         """Route the three paths here."""
@@ -51,7 +50,7 @@ class Probes:
     async def readyz(self, _: web.Request) -> web.Response:
         """Answer 200 while a delivery would be kept, in Postgres or in the spool; else 503."""
         postgres = None if await self._gauges.sample() else "does not answer; deliveries go to the spool"
-        spool = self._spool.problem
+        spool = None if self._intake.spool_answers else "could not take what it was last given"
         stopping = self._stopping()
         ready = not stopping and (postgres is None or spool is None)
         answer: dict[str, object] = {

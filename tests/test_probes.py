@@ -23,13 +23,13 @@ NOWHERE = "postgresql://recount@127.0.0.1:1/recount"
 
 @asynccontextmanager
 async def _serving(
-    pool: asyncpg.Pool, spool_problem: str | None = None, stopping: Callable[[], bool] = lambda: False
+    pool: asyncpg.Pool, *, spool_answers: bool = True, stopping: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[aiohttp.ClientSession]:
     metrics = Metrics()
     app = web.Application()
-    Probes(metrics, Gauges(pool, metrics), SimpleNamespace(problem=spool_problem), stopping=stopping).add_to(
-        app
-    )
+    Probes(
+        metrics, Gauges(pool, metrics), SimpleNamespace(spool_answers=spool_answers), stopping=stopping
+    ).add_to(app)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -54,10 +54,10 @@ async def _get(session: aiohttp.ClientSession, path: str) -> tuple[int, dict[str
 
 
 async def test_it_is_ready_while_postgres_answers(pool: asyncpg.Pool) -> None:
-    async with _serving(pool, spool_problem="the disk is full") as session:
+    async with _serving(pool, spool_answers=False) as session:
         assert await _get(session, "/readyz") == (
             200,
-            {"ready": True, "postgres": "ok", "spool": "the disk is full"},
+            {"ready": True, "postgres": "ok", "spool": "could not take what it was last given"},
         )
 
 
@@ -70,7 +70,7 @@ async def test_it_is_ready_while_the_spool_can_take_deliveries(no_pool: asyncpg.
 
 
 async def test_it_is_not_ready_without_postgres_and_spool_but_alive(no_pool: asyncpg.Pool) -> None:
-    async with _serving(no_pool, spool_problem="the disk is full") as session:
+    async with _serving(no_pool, spool_answers=False) as session:
         status, answer = await _get(session, "/readyz")
         assert await _get(session, "/livez") == (200, {"alive": True})
 
