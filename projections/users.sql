@@ -171,10 +171,15 @@ update {users} u
        stats = s.stats,
        created_at = s.created_at,
        deleted = s.deleted,
-       deleted_at = s.deleted_at
+       deleted_at = s.deleted_at,
+       erased = s.erased
   from (
        select t.product_id, t.user_id, v.*, coalesce(l.deleted, false) as deleted,
-              case when l.deleted then l.occurred_at end as deleted_at
+              case when l.deleted then l.occurred_at end as deleted_at,
+              exists (select 1
+                        from log.suppressions e
+                       where e.product_id = t.product_id
+                         and e.user_id = t.user_id) as erased
          from {users} t
         cross join lateral (
               select (array_agg(c.data_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
