@@ -32,7 +32,7 @@ _OF_TESTS = "RECOUNT_TEST_"
 _BIGINT_MAX = 2**63 - 1
 _HIDDEN = "********"
 
-Bytes = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,12 @@ class Settings(BaseSettings):
     labels: Path | None = Field(
         None, description="TOML or JSON file that gives status and type keys a label, and statuses a role"
     )
-    body_bytes_max: Bytes = Field(1024 * 1024, description="largest webhook body that is taken, in bytes")
-    spool_bytes_max: Bytes = Field(
+    body_bytes_max: Positive = Field(1024 * 1024, description="largest webhook body that is taken, in bytes")
+    spool_bytes_max: Positive = Field(
         1024**3, description="most that is kept in files while Postgres does not answer, in bytes"
     )
-    append_queue_max: Bytes = Field(10_000, description="most deliveries that wait to be written")
-    append_batch_max: Bytes = Field(1_000, description="most events that are written in one call")
+    append_queue_max: Positive = Field(10_000, description="most deliveries that wait to be written")
+    append_batch_max: Positive = Field(1_000, description="most events that are written in one call")
     untimed_window_seconds: int = Field(
         600,
         ge=0,
@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     read_deadline_seconds: float = Field(
         10, gt=0, description="longest time that a query may take, and a body may take to arrive, in seconds"
     )
-    bodies_in_flight_max: Bytes = Field(256, description="most webhook bodies that are read at once")
+    bodies_in_flight_max: Positive = Field(256, description="most webhook bodies that are read at once")
     silent_after_days: float = Field(
         3, gt=0, description="days without an event after which a product that usually has some is reported"
     )

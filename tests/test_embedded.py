@@ -184,6 +184,34 @@ async def test_after_kill_9_of_postgres_it_comes_back_with_what_was_committed(fo
         assert postgres.pid != killed
 
 
+@pytest.mark.torture
+async def test_thirty_kills_in_a_row_lose_no_committed_row(folder):
+    async with EmbeddedPostgres(folder) as postgres:
+        await ask(postgres.dsn, "create table kept (position int)")
+        for position in range(30):
+            await ask_when_back(postgres.dsn, f"insert into kept values ({position})")
+            killed = postgres.pid
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
+            wait_for_end(killed)
+
+        assert await ask_when_back(postgres.dsn, "select count(distinct position) from kept") == 30
+
+
+@pytest.mark.torture
+@LINUX
+async def test_twenty_kills_of_the_service_lose_no_committed_row(folder):
+    for position in range(20):
+        async with service_on(folder) as (service, dsn, _):
+            await ask(dsn, "create table if not exists kept (position int)")
+            await ask(dsn, f"insert into kept values ({position})")
+            service.kill()
+            await service.wait()
+
+    async with EmbeddedPostgres(folder) as postgres:
+        assert await ask(postgres.dsn, "select count(distinct position) from kept") == 20
+
+
 @LINUX
 async def test_after_kill_9_of_the_service_its_postgres_ends_and_the_next_one_finds_the_data(folder):
     async with service_on(folder) as (service, dsn, pid):
