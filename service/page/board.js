@@ -1,0 +1,143 @@
+// The board as of the moment shown: its items in the order of their votes.
+
+import { el, glide, refill, write } from "./dom.js";
+import { Frame } from "./panel.js";
+import { Lane } from "./graphql.js";
+import { BOARD } from "./queries.js";
+import { asOf } from "./moment.js";
+import { number, plural, signed } from "./format.js";
+import { DAY_MS } from "./axis.js";
+import { redraw, sparkline } from "./charts.js";
+import { statusChip } from "./status.js";
+
+/** How far back gains count: the name, the step of the course, and the days. */
+export const WINDOWS = {
+  P7D: ["7 days", "DAY", 7], P30D: ["30 days", "DAY", 30], P90D: ["90 days", "WEEK", 90], P365D: ["a year", "MONTH", 365],
+};
+const PAGE = 25;
+const MOST = 200;
+
+export class Board {
+  #rows = new Map();
+  #first = PAGE;
+  #order = "";
+
+  /** Calls `open(id)` for an item, `windowed(window)` for another window. */
+  constructor(root, { api, open, windowed, product }) {
+    Object.assign(this, { open, windowed, product });
+    this.lane = new Lane(api);
+    this.frame = new Frame(root, "Board");
+    this.count = el("p", { class: "count" });
+    this.window = el(
+      "select", { "aria-label": "Gain over", onchange: () => windowed(this.window.value) },
+      Object.entries(WINDOWS).map(([value, [text]]) => el("option", { value }, text)),
+    );
+    this.frame.head.append(this.count, el("label", { class: "choice" }, "gain over ", this.window));
+    this.rows = el("tbody", { role: "rowgroup" });
+    const heads = ["Rank", "Item", "Status", "Votes", "Course", "Gain"];
+    this.more = el("button", { class: "quiet more", onclick: () => this.#more() }, "Show more");
+    this.frame.fill(
+      el(
+        "table", { class: "board", role: "table", "aria-label": "Items by votes" },
+        el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads.map((text) => el("th", { role: "columnheader", scope: "col" }, text)))),
+        this.rows,
+      ),
+      this.more,
+    );
+  }
+
+  /** Show the board at a moment; true once it is drawn, false where a newer moment came before. */
+  async show({ moment, window, item }) {
+    this.asked = { moment, window, item };
+    this.window.value = window;
+    const [, bucket, days] = WINDOWS[window];
+    // To the minute, so that a board that is looked at again asks the same question.
+    const now = moment.live ? Math.floor(Date.now() / 60_000) * 60_000 : Date.parse(moment.time);
+    const variables = {
+      asOf: asOf(moment), first: this.#first, productId: this.product,
+      window: { last: window }, bucket, since: new Date(now - days * DAY_MS).toISOString(),
+    };
+    this.frame.behind(BOARD, variables);
+    const answer = await this.lane.ask(BOARD, variables, !moment.live);
+    if (!answer) return false;
+    this.frame.say(answer.errors);
+    this.#draw(answer.data.items, item);
+    return true;
+  }
+
+  mark(item) {
+    for (const [id, row] of this.#rows) row.mark(id === item);
+  }
+
+  #more() {
+    this.#first = Math.min(this.#first + PAGE, MOST);
+    this.show(this.asked);
+  }
+
+  #draw({ totalCount, nodes }, open) {
+    write(this.count, plural(totalCount, "item"));
+    this.more.hidden = nodes.length >= totalCount || this.#first >= MOST;
+    nodes.forEach((item, i) => {
+      let row = this.#rows.get(item.id);
+      if (!row) this.#rows.set(item.id, (row = new Row(item.id, this.open)));
+      row.show(item, i + 1);
+      row.mark(item.id === open);
+    });
+    const order = nodes.map(({ id }) => id).join();
+    if (order === this.#order) return;
+    this.#order = order;
+    const shown = new Set(nodes.map(({ id }) => id));
+    glide(this.rows, () => {
+      for (const [id, row] of this.#rows) {
+        if (shown.has(id)) continue;
+        row.element.remove();
+        this.#rows.delete(id);
+      }
+      // Only rows out of place are moved: a row that moves would lose its focus.
+      nodes.forEach(({ id }, i) => {
+        const { element } = this.#rows.get(id);
+        if (this.rows.children[i] !== element) this.rows.insertBefore(element, this.rows.children[i] ?? null);
+      });
+    });
+  }
+}
+
+class Row {
+  #status = "";
+
+  constructor(id, open) {
+    const cell = (name, ...children) => el("td", { role: "cell", class: name }, ...children);
+    this.rank = cell("rank");
+    this.title = el("button", { class: "title", onclick: () => open(id) });
+    this.status = cell("state");
+    this.votes = cell("votes");
+    this.spark = sparkline([]);
+    this.gain = cell("gain");
+    this.element = el(
+      "tr", { role: "row", "data-id": id },
+      this.rank, cell("name", this.title), this.status, this.votes, cell("course", this.spark), this.gain,
+    );
+  }
+
+  show(item, place) {
+    write(this.rank, String(item.rank ?? place));
+    write(this.title, item.title ?? "(title not known)");
+    const status = JSON.stringify(item.status);
+    if (status !== this.#status) refill(this.status, statusChip(item.status));
+    this.#status = status;
+    const { up, down, net } = item.votes ?? {};
+    write(this.votes, number(net));
+    this.votes.title = `${number(up)} for, ${number(down)} against`;
+    const series = item.voteSeries ?? [];
+    redraw(this.spark, series.map(({ cumulative }) => cumulative));
+    const gain = item.votesSince?.net ?? null;
+    write(this.gain, gain === null ? "–" : signed(gain));
+    this.gain.dataset.way = Math.sign(gain ?? 0);
+  }
+
+  mark(open) {
+    this.element.toggleAttribute("data-open", open);
+    if (open) this.title.setAttribute("aria-current", "true");
+    else this.title.removeAttribute("aria-current");
+  }
+}

@@ -1,0 +1,73 @@
+// Draws small curves as SVG.
+
+import { svg } from "./dom.js";
+
+/** A line of values without axes; what it shows stands beside it in figures. */
+export function sparkline(values, width = 96, height = 24) {
+  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "spark", "aria-hidden": "true" });
+  redraw(drawing, values, width, height);
+  return drawing;
+}
+
+/** Give a sparkline other values. */
+export function redraw(drawing, values, width = 96, height = 24) {
+  const known = values.filter((value) => value !== null);
+  const points = known.length < 2 ? [] : scaled(known, width, height);
+  const line = points.length ? `M${points.map((point) => point.join(" ")).join("L")}` : "";
+  if (drawing.dataset.line === line) return;
+  drawing.dataset.line = line;
+  drawing.replaceChildren(svg("path", { d: line }));
+  if (points.length) {
+    const [x, y] = points.at(-1);
+    drawing.append(svg("circle", { cx: x, cy: y, r: 2 }));
+  }
+}
+
+function scaled(values, width, height) {
+  const least = Math.min(...values);
+  const span = Math.max(...values) - least || 1;
+  return values.map((value, i) => [
+    round(2 + (i / (values.length - 1)) * (width - 4)),
+    round(height - 3 - ((value - least) / span) * (height - 6)),
+  ]);
+}
+
+const round = (value) => Math.round(value * 10) / 10;
+
+/**
+ * A curve of votes over time above bands of statuses.
+ *
+ * `points` are `{at, value}` with `at` in milliseconds; `bands` are `{from, to, role, name}`; both in order.
+ */
+export function voteCurve({ points, bands, from, to, label }) {
+  const [width, height, floor] = [640, 200, 172];
+  const across = (at) => round(((at - from) / Math.max(to - from, 1)) * width);
+  const most = Math.max(1, ...points.map(({ value }) => value));
+  const least = Math.min(0, ...points.map(({ value }) => value));
+  const up = (value) => round(floor - ((value - least) / (most - least)) * (floor - 16));
+  const steps = points.map(({ at, value }, i) => `${i ? "L" : "M"}${across(at)} ${up(value)}`).join("");
+  const area = points.length ? `${steps}L${across(points.at(-1).at)} ${floor}L${across(points[0].at)} ${floor}Z` : "";
+  return svg(
+    "svg",
+    { viewBox: `0 0 ${width} ${height}`, class: "curve", role: "img", "aria-label": label },
+    bands.map((band, i) => bandOf(band, i, across, height)),
+    svg("path", { d: area, class: "area" }),
+    svg("path", { d: steps, class: "line" }),
+    svg("line", { x1: 0, x2: width, y1: floor, y2: floor, class: "floor" }),
+    svg("text", { x: 4, y: 12, class: "scale" }, String(most)),
+  );
+}
+
+function bandOf({ from, to, role, name }, i, across, height) {
+  const [left, right] = [across(from), across(to)];
+  const width = Math.max(right - left, 0.5);
+  const fits = width > name.length * 6.4 + 8;
+  return svg(
+    "g",
+    { class: "band", "data-role": role, "data-odd": i % 2 === 1 },
+    svg("title", {}, name),
+    svg("rect", { x: left, y: 0, width, height }),
+    svg("line", { x1: left, x2: left, y1: 0, y2: height }),
+    fits && svg("text", { x: left + 5, y: height - 10 }, name),
+  );
+}

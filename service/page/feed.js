@@ -1,0 +1,100 @@
+// What happens now: every event as it is projected. It never shows the past as if it were now.
+
+import { el, write } from "./dom.js";
+import { Frame } from "./panel.js";
+import { LIVE_EVENTS } from "./queries.js";
+import { number, plural } from "./format.js";
+import { KIND_NAMES, entry, kindOf } from "./events.js";
+
+const SHOWN = 200;
+const WAITING = 1_000;
+
+export class Feed {
+  #events = [];
+  #waiting = [];
+  #missed = 0;
+  #paused = false;
+
+  constructor(root, { travel, open }) {
+    Object.assign(this, { travel, open });
+    this.hidden = new Set();
+    this.frame = new Frame(root, "Live");
+    this.pause = el("button", { "aria-pressed": "false", onclick: () => (this.#paused ? this.resume() : this.#stop()) }, "Pause");
+    this.note = el("p", { class: "quiet note", role: "status" });
+    this.list = el("ol", { class: "events", role: "log", "aria-live": "off", "aria-label": "Live events, newest first" });
+    this.filters = el(
+      "fieldset", { class: "filters" }, el("legend", { class: "unseen" }, "Kinds of events shown"),
+      KIND_NAMES.map((kind) =>
+        el("label", {}, el("input", { type: "checkbox", checked: true, onchange: ({ target }) => this.#filter(kind, target.checked) }), kind)),
+    );
+    this.frame.head.append(this.pause);
+    this.frame.fill(this.note, this.filters, this.list);
+    this.frame.behind(LIVE_EVENTS, { after: 0 });
+  }
+
+  /** Begin with the newest events, oldest first. */
+  begin(events) {
+    this.#events = events.slice(-SHOWN);
+    this.list.replaceChildren();
+    for (const event of this.#events) this.#add(event);
+  }
+
+  /** Where the subscription stands, for the query that is shown. */
+  at(position) {
+    this.frame.behind(LIVE_EVENTS, { after: position });
+  }
+
+  take(event) {
+    if (!this.#paused) return this.#show(event);
+    this.#waiting.push(event);
+    if (this.#waiting.length > WAITING) {
+      this.#waiting.shift();
+      this.#missed++;
+    }
+    this.#tell();
+  }
+
+  say(text) {
+    write(this.note, text);
+  }
+
+  #stop() {
+    this.#paused = true;
+    this.pause.setAttribute("aria-pressed", "true");
+    this.#tell();
+  }
+
+  resume() {
+    this.#paused = false;
+    this.pause.setAttribute("aria-pressed", "false");
+    const waited = this.#waiting;
+    if (this.#missed) this.say(`${plural(this.#missed + waited.length, "event")} came meanwhile; the newest ${number(WAITING)} are shown.`);
+    [this.#waiting, this.#missed] = [[], 0];
+    for (const event of waited) this.#show(event);
+    this.#tell();
+  }
+
+  #tell() {
+    const count = this.#waiting.length + this.#missed;
+    write(this.pause, !this.#paused ? "Pause" : count ? `Resume, ${number(count)} new` : "Resume");
+  }
+
+  #show(event) {
+    this.#events.push(event);
+    if (this.#events.length > SHOWN) this.#events.shift();
+    this.#add(event);
+    while (this.list.childElementCount > SHOWN) this.list.lastElementChild.remove();
+  }
+
+  #add(event) {
+    const line = entry(event, { travel: this.travel, open: this.open, withItem: false });
+    line.hidden = this.hidden.has(kindOf(event));
+    this.list.prepend(line);
+  }
+
+  #filter(kind, shown) {
+    if (shown) this.hidden.delete(kind);
+    else this.hidden.add(kind);
+    for (const line of this.list.children) line.hidden = this.hidden.has(line.dataset.kind);
+  }
+}

@@ -1,0 +1,87 @@
+// Asks the API by HTTP, one question of a kind at a time, and remembers answers about the past.
+
+const ANSWERS_KEPT = 400;
+const SECONDS_MAX = 15;
+
+/** The service did not answer. */
+export class Unreachable extends Error {}
+
+/** The service wants a token, or another one. */
+export class Unauthenticated extends Error {}
+
+/** The service answered with errors and no data. */
+export class Refused extends Error {}
+
+export class Api {
+  constructor(endpoint) {
+    this.endpoint = endpoint;
+    this.token = null;
+  }
+
+  /** Return `{data, errors, position}`; the position is the one that the answer was read at. */
+  async ask(document, variables = {}) {
+    const headers = { Accept: "application/json", "Content-Type": "application/json" };
+    if (this.token) headers.Authorization = `Bearer ${this.token}`;
+    let response, answer;
+    try {
+      response = await fetch(this.endpoint, {
+        method: "POST", headers, body: JSON.stringify({ query: document, variables }),
+        signal: AbortSignal.timeout(SECONDS_MAX * 1000),
+      });
+      answer = await response.json();
+    } catch (error) {
+      throw new Unreachable("The service does not answer.", { cause: error });
+    }
+    if (response.status === 401) throw new Unauthenticated(answer.errors?.[0]?.message);
+    const errors = answer.errors ?? [];
+    if (!answer.data) throw new Refused(errors[0]?.message ?? `The service answered ${response.status}.`);
+    return { data: answer.data, errors, position: answer.extensions?.position ?? null };
+  }
+}
+
+/** Asks one question at a time; of those that come meanwhile only the newest is asked next. */
+export class Lane {
+  #api;
+  #busy = false;
+  #waiting = null;
+  #answers = new Map();
+
+  constructor(api) {
+    this.#api = api;
+  }
+
+  /** Return the answer, or null where a newer question took this one's place. `fixed` answers never change. */
+  ask(document, variables, fixed = false) {
+    const key = fixed ? JSON.stringify([document, variables]) : null;
+    this.#waiting?.resolve(null);
+    this.#waiting = null;
+    const known = key && this.#answers.get(key);
+    if (known) return Promise.resolve(known);
+    return new Promise((resolve, reject) => {
+      this.#waiting = { document, variables, key, resolve, reject };
+      if (!this.#busy) this.#next();
+    });
+  }
+
+  async #next() {
+    const asked = this.#waiting;
+    if (!asked) return;
+    this.#waiting = null;
+    this.#busy = true;
+    try {
+      const answer = await this.#api.ask(asked.document, asked.variables);
+      if (asked.key) this.#keep(asked.key, answer);
+      asked.resolve(answer);
+    } catch (error) {
+      asked.reject(error);
+    } finally {
+      this.#busy = false;
+      this.#next();
+    }
+  }
+
+  #keep(key, answer) {
+    this.#answers.set(key, answer);
+    if (this.#answers.size > ANSWERS_KEPT) this.#answers.delete(this.#answers.keys().next().value);
+  }
+}

@@ -1,0 +1,181 @@
+// One item as of the moment shown: its course, its wordings and the votes for each, who said what, and its events.
+
+import { badge, el, put } from "./dom.js";
+import { Frame, wording } from "./panel.js";
+import { Lane } from "./graphql.js";
+import { ITEM } from "./queries.js";
+import { asOf } from "./moment.js";
+import { date, dateTime, length, number, plural, signed } from "./format.js";
+import { ROLES, learn, nameOf, statusChip } from "./status.js";
+import { voteCurve } from "./charts.js";
+import { entry } from "./events.js";
+import { DAY_MS } from "./axis.js";
+
+const PAGE = 30;
+const MOST = 480;
+
+export class ItemView {
+  #last = PAGE;
+  #of = null;
+  #drawn = "";
+
+  /** Calls `travel(event)` for a place in the past, `close()` to show no item. */
+  constructor(root, { api, travel, close }) {
+    Object.assign(this, { travel, close });
+    this.lane = new Lane(api);
+    this.frame = new Frame(root, "Item");
+    this.#nothing();
+  }
+
+  async show({ moment, item }) {
+    if (item !== this.#of) this.#last = PAGE;
+    this.#of = item;
+    this.asked = { moment, item };
+    if (!item) return this.#nothing();
+    const variables = { id: item, asOf: asOf(moment), bucket: "WEEK", last: this.#last };
+    this.frame.behind(ITEM, variables);
+    const answer = await this.lane.ask(ITEM, variables, !moment.live);
+    if (!answer) return;
+    this.frame.say(answer.errors);
+    // An open list or a focus would be lost by drawing the same once more.
+    const drawn = JSON.stringify([answer.data, moment.time]);
+    if (drawn !== this.#drawn) this.#draw(answer.data.item, moment);
+    this.#drawn = drawn;
+  }
+
+  #nothing() {
+    this.#drawn = "";
+    this.frame.title.textContent = "Item";
+    this.frame.fill(el("p", { class: "empty" }, "Choose an item on the board to see how it came to be."));
+  }
+
+  #draw(item, moment) {
+    if (!item) {
+      this.frame.title.textContent = "Item";
+      return this.frame.fill(el("p", { class: "empty" }, "At this moment nothing had been heard of the item."));
+    }
+    this.frame.title.textContent = item.title ?? "(title not known)";
+    learn(item.type, item.typeLabel);
+    for (const { to } of item.statusHistory) learn(to?.key, to?.label);
+    const now = moment.live ? Date.now() : Date.parse(moment.time);
+    this.frame.fill(
+      this.#facts(item),
+      this.#course(item, now),
+      this.#wordings(item),
+      this.#provenance(item),
+      this.#timeline(item),
+      el("button", { class: "quiet", onclick: this.close }, "Close this item"),
+    );
+  }
+
+  #facts(item) {
+    const { up, down, net } = item.votes ?? {};
+    return [
+      el(
+        "p", { class: "facts" },
+        statusChip(item.status), el("strong", {}, plural(net ?? null, "vote")),
+        el("span", {}, `${number(up)} for, ${number(down)} against`),
+        item.rank && el("span", {}, `rank ${item.rank}`),
+        el("span", {}, plural(item.commentCount ?? 0, "comment")),
+        item.typeLabel ?? item.type,
+        item.deletedAt && badge(`deleted ${date(item.deletedAt)}`, "Sleekplan announced its deletion"),
+      ),
+      item.description && el("p", { class: "text" }, plainText(item.description)),
+      el("p", { class: "quiet" }, item.createdAt ? `Submitted ${date(item.createdAt)}` : "Submitted at a time not told", item.author?.name ? ` by ${item.author.name}` : ""),
+    ];
+  }
+
+  #course(item, now) {
+    const known = item.voteSeries.filter(({ cumulative }) => cumulative !== null);
+    if (!known.length) return null;
+    const from = Math.min(Date.parse(item.createdAt ?? known[0].t), Date.parse(known[0].t));
+    // A step's total stands at its end; the last step's at the moment itself.
+    const points = [{ at: from, value: 0 }, ...known.map(({ t, cumulative }) => ({ at: Math.min(Date.parse(t) + 7 * DAY_MS, now), value: cumulative }))];
+    const bands = item.statusHistory.map(({ to, enteredAt, leftAt }) => ({
+      from: Date.parse(enteredAt), to: leftAt ? Date.parse(leftAt) : now, role: ROLES[to?.role] ?? "none", name: nameOf(to),
+    }));
+    if (bands.length) bands[0].from = from;
+    const label = `Votes from ${date(from)} to ${date(now)}: ${number(known[0].cumulative)} after the first week, ${number(known.at(-1).cumulative)} at the end.`;
+    return [
+      el("h3", {}, "Votes and statuses"),
+      voteCurve({ points, bands, from, to: now, label }),
+      el(
+        "ol", { class: "periods" },
+        item.statusHistory.map(({ to, enteredAt, leftAt, lasted }) =>
+          el("li", {}, statusChip(to), ` ${date(enteredAt)}`, el("span", { class: "quiet" }, leftAt ? ` for ${length(lasted)}` : ` until now, ${length(lasted)}`))),
+      ),
+    ];
+  }
+
+  #wordings(item) {
+    if (!item.revisions.length) return [el("h3", {}, "Wording"), el("p", { class: "quiet" }, "Never rewritten, as far as events tell.")];
+    return [
+      el("h3", {}, `Reworded ${item.revisions.length === 1 ? "once" : plural(item.revisions.length, "time")}`),
+      el(
+        "ol", { class: "revisions" },
+        item.revisions.map(({ at, position, by, changes, votesBefore, votesAfter }) =>
+          el(
+            "li", {},
+            el("button", { class: "when", title: `Show the board at position ${number(position)}`, onclick: () => this.travel({ position, occurredAt: at }) }, dateTime(at)),
+            by?.name ? ` by ${by.name}` : "",
+            changes.filter(({ words }) => words).map(({ field, words }) =>
+              el("p", { class: "change" }, el("span", { class: "field" }, field), " ", el("span", { class: "words" }, wording(words)))),
+            el(
+              "p", { class: "split" },
+              el("span", {}, el("strong", {}, number(votesBefore.net)), " votes for the words before"), " · ",
+              el("span", {}, el("strong", {}, signed(votesAfter.net ?? 0)), " since"),
+            ),
+          )),
+      ),
+    ];
+  }
+
+  #provenance(item) {
+    const fields = { title: item.ofTitle, text: item.ofText, status: item.ofStatus, type: item.ofType, votes: item.ofVotes };
+    const rows = Object.entries(fields).map(([name, source]) => {
+      const event = source?.event;
+      return el(
+        "div", {}, el("dt", {}, name),
+        el("dd", {}, event
+          ? [el("button", { class: "when", title: event.summary, onclick: () => this.travel(event) }, dateTime(event.occurredAt)), ` position ${number(event.position)} `, event.origin === "IMPORT" && badge("imported", "Read from a file or written as history")]
+          : "no event told it"),
+      );
+    });
+    return el("details", { class: "provenance" }, el("summary", {}, "Which event said each field"), el("dl", {}, rows));
+  }
+
+  #timeline(item) {
+    const { totalCount, nodes } = item.timeline;
+    const oldest = nodes[0]?.position ?? 0;
+    const concluded = item.inferences
+      .filter(({ position }) => nodes.length >= totalCount || position >= oldest)
+      .map((inference) => ({ ...inference, origin: "INFERRED", type: inference.kind, occurredAt: inference.seenAt, summary: concludes(inference), later: true }));
+    const events = [...nodes, ...concluded].sort((a, b) => b.position - a.position || Number(b.later ?? 0) - Number(a.later ?? 0));
+    const more = nodes.length < totalCount && this.#last < MOST;
+    return [
+      el("h3", {}, "What happened to it"),
+      el("ol", { class: "events" }, events.map((event) => entry(event, { travel: this.travel }))),
+      put(
+        el("p", {}),
+        el("span", { class: "quiet" }, `${number(nodes.length)} of ${plural(totalCount, "event")}. `),
+        more && el("button", { class: "quiet", onclick: () => { this.#last = Math.min(this.#last * 4, MOST); this.show(this.asked); } }, "Show earlier ones"),
+      ),
+    ];
+  }
+}
+
+const CONCLUSIONS = {
+  VOTE_WITHDRAWN: "Votes were probably taken back",
+  VOTE_CHANGED: "Votes were probably turned round",
+  LIKELY_MERGE: "Another item was probably merged into it",
+  COUNT_DRIFT: "The total moved otherwise than by the votes seen",
+};
+
+function concludes({ kind, field, delta, ours, theirs }) {
+  return `${CONCLUSIONS[kind] ?? kind}: ${field === "votes_down" ? "votes against" : "votes for"} ${signed(delta)} (${number(ours)} seen, ${number(theirs)} by Sleekplan)`;
+}
+
+/** The words of a text that may be HTML: tags are dropped from what is shown, and nothing is ever parsed as markup. */
+function plainText(text) {
+  return text.replace(/<[^>]*>/g, " ").replace(/\s+/g, " ").trim();
+}

@@ -1,0 +1,401 @@
+// Joins the parts: one moment, shown by a bar and by panels, and a live connection that is kept apart from it.
+
+import { Api, Refused, Unauthenticated, Unreachable } from "./graphql.js";
+import { DENSITY, EXTENT, LIVE_EVENTS, MARKS, NEWEST } from "./queries.js";
+import { LIVE, fromAddress, past, toAddress } from "./moment.js";
+import { Board, WINDOWS } from "./board.js";
+import { Changes } from "./changes.js";
+import { Feed } from "./feed.js";
+import { Follower } from "./socket.js";
+import { ItemView } from "./item.js";
+import { Player, SPEEDS, Steps } from "./player.js";
+import { Projections } from "./projections.js";
+import { TimeBar } from "./timebar.js";
+import { el, put, refill, write } from "./dom.js";
+import { longDate, number, plural, time } from "./format.js";
+
+const SETTLE_MS = 180;
+const REFRESH_MS = 700;
+const MARK_PAGES = 8;
+const VIEWS = { board: "Board", item: "Item", changes: "What changed", feed: "Live", projections: "Projections" };
+const WIDE = matchMedia("(min-width: 66rem)");
+
+const $ = (id) => document.getElementById(id);
+const endpoint = new URL("graphql", document.baseURI);
+const socketEndpoint = Object.assign(new URL(endpoint), { protocol: endpoint.protocol === "https:" ? "wss:" : "ws:" });
+
+class Page {
+  #settling = 0;
+  #refreshing = 0;
+  #steps = 0;
+
+  constructor() {
+    const said = fromAddress(location.search);
+    this.api = new Api(endpoint);
+    this.moment = said.moment;
+    this.view = said.view in VIEWS ? said.view : said.item ? "item" : "board";
+    this.item = said.item;
+    this.window = said.window in WINDOWS ? said.window : "P30D";
+    this.product = said.product;
+    this.looked = remembered();
+    this.since = said.since ?? (this.looked ? "look" : "week");
+    const shared = {
+      api: this.api, product: this.product,
+      open: (id) => this.open(id),
+      travel: (event) => this.travel(event),
+    };
+    this.board = new Board($("board"), { ...shared, windowed: (window) => this.#change({ window }) });
+    this.itemView = new ItemView($("item"), { ...shared, close: () => this.open(null) });
+    this.changes = new Changes($("changes"), { ...shared, looked: this.looked, since: (since) => this.#change({ since }) });
+    this.feed = new Feed($("feed"), shared);
+    this.projections = new Projections($("projections"), shared);
+    this.steps = new Steps(this.api, this.product);
+    this.player = new Player({
+      step: (direction) => this.step(direction),
+      advance: (amount) => this.advance(amount),
+      changed: (is) => this.bar.playing(is),
+    });
+    this.bar = new TimeBar($("bar"), {
+      go: (moment, how) => (this.player.stop(), this.go(moment, how)),
+      step: (direction) => (this.player.stop(), this.step(direction)),
+      play: () => this.play(), live: () => this.live(), clock: (clock) => this.setClock(clock), copy: () => this.copy(),
+    });
+    this.#tabs();
+    this.#keys();
+  }
+
+  async start() {
+    try {
+      await this.#load();
+    } catch (error) {
+      return this.#stumble(error);
+    }
+    $("token").hidden = true;
+    this.bar.setClock(this.moment.clock);
+    this.#speeds();
+    this.follower = new Follower({
+      endpoint: socketEndpoint, document: LIVE_EVENTS, token: () => this.api.token,
+      onevent: (event) => this.#happened(event), onstate: (state, why) => this.#connection(state, why),
+    });
+    this.follower.start(this.extent.head);
+    this.show(this.view);
+    await this.go(this.moment, { settled: true });
+    remember(this.extent.head);
+  }
+
+  async #load() {
+    const { product: productId } = this;
+    const [extent, newest] = await Promise.all([
+      this.api.ask(EXTENT, { productId }), this.api.ask(NEWEST, { productId, last: 60 }),
+    ]);
+    const [first] = extent.data.first.nodes;
+    const [last] = extent.data.last.nodes;
+    const now = new Date().toISOString();
+    this.extent = {
+      from: Date.parse(first?.occurredAt ?? now), to: Date.parse(last?.occurredAt ?? now), head: extent.position ?? last?.position ?? 0,
+    };
+    this.feed.begin(newest.data.events.nodes);
+    this.feed.at(this.extent.head);
+    this.bar.load({ extent: this.extent, days: [], marks: [] });
+    this.#decorate();
+  }
+
+  /** Draw how much happened when, and what stands out; the page works before this is there, and without. */
+  async #decorate() {
+    const { product: productId } = this;
+    const days = await this.api.ask(DENSITY, { productId }).then(({ data }) => data.eventSeries, () => []);
+    let [marks, after] = [[], null];
+    for (let page = 0; page < MARK_PAGES; page++) {
+      this.bar.load({ extent: this.extent, days, marks });
+      const answer = await this.api.ask(MARKS, { productId, after }).catch(() => null);
+      if (!answer) break;
+      const { nodes, pageInfo } = answer.data.events;
+      marks = [...marks, ...nodes];
+      after = pageInfo.endCursor;
+      if (!pageInfo.hasNextPage) break;
+    }
+    this.bar.load({ extent: this.extent, days, marks });
+    document.body.dataset.ready = "true";
+  }
+
+  #stumble(error) {
+    if (error instanceof Unauthenticated) {
+      $("token").hidden = false;
+      $("token").onsubmit = (event) => {
+        event.preventDefault();
+        this.api.token = $("token-field").value;
+        this.start();
+      };
+      return write($("connection"), "A token is needed.");
+    }
+    write($("connection"), error.message);
+    if (error instanceof Unreachable) setTimeout(() => this.start(), 2_000);
+    else if (!(error instanceof Refused)) throw error;
+  }
+
+  // The moment
+
+  /** Show a moment; true once the board has it. `settled` says that the hand is off the bar. */
+  async go(moment, { settled = false, events = [] } = {}) {
+    const asked = performance.now();
+    this.moment = moment;
+    this.bar.show(moment, events);
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => this.#settle(), settled ? 0 : SETTLE_MS);
+    const shown = await this.#attempt(this.board, this.#shown());
+    if (shown) performance.measure("recount:step", { start: asked });
+    return shown;
+  }
+
+  #shown() {
+    const { moment, window, item, since } = this;
+    return { moment, window, item, since };
+  }
+
+  async #attempt(panel, shown) {
+    try {
+      return await panel.show(shown);
+    } catch (error) {
+      panel.frame.say(error);
+      if (!(error instanceof Unreachable || error instanceof Refused || error instanceof Unauthenticated)) throw error;
+      return false;
+    }
+  }
+
+  /** What can wait until the moment stands still: the other panels, the address, a word to screen readers. */
+  #settle() {
+    const shown = this.#shown();
+    if (this.view === "item") this.#attempt(this.itemView, shown);
+    if (this.view === "changes") this.#attempt(this.changes, shown);
+    const { view, item, window, since, product } = this;
+    const address = toAddress(this.moment, {
+      view: view === this.#first() ? null : view, item, window: window === "P30D" ? null : window, since: view === "changes" ? since : null, product,
+    });
+    if (`${location.pathname}${address}` !== `${location.pathname}${location.search}`) history.replaceState(null, "", address);
+    if (!this.player.playing) this.#announce();
+  }
+
+  #announce() {
+    const { moment } = this;
+    const first = $("board").querySelector("button.title")?.textContent;
+    const when = moment.live ? "Now" : `${longDate(moment.time)}, ${time(moment.time)}`;
+    write($("announcer"), moment.live ? "" : `${when}. ${this.board.count.textContent}${first ? `, first: ${first}` : ""}`);
+  }
+
+  /** Go one event on or back; says whether there was one. */
+  async step(direction) {
+    const run = ++this.#steps;
+    const from = this.moment.live ? this.#now() : this.moment;
+    if (this.moment.live && direction > 0) return false;
+    const found = await this.steps.from(from, direction).catch((error) => (this.board.frame.say(error), null));
+    if (!found || run !== this.#steps) return false;
+    return this.go(found.moment, { events: found.events });
+  }
+
+  /** Go along the axis by an amount of its own unit; reaching the end is being live again. */
+  async advance(amount) {
+    const { axis } = this.bar;
+    const value = axis.valueOf(this.moment) + amount;
+    if (value >= axis.high) {
+      this.live();
+      return false;
+    }
+    await this.go(axis.moment(value, this.moment.live ? this.extent.head : this.moment.position, this.moment.time));
+    return true;
+  }
+
+  #now() {
+    const { head, to } = this.extent;
+    return past(this.moment.clock, new Date(to).toISOString().replace("Z", "999Z"), head);
+  }
+
+  play() {
+    if (this.player.playing) return this.player.stop();
+    if (this.moment.live) {
+      const { axis } = this.bar;
+      this.go(axis.moment(Math.max(axis.low, axis.high - (axis.high - axis.low) / 3), this.extent.head));
+    }
+    this.player.start(Number(this.bar.speed.value));
+  }
+
+  live() {
+    this.player.stop();
+    this.go({ ...LIVE, clock: this.moment.clock }, { settled: true });
+  }
+
+  /** Show the board as it was once an event had happened. */
+  travel(event) {
+    this.player.stop();
+    const moment = this.moment.clock === "RECORDED"
+      ? past("RECORDED", event.recordedAt ?? event.occurredAt, event.position)
+      : past("OCCURRED", event.occurredAt, Math.max(this.moment.position ?? 0, this.extent.head));
+    this.go(moment, { settled: true, events: event.summary ? [event] : [] });
+  }
+
+  setClock(clock) {
+    this.player.stop();
+    this.bar.setClock(clock);
+    this.#speeds();
+    if (this.moment.live) return this.go({ ...LIVE, clock }, { settled: true });
+    // The same state on the other clock: what was known is the position; what had happened, its event's time.
+    this.go(past(clock, this.moment.time, this.moment.position), { settled: true });
+  }
+
+  #speeds() {
+    const speeds = SPEEDS[this.bar.axis.clock];
+    refill(this.bar.speed, Object.entries(speeds).map(([text, value]) => el("option", { value }, text)));
+    this.bar.speed.onchange = () => this.player.playing && this.player.start(Number(this.bar.speed.value));
+  }
+
+  async copy() {
+    const moment = this.moment.live ? this.#now() : this.moment;
+    const { view, item, window, product } = this;
+    const address = new URL(toAddress(moment, { view, item, window, product }), location.href).href;
+    const done = await navigator.clipboard?.writeText(address).then(() => true, () => false);
+    write($("announcer"), done ? "Link copied." : address);
+    write(this.bar.said, done ? "Link copied: it answers the same for good." : address);
+  }
+
+  // Panels
+
+  open(id) {
+    this.item = id;
+    this.board.mark(id);
+    this.show(this.#first());
+    if (id) $("item").focus({ preventScroll: WIDE.matches });
+  }
+
+  #change(part) {
+    Object.assign(this, part);
+    if (part.window) this.#attempt(this.board, this.#shown());
+    this.#settle();
+  }
+
+  /** The view that an address without one means. */
+  #first() {
+    return this.item ? "item" : WIDE.matches ? "feed" : "board";
+  }
+
+  /** Show a view; where there is room the board stands beside it. */
+  show(view) {
+    this.view = view === "board" && WIDE.matches ? "feed" : view;
+    for (const name of Object.keys(VIEWS)) {
+      const chosen = name === this.view;
+      const tab = $(`tab-${name}`);
+      tab.setAttribute("aria-selected", String(chosen));
+      tab.tabIndex = chosen ? 0 : -1;
+      $(name).hidden = !(chosen || (name === "board" && WIDE.matches));
+    }
+    this.projections.visible(this.view === "projections");
+    this.#settle();
+  }
+
+  #tabs() {
+    const names = Object.keys(VIEWS);
+    put($("tabs"), names.map((name) => el("button", { role: "tab", id: `tab-${name}`, "aria-controls": name, onclick: () => this.show(name) }, VIEWS[name])));
+    $("tabs").addEventListener("keydown", (event) => {
+      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!by) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const shown = names.filter((name) => $(`tab-${name}`).offsetParent);
+      const next = shown[(shown.indexOf(this.view) + by + shown.length) % shown.length];
+      this.show(next);
+      $(`tab-${next}`).focus();
+    });
+    WIDE.addEventListener("change", () => this.show(this.view));
+  }
+
+  #keys() {
+    addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || !this.bar.axis) return;
+      if (event.target.closest("input, select, textarea, pre")) return;
+      if (event.key === " " && event.target.closest("button, a, summary")) return;
+      const direction = event.key === "ArrowLeft" ? -1 : 1;
+      switch (event.key) {
+        case "ArrowLeft":
+        case "ArrowRight":
+          this.player.stop();
+          if (event.shiftKey) this.advance(direction * this.bar.axis.day);
+          else this.step(direction);
+          break;
+        case "Home": this.advance(-Infinity); break;
+        case "End": this.live(); break;
+        case " ": this.play(); break;
+        case "[": this.bar.jump(this.moment, -1); break;
+        case "]": this.bar.jump(this.moment, 1); break;
+        case "Escape": if (this.item) this.open(null); break;
+        default: return;
+      }
+      event.preventDefault();
+    });
+  }
+
+  // What happens meanwhile
+
+  #happened(event) {
+    this.extent.head = Math.max(this.extent.head, event.position);
+    this.extent.to = Math.max(this.extent.to, Date.parse(event.occurredAt));
+    this.bar.extend(this.extent);
+    this.feed.take(event);
+    this.feed.at(event.position);
+    this.#replayed(event.position);
+    // The board follows at its own pace: many events are one look.
+    this.#refreshing ||= setTimeout(() => {
+      this.#refreshing = 0;
+      this.bar.show(this.moment);
+      if (!this.moment.live) return;
+      this.#attempt(this.board, this.#shown());
+      if (this.view === "item") this.#attempt(this.itemView, this.#shown());
+    }, REFRESH_MS);
+  }
+
+  #connection(state, why) {
+    document.body.dataset.connection = state;
+    if (state === "refused") return write($("connection"), `Live updates were refused: ${why}`);
+    if (state === "lost") {
+      this.cutAt ??= this.follower.position;
+      return write($("connection"), `Connection lost at position ${number(this.cutAt)}. Trying again …`);
+    }
+    if (state !== "open") return;
+    if (this.cutAt === undefined) return write($("connection"), "Live");
+    // How much was missed is known once the head is; until then events come in and are counted.
+    this.replay = { after: this.cutAt, until: null };
+    this.cutAt = undefined;
+    this.api.ask(EXTENT, { productId: this.product }).then(({ position }) => {
+      if (this.replay) this.replay.until = position;
+      this.#replayed(this.follower.position);
+      if (this.moment.live) this.go(this.moment, { settled: true });
+    }, () => {});
+  }
+
+  /** Once everything missed has come again, say how much it was. */
+  #replayed(position) {
+    const { after, until } = this.replay ?? {};
+    if (!this.replay || until === null || position < until) return;
+    this.replay = null;
+    const text = `Connected again: resumed after position ${number(after)}, ${until > after ? plural(until - after, "event") : "nothing"} replayed.`;
+    write($("connection"), text);
+    this.feed.say(text);
+  }
+}
+
+function remembered() {
+  try {
+    return JSON.parse(localStorage.getItem("recount:looked"));
+  } catch {
+    return null;
+  }
+}
+
+/** Note up to where this browser has looked, for "since I last looked"; only a position and a time. */
+function remember(position) {
+  try {
+    localStorage.setItem("recount:looked", JSON.stringify({ position, at: new Date().toISOString() }));
+  } catch {
+    // A browser that keeps nothing shows a week instead.
+  }
+}
+
+const page = new Page();
+page.start();

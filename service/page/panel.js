@@ -1,0 +1,73 @@
+// What all panels share: a place for the answer, a word on trouble, and the query behind it.
+
+import { el, put, refill, write } from "./dom.js";
+import { graphiql } from "./queries.js";
+import { labelOf } from "./status.js";
+
+/** A panel's frame: `head`, `body`, and below them the query that was asked. */
+export class Frame {
+  #asked = "";
+
+  constructor(root, title) {
+    this.root = root;
+    this.title = el("h2", {}, title);
+    this.head = el("div", { class: "head" }, this.title);
+    this.trouble = el("p", { class: "trouble", role: "status" });
+    this.body = el("div", { class: "body" });
+    this.text = el("pre", { tabindex: "0", "aria-label": "Query and variables" });
+    this.link = el("a", {}, "Open in GraphiQL");
+    const query = el("details", { class: "query" }, el("summary", {}, "The query behind this"), this.text, this.link);
+    put(root, this.head, this.trouble, this.body, query);
+  }
+
+  /** Show which question the body answers. */
+  behind(document, variables) {
+    const asked = `${document}\n\n${JSON.stringify(variables, null, 2)}`;
+    if (asked === this.#asked) return;
+    this.#asked = asked;
+    this.text.textContent = asked;
+    this.link.href = graphiql(document, variables);
+  }
+
+  /** Say what went wrong, or nothing. An answer's `errors` name the fields that are missing. */
+  say(problem) {
+    const text = problem instanceof Error ? problem.message : (problem?.[0]?.message ?? "");
+    write(this.trouble, text);
+  }
+
+  fill(...children) {
+    refill(this.body, ...children);
+  }
+}
+
+/** Pieces of a difference of words, as insertions and deletions. */
+export function wording(words) {
+  return words.map(({ kind, text }) =>
+    kind === "ADDED" ? el("ins", {}, text) : kind === "REMOVED" ? el("del", {}, text) : text,
+  );
+}
+
+const KEYS = new Set(["status", "type"]);
+const NAMES = { votes_up: "votes for", votes_down: "votes against", created_at: "created", author_id: "author" };
+
+/** One field's difference, in a line. */
+export function change({ field, before, after, words }) {
+  return el(
+    "p",
+    { class: "change" },
+    el("span", { class: "field" }, NAMES[field] ?? field.replaceAll("_", " ")),
+    " ",
+    words ? el("span", { class: "words" }, wording(words)) : plain(...(KEYS.has(field) ? [labelOf(before), labelOf(after)] : [before, after])),
+  );
+}
+
+function plain(before, after) {
+  return [
+    before !== null && before !== undefined && [el("del", {}, said(before)), " → "],
+    after === null || after === undefined ? "not known" : el("ins", {}, said(after)),
+  ];
+}
+
+function said(value) {
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}

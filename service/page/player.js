@@ -1,0 +1,141 @@
+// Steps through the log one event at a time, and plays it at a speed.
+
+import { Lane } from "./graphql.js";
+import { STEPS } from "./queries.js";
+import { past } from "./moment.js";
+import { DAY_MS } from "./axis.js";
+
+const PAGE = 100;
+const EVENT_MS = 450;
+
+export const SPEEDS = {
+  OCCURRED: {
+    "a week a second": 7 * DAY_MS, "a month a second": 30 * DAY_MS,
+    "a day a second": DAY_MS, "an hour a second": DAY_MS / 24, "event by event": 0,
+  },
+  RECORDED: { "200 events a second": 200, "2,000 events a second": 2_000, "20 events a second": 20, "event by event": 0 },
+};
+
+/** Microseconds of a moment, which a Date would cut to milliseconds. */
+export function micros(text) {
+  const fraction = /\.(\d+)/.exec(text)?.[1] ?? "";
+  return Date.parse(text.replace(/\.\d+/, "")) * 1000 + Number(fraction.padEnd(6, "0").slice(0, 6));
+}
+
+/** The moment of so many microseconds, to the last of them. */
+export function isoMicros(value) {
+  const rest = ((value % 1_000_000) + 1_000_000) % 1_000_000;
+  return new Date((value - rest) / 1000).toISOString().replace(/\.\d+Z$/, `.${String(rest).padStart(6, "0")}Z`);
+}
+
+/** Finds the events next to a moment. On OCCURRED those of one instant are one step: the past has no place between them. */
+export class Steps {
+  #lane;
+  #groups = [];
+  #of = "";
+
+  constructor(api, product) {
+    this.#lane = new Lane(api);
+    this.product = product;
+  }
+
+  /** Return `{moment, events}` one step on (1) or back (-1); null at either end, or when a newer step was asked. */
+  async from(moment, direction) {
+    const occurred = moment.clock === "OCCURRED";
+    const of = occurred ? `at ${moment.position}` : "learnt";
+    if (of !== this.#of) this.#groups = [];
+    this.#of = of;
+    const here = occurred ? micros(moment.time) : moment.position;
+    let found = this.#near(here, direction);
+    if (found === undefined) {
+      await this.#read(occurred, here, moment.position);
+      found = this.#near(here, direction);
+    }
+    if (!found) return null;
+    const event = found.events.at(-1);
+    const reached = occurred
+      ? past("OCCURRED", event.occurredAt, moment.position)
+      : past("RECORDED", event.recordedAt, event.position);
+    return { moment: reached, events: found.events };
+  }
+
+  /** The group one step away; null where there is none, undefined where that is not known. */
+  #near(here, direction) {
+    const groups = this.#groups;
+    // "As of" includes its instant: the state here is that after the last group at or before it.
+    const present = groups.findLastIndex(({ key }) => key <= here);
+    if (!groups.length || (present < 0 && !groups.first)) return undefined;
+    if (present === groups.length - 1 && here > groups[present].key && !groups.last) return undefined;
+    const index = present + direction;
+    if (index < 0) return groups.first ? null : undefined;
+    return groups[index] ?? (groups.last ? null : undefined);
+  }
+
+  async #read(occurred, here, position) {
+    const orderBy = (direction) => ({ field: occurred ? "OCCURRED_AT" : "POSITION", direction });
+    const known = { position: { lte: position } };
+    const answer = await this.#lane.ask(STEPS, {
+      productId: this.product,
+      behind: occurred ? { ...known, occurred: { to: isoMicros(here + 1) } } : { position: { lte: here } },
+      ahead: occurred ? { ...known, occurred: { from: isoMicros(here + 1) } } : { position: { gt: here } },
+      newestFirst: orderBy("DESC"), oldestFirst: orderBy("ASC"),
+    });
+    if (!answer) return;
+    const { behind, ahead } = answer.data;
+    const groups = grouped([...behind.nodes.reverse(), ...ahead.nodes], occurred);
+    [groups.first, groups.last] = [behind.nodes.length < PAGE, ahead.nodes.length < PAGE];
+    // A full page may end within an instant; what is cut is read whole when it is reached.
+    if (!groups.first && groups.length > 2) groups.shift();
+    if (!groups.last && groups.length > 2) groups.pop();
+    this.#groups = groups;
+  }
+}
+
+function grouped(events, occurred) {
+  const groups = [];
+  for (const event of events) {
+    const key = occurred ? micros(event.occurredAt) : event.position;
+    if (groups.at(-1)?.key === key) groups.at(-1).events.push(event);
+    else groups.push({ key, events: [event] });
+  }
+  return groups;
+}
+
+/** Moves the moment on by itself, one shown step after the other, until the end of the log or until told to stop. */
+export class Player {
+  #run = 0;
+
+  /** `step(1)` goes one event on and says whether it could; `advance(amount)` moves along the axis and says the same. */
+  constructor({ step, advance, changed }) {
+    Object.assign(this, { step, advance, changed });
+  }
+
+  get playing() {
+    return this.#run !== 0;
+  }
+
+  stop() {
+    if (!this.playing) return;
+    cancelAnimationFrame(this.#run);
+    this.#run = 0;
+    this.changed(false);
+  }
+
+  /** `speed` is how far to go in a second; 0 goes from event to event. */
+  start(speed) {
+    this.stop();
+    let [before, busy] = [performance.now(), false];
+    const turn = async (now) => {
+      this.#run = requestAnimationFrame(turn);
+      if (busy || (!speed && now - before < EVENT_MS)) return;
+      busy = true;
+      const passed = Math.min(now - before, 500) / 1000;
+      before = now;
+      const went = await (speed ? this.advance(speed * passed) : this.step(1)).catch(() => false);
+      busy = false;
+      if (!went && this.playing) this.stop();
+    };
+    this.#run = requestAnimationFrame(turn);
+    this.changed(true);
+  }
+}

@@ -1,0 +1,84 @@
+// How far the service has got: its projections, what came in, and where Sleekplan's totals and ours part.
+
+import { badge, el } from "./dom.js";
+import { Frame } from "./panel.js";
+import { Lane } from "./graphql.js";
+import { PROJECTIONS } from "./queries.js";
+import { dateTime, length, number, plural, signed } from "./format.js";
+
+const EVERY_MS = 2_000;
+
+export class Projections {
+  #timer = 0;
+
+  constructor(root, { api, open }) {
+    this.open = open;
+    this.lane = new Lane(api);
+    this.frame = new Frame(root, "Projections");
+    this.frame.behind(PROJECTIONS, {});
+  }
+
+  /** Look again every two seconds while shown. */
+  visible(is) {
+    clearInterval(this.#timer);
+    if (!is) return;
+    this.#timer = setInterval(() => this.show(), EVERY_MS);
+    this.show();
+  }
+
+  async show() {
+    try {
+      const answer = await this.lane.ask(PROJECTIONS, {});
+      if (!answer) return;
+      this.frame.say(answer.errors);
+      this.#draw(answer.data);
+    } catch (error) {
+      this.frame.say(error);
+    }
+  }
+
+  #draw({ projections, ingest, drift }) {
+    this.frame.fill(
+      el("ul", { class: "projections" }, (projections ?? []).map(row)),
+      ingest && el("dl", { class: "ingest" }, facts(ingest)),
+      el("h3", {}, "Totals that no event explains"),
+      drift?.length
+        ? el("ul", { class: "differences" }, drift.map((each) => this.#drift(each)))
+        : el("p", { class: "quiet" }, "None: the votes seen add up to Sleekplan's totals."),
+    );
+  }
+
+  #drift({ item, field, ours, theirs, likelyCause }) {
+    return el(
+      "li", {},
+      item ? el("button", { class: "title", onclick: () => this.open(item.id) }, item.title ?? "(title not known)") : "An item",
+      ` ${String(field).replaceAll("_", " ").toLowerCase()}: ${number(ours)} seen, ${number(theirs)} by Sleekplan (${signed(theirs - ours)}) `,
+      badge("inferred", likelyCause ?? "Concluded from Sleekplan's totals"),
+    );
+  }
+}
+
+function row({ name, state, position, head, lagEvents, lagSeconds, ratePerSecond, etaSeconds, lastError }) {
+  const share = head ? Math.min(1, position / head) : 1;
+  return el(
+    "li", {},
+    el("strong", {}, name), el("span", {}, String(state).toLowerCase().replaceAll("_", " ")),
+    el("span", { class: "figure" }, `${number(position)} of ${number(head)}`),
+    el("progress", { max: 1, value: share, "aria-label": `${name}: ${Math.floor(share * 100)} %` }),
+    el("span", { class: "quiet" }, lagEvents ? `${plural(lagEvents, "event")} behind, ${length(lagSeconds ?? 0)}` : "up to the head"),
+    ratePerSecond ? el("span", { class: "quiet" }, `${number(Math.round(ratePerSecond))} events/s`) : null,
+    etaSeconds ? el("span", { class: "quiet" }, `${length(etaSeconds)} left`) : null,
+    lastError && el("span", { class: "trouble" }, lastError),
+  );
+}
+
+function facts({ lastEventAt, eventsLastHour, duplicatesDropped, quarantined, quietAlarm }) {
+  const said = {
+    "last event": lastEventAt ? `${dateTime(lastEventAt)} UTC` : "none yet",
+    "in the last hour": number(eventsLastHour), "duplicates dropped": number(duplicatesDropped), quarantined: number(quarantined),
+  };
+  return [
+    Object.entries(said).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
+    quietAlarm && el("p", { class: "trouble" }, "Unusually quiet: is the webhook still saved at Sleekplan?"),
+  ];
+}

@@ -1,0 +1,99 @@
+// Follows a subscription over graphql-transport-ws, and after any cut goes on from the position it had reached.
+
+const PROTOCOL = "graphql-transport-ws";
+const WAIT_MS = [250, 500, 1_000, 2_000, 5_000];
+const SILENCE_MS = 60_000;
+
+/**
+ * Sends events to `onevent(event)`, in order and once each; tells `onstate("connecting" | "open" | "lost" | "refused", why)`.
+ *
+ * `document` is a subscription of `events` that takes `$after`.
+ */
+export class Follower {
+  #socket = null;
+  #failures = 0;
+  #stopped = false;
+  #timer = 0;
+  #silence = 0;
+
+  constructor({ endpoint, document, variables = {}, token = () => null, onevent, onstate }) {
+    Object.assign(this, { endpoint, document, variables, token, onevent, onstate });
+    this.position = null;
+    addEventListener("online", () => this.#again(0));
+  }
+
+  /** Begin after a position. */
+  start(after) {
+    this.position = after;
+    this.#stopped = false;
+    this.#connect();
+  }
+
+  /** Let go of the connection and stay so. */
+  stop() {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#socket?.close(1000);
+  }
+
+  #connect() {
+    clearTimeout(this.#timer);
+    if (this.#stopped || this.#socket) return;
+    this.onstate("connecting");
+    const socket = new WebSocket(this.endpoint, PROTOCOL);
+    this.#socket = socket;
+    const send = (message) => socket.send(JSON.stringify(message));
+    socket.onopen = () => {
+      const token = this.token();
+      send({ type: "connection_init", payload: token ? { token } : {} });
+      this.#listen();
+    };
+    socket.onmessage = ({ data }) => {
+      this.#listen();
+      const message = JSON.parse(data);
+      if (message.type === "ping") send({ type: "pong" });
+      else if (message.type === "connection_ack") {
+        send({
+          id: "live", type: "subscribe",
+          payload: { query: this.document, variables: { ...this.variables, after: this.position } },
+        });
+        this.#failures = 0;
+        this.onstate("open");
+      } else if (message.type === "next") this.#take(message.payload);
+      else if (message.type === "error") this.#refuse(message.payload?.[0]?.message);
+      else if (message.type === "complete") socket.close(1000);
+    };
+    socket.onclose = ({ code, reason }) => {
+      clearTimeout(this.#silence);
+      if (this.#socket === socket) this.#socket = null;
+      if (this.#stopped) return;
+      if (code === 4401 || code === 4403) return this.#refuse(reason);
+      this.onstate("lost");
+      this.#again(WAIT_MS[Math.min(this.#failures++, WAIT_MS.length - 1)] * (0.75 + Math.random() / 2));
+    };
+  }
+
+  #take({ data, errors }) {
+    const event = data?.events;
+    if (!event) return this.#refuse(errors?.[0]?.message);
+    if (event.position <= this.position) return;
+    this.position = event.position;
+    this.onevent(event);
+  }
+
+  #refuse(why) {
+    this.stop();
+    this.onstate("refused", why || "The service refused the subscription.");
+  }
+
+  #again(milliseconds) {
+    clearTimeout(this.#timer);
+    if (!this.#stopped && !this.#socket) this.#timer = setTimeout(() => this.#connect(), milliseconds);
+  }
+
+  /** A connection on which not even a ping comes is dead, whatever the operating system says. */
+  #listen() {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#socket?.close(4000), SILENCE_MS);
+  }
+}

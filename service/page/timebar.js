@@ -1,0 +1,229 @@
+// The time bar: how much happened when, what stands out, and a handle to drag through it.
+
+import { el, put, refill, svg, write } from "./dom.js";
+import { date, dateTime, exactTime, longDate, number, plural } from "./format.js";
+import { Happened, Learnt } from "./axis.js";
+
+/** Calls `go(moment, {settled})` when the moment is chosen here, `step(direction)` for one event, `play()` for space. */
+export class TimeBar {
+  #marks = [];
+  #days = [];
+  #dragging = false;
+  #pin = 0;
+
+  constructor(root, { go, step, play, live, clock, copy }) {
+    Object.assign(this, { go, step, play, live });
+    this.day = el("h2", { class: "day" });
+    this.place = el("p", { class: "place" });
+    this.said = el("p", { class: "said" });
+    this.button = {
+      back: el("button", { class: "sign-button", "aria-label": "One event back", title: "One event back (←)", onclick: () => step(-1) }, "‹"),
+      play: el("button", { class: "sign-button wide", "aria-pressed": "false", title: "Play (space)", onclick: play }, "Play"),
+      on: el("button", { class: "sign-button", "aria-label": "One event on", title: "One event on (→)", onclick: () => step(1) }, "›"),
+      live: el("button", { class: "live-button", onclick: live }, "Back to live"),
+      copy: el("button", { class: "quiet", onclick: copy, title: "Copy an address that always answers the same" }, "Copy link"),
+    };
+    this.speed = el("select", { "aria-label": "Speed" });
+    this.clock = el(
+      "select",
+      { "aria-label": "Clock", onchange: () => clock(this.clock.value) },
+      el("option", { value: "OCCURRED" }, "as it happened"),
+      el("option", { value: "RECORDED" }, "as we learnt of it"),
+    );
+    this.shape = svg("svg", { class: "shape", preserveAspectRatio: "none", viewBox: "0 0 1000 40", "aria-hidden": "true" });
+    this.lanes = svg("svg", { class: "lanes", preserveAspectRatio: "none", viewBox: "0 0 1000 10", "aria-hidden": "true" });
+    this.notes = el("div", { class: "notes", "aria-hidden": "true" });
+    this.past = el("div", { class: "elapsed" });
+    this.hover = el("div", { class: "hover", "aria-hidden": "true" });
+    this.handle = el("div", { role: "slider", tabindex: "0", class: "handle", "aria-label": "Moment shown", "aria-keyshortcuts": "ArrowLeft ArrowRight Shift+ArrowLeft Shift+ArrowRight Home End Space" });
+    this.track = el("div", { class: "track" }, this.past, this.shape, this.lanes, this.notes, this.handle, this.hover);
+    this.ticks = el("div", { class: "ticks", "aria-hidden": "true" });
+    put(
+      root,
+      el(
+        "div", { class: "now" },
+        el("div", {}, this.day, this.place),
+        el(
+          "div", { class: "controls", role: "group", "aria-label": "Move through time" },
+          this.button.back, this.button.play, this.button.on, this.speed, this.clock, this.button.live, this.button.copy,
+        ),
+      ),
+      this.said,
+      this.track,
+      this.ticks,
+      el(
+        "p", { class: "legend", "aria-hidden": "true" },
+        el("span", { class: "key shape-key" }, "events a day"), el("span", { class: "key tick-key" }, "status moves"),
+        el("span", { class: "key note-key" }, "changelog"),
+        el("span", { class: "hint" }, "← → one event · shift a day · [ ] changelog · space plays"),
+      ),
+    );
+    this.#listen();
+    new ResizeObserver(() => this.axis && this.#drawTicks()).observe(this.track);
+  }
+
+  /** Take the bounds of the log on both clocks, and what is drawn between them. */
+  load({ extent, days, marks }) {
+    this.#days = days;
+    this.#marks = marks;
+    this.extend(extent);
+    this.#draw();
+  }
+
+  /** The log has grown. */
+  extend(extent) {
+    this.extent = extent;
+    this.#pin = extent.head;
+    if (!this.axis) return this.setClock("OCCURRED");
+    this.axis.high = Math.max(this.axis.high, this.axis.clock === "OCCURRED" ? extent.to : extent.head);
+  }
+
+  setClock(clock) {
+    const { from, to, head } = this.extent;
+    this.axis = clock === "OCCURRED" ? new Happened(from, to) : new Learnt(1, head);
+    this.clock.value = clock;
+    this.#draw();
+  }
+
+  /** Show which moment is shown; `events` are those that the last step passed. */
+  show(moment, events = []) {
+    const share = this.axis.share(this.axis.valueOf(moment));
+    this.handle.style.left = this.past.style.width = `${share * 100}%`;
+    const at = moment.live ? this.extent.to : Date.parse(moment.time);
+    write(this.day, moment.live ? "Now" : longDate(at));
+    write(this.place, placeOf(moment, at, this.extent));
+    write(this.said, sentence(events));
+    document.body.classList.toggle("in-past", !moment.live);
+    this.button.live.disabled = moment.live;
+    write(this.button.live, moment.live ? "Live" : "Back to live");
+    for (const [name, value] of [
+      ["min", Math.floor(this.axis.low)], ["max", Math.ceil(this.axis.high)], ["now", Math.round(this.axis.valueOf(moment))],
+    ]) this.handle.setAttribute(`aria-value${name}`, value);
+    this.handle.setAttribute("aria-valuetext", moment.live ? "now, live" : `${longDate(at)}, ${placeOf(moment, at, this.extent)}`);
+  }
+
+  playing(is) {
+    write(this.button.play, is ? "Pause" : "Play");
+    this.button.play.setAttribute("aria-pressed", String(is));
+  }
+
+  #listen() {
+    const choose = (event, settled) => {
+      const { left, width } = this.track.getBoundingClientRect();
+      const share = (event.clientX - left) / width;
+      if (share >= 1) return this.live();
+      const value = this.axis.rounded(this.axis.at(share), width);
+      this.go(this.axis.moment(value, this.#pin), { settled, share });
+    };
+    this.track.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      this.track.setPointerCapture(event.pointerId);
+      this.#dragging = true;
+      this.handle.focus({ preventScroll: true });
+      const note = event.target.closest("[data-note]");
+      if (note) {
+        this.#dragging = false;
+        return this.toMark(this.#marks[note.dataset.note]);
+      }
+      choose(event, false);
+    });
+    this.track.addEventListener("pointermove", (event) => {
+      this.#hover(event);
+      if (this.#dragging) choose(event, false);
+    });
+    const end = (event) => {
+      if (this.#dragging) {
+        this.#dragging = false;
+        choose(event, true);
+      }
+    };
+    this.track.addEventListener("pointerup", end);
+    this.track.addEventListener("pointercancel", () => (this.#dragging = false));
+    this.track.addEventListener("pointerleave", () => (this.hover.hidden = true));
+    this.hover.hidden = true;
+  }
+
+  #hover(event) {
+    if (!this.axis || event.pointerType === "touch") return;
+    const { left, width } = this.track.getBoundingClientRect();
+    const share = Math.min(1, Math.max(0, (event.clientX - left) / width));
+    const value = this.axis.at(share);
+    const note = event.target.closest?.("[data-note]");
+    const what = note && this.#marks[note.dataset.note].summary;
+    this.hover.hidden = false;
+    this.hover.style.left = `${share * 100}%`;
+    this.hover.classList.toggle("left", share > 0.6);
+    write(this.hover, [this.axis.clock === "OCCURRED" ? date(value) : `position ${number(Math.round(value))}`, what].filter(Boolean).join(" · "));
+  }
+
+  /** Go to the moment of a mark. */
+  toMark(mark) {
+    const moment = this.axis.clock === "OCCURRED"
+      ? { ...this.axis.moment(0, this.#pin), time: mark.occurredAt }
+      : this.axis.moment(mark.position, 0, mark.occurredAt);
+    this.go(moment, { settled: true, events: [mark] });
+  }
+
+  /** Go to the changelog entry before or after a moment. */
+  jump(moment, direction) {
+    const here = this.axis.valueOf(moment);
+    const entries = this.#marks.filter(({ type }) => type === "CHANGELOG_CREATED");
+    const away = (mark) => (this.axis.ofEvent(mark) - here) * direction;
+    const found = entries.filter((mark) => away(mark) > 0).sort((a, b) => away(a) - away(b))[0];
+    if (found) this.toMark(found);
+  }
+
+  #draw() {
+    if (!this.axis) return;
+    this.#drawShape();
+    const moves = this.#marks.filter(({ type }) => type === "ITEM_STATUS_CHANGED");
+    const places = new Set(moves.map((mark) => Math.round(this.axis.share(this.axis.ofEvent(mark)) * 1000)));
+    refill(this.lanes, svg("path", { d: [...places].map((x) => `M${x} 0v10`).join("") }));
+    const notes = this.#marks.map((mark, i) => [mark, i]).filter(([{ type }]) => type === "CHANGELOG_CREATED");
+    refill(this.notes, notes.map(([mark, i]) => {
+      const note = el("span", { "data-note": i });
+      note.style.left = `${this.axis.share(this.axis.ofEvent(mark)) * 100}%`;
+      return note;
+    }));
+    this.#drawTicks();
+  }
+
+  #drawShape() {
+    // As many bars as can be told apart; a bar's height is the root of its count, so that quiet days stay visible.
+    const bars = new Float64Array(250);
+    let last = 0;
+    for (const { t, events, lastPosition } of this.#days) {
+      const value = this.axis.clock === "OCCURRED" ? Date.parse(t) + 43_200_000 : (last + lastPosition) / 2;
+      last = lastPosition ?? last;
+      bars[Math.min(bars.length - 1, Math.floor(this.axis.share(value) * bars.length))] += events;
+    }
+    const most = Math.max(1, ...bars);
+    const width = 1000 / bars.length;
+    const d = [...bars].map((count, i) => {
+      const height = Math.round(Math.sqrt(count / most) * 380) / 10;
+      return height ? `M${i * width} 40v${-height}h${width * 0.72}v${height}z` : "";
+    });
+    refill(this.shape, svg("path", { d: d.join("") }));
+  }
+
+  #drawTicks() {
+    refill(this.ticks, this.axis.ticks(this.track.clientWidth).map(({ share, text }) => {
+      const tick = el("span", {}, text);
+      tick.style.left = `${share * 100}%`;
+      if (share > 0.95) tick.classList.add("last");
+      return tick;
+    }));
+  }
+}
+
+function placeOf(moment, at, extent) {
+  if (moment.live) return `position ${number(extent.head)} · ${dateTime(at)} UTC`;
+  if (moment.clock === "RECORDED") return `position ${number(moment.position)} · learnt ${exactTime(at)} UTC`;
+  return `${exactTime(at)} UTC · as known at position ${number(moment.position)}`;
+}
+
+function sentence(events) {
+  if (!events.length) return "";
+  if (events.length === 1) return events[0].summary;
+  return `${plural(events.length, "event")} at once: ${events.map(({ summary }) => summary).slice(0, 3).join(" · ")}${events.length > 3 ? " …" : ""}`;
+}
