@@ -32,9 +32,15 @@ async def fill_log(dsn: str, events: int, *, items: int, users: int, seed: int =
     pool = await open_pool(dsn, min_size=1, max_size=2, application_name="bench")
     try:
         store = EventStore(pool)
-        waiting = bodies(events, items=items, users=users, seed=seed)
-        now = dt.datetime.now(dt.UTC)
-        while batch := [decode(body, now) for body in islice(waiting, _BATCH)]:
-            await store.append(batch, timeout=60)
+        try:
+            await _append_all(store, bodies(events, items=items, users=users, seed=seed))
+        finally:
+            await store.close()
     finally:
         await pool.close()
+
+
+async def _append_all(store: EventStore, deliveries: Iterator[bytes]) -> None:
+    now = dt.datetime.now(dt.UTC)
+    while batch := [decode(body, now) for body in islice(deliveries, _BATCH)]:
+        await store.append(batch, timeout=60)

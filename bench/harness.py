@@ -342,6 +342,26 @@ async def running(
         log.unlink(missing_ok=True)
 
 
+async def output_of(
+    command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None, seconds: float = 900.0
+) -> str:
+    """Run a command on all cores to its end and return what it printed; raises with its errors if it fails."""
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=clean_environment(environment),
+        timeout=seconds,
+        check=False,
+    )
+    if ended.returncode:
+        tail = " | ".join(ended.stderr.splitlines()[-12:])
+        raise RuntimeError(f"{' '.join(map(str, command))} ended with {ended.returncode}: {tail}")
+    return str(ended.stdout)
+
+
 def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for a child: ours without any RECOUNT_ setting, and what is given."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RECOUNT_")}

@@ -1,4 +1,4 @@
-"""Reads a webhook's body as far as the peers need: its clock and numbers, in the forms that Sleekplan uses."""
+"""Reads the clock of a webhook's body in the forms that Sleekplan uses, for peers that store deliveries."""
 
 from __future__ import annotations
 

@@ -27,6 +27,13 @@ def arguments() -> Arguments:
     return Arguments(given.port, given.dsn)
 
 
+def database() -> str:
+    """Read `--dsn` from the command line: for peers that are no servers."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--dsn", required=True)
+    return str(parser.parse_args().dsn)
+
+
 def serve(app: web.Application, port: int) -> None:
     """Run an aiohttp application until it is told to end, without an access log."""
     gc.freeze()

@@ -1,0 +1,76 @@
+"""The Python library for event sourcing: its projection runner over its Postgres recorder.
+
+Its events are first stored in its own table, which is not timed. As the library has it, each event is one
+transaction of the view: its upserts and the position that has been reached.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import psycopg
+from eventsourcing.persistence import Tracking
+from eventsourcing.postgres import PostgresTrackingRecorder
+from eventsourcing.projection import Projection, ProjectionRunner
+from folding import COLUMNS, TABLES, said
+from recorders import Delivery, Log, connection_settings
+from serving import database
+from upserts import upsert
+
+STORE = """
+insert into log_events (originator_id, originator_version, topic, state)
+select gen_random_uuid(), 1, 'recorders:Delivery',
+       convert_to(jsonb_build_object('position', position, 'product_id', product_id, 'action', action,
+                                     'data', data)::text, 'UTF8')
+  from log.events
+ order by position
+"""
+STATEMENTS = {name: upsert(name, lambda _: "%s") for name in COLUMNS}
+
+
+class BoardView(PostgresTrackingRecorder):
+    """The three tables, written together with how far they have got."""
+
+    def apply(self, event: Delivery, tracking: Tracking) -> None:
+        """Upsert what one event says."""
+        with self.datastore.transaction(commit=True) as cursor:
+            self._insert_tracking(cursor, tracking)
+            for table, key, values in said(event.position, event.product_id, event.action, event.data):
+                cursor.execute(STATEMENTS[table], (*key, *values, event.position), prepare=True)
+
+
+class Board(Projection[BoardView]):
+    """Hands each event to the view."""
+
+    def process_event(self, domain_event: Any, tracking: Tracking) -> None:
+        """Apply one event."""
+        self.view.apply(domain_event, tracking)
+
+
+def main() -> None:
+    """Rebuild once and print how long it took."""
+    dsn = database()
+    settings = connection_settings(dsn)
+    environment = {"PERSISTENCE_MODULE": "eventsourcing.postgres"} | {
+        f"POSTGRES_{name.upper()}": value for name, value in settings.items()
+    }
+    Log(environment).close()  # has made its table
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(TABLES)
+        connection.execute(STORE)
+        connection.execute("vacuum analyze log_events")
+        row = connection.execute("select count(*), max(notification_id) from log_events").fetchone()
+    assert row
+    events, last = row
+    began = time.perf_counter()
+    with ProjectionRunner(
+        application_class=Log, projection_class=Board, view_class=BoardView, env=environment
+    ) as runner:
+        runner.wait(last, timeout=3_600)
+        print(json.dumps({"events": events, "seconds": time.perf_counter() - began}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
