@@ -15,7 +15,7 @@ from schema.context import Context, Info
 from schema.ids import GlobalId, decode_cursor_position, decode_id
 from schema.planner import Binder, Builder, Env, Moment, Plan, Request, Scope, Types, columns_of, product_number
 from schema.selection import Selected, selected, selected_roots
-from schema.spec import Lookup, Nodes, Page, Rows, Single
+from schema.spec import Diff, Lookup, Nodes, Page, Rows, Single
 from schema.values import parse_json
 from service.errors import (
     AmbiguousItem,
@@ -101,7 +101,8 @@ async def _fetch(reads: Reads, sql: str, values: list[object]) -> tuple[Sequence
         return await reads.fetch(sql, *values)
     except asyncpg.InvalidParameterValueError as error:
         if "time zone" in str(error):
-            raise BadArgument("timeZone", str(error).split('"')[1:2] or "", "is unknown; write UTC or Europe/Zurich") from None
+            zone = str(error).partition('"')[2].partition('"')[0]
+            raise BadArgument("timeZone", repr(zone), "is unknown; write UTC or a name like Europe/Zurich") from None
         raise
     except (asyncpg.DatetimeFieldOverflowError, asyncpg.IntervalFieldOverflowError) as error:
         raise BadArgument("window", str(error), "reaches beyond any calendar; ask for less") from None
@@ -207,6 +208,9 @@ def _is_pinned(types: Types, root: Selected) -> bool:
 def _compile(builder: Builder, root: Selected, parent: str, kinds: tuple[str, ...]) -> Plan:
     place = builder.number(root)
     _, spec = builder.types.spec(parent, root.name)
+    if root.args.get("productId") is not None:
+        # Checked against the caller's products before; from here on nothing else is seen.
+        builder.product = builder.argument(place, "bigint", lambda args: product_number(args["productId"]))
     moment = builder.moment(root, place, None, root=True)
     match spec:
         case Page():
@@ -217,6 +221,8 @@ def _compile(builder: Builder, root: Selected, parent: str, kinds: tuple[str, ..
             expr, decode = builder.single(root, place, spec, moment)
         case Lookup():
             expr, decode = _lookup(builder, root, place, spec, moment)
+        case Diff():
+            expr, decode = builder.diff(root, place)
         case Nodes():
             expr, decode = _nodes(builder, root, place, moment, kinds)
         case _:
@@ -257,11 +263,6 @@ def _lookup(builder: Builder, root: Selected, place: int, spec: Lookup, moment: 
     elif given.get("sleekplanId") is not None:
         column = entity.key[1][0]
         where.append(f"{alias}.{column} = {builder.argument(place, 'text', lambda args: _text(args['sleekplanId']))}")
-        if given.get("productId") is not None:
-            where.append(
-                f"{alias}.product_id = "
-                + builder.argument(place, "bigint", lambda args: product_number(args["productId"]))
-            )
     else:
         raise BadArgument(root.name, "nothing", "was named; give id, or productId and sleekplanId")
     source = builder.source(spec.type_name, moment, columns_of(alias, array, *where))

@@ -15,3 +15,252 @@ coalesce((
       from (select c.votes_up - coalesce(c.votes_down, 0) as net from {item_counts} as c
              where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
                and c.votes_up is not null and c.occurred_at < :until order by :key_desc(c) limit 1) as newest), 0)
+
+-- name: value_at
+-- A metric of an item as the newest post before a time had it.
+case when :metric = 'ACTIVITY' then (
+    select count(*) from {event_facts} as f
+     where f.product_id = item.product_id and f.item_id = item.item_id and :known(f) and f.occurred_at < :when)
+else (
+    select case :metric when 'NET_VOTES' then c.votes_up - coalesce(c.votes_down, 0) when 'UPVOTES' then c.votes_up
+                when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers end
+      from {item_counts} as c
+     where c.product_id = item.product_id and c.item_id = item.item_id and :known(c) and c.occurred_at < :when
+       and case :metric when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers else c.votes_up end is not null
+     order by :key_desc(c) limit 1) end
+
+-- name: first_value
+-- What was told of it first.
+case when :metric = 'ACTIVITY' then 0 else (
+    select case :metric when 'NET_VOTES' then c.votes_up - coalesce(c.votes_down, 0) when 'UPVOTES' then c.votes_up
+                when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers end
+      from {item_counts} as c
+     where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
+       and case :metric when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers else c.votes_up end is not null
+     order by :key_asc(c) limit 1) end
+
+-- name: movers
+select moved.product_id, moved.item_id, moved.gained, moved.gained_previous, moved.rank_now, moved.rank_before
+  from (
+       select counted.product_id, counted.item_id,
+              counted.value_now - counted.value_begin as gained,
+              counted.value_begin - counted.value_earlier as gained_previous,
+              rank() over (partition by counted.product_id order by counted.value_now desc) as rank_now,
+              case when counted.there_before then rank() over (
+                  partition by counted.product_id, counted.there_before order by counted.value_begin desc) end as rank_before
+         from (
+              select item.product_id, item.item_id, told.value_now,
+                     told.value_begin is not null as there_before,
+                     coalesce(told.value_begin, case when item.created_at >= span.begins_at then 0 else told.value_first end) as value_begin,
+                     coalesce(told.value_earlier, case when item.created_at >= span.earlier then 0
+                         else coalesce(told.value_first, told.value_begin) end) as value_earlier
+                from (select :from as begins_at, least(:until, :at + interval '1 microsecond') as ends_at,
+                             :from - (least(:until, :at) - :from) as earlier) as span
+               cross join :items(created_at__deleted) as item
+               cross join lateral (
+                     select :value_now as value_now, :value_begin as value_begin, :value_earlier as value_earlier,
+                            :value_first as value_first
+                     ) as told
+               where :visible(item) and not item.deleted and told.value_now is not null
+              ) as counted
+       ) as moved
+ where moved.gained <> 0 and isfinite(:from)
+
+-- name: rank_history
+-- The ranks of the items that lead at the end, at the end of each step.
+select line.product_id, line.item_id, max(line.rank) filter (where line.newest = 1) as rank_now,
+       json_agg(json_build_array((line.starts_at at time zone 'UTC'), line.rank, line.value) order by line.starts_at) as points
+  from (
+       select ranked.product_id, ranked.item_id, ranked.starts_at, ranked.rank, ranked.value,
+              row_number() over (partition by ranked.product_id, ranked.item_id order by ranked.starts_at desc) as newest,
+              first_value(ranked.starts_at) over (order by ranked.starts_at desc) as last_step,
+              first_value(ranked.rank) over (
+                  partition by ranked.product_id, ranked.item_id order by ranked.starts_at desc) as last_rank,
+              max(ranked.starts_at) over (partition by ranked.product_id, ranked.item_id) as last_seen
+         from (
+              select item.product_id, item.item_id, bucket.starts_at, told.value,
+                     rank() over (partition by item.product_id, bucket.starts_at order by told.value desc) as rank
+                from (:buckets) as bucket
+               cross join :items(created_at__deleted__deleted_at) as item
+               cross join lateral (select :value_then as value) as told
+               where :visible(item) and told.value is not null
+                 and (not item.deleted or item.deleted_at >= least(bucket.ends_at, :until))
+              ) as ranked
+       ) as line
+ where line.last_rank <= :top and line.last_seen = line.last_step
+ group by line.product_id, line.item_id
+
+-- name: durations
+-- Groups of how long something took, of those who began in the window; who has not finished yet is counted apart.
+select grouped.key, count(grouped.seconds)::int as n,
+       percentile_cont(0.5) within group (order by grouped.seconds) as p50,
+       percentile_cont(0.9) within group (order by grouped.seconds) as p90,
+       (count(*) - count(grouped.seconds))::int as still_open
+  from (
+       select case :group_by when 'MONTH' then to_char(span.began_at at time zone :zone, 'YYYY-MM')
+                  when 'WEEK' then to_char(span.began_at at time zone :zone, 'IYYY-"W"IW')
+                  when 'TYPE' then coalesce(item.type, '') when 'STATUS' then coalesce(item.status, '')
+                  else 'ALL' end as key,
+              extract(epoch from span.ended_at - span.began_at) as seconds
+         from (:spans) as span
+         join :items(type__status__deleted) as item
+           on item.product_id = span.product_id and item.item_id = span.item_id
+        where span.began_at >= :from and span.began_at < :until
+          and (span.ended_at is not null or not item.deleted)
+       ) as grouped
+ group by grouped.key
+
+-- name: cycle_spans
+-- From the first time in a status of one role to the first time after it in one of the other. What was first
+-- seen in its status began there when it was submitted, as far as that is known.
+select began.product_id, began.item_id, began.began_at,
+       (select min(reached.entered_at) from steps as reached
+         where reached.product_id = began.product_id and reached.item_id = began.item_id
+           and reached.key = any(:to_keys) and reached.entered_at >= began.began_at) as ended_at
+  from (
+       select distinct on (step.product_id, step.item_id) step.product_id, step.item_id,
+              case when step.before_key is null
+                   then least(step.entered_at, (select about.created_at from {items} as about
+                       where about.product_id = step.product_id and about.item_id = step.item_id))
+                   else step.entered_at end as began_at
+         from steps as step
+        where step.key = any(:from_keys)
+        order by step.product_id, step.item_id, step.entered_at, step.position
+       ) as began
+
+-- name: response_spans
+-- From an item's submission to the first comment of the team or move to another status.
+select began.product_id, began.item_id, began.began_at,
+       nullif(least(
+           (select min(c.created_at) from :comments(item_id__author_id__created_at) as c
+              join :users(admin_id) as team on team.product_id = c.product_id and team.user_id = c.author_id
+             where c.product_id = began.product_id and c.item_id = began.item_id and c.created_at >= began.began_at
+               and coalesce(team.admin_id, '0') not in ('0', '')),
+           coalesce((select min(moved.entered_at) from steps as moved
+             where moved.product_id = began.product_id and moved.item_id = began.item_id
+               and moved.before_key is not null and moved.entered_at >= began.began_at), 'infinity')
+       ), 'infinity') as ended_at
+  from (select item.product_id, item.item_id, item.created_at as began_at
+          from :items(created_at) as item
+         where :visible(item) and item.created_at is not null) as began
+
+-- name: status_regressions
+-- Moves from a later stage to an earlier one: from done or declined, or from the roadmap back to open.
+select steps.product_id, steps.item_id, steps.before_key, steps.key, steps.entered_at, steps.left_at, steps.position,
+       extract(epoch from coalesce(steps.left_at, :at) - steps.entered_at) as lasted
+  from (:status_steps) as steps
+ where steps.entered_at >= :from and steps.entered_at < :until
+   and case when steps.key = any(:open_keys) then 1 when steps.key = any(:roadmap_keys) then 2
+            when steps.key = any(:closed_keys) then 3 end
+       < case when steps.before_key = any(:open_keys) then 1 when steps.before_key = any(:roadmap_keys) then 2
+              when steps.before_key = any(:closed_keys) then 3 end
+
+-- name: satisfaction_series
+select bucket.starts_at,
+       count(answered.score) filter (where answered.replaced_at is null)::int as n,
+       avg(answered.score) filter (where answered.replaced_at is null)::float8 as avg,
+       count(answered.score) filter (where answered.replaced_at is not null)::int as replaced
+  from (:buckets) as bucket
+  left join (
+       select answer.answered_at, answer.score, :superseded_at as replaced_at
+         from :answers() as answer
+        where :visible(answer) and not answer.deleted and answer.grp = :group
+          and answer.answered_at >= :from and answer.answered_at < :until
+       ) as answered on answered.answered_at >= bucket.starts_at and answered.answered_at < bucket.ends_at
+ group by bucket.starts_at
+
+-- name: status_backlog
+-- How many items stood in each status at the end of each step, and their net votes.
+select counted.starts_at, json_agg(json_build_array(counted.key, counted.items, counted.votes)
+           order by counted.items desc, counted.key) filter (where counted.key is not null) as by_status
+  from (
+       select bucket.starts_at, stood.key, count(stood.key)::int as items, coalesce(sum(stood.votes), 0)::int as votes
+         from (:buckets) as bucket
+         left join lateral (
+              select (select c.status from {item_contents} as c
+                       where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
+                         and c.status is not null and c.occurred_at < least(bucket.ends_at, :until)
+                       order by :key_desc(c) limit 1) as key,
+                     (select c.votes_up - coalesce(c.votes_down, 0) from {item_counts} as c
+                       where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
+                         and c.votes_up is not null and c.occurred_at < least(bucket.ends_at, :until)
+                       order by :key_desc(c) limit 1) as votes
+                from :items(deleted__deleted_at) as item
+               where :visible(item) and (not item.deleted or item.deleted_at >= least(bucket.ends_at, :until))
+              ) as stood on true
+        group by bucket.starts_at, stood.key
+       ) as counted
+ group by counted.starts_at
+
+-- name: drift
+select n.position, n.ordinal, n.product_id, n.item_id, n.kind, n.field, n.delta, n.ours, n.theirs, n.occurred_at,
+       n.likely_cause
+  from {inferences} as n
+ where :visible(n) and :known(n)
+
+-- name: ingest
+-- What has arrived, and whether so much is missing that chance does not explain it: nothing for three days, and
+-- at least ten events that the month before would have brought in that time.
+select arrived.last_at, arrived.last_hour, arrived.events, again.copies, kept.quarantined,
+       coalesce(arrived.age > interval '3 days'
+           and extract(epoch from arrived.age) / 86400.0 * arrived.before / 30.0 >= 10, false) as quiet
+  from (
+       select max(f.recorded_at) as last_at, count(*) as events,
+              count(*) filter (where f.recorded_at > :at - interval '1 hour')::int as last_hour,
+              :at - max(f.recorded_at) as age,
+              (select count(*) from {event_facts} as b
+                where :visible(b) and b.origin = 'WEBHOOK' and b.recorded_at > (
+                      select max(l.recorded_at) - interval '30 days' from {event_facts} as l
+                       where :visible(l) and l.origin = 'WEBHOOK')) as before
+         from {event_facts} as f
+        where :visible(f) and f.origin = 'WEBHOOK'
+       ) as arrived
+ cross join (select coalesce(sum(r.copies), 0)::bigint as copies from log.redeliveries as r where :visible(r)) as again
+ cross join (select count(*)::int as quarantined from log.quarantine as q where :visible(q) and q.state = 'open') as kept
+
+-- name: projections
+select c.projection as name, c.position, log.head, log.head - c.position as lag, c.rate, c.last_error,
+       case when c.last_error is not null then 'FAILED'
+            when exists (select 1 from read_model.rebuilds as r
+                          where r.state = 'RUNNING' and c.projection = any(r.projections)) then 'REBUILDING'
+            when c.position >= log.head then 'LIVE' else 'CATCHING_UP' end as state,
+       case when c.position >= log.head then 0 else extract(epoch from clock_timestamp() - (
+           select e.recorded_at from log.events as e where e.position = c.position + 1)) end as lag_seconds,
+       (select count(*)::int from read_model.parked as p where p.projection = c.projection) as parked,
+       (select case when r.head > 0 then r.position::float8 / r.head end from read_model.rebuilds as r
+         where r.state = 'RUNNING' and c.projection = any(r.projections) order by r.rebuild desc limit 1) as progress
+  from read_model.checkpoints as c
+ cross join (select coalesce((select e.position from log.events as e order by e.position desc limit 1), 0) as head) as log
+
+-- name: quarantine
+select q.id, q.product_id, q.received_at, q.last_received_at, q.copies, q.reason, q.body, q.origin, q.state, q.position,
+       q.closed_at
+  from log.quarantine as q
+ where :visible(q) and (:states is null or q.state = any(:states))
+
+-- name: board_diff
+-- What differs between two moments, item by item.
+select coalesce(b.product_id, a.product_id) as product_id, coalesce(b.item_id, a.item_id) as item_id,
+       case when b.item_id is null then 'ADDED' when a.item_id is null then 'REMOVED' else 'CHANGED' end as kind,
+       array_remove(array[
+           case when a.title is distinct from b.title then 'title' end,
+           case when a.description is distinct from b.description then 'description' end,
+           case when a.status is distinct from b.status then 'status' end,
+           case when a.type is distinct from b.type then 'type' end,
+           case when a.effort is distinct from b.effort then 'effort' end,
+           case when a.votes_net is distinct from b.votes_net then 'votes' end,
+           case when a.comments is distinct from b.comments then 'comments' end], null) as names,
+       json_build_object('title', b.title, 'description', b.description, 'status', b.status, 'type', b.type,
+           'effort', b.effort, 'votes', b.votes_net, 'comments', b.comments) as before,
+       json_build_object('title', a.title, 'description', a.description, 'status', a.status, 'type', a.type,
+           'effort', a.effort, 'votes', a.votes_net, 'comments', a.comments) as after
+  from (select item.product_id, item.item_id, item.title, item.description, item.status, item.type, item.effort,
+               item.votes_net, item.comments
+          from :before where :visible(item) and not item.deleted) as b
+  full join (select item.product_id, item.item_id, item.title, item.description, item.status, item.type, item.effort,
+               item.votes_net, item.comments
+          from :after where :visible(item) and not item.deleted) as a
+    on a.product_id = b.product_id and a.item_id = b.item_id
+ where a.item_id is null or b.item_id is null
+    or (a.title, a.description, a.status, a.type, a.effort, a.votes_net, a.comments)
+       is distinct from (b.title, b.description, b.status, b.type, b.effort, b.votes_net, b.comments)

@@ -27,6 +27,16 @@ DERIVED = (
     ("Impact", "impact"),
     ("ActivityTotals", "activity"),
     ("VoteTotals", "totals"),
+    ("Mover", "mover"),
+    ("RankSeries", "series"),
+    ("DurationStat", "stat"),
+    ("ScorePoint", "point"),
+    ("BacklogPoint", "point"),
+    ("Ingest", "ingest"),
+    ("Projection", "projection"),
+    ("QuarantinedDelivery", "delivery"),
+    ("ItemDelta", "diff"),
+    ("BoardDiff", "diffs"),
 )
 
 

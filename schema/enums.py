@@ -177,3 +177,18 @@ class WordKind(Enum):
     SAME = strawberry.enum_value("SAME", description="It stands in both texts.")
     REMOVED = strawberry.enum_value("REMOVED", description="It stood in the text before.")
     ADDED = strawberry.enum_value("ADDED", description="It stands in the text after.")
+
+
+@strawberry.enum(description="What a projection is doing.")
+class ProjectionState(Enum):
+    LIVE = strawberry.enum_value("LIVE", description="It holds all that the log holds.")
+    CATCHING_UP = strawberry.enum_value("CATCHING_UP", description="It is behind the log, and moving.")
+    REBUILDING = strawberry.enum_value("REBUILDING", description="It is counted again beside the tables that are read.")
+    FAILED = strawberry.enum_value("FAILED", description="Its last step failed; `lastError` says why.")
+
+
+@strawberry.enum(description="What has become of a delivery in quarantine.")
+class QuarantineState(Enum):
+    OPEN = strawberry.enum_value("OPEN", description="It waits for a decision.")
+    RETRIED = strawberry.enum_value("RETRIED", description="A retry made an event of it.")
+    DISCARDED = strawberry.enum_value("DISCARDED", description="It was discarded; its bytes are kept.")

@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Final
 
 from schema.filters import conditions, search_rank
 from schema.ids import Cursor, decode_cursor, encode_cursor
 from schema.selection import Args, Selected
-from schema.spec import BLOCKS, SPEC, Entity, Inline, Leaf, One, Order, Page, Parameter, Rows, Single
+from schema.spec import BLOCKS, DiffItems, Entity, Inline, Leaf, One, Order, Page, Parameter, Rows, Single
 from service.errors import BadArgument, BadCursor
 
 PAGE_SIZE_MAX: Final = 500
@@ -84,6 +83,7 @@ class Moment:
     p: str
     t: str
     at: str
+    constant: bool = True
 
 
 @dataclass(slots=True)
@@ -118,11 +118,13 @@ class Builder:
         self.pinned = pinned
         self.restricted = restricted
         self.one_product = one_product
+        self.product: str | None = None
         self.binders: list[Binder] = []
         self._numbers: dict[object, str] = {}
         self.ctes: list[str] = []
         self._ranks: dict[str, str] = {}
         self._moments = 0
+        self.named_moments: dict[str, Moment] = {}
         self.scopes: list[tuple[str, str]] = []
         self._places = {id(node): place for place, node in enumerate(root.flat())}
 
@@ -145,6 +147,13 @@ class Builder:
 
     def argument(self, place: int, cast: str, value: Callable[[Args], object]) -> str:
         return self.bind(cast, lambda request: value(request.args[place]))
+
+    def parameter(self, place: int, parameter: Parameter) -> str:
+        with_request, value = parameter.with_request, parameter.value
+        if with_request is not None:
+            return self.bind(parameter.cast, lambda request: with_request(request.args[place], request))
+        assert value is not None
+        return self.argument(place, parameter.cast, value)
 
     def products(self) -> str:
         return self.bind("bigint[]", lambda request: request.products, "products")
@@ -197,6 +206,8 @@ class Builder:
 
     def ranks(self, scope: Scope) -> str:
         """Return the table of a moment's sorted votes by product, made once a statement."""
+        if not scope.moment.constant:
+            return f"({self.fill(BLOCKS['ranks'], Scope(scope.moment))})"
         name = self._ranks.get(scope.moment.p)
         if name is None:
             name = self._ranks[scope.moment.p] = f"ranks_{len(self._ranks) + 1}"
@@ -204,15 +215,19 @@ class Builder:
         return name
 
     def visible(self, alias: str) -> str:
+        if self.product is not None:
+            return f"{alias}.product_id = {self.product}"
         if self.one_product:
             return f"{alias}.product_id = ({self.products()})[1]"
         return f"{alias}.product_id = any({self.products()})" if self.restricted else "true"
 
     # Moments
 
-    def moment(self, node: Selected, place: int, outer: Moment | None, *, root: bool = False) -> Moment:
+    def moment(
+        self, node: Selected, place: int, outer: Moment | None, *, root: bool = False, name_of_argument: str = "asOf"
+    ) -> Moment:
         """Return the moment that a field reads at: its own `asOf`, else its parent's, else now."""
-        as_of = node.args.get("asOf")
+        as_of = node.args.get(name_of_argument)
         time, position = (as_of.get("time"), as_of.get("position")) if as_of else (None, None)
         pinned = root and self.pinned
         if time is None and position is None and not pinned:
@@ -220,10 +235,10 @@ class Builder:
         recorded = time is not None and getattr(as_of["clock"], "value", "OCCURRED") == "RECORDED"
         bounds = []
         if position is not None:
-            bounds.append(self.argument(place, "bigint", lambda args: args["asOf"]["position"]))
+            bounds.append(self.argument(place, "bigint", lambda args: args[name_of_argument]["position"]))
         if pinned:
             bounds.append(self.bind("bigint", lambda request: request.pinned, "pinned"))
-        at_time = self.argument(place, "timestamptz", lambda args: args["asOf"]["time"]) if time else None
+        at_time = self.argument(place, "timestamptz", lambda args: args[name_of_argument]["time"]) if time else None
         if recorded:
             bounds.append(BLOCKS["position_at"].replace(":time", str(at_time)))
         p = f"least({', '.join(bounds)})" if bounds else "9223372036854775807::bigint"
@@ -321,6 +336,8 @@ class Builder:
                 return self.single(node, place, spec, moment)
             case Page():
                 return self.page(node, place, spec, moment, root=False)
+            case DiffItems():
+                return self.diff_items(node, spec)
         raise TypeError(f"{type_name}.{node.name} says nothing of its data")
 
     def inline(self, node: Selected, spec: Inline, scope: Scope) -> tuple[str, Decoder]:
@@ -338,16 +355,17 @@ class Builder:
         return (f"case when {spec.unless} then {array} end" if spec.unless else array), decode
 
     def one(self, node: Selected, spec: One, moment: Moment) -> tuple[str, Decoder]:
+        if spec.moment is not None:
+            moment = self.named_moments[spec.moment]
+        if spec.position is not None:
+            moment = Moment(False, True, spec.position, "'infinity'::timestamptz", moment.at, constant=False)
         entity = self.types.entities[spec.type_name]
         array, decode = self.object(spec.type_name, node.of(spec.type_name), Scope(moment))
         source = self.source(spec.type_name, moment, columns_of(entity.alias, array, spec.on))
         return f"(select {array} from {source} where {spec.on} limit 1)", decode
 
     def block_scope(self, node: Selected, place: int, spec: Rows | Single | Page, moment: Moment) -> Scope:
-        names = {
-            name: self.argument(place, parameter.cast, parameter.value)
-            for name, parameter in spec.parameters.items()
-        }
+        names = {name: self.parameter(place, parameter) for name, parameter in spec.parameters.items()}
         if getattr(spec, "windowed", False):
             names["from"], names["until"] = self.window(node, place, "window", moment)
         if getattr(spec, "zoned", False):
@@ -360,6 +378,8 @@ class Builder:
         return window_ends(self, place, (name,), given, moment)
 
     def rows(self, node: Selected, place: int, spec: Rows, moment: Moment) -> tuple[str, Decoder]:
+        if spec.scope is not None:
+            self.scopes.append((node.name, spec.scope))
         scope = self.block_scope(node, place, spec, moment)
         array, decode = self.object(spec.type_name, node.of(spec.type_name), scope)
         alias = self.types.entities[spec.type_name].alias
@@ -381,6 +401,47 @@ class Builder:
         array, decode = self.object(spec.type_name, node.of(spec.type_name), scope)
         alias = self.types.entities[spec.type_name].alias
         return f"(select {array} from ({self.fill(BLOCKS[spec.block], scope)}) as {alias} limit 1)", decode
+
+    def diff(self, node: Selected, place: int) -> tuple[str, Decoder]:
+        """Return the difference of two moments: a table of what differs, and what is selected of its three kinds."""
+        before = self.moment(node, place, None, name_of_argument="from")
+        after = self.moment(node, place, None, name_of_argument="to")
+        self.named_moments = {"before": before, "after": after}
+        columns = {"title", "description", "status", "type", "effort", "votes_net", "comments", "deleted"}
+        text = self.fill(
+            BLOCKS["board_diff"],
+            Scope(
+                after,
+                {
+                    "before": self.source("Item", before, columns),
+                    "after": self.source("Item", after, columns),
+                },
+            ),
+        )
+        self.ctes.append(f"diffs as materialized ({text})")
+        return self.object("BoardDiff", node.of("BoardDiff"), Scope(after))
+
+    def diff_items(self, node: Selected, spec: DiffItems) -> tuple[str, Decoder]:
+        rows = (
+            "(select diffs.product_id, diffs.item_id, diffs.names, diffs.before, diffs.after from diffs"
+            f" where diffs.kind = '{spec.kind}' order by diffs.product_id, diffs.item_id limit 500) as diff"
+        )
+        if spec.kind == "CHANGED":
+            array, decode = self.object("ItemDelta", node.of("ItemDelta"), Scope(self.named_moments["after"]))
+            source = rows
+        else:
+            moment = self.named_moments["before" if spec.kind == "REMOVED" else "after"]
+            array, decode = self.object("Item", node.of("Item"), Scope(moment))
+            columns = columns_of("item", array) | {"product_id", "item_id"}
+            listed = ", ".join(f"item.{name}" for name in sorted(columns))
+            source = (
+                f"{rows} cross join lateral (select {listed} from {self.source('Item', moment, columns)}"
+                " where item.product_id = diff.product_id and item.item_id = diff.item_id) as item"
+            )
+        return (
+            f"(select coalesce(json_agg({array} order by diff.product_id, diff.item_id), '[]') from {source})",
+            _list_decoder(decode),
+        )
 
     # Connections
 
@@ -420,7 +481,7 @@ class Builder:
         sort = self.fill(order.expr, scope)
         where = [self.fill(text, scope) for text in (spec.where, spec.base_filter) if text]
         if root:
-            where.append(self.visible(alias) if not self._by_product(node) else self._product(place, alias))
+            where.append(self.visible(alias))
         if spec.filter_name is not None:
             where += conditions(
                 self, spec.filter_name, node.args.get("filter") or {}, place, scope, root=root
@@ -475,13 +536,6 @@ class Builder:
             pinned=root and spec.pinned,
         )
         return f"json_build_array(({aggregate}), {count})", decode
-
-    def _by_product(self, node: Selected) -> bool:
-        return node.args.get("productId") is not None
-
-    def _product(self, place: int, alias: str) -> str:
-        product = self.argument(place, "bigint", lambda args: product_number(args["productId"]))
-        return f"{alias}.product_id = {product}"
 
     def _keyset(
         self,
@@ -744,9 +798,3 @@ def _page_decoder(
     return decode
 
 
-def name_of(value: object) -> str:
-    """Return an enum member's name as the schema shows it."""
-    return str(value.value) if isinstance(value, Enum) else str(value)
-
-
-__all__ = ["SPEC", "Builder", "Env", "Moment", "Parameter", "Plan", "Request", "Scope", "Types"]

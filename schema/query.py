@@ -35,8 +35,23 @@ from schema.inputs import (
     UserOrderBy,
     VoteFilter,
     VoteOrderBy,
+    AsOf,
+    TimeZone,
     Window,
 )
+from schema.board import (
+    BacklogPoint,
+    BoardDiff,
+    DurationStat,
+    Ingest,
+    Mover,
+    Projection,
+    QuarantinedDelivery,
+    RankSeries,
+    ScorePoint,
+)
+from schema.enums import Bucket, GroupBy, Metric, QuarantineState, StatusRole
+from schema.history import Inference, StatusPeriod
 from schema.types import (
     ChangelogEntry,
     Comment,
@@ -248,4 +263,145 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> Connection[Event]:
+        return await answer(info)  # type: ignore[no-any-return]
+
+    @nested(roots.DIFF, "What differs between two moments.")
+    async def board_diff(
+        self,
+        info: Info,
+        from_: Annotated[AsOf, strawberry.argument(name="from", description="The earlier moment.")],
+        to: Annotated[AsOf | None, strawberry.argument(description="The later moment; left out: now.")] = UNSET,
+        product_id: ProductId = UNSET,
+        min_position: MinPosition = UNSET,
+    ) -> BoardDiff:
+        return await answer(info)  # type: ignore[no-any-return]
+
+    @nested(roots.MOVERS, "The items that gained most in a window, beside what they gained in the one before.")
+    async def movers(
+        self,
+        info: Info,
+        window: Annotated[Window, strawberry.argument(description="From when to when; its beginning must be given.")],
+        metric: Annotated[Metric, strawberry.argument(description="What is counted.")] = Metric.NET_VOTES,
+        first: Annotated[int, strawberry.argument(description="At most so many, 0 to 500.")] = 10,
+        product_id: ProductId = UNSET,
+        as_of: AsOfArgument = UNSET,
+        min_position: MinPosition = UNSET,
+    ) -> list[Mover]:
+        return await answer(info)  # type: ignore[no-any-return]
+
+    @nested(roots.RANK_HISTORY, "The places over time of the items that lead at the end.")
+    async def rank_history(
+        self,
+        info: Info,
+        bucket: Annotated[Bucket, strawberry.argument(description="How long a step is.")],
+        window: Annotated[Window, strawberry.argument(description="From when to when.")],
+        metric: Annotated[Metric, strawberry.argument(description="What items are ranked by.")] = Metric.NET_VOTES,
+        top: Annotated[int, strawberry.argument(description="How many places, 0 to 500.")] = 10,
+        time_zone: TimeZone = "UTC",
+        product_id: ProductId = UNSET,
+        as_of: AsOfArgument = UNSET,
+        min_position: MinPosition = UNSET,
+    ) -> list[RankSeries]:
+        return await answer(info)  # type: ignore[no-any-return]
+
+    @nested(roots.CYCLE_TIME, "How long items take from one stage to another, by when they entered the first.")
+    async def cycle_time(
+        self,
+        info: Info,
+        from_: Annotated[StatusRole, strawberry.argument(name="from", description="The stage that they start in.")],
+        to: Annotated[StatusRole, strawberry.argument(description="The stage that they are to reach.")],
+        group_by: Annotated[GroupBy, strawberry.argument(description="What groups are made by.")] = GroupBy.MONTH,
+        window: Annotated[
+            Window | None, strawberry.argument(description="When they entered the first stage.")
+        ] = UNSET,
+        time_zone: TimeZone = "UTC",
+        product_id: ProductId = UNSET,
+        as_of: AsOfArgument = UNSET,
+        min_position: MinPosition = UNSET,
+    ) -> list[DurationStat]:
+        return await answer(info)  # type: ignore[no-any-return]
+
+    @nested(
+        roots.FIRST_RESPONSE,
+        "How long items wait for a first response: a comment of the team, or a move to another status.",
+    )
+    async def first_response(
+        self,
+        info: Info,
+        group_by: Annotated[GroupBy, strawberry.argument(description="What groups are made by.")] = GroupBy.MONTH,
+        window: Annotated[Window | None, strawberry.argument(description="When they were submitted.")] = UNSET,
+        time_zone: TimeZone = "UTC",
+        product_id: ProductId = UNSET,
+        as_of: AsOfArgument = UNSET,
+        min_position: MinPosition = UNSET,
+    ) -> list[DurationStat]:
+        return await answer(info)  # type: ignore[no-any-return]
+
+    @nested(roots.STATUS_REGRESSIONS, "Moves from a later stage to an earlier one, newest first, at most 500.")
+    async def status_regressions(
+        self,
+        info: Info,
+        window: Annotated[Window | None, strawberry.argument(description="When they moved.")] = UNSET,
+        product_id: ProductId = UNSET,
+        as_of: AsOfArgument = UNSET,
+        min_position: MinPosition = UNSET,
+    ) -> list[StatusPeriod]:
+        return await answer(info)  # type: ignore[no-any-return]
+
+    @nested(roots.SATISFACTION_SERIES, "Satisfaction in steps of time.")
+    async def satisfaction_series(
+        self,
+        info: Info,
+        bucket: Annotated[Bucket, strawberry.argument(description="How long a step is.")],
+        window: Annotated[Window, strawberry.argument(description="From when to when.")],
+        group: Annotated[str, strawberry.argument(description="The survey's group key.")] = "default",
+        time_zone: TimeZone = "UTC",
+        product_id: ProductId = UNSET,
+        as_of: AsOfArgument = UNSET,
+        min_position: MinPosition = UNSET,
+    ) -> list[ScorePoint]:
+        return await answer(info)  # type: ignore[no-any-return]
+
+    @nested(roots.STATUS_BACKLOG, "How many items stood in each status, in steps of time.")
+    async def status_backlog(
+        self,
+        info: Info,
+        bucket: Annotated[Bucket, strawberry.argument(description="How long a step is.")],
+        window: Annotated[Window, strawberry.argument(description="From when to when.")],
+        time_zone: TimeZone = "UTC",
+        product_id: ProductId = UNSET,
+        as_of: AsOfArgument = UNSET,
+        min_position: MinPosition = UNSET,
+    ) -> list[BacklogPoint]:
+        return await answer(info)  # type: ignore[no-any-return]
+
+    @nested(roots.DRIFT, "Totals that moved otherwise than by the votes seen, newest first.")
+    async def drift(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description="At most so many, 0 to 500.")] = 50,
+        product_id: ProductId = UNSET,
+        as_of: AsOfArgument = UNSET,
+        min_position: MinPosition = UNSET,
+    ) -> list[Inference]:
+        return await answer(info)  # type: ignore[no-any-return]
+
+    @nested(roots.INGEST, "What has arrived by webhook, and whether it is suspiciously quiet.")
+    async def ingest(self, info: Info, product_id: ProductId = UNSET) -> Ingest:
+        return await answer(info)  # type: ignore[no-any-return]
+
+    @nested(roots.PROJECTIONS, "How far each projection of the log has got.")
+    async def projections(self, info: Info) -> list[Projection]:
+        return await answer(info)  # type: ignore[no-any-return]
+
+    @nested(roots.QUARANTINE, "Deliveries that could not be read as events, newest first. Needs the scope `admin`.")
+    async def quarantine(
+        self,
+        info: Info,
+        states: Annotated[
+            list[QuarantineState] | None, strawberry.argument(description="Only those in these states; left out: all.")
+        ] = UNSET,
+        first: Annotated[int, strawberry.argument(description="At most so many, 0 to 500.")] = 50,
+        product_id: ProductId = UNSET,
+    ) -> list[QuarantinedDelivery]:
         return await answer(info)  # type: ignore[no-any-return]

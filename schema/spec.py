@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from service.sql_files import load
+
+if TYPE_CHECKING:
+    from schema.planner import Request
 
 BLOCKS: Final[dict[str, str]] = {
     name: text
@@ -23,10 +26,14 @@ Args = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A value for a `:name` in a block: its SQL type, and how it follows from the field's arguments."""
+    """A value for a `:name` in a block: its SQL type, and how it follows from the field's arguments.
+
+    `with_request` is for what follows from the request as well, as the keys of a role do.
+    """
 
     cast: str
-    value: Callable[[Args], object]
+    value: Callable[[Args], object] | None = None
+    with_request: Callable[[Args, Request], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +55,16 @@ class Inline:
 
 @dataclass(frozen=True, slots=True)
 class One:
-    """Another object, found by its key; `on` compares its columns with this row's."""
+    """Another object, found by its key; `on` compares its columns with this row's.
+
+    `moment` names the one of several moments that it is read at; `position` is an expression for the position
+    that it is read as of.
+    """
 
     type_name: str
     on: str
+    moment: str | None = None
+    position: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +79,7 @@ class Rows:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     windowed: bool = False
     zoned: bool = False
+    scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +129,27 @@ class Nodes:
     """Anything by its opaque id, or several at once."""
 
 
-Spec = Leaf | Inline | One | Rows | Single | Page | Lookup | Nodes
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """What differs between the moments of the arguments `from` and `to`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiffItems:
+    """The items of a difference that are of one kind."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ByPosition:
+    """Rows of a type made for given positions: what a subscription sends."""
+
+    type_name: str
+    block: str
+
+
+Spec = Leaf | Inline | One | Rows | Single | Page | Lookup | Nodes | Diff | DiffItems | ByPosition
 
 
 @dataclass(frozen=True, slots=True)
