@@ -17,7 +17,7 @@ def beside(tmp_path: Path) -> str:
 
 def test_each_statement_is_found_by_its_name_with_its_comments(tmp_path, beside):
     (tmp_path / "q.sql").write_text(
-        "-- For the reader.\n\n-- name: head\n-- The newest position.\nselect 1;\n\n-- name: tail\nselect 2;\n"
+        "-- Hi.\n\n-- name: head\n-- The newest position.\nselect 1;\n\n-- name: tail\nselect 2;\n"
     )
 
     assert load(beside, "q.sql") == {"head": "-- The newest position.\nselect 1;", "tail": "select 2;"}
