@@ -44,10 +44,12 @@ async def declare(connection: AnyConnection) -> None:
         missing = [projection for projection in all_projections() if projection.name not in known]
         if missing:
             generation = await next_generation(connection)
-            await _create(connection, missing, generation)
+            await _create(connection, missing, generation, fresh=not known)
 
 
-async def _create(connection: AnyConnection, projections: list[Projection], generation: int) -> None:
+async def _create(
+    connection: AnyConnection, projections: list[Projection], generation: int, *, fresh: bool
+) -> None:
     names = tables_of(projections, generation)
     await create_tables(connection, projections, names)
     await create_indexes(connection, projections, names)
@@ -56,7 +58,8 @@ async def _create(connection: AnyConnection, projections: list[Projection], gene
             _sql["add_checkpoint"],
             projection.name,
             projection.built_in,
-            projection.fingerprint,
+            # One that is new where others are further already is behind: a rebuild brings it there.
+            projection.fingerprint if fresh or not projection.built_in else "",
             list(projection.tables),
             generation,
         )

@@ -1,120 +1,123 @@
-"""The one way in which the read model is read: whole, at one position, whatever is rebuilt meanwhile."""
+"""Reads the read model: which tables a statement meant by `{items}`, and at which position it read."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import asyncpg
 
-from projections.catalogue import fill
+from projections.catalogue import fill as fill_names
 from projections.steps import AnyConnection
 from service.database import Pool
 from service.errors import ReadModelChanging
 from service.sql_files import load
 
-ATTEMPTS_MAX: Final = 10
-STATEMENTS_MAX: Final = 2_000
-
 _sql = load(__file__, "read_model.sql")
 
-Rows = Sequence[Mapping[str, Any]]
+ATTEMPTS_MAX: Final = 5
+
+# What a statement runs into whose tables were dropped, or made anew under a cached plan, meanwhile.
+_CHANGED: Final = (
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.UndefinedObjectError,
+)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Generation:
-    """Which tables hold the read model, and the position to which all built-in projections have got."""
+    """The tables in use, and the position to which all built-in projections have counted the log in."""
 
     names: Mapping[str, str]
-    """Each table's name in `.sql` files, and its own: {"items": "read_model.items_3"}."""
-    version: str
     position: int
+    numbers: tuple[int, ...] = ()
+    _filled: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def fill(self, sql: str) -> str:
+        """Put the tables' own names in place of `{name}`; filled once and kept, and so are its plans."""
+        filled = self._filled.get(sql)
+        if filled is None:
+            filled = self._filled[sql] = fill_names(sql, self.names)
+        return filled
 
 
 async def tables(connection: AnyConnection | Pool) -> Generation:
-    """Return the generation that a read sees now."""
-    rows = await connection.fetch(_sql["generations"])
-    names = {
-        table: f"read_model.{table}_{row['generation']}" for row in rows for table in row["tables"]
-    }
-    reached = [row["position"] for row in rows if row["built_in"]]
-    return Generation(names, ",".join(str(row["generation"]) for row in rows), min(reached, default=0))
+    """The tables in use now."""
+    return _generation(await connection.fetch(_sql["generations"]))
+
+
+def fill(sql: str, generation: Generation) -> str:
+    """Put the tables' own names in place of `{name}`."""
+    return generation.fill(sql)
+
+
+def _generation(rows: list[asyncpg.Record]) -> Generation:
+    names = {table: f"read_model.{table}_{row['generation']}" for row in rows for table in row["tables"]}
+    position = min((row["position"] for row in rows if row["built_in"]), default=0)
+    return Generation(names, position, tuple(row["generation"] for row in rows))
+
+
+class Snapshot:
+    """Several statements at one position: they see the same rows, whatever is projected meanwhile."""
+
+    def __init__(self, connection: AnyConnection, generation: Generation) -> None:
+        self._connection = connection
+        self.generation = generation
+
+    @property
+    def position(self) -> int:
+        """The position that all statements of this snapshot read at."""
+        return self.generation.position
+
+    async def fetch(self, sql: str, *args: Any) -> list[asyncpg.Record]:
+        """Return the rows of a statement with `{name}` for its tables."""
+        rows: list[asyncpg.Record] = await self._connection.fetch(self.generation.fill(sql), *args)
+        return rows
 
 
 class Reader:
-    """Runs statements whose tables are written `{items}`, against the generation in use.
+    """The one way that all reads go.
 
-    Each statement also says, from its own snapshot, which generation and position it was read at. When a
-    rebuild changed the generation in between, or has already dropped the tables, the statement is run again
-    with the new ones: nobody sees a mixture, or an error.
+    A change of generation is one row that a transaction's snapshot either shows or does not; the tables of
+    before stay a while for those who do not see it yet. So a read never meets a mixture.
     """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._generation: Generation | None = None
-        self._filled: OrderedDict[str, str] = OrderedDict()
+        self._known: Generation | None = None
 
-    async def fetch(self, sql: str, *args: object) -> tuple[Rows, int]:
-        """Return the rows of one statement, and the position that it was read at.
-
-        Raises ReadModelChanging when the tables changed under it time and again.
-        """
+    async def fetch(self, sql: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
+        """Return the rows of one statement, and the position that it read at."""
         for _ in range(ATTEMPTS_MAX):
-            generation = self._generation or await self._look()
             try:
-                rows = await self._pool.fetch(self._placed(sql, generation), *args)
-            except asyncpg.UndefinedTableError:
-                self._forget()
-                continue
-            if rows[0]["_version"] != generation.version:
-                self._forget()
-                continue
-            position: int = rows[0]["_position"]
-            return ([] if rows[0]["_row"] is None else rows), position
+                async with self.snapshot() as snapshot:
+                    return await snapshot.fetch(sql, *args), snapshot.position
+            except _CHANGED:
+                self._known = None
         raise ReadModelChanging(ATTEMPTS_MAX)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
-        """Give reads that all see one position: one transaction, which changes nothing."""
-        async with (
-            self._pool.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
+        """Several statements at one position.
+
+        One that meets a table already dropped (its snapshot is older than the grace) raises
+        asyncpg.UndefinedTableError: take a new snapshot.
+        """
+        async with self._pool.acquire() as connection:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                yield Snapshot(
+                    connection, self._keep(_generation(await connection.fetch(_sql["generations"])))
+                )
+
+    def _keep(self, found: Generation) -> Generation:
+        """The generation as found, with the statements that were filled for it before."""
+        if (
+            self._known is None
+            or self._known.numbers != found.numbers
+            or self._known.names.keys() != found.names.keys()
         ):
-            yield Snapshot(connection, await tables(connection))
-
-    async def _look(self) -> Generation:
-        self._generation = await tables(self._pool)
-        return self._generation
-
-    def _forget(self) -> None:
-        self._generation = None
-        self._filled.clear()
-
-    def _placed(self, sql: str, generation: Generation) -> str:
-        """Return the statement to send: the same text each time, so that Postgres keeps its plan."""
-        found = self._filled.get(sql)
-        if found is None:
-            found = self._filled[sql] = _sql["read"].replace("{statement}", fill(sql, generation.names).rstrip(" ;\n"))
-            if len(self._filled) > STATEMENTS_MAX:
-                self._filled.popitem(last=False)
-        return found
-
-
-class Snapshot:
-    """Reads at one position. For one task at a time, as the connection is."""
-
-    def __init__(self, connection: AnyConnection, generation: Generation) -> None:
-        self._connection = connection
-        self._generation = generation
-
-    @property
-    def position(self) -> int:
-        """The position that everything here is read at."""
-        return self._generation.position
-
-    async def fetch(self, sql: str, *args: object) -> tuple[Rows, int]:
-        """Return the rows of one statement, and the position of the snapshot."""
-        return await self._connection.fetch(fill(sql, self._generation.names), *args), self.position
+            self._known = found
+        return Generation(self._known.names, found.position, found.numbers, self._known._filled)

@@ -60,7 +60,8 @@ select s.product_id, coalesce(s.satisfaction_id, 'p' || s.position), s.occurred_
               h.updated_at, h.position, h.user_id,
               read_model.int_of(h.vote) as score,
               h.data ->> 'comment' as comment,
-              case when jsonb_typeof(h.data -> 'data') in ('string', 'number') then nullif(h.data ->> 'data', '') end as grp,
+              case when jsonb_typeof(h.data -> 'data') in ('string', 'number') and length(h.data ->> 'data') <= 200
+                   then nullif(h.data ->> 'data', '') end as grp,
               read_model.object_of(h.data -> 'meta') as meta,
               h.created_at
          from {hot} h

@@ -1,6 +1,7 @@
 -- What a step reads from the log, once for all projections: each block fills one table of the step.
 -- A step covers the positions ($1, $2]. Following live, the tables are temporary and emptied at commit;
--- a rebuild makes them anew for each of its far larger steps. The select is the same.
+-- a rebuild makes them anew for each of its far larger steps. The select is the same. {group} is '*' for the
+-- built-in projections, else the name of the one whose step this is: its parked events are left out.
 
 -- name: hot
 -- One row an event, with what more than one projection needs. `data` is carried along for the rarer
@@ -99,14 +100,14 @@ select e.position,
    and not exists (
        select 1
          from read_model.parked w
-        where w.projection = '*'
+        where w.projection = '{group}'
           and w.product_id = e.product_id
           and w.entity = e.entity
           and w.entity_id = e.entity_id
           and w.position <= e.position
        )
    and not exists (
-       select 1 from read_model.parked w where w.projection = '*' and w.position = e.position
+       select 1 from read_model.parked w where w.projection = '{group}' and w.position = e.position
        );
 
 -- name: ballots

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from projections.catalogue import STAGING, Projection, fill, staging_of
@@ -11,6 +11,11 @@ from service.database import Connection, PooledConnection
 AnyConnection: TypeAlias = "Connection | PooledConnection"
 
 _TEMPORARY: Final = {name: f"pg_temp.step_{name}" for name in STAGING}
+
+
+def group_of(projections: Sequence[Projection]) -> str:
+    """What the steps of these projections are parked under: '*' for the built-in ones."""
+    return "*" if projections[0].built_in else projections[0].name
 
 
 def tables_of(projections: Iterable[Projection], generation: int) -> dict[str, str]:
@@ -39,38 +44,10 @@ async def create_indexes(
             await connection.execute(fill(projection.statements["indexes"], names))
 
 
-class LiveSteps:
-    """Steps that follow the log: staged in temporary tables that are emptied at each commit.
-
-    One for a connection and a set of tables. The statements are prepared once and kept by the connection.
-    """
-
-    def __init__(
-        self, connection: AnyConnection, projections: Iterable[Projection], names: Mapping[str, str]
-    ) -> None:
-        self._connection = connection
-        self._projections = tuple(projections)
-        self._names = {**names, **_TEMPORARY}
-        self._staging = staging_of(self._projections)
-        staged = [fill(f"insert into {{{name}}} {STAGING[name]}", self._names) for name in self._staging]
-        applies = [fill(text, self._names) for p in self._projections for text in p.applies]
-        settles = [fill(text, self._names) for p in self._projections for text in p.settles]
-        self._statements = [*staged, *applies, *settles]
-
-    async def open(self) -> None:
-        """Make the temporary tables; on a connection that has them from before, anew."""
-        for name in self._staging:
-            table = f"step_{name}"
-            empty = fill(STAGING[name], self._names).replace("$1", "0").replace("$2", "0").rstrip(" ;\n")
-            await self._connection.execute(
-                f"drop table if exists pg_temp.{table}; "
-                f"create temporary table {table} on commit delete rows as {empty} with no data"
-            )
-
-    async def apply(self, first: int, last: int) -> None:
-        """Count the events of (first, last] in; inside the caller's transaction."""
-        for statement in self._statements:
-            await run(self._connection, statement, first, last)
+async def drop_tables(connection: AnyConnection, tables: Iterable[str]) -> None:
+    """Drop tables of `read_model` by their own names, those that are there."""
+    for table in tables:
+        await connection.execute(f"drop table if exists {table}")
 
 
 async def run(connection: AnyConnection, statement: str, first: int, last: int) -> None:
@@ -81,3 +58,40 @@ async def run(connection: AnyConnection, statement: str, first: int, last: int) 
         await connection.fetch(statement, first)
     else:
         await connection.fetch(statement)
+
+
+def between(sql: str, first: int, last: int) -> str:
+    """Write the two positions into a statement that takes no parameters (`create table … as`)."""
+    return sql.replace("$1", str(first)).replace("$2", str(last)).rstrip(" ;\n")
+
+
+class LiveSteps:
+    """Steps that follow the log: staged in temporary tables that are emptied at each commit.
+
+    One for a connection and a set of tables. The statements are prepared once and kept by the connection.
+    """
+
+    def __init__(
+        self, connection: AnyConnection, projections: Sequence[Projection], names: Mapping[str, str]
+    ) -> None:
+        self._connection = connection
+        self._names = {**names, **_TEMPORARY, "group": group_of(projections)}
+        self._staging = staging_of(projections)
+        staged = [f"insert into {_TEMPORARY[name]} {STAGING[name]}" for name in self._staging]
+        applies = [text for projection in projections for text in projection.applies]
+        settles = [text for projection in projections for text in projection.settles]
+        self._statements = [fill(text, self._names) for text in (*staged, *applies, *settles)]
+
+    async def open(self) -> None:
+        """Make the temporary tables; on a connection that has them from before, anew."""
+        for name in self._staging:
+            empty = between(fill(STAGING[name], self._names), 0, 0)
+            await self._connection.execute(
+                f"drop table if exists pg_temp.step_{name}; "
+                f"create temporary table step_{name} on commit delete rows as {empty} with no data"
+            )
+
+    async def apply(self, first: int, last: int) -> None:
+        """Count the events of (first, last] in; inside the caller's transaction."""
+        for statement in self._statements:
+            await run(self._connection, statement, first, last)

@@ -76,8 +76,6 @@ alter table {users} add primary key (product_id, user_id);
 create index on {users} (position);
 create index on {users} (product_id, last_active_at, user_id);
 create index on {users} (product_id, first_seen_at, user_id);
-create index on {users} (product_id, mail) where mail is not null;
-create index on {users} (product_id, data_id) where data_id is not null;
 create unique index on {user_versions} (product_id, user_id, occurred_at, is_delete, updated_at, position);
 create index on {user_versions} (product_id, user_id, position) where newest;
 create index on {user_versions} (position) where action is not null;

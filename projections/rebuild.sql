@@ -1,0 +1,136 @@
+-- Rebuilding: what is asked for, what runs, and the switch.
+
+-- name: requested
+-- The next rebuild to run: one whose process was lost goes first.
+select rebuild, projections, state, generation, fingerprint, product_id, item_id, position, settled, attempts
+  from read_model.rebuilds
+ where state in ('REQUESTED', 'RUNNING')
+ order by state desc, rebuild
+ limit 1;
+
+-- name: add
+-- Ask for a rebuild.
+--   $1 projections  $2 fingerprint  $3 product_id  $4 item_id
+insert into read_model.rebuilds (rebuild, projections, state, generation, fingerprint, product_id, item_id)
+select coalesce(max(rebuild), 0) + 1, $1, 'REQUESTED', 0, $2, $3, $4
+  from read_model.rebuilds
+returning rebuild;
+
+-- name: lock_list
+lock table read_model.rebuilds in share row exclusive mode;
+
+-- name: start
+-- Begin, or go on with, a rebuild.
+--   $1 rebuild  $2 generation  $3 position  $4 settled  $5 head  $6 projections  $7 fingerprint
+update read_model.rebuilds
+   set state = 'RUNNING',
+       generation = $2,
+       position = $3,
+       settled = $4,
+       head = $5,
+       projections = $6,
+       fingerprint = $7,
+       started_at = coalesce(started_at, clock_timestamp()),
+       attempts = attempts + 1
+ where rebuild = $1;
+
+-- name: advance
+-- In the transaction of a step, so that position and rows are of one piece.
+--   $1 rebuild  $2 first  $3 last  $4 head  $5 events a second  $6 settled
+update read_model.rebuilds
+   set position = $3,
+       head = $4,
+       rate = $5,
+       settled = $6
+ where rebuild = $1
+   and state = 'RUNNING'
+   and position = $2
+returning rebuild;
+
+-- name: finish
+--   $1 rebuild  $2 state  $3 error  $4 position
+update read_model.rebuilds
+   set state = $2,
+       error = $3,
+       position = coalesce($4, position),
+       head = greatest(head, $4),
+       finished_at = clock_timestamp()
+ where rebuild = $1;
+
+-- name: show
+--   $1 rebuild
+select rebuild, projections, state, generation, product_id, item_id, position, head, rate,
+       case when rate > 0 then (head - position) / rate end as eta_seconds,
+       requested_at, started_at, finished_at, attempts, error
+  from read_model.rebuilds
+ where rebuild = $1;
+
+-- name: lock_live
+-- The checkpoints of the projections to switch, locked: no projector moves them until we have committed.
+--   $1 projections
+select projection, built_in, generation, position, tables
+  from read_model.checkpoints
+ where projection = any ($1::text[])
+ order by projection
+   for update;
+
+-- name: switch
+-- What is read from here on: one statement, so a reader's snapshot shows all of it or nothing.
+--   $1 projections  $2 generation  $3 fingerprints  $4 position  $5 tables of each, separated by commas
+update read_model.checkpoints c
+   set generation = $2,
+       fingerprint = n.fingerprint,
+       tables = string_to_array(n.tables, ','),
+       position = $4,
+       moved_at = clock_timestamp(),
+       last_error = null
+  from unnest($1::text[], $3::text[], $5::text[]) as n (projection, fingerprint, tables)
+ where c.projection = n.projection;
+
+-- name: discard
+-- Tables that nobody new reads; dropped after a while.
+--   $1 tables
+insert into read_model.discarded (table_name)
+select t.table_name
+  from unnest($1::text[]) as t (table_name)
+    on conflict (table_name) do nothing;
+
+-- name: to_drop
+--   $1 grace in seconds
+select table_name
+  from read_model.discarded
+ where discarded_at < clock_timestamp() - make_interval(secs => $1);
+
+-- name: dropped
+--   $1 tables
+delete from read_model.discarded
+ where table_name = any ($1::text[]);
+
+-- name: leftovers
+-- Tables of a generation that no checkpoint reads and no rebuild builds: of a rebuild or verify that was killed.
+--   $1 the generation of the rebuild that runs, or 0
+select c.oid::regclass::text as table_name
+  from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+ where n.nspname = 'read_model'
+   and c.relkind = 'r'
+   and c.relname ~ '_[0-9]+$'
+   and substring(c.relname from '[0-9]+$')::int <> $1
+   and not exists (
+       select 1
+         from read_model.checkpoints k
+        where k.generation = substring(c.relname from '[0-9]+$')::int
+       )
+   and not exists (
+       select 1 from read_model.discarded d where d.table_name = 'read_model.' || c.relname
+       );
+
+-- name: stale
+-- Projections whose tables were counted by other statements than today's, or that are new and behind.
+--   $1 projections  $2 fingerprints
+select c.projection
+  from read_model.checkpoints c
+  join unnest($1::text[], $2::text[]) as n (projection, fingerprint) on n.projection = c.projection
+ where c.fingerprint <> n.fingerprint
+    or c.built_in and c.position < (select max(b.position) from read_model.checkpoints b where b.built_in)
+ order by c.projection;
