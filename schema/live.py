@@ -337,6 +337,10 @@ class Live:
             sink.complete()
         except Refused as refused:
             sink.fail(told(refused.errors, debug=self.operations.debug))
+        except Exception as error:
+            name = next(iter(executor.operation.selection_set.selections))
+            located = GraphQLError(str(error), [name], path=["subscription"], original_error=error)
+            sink.fail(told([located], debug=self.operations.debug))
         finally:
             close = getattr(iterator, "aclose", None)
             if close is not None:
