@@ -171,7 +171,7 @@ class EventStore:
         async with self._appending:
             try:
                 async with asyncio.timeout(timeout):
-                    if self._connection is None or self._connection.is_closed():
+                    if _is_closed(self._connection):
                         await self._drop_connection()
                         self._connection = await self._pool.acquire()
                     assert self._connection is not None
@@ -198,8 +198,17 @@ class EventStore:
         """Let go of the connection, without a word to a server that may not answer."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.terminate()
+            if not _is_closed(connection):
+                connection.terminate()
             await self._pool.release(connection)
+
+
+def _is_closed(connection: PooledConnection | None) -> bool:
+    """Tell whether there is no connection to use; a pool takes those that were lost out of our hands."""
+    try:
+        return connection is None or connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
 
 
 def _columns(batch: Sequence[EventData]) -> list[Sequence[Any]]:

@@ -151,9 +151,10 @@ class Keys:
         self, pool: Pool, webhook_keys: WebhookKeys | None = None, tokens: Tokens | None = None
     ) -> None:
         self._pool = pool
+        # `is None`, since a ring without keys is as false as none.
         self._rings: dict[Kind, Keyring] = {
-            "WEBHOOK": webhook_keys or WebhookKeys(),
-            "API": tokens or Tokens(),
+            "WEBHOOK": WebhookKeys() if webhook_keys is None else webhook_keys,
+            "API": Tokens() if tokens is None else tokens,
         }
         self._task: asyncio.Task[None] | None = None
 
