@@ -195,11 +195,12 @@ begin
            (select coalesce(array_agg(distinct w.said ->> 'satisfaction_id'), '{}')
               from written w
              where w.said ? 'satisfaction_id'),
-           -- One word may be anybody's name, or a word of the language: only addresses and full names are struck out.
+           -- One plain word may be anybody's name, or a word of the language: it is struck out of nobody's text.
            (select coalesce(array_agg(n.name order by length(n.name) desc), '{}')
               from named n
              where n.name like '%_@_%'
-                or n.name like '%_ _%' and length(n.name) > 6)
+                or n.name like '%_ _%' and length(n.name) > 6
+                or n.name ~ '[0-9_]' and length(n.name) > 4)
       into found;
     return found;
 end

@@ -1,0 +1,383 @@
+"""Forgetting a person: what goes, what stays, and that it does not come back."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import pytest
+
+from projections.projector import Projector
+from service.database import connect, migrate, open_pool
+from service.erasure import LEDGER_NAME, Erasure
+from service.errors import UserAmbiguous, UserUnknown
+from service.event_store import EventStore
+from service.events import decode
+from service.interchange import export, import_lines
+from service.quarantine import Quarantine, Refused
+from tests.bodies import a_body
+from tests.postgres_tools import dump
+
+PAYLOADS: Final = Path(__file__).parent / "payloads"
+PRODUCT: Final = 647288130
+ANA: Final = "17"
+RECEIVED: Final = datetime(2026, 8, 1, tzinfo=UTC)
+# What the samples say of her, and what they let her write.
+PERSONAL: Final = ["ana_w", "Ana Weber", "ana@example.com", "ana.weber@example.com", "ana.png", "acct_8812",
+                   "203.0.113.7", "47.37", "rich", "Mozilla/5.0", "seats"]  # fmt: skip
+TEXTS: Final = ["Dark mode", "My eyes hurt", "At last!", "Yes please"]
+
+
+def _of_ana(**data: Any) -> bytes:
+    """A delivery about her, by a sender that nests and names things in its own way."""
+    return a_body(900, product_id=PRODUCT, action="nps.create", data=data)
+
+
+def _bodies() -> list[bytes]:
+    return [
+        *(path.read_bytes() for path in sorted(PAYLOADS.glob("*.json"))),
+        _of_ana(answers=[{"by": {"user_id": 17, "data_name": "ana_w", "nickname": "Anuschka"}, "score": 9}]),
+        _of_ana(user_id="17", email="ana@example.com", phone="+41 44 000 00 00", score=3),
+        a_body(
+            901,
+            product_id=PRODUCT,
+            action="comment.create",
+            data={
+                "comment_id": 70,
+                "feedback_id": 42,
+                "comment": "Ask Ana Weber, ANA@example.com or ana_w's \u00e9quipe",
+                "user": {"user_id": 18, "data_name": "bo", "data_mail": "bo@example.com"},
+            },
+        ),
+        # A later edit of her comment, by a sender that does not say whose it is.
+        a_body(
+            902,
+            product_id=PRODUCT,
+            action="comment.update",
+            data={"comment_id": 71, "comment": "Yes please, sooner"},
+        ),
+        a_body(
+            903,
+            product_id=PRODUCT,
+            action="comment.create",
+            data={"comment_id": 71, "feedback_id": 42, "comment": "Yes please", "user": {"user_id": 17}},
+        ),
+        # Kept with its bytes, because of the key given twice.
+        b'{"product_id":%d,"action":"user.update","timestamp":1781521201,'
+        b'"data":{"user_id":17,"data_mail":"ana@example.com","data_mail":"ana.weber@example.com"}}' % PRODUCT,
+        a_body(904, product_id=PRODUCT, data={"feedback_id": 9, "title": "By bo", "user": {"user_id": 170}}),
+        a_body(905, product_id=7, data={"feedback_id": 42, "title": "Elsewhere", "user": {"user_id": 17}}),
+    ]
+
+
+async def _fill(pool: asyncpg.Pool) -> None:
+    store = EventStore(pool)
+    await store.append([decode(body, RECEIVED) for body in _bodies()])
+    quarantine = Quarantine(pool, store)
+    for body in (b'{"user_id": "17", "data_mail": "x@exam', b"From: Ana@Example.com", b'{"user_id": 171}'):
+        await quarantine.keep(Refused("it is not JSON", body, RECEIVED, "WEBHOOK"))
+    await store.close()
+    await Projector(pool).catch_up()
+
+
+@pytest.fixture
+async def log(pool: asyncpg.Pool) -> asyncpg.Pool:
+    """A log in which Ana has left traces everywhere."""
+    await _fill(pool)
+    return pool
+
+
+@pytest.fixture
+def erasure(log: asyncpg.Pool, tmp_path: Path) -> Erasure:
+    return _erasure(log, tmp_path)
+
+
+def _erasure(pool: asyncpg.Pool, folder: Path) -> Erasure:
+    async def replay(_: int) -> None:
+        await pool.execute("drop schema read_model cascade")
+        await Projector(pool).catch_up()
+
+    return Erasure(pool, replay, data_dir=folder)
+
+
+def _found(dumped: str, words: list[str]) -> list[str]:
+    return [word for word in words if word.lower() in dumped.lower()]
+
+
+async def test_a_dump_taken_afterwards_tells_nothing_of_the_person(
+    erasure: Erasure, log: asyncpg.Pool, database_url: str
+) -> None:
+    before = await dump(database_url)
+    assert _found(before, PERSONAL) == PERSONAL
+    assert _found(before, ["Anuschka", "000 00 00", *TEXTS]) == ["Anuschka", "000 00 00", *TEXTS]
+
+    erased = await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+
+    after = await dump(database_url)
+    assert _found(after, [*PERSONAL, "Anuschka", "000 00 00", *TEXTS]) == []
+    assert erased.events == await log.fetchval("select count(*) from log.events where erased_at is not null")
+    assert erased.quarantined == 2
+
+
+async def test_without_texts_what_they_wrote_stays(erasure: Erasure, database_url: str) -> None:
+    await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+
+    after = await dump(database_url)
+    assert _found(after, [*PERSONAL, "Anuschka", "000 00 00"]) == []
+    assert _found(after, TEXTS) == TEXTS
+
+
+async def test_others_and_all_that_is_counted_stay_as_they_were(erasure: Erasure, log: asyncpg.Pool) -> None:
+    kept = (
+        "select array_agg((position, product_id, action, entity_id, occurred_at, recorded_at, digest)::text "
+        "order by position) from log.events"
+    )
+    others = "select array_agg(data::text order by position) from log.events where position in ({})"
+    positions = await log.fetchval(
+        "select string_agg(position::text, ',') from log.events where product_id <> $1 "
+        "or data ->> 'feedback_id' = '9'",
+        PRODUCT,
+    )
+    before = await log.fetchval(kept), await log.fetchval(others.format(positions))
+
+    await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+
+    assert (await log.fetchval(kept), await log.fetchval(others.format(positions))) == before
+    totals = await log.fetchrow(
+        "select post ->> 'total_up' as up, post ->> 'status' as status, post -> 'user' as author "
+        "from log.events cross join lateral (select data -> 'feedback_item') p (post) "
+        "where action = 'vote.create' and post ? 'user' limit 1"
+    )
+    assert totals is not None
+    assert (totals["up"], totals["status"]) == ("132", "planned")
+    assert json.loads(totals["author"]) == {"user_id": 17, "admin_id": 0, "erased": True}
+    assert await log.fetchval("select count(*) from log.quarantine where body like '%171%'") == 1
+
+
+async def test_the_read_model_shows_somebody_who_was_erased_with_their_votes(
+    erasure: Erasure, log: asyncpg.Pool
+) -> None:
+    table = await erasure._users_table()
+    assert await log.fetchval(f"select name from {table} where product_id = $1 and user_id = '17'", PRODUCT)
+
+    await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+
+    table = await erasure._users_table()
+    row = await log.fetchrow(
+        f"select erased, name, mail, data_id, system from {table} where product_id = $1 and user_id = '17'",
+        PRODUCT,
+    )
+    assert row is not None
+    assert tuple(row) == (True, None, None, None, None)
+
+
+async def test_what_arrives_later_is_redacted_in_the_transaction_that_records_it(
+    erasure: Erasure, log: asyncpg.Pool, database_url: str
+) -> None:
+    await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+    store = EventStore(log)
+
+    appended = await store.append(
+        [
+            decode(a_body(950, product_id=PRODUCT, action="user.update",
+                          data={"user_id": 17, "data_name": "Anuschka", "weight": 5}), RECEIVED),
+            decode(a_body(951, product_id=PRODUCT, action="comment.update",
+                          data={"comment_id": 71, "comment": "Yes please, now"}), RECEIVED),
+            decode(a_body(952, product_id=PRODUCT, data={"feedback_id": 5, "title": "By nobody"}), RECEIVED),
+        ]
+    )  # fmt: skip
+    await Quarantine(log, store).keep(
+        Refused("cut off", b'{"user_id":17,"data_name":"Anusch', RECEIVED, "IMPORT")
+    )
+    await store.close()
+
+    assert _found(await dump(database_url), ["Anusch", *TEXTS]) == []
+    rows = await log.fetch(
+        "select data::text, erased_at is not null as erased from log.events where position = any ($1) "
+        "order by position",
+        [one.position for one in appended],
+    )
+    assert [row["erased"] for row in rows] == [True, True, False]
+    assert json.loads(rows[0]["data"]) == {"user_id": 17, "weight": 5, "erased": True}
+
+
+async def test_an_import_does_not_bring_the_person_back(
+    erasure: Erasure, log: asyncpg.Pool, database_url: str, empty_database_url: str
+) -> None:
+    kept_by_somebody = b"\n".join(json.dumps(json.loads(body)).encode() + b" " for body in _bodies())
+    await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+    exported = b"".join([line async for line in export(log)])
+
+    await import_lines(io.BytesIO(kept_by_somebody), log, now=RECEIVED)
+
+    assert _found(await dump(database_url), [*PERSONAL[:4], *TEXTS]) == []
+    async with _migrated(empty_database_url) as other:
+        # The export says who was erased, so the log that it makes forgets them as well.
+        await import_lines(io.BytesIO(exported + kept_by_somebody), other, now=RECEIVED)
+        assert _found(await dump(empty_database_url), [*PERSONAL[:4], *TEXTS]) == []
+
+
+@asynccontextmanager
+async def _migrated(url: str) -> AsyncIterator[asyncpg.Pool]:
+    connection = await connect(url)
+    await migrate(connection)
+    await connection.close()
+    pool = await open_pool(url)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def test_an_append_at_the_same_time_slips_through_nowhere(
+    log: asyncpg.Pool, erasure: Erasure, database_url: str
+) -> None:
+    store = EventStore(log)
+
+    async def deliver() -> None:
+        for number in range(60):
+            body = a_body(2_000 + number, product_id=PRODUCT, action="user.update",
+                          data={"user_id": 17, "data_name": f"Anuschka {number}"})  # fmt: skip
+            await store.append([decode(body, RECEIVED)], timeout=30)
+
+    async with asyncio.TaskGroup() as group:
+        delivering = group.create_task(deliver())
+        erasing = group.create_task(erasure.erase(PRODUCT, ANA, reason="she asked for it"))
+        await asyncio.wait([delivering, erasing])
+    await store.close()
+
+    assert await log.fetchval("select count(*) from log.events where data ? 'data_name'") == 0
+    assert "Anuschka" not in await dump(database_url)
+
+
+async def test_a_preview_lists_what_would_change_and_changes_nothing(
+    erasure: Erasure, log: asyncpg.Pool, database_url: str
+) -> None:
+    before = await dump(database_url)
+
+    mentions, quarantined = await erasure.preview(PRODUCT, ANA, texts=True)
+
+    assert await dump(database_url) == before
+    erased = await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+    assert (len(mentions), len(quarantined)) == (erased.events, erased.quarantined)
+    assert {mention.action for mention in mentions} >= {
+        "item.update",
+        "vote.create",
+        "user.create",
+        "comment.update",
+    }
+    again, left = await erasure.preview(PRODUCT, ANA, texts=True)
+    assert (again, left) == ([], [])
+
+
+async def test_erasing_twice_does_no_harm(erasure: Erasure, database_url: str) -> None:
+    first = await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+
+    second = await erasure.erase(PRODUCT, ANA, reason="she asked again")
+
+    assert (first.events > 0, second.events, second.quarantined) == (True, 0, 0)
+
+
+async def test_every_erasure_leaves_a_line_with_its_reason_and_without_a_name(
+    erasure: Erasure, log: asyncpg.Pool, tmp_path: Path
+) -> None:
+    erased = await erasure.erase(PRODUCT, ANA, texts=True, reason="ticket 4711")
+
+    row = await log.fetchrow("select reason, texts, events, user_digest, replayed_at from log.erasures")
+    assert row is not None
+    assert (row["reason"], row["texts"], row["events"]) == ("ticket 4711", True, erased.events)
+    assert row["replayed_at"] is not None
+    ledger = tmp_path / LEDGER_NAME
+    assert ledger.stat().st_mode & 0o777 == 0o600
+    assert json.loads(ledger.read_text())["user_id"] == ANA
+
+
+async def test_the_log_still_refuses_a_change_that_is_no_erasure(erasure: Erasure, log: asyncpg.Pool) -> None:
+    await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+
+    with pytest.raises(asyncpg.RestrictViolationError):
+        await log.execute("update log.events set data = '{}', erased_at = now()")
+
+
+async def test_after_an_older_dump_was_restored_the_ledger_erases_again(
+    erasure: Erasure, log: asyncpg.Pool, tmp_path: Path, empty_database_url: str
+) -> None:
+    older = b"".join([line async for line in export(log)])
+    await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+
+    async with _migrated(empty_database_url) as restored:
+        await import_lines(io.BytesIO(older), restored, now=RECEIVED)
+        again = await _erasure(restored, tmp_path).reapply()
+        assert [one.events > 0 for one in again] == [True]
+        assert await _erasure(restored, tmp_path).reapply() == []
+    assert await erasure.reapply() == []
+
+
+async def test_an_erasure_that_was_cut_off_before_the_read_model_is_finished_at_the_next_start(
+    erasure: Erasure, log: asyncpg.Pool, tmp_path: Path
+) -> None:
+    async def killed(_: int) -> None:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await Erasure(log, killed, data_dir=tmp_path).erase(PRODUCT, ANA, reason="she asked for it")
+
+    assert await erasure.reapply() == []
+
+    table = await erasure._users_table()
+    assert (
+        await log.fetchval(f"select name from {table} where product_id = $1 and user_id = '17'", PRODUCT)
+        is None
+    )
+    assert await log.fetchval("select count(*) from log.erasures where replayed_at is null") == 0
+
+
+async def test_whom_sleekplan_deleted_is_erased_once_the_delay_is_over(
+    erasure: Erasure, log: asyncpg.Pool
+) -> None:
+    assert await erasure.honour_deletions(timedelta(days=365_000)) == 0
+
+    assert await erasure.honour_deletions(timedelta(0)) == 1
+
+    assert [person.user_id for person in await erasure.suppressions()] == [ANA]
+    assert await erasure.honour_deletions(timedelta(0)) == 0
+
+
+async def test_a_lifted_erasure_lets_the_person_be_known_again(erasure: Erasure, log: asyncpg.Pool) -> None:
+    await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+
+    assert await erasure.lift(PRODUCT, ANA)
+    assert not await erasure.lift(PRODUCT, ANA)
+
+    store = EventStore(log)
+    [appended] = await store.append(
+        [
+            decode(
+                a_body(
+                    960, product_id=PRODUCT, action="user.update", data={"user_id": 17, "data_name": "Ana"}
+                ),
+                RECEIVED,
+            )
+        ]
+    )
+    await store.close()
+    name = "select data ->> 'data_name' from log.events where position = $1"
+    assert await log.fetchval(name, appended.position) == "Ana"
+
+
+async def test_a_person_is_found_by_id_by_the_customers_own_id_and_by_address(erasure: Erasure) -> None:
+    assert await erasure.find("acct_8812") == (PRODUCT, ANA)
+    assert await erasure.find("ANA@example.com") == (PRODUCT, ANA)
+    assert await erasure.find("17", PRODUCT) == (PRODUCT, ANA)
+    assert await erasure.find("4040", PRODUCT) == (PRODUCT, "4040")
+    with pytest.raises(UserAmbiguous, match=rf"2 users .* 7, {PRODUCT}"):
+        await erasure.find("17")
+    with pytest.raises(UserUnknown):
+        await erasure.find("nobody@example.com")
