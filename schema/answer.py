@@ -11,11 +11,13 @@ from typing import Any, Final, Protocol
 
 import asyncpg
 
+from projections.read_model import Snapshot
+from projections.read_model import Snapshot
 from schema.context import Context, Info
 from schema.ids import GlobalId, decode_cursor_position, decode_id
 from schema.planner import Binder, Builder, Env, Moment, Plan, Request, Scope, Types, columns_of, product_number
 from schema.selection import Selected, selected, selected_roots
-from schema.spec import Diff, Lookup, Nodes, Page, Rows, Single
+from schema.spec import BLOCKS, ByPosition, Diff, Lookup, Nodes, Page, Rows, Single
 from schema.values import parse_json
 from service.errors import (
     AmbiguousItem,
@@ -37,6 +39,16 @@ class Reads(Protocol):
 
     async def fetch(self, sql: str, *args: object) -> tuple[Sequence[Mapping[str, Any]], int]:
         """Return the rows of a statement and the position they were read at."""
+
+
+class _AtOnce:
+    """One snapshot, read like the reader itself."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    async def fetch(self, sql: str, *args: object) -> tuple[Sequence[Mapping[str, Any]], int]:
+        return await self._snapshot.fetch(sql, *args), self._snapshot.position
 
 
 class Planner:
@@ -62,6 +74,25 @@ class Planner:
         else:
             self._plans.move_to_end(key)
         return plan
+
+    async def load(
+        self, root: Selected, context: Context, positions: Sequence[int]
+    ) -> list[tuple[int, Any]]:
+        """Return what a subscription's field answers at positions, in one statement; none for what is not seen."""
+        plan = self.plan(root, context, pinned=False, parent="Subscription")
+        _check_scopes(plan, context)
+        args = [node.args for node in root.flat()]
+        request = Request(
+            args=args,
+            now=context.services.clock(),
+            products=context.caller.product_ids,
+            labels=context.services.labels,
+            personal=context.caller.may("personal"),
+            positions=positions,
+        )
+        rows, position = await context.services.reader.fetch(plan.sql, *(bind(request) for bind in plan.binders))
+        env = Env(context.services.labels, args, position, None)
+        return plan.decode(parse_json(rows[0]["answer"]), env)  # type: ignore[no-any-return]
 
     async def run(self, root: Selected, context: Context, reads: Reads) -> Any:
         """Return the objects that a root field answers with."""
@@ -96,6 +127,16 @@ class Planner:
         return plan.decode(parse_json(rows[0]["answer"]), Env(context.services.labels, args, position, pin))
 
 
+class _InSnapshot:
+    """A snapshot, asked as the reader is."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    async def fetch(self, sql: str, *args: object) -> tuple[Sequence[Mapping[str, Any]], int]:
+        return await self._snapshot.fetch(sql, *args), self._snapshot.position
+
+
 async def _fetch(reads: Reads, sql: str, values: list[object]) -> tuple[Sequence[Mapping[str, Any]], int]:
     try:
         return await reads.fetch(sql, *values)
@@ -122,6 +163,22 @@ def planner_of(context: Context) -> Planner:
 
     del context
     return planner()
+
+
+class Loader:
+    """Reads what one subscription's field answers, for any positions: made where the field is resolved.
+
+    The field says by `metadata={SPEC: …}` what it is made of: specs.EVENTS_AT or specs.ITEM_CHANGES_AT.
+    """
+
+    def __init__(self, info: Info) -> None:
+        self._root = selected(info._raw_info)
+        # Planned here, so that what the caller may not select is refused before the first event.
+        _check_scopes(planner_of(info.context).plan(self._root, info.context, pinned=False, parent="Subscription"), info.context)
+
+    async def load(self, context: Context, positions: Sequence[int]) -> list[tuple[int, Any]]:
+        """Return answers by position, none for an event that the caller does not see or that has none."""
+        return await planner_of(context).load(self._root, context, positions)
 
 
 async def answer(info: Info) -> Any:
@@ -153,7 +210,8 @@ async def _run_all(roots: Sequence[Selected], context: Context, pending: dict[st
     planner = planner_of(context)
     try:
         await _wait_for(roots, context)
-        async with context.services.reader.snapshot() as reads:
+        async with context.services.reader.snapshot() as snapshot:
+            reads = _AtOnce(snapshot)
             for root in roots:
                 try:
                     pending[root.key].set_result(await planner.run(root, context, reads))
@@ -223,6 +281,8 @@ def _compile(builder: Builder, root: Selected, parent: str, kinds: tuple[str, ..
             expr, decode = _lookup(builder, root, place, spec, moment)
         case Diff():
             expr, decode = builder.diff(root, place)
+        case ByPosition():
+            expr, decode = _by_position(builder, root, spec, moment)
         case Nodes():
             expr, decode = _nodes(builder, root, place, moment, kinds)
         case _:
@@ -235,6 +295,18 @@ def _compile(builder: Builder, root: Selected, parent: str, kinds: tuple[str, ..
         decode=decode,
         scopes=tuple(dict.fromkeys(builder.scopes)),
     )
+
+
+def _by_position(builder: Builder, root: Selected, spec: ByPosition, moment: Moment) -> tuple[str, Any]:
+    alias = builder.types.entities[spec.type_name].alias
+    array, decode = builder.object(spec.type_name, root.of(spec.type_name), Scope(moment))
+    positions = builder.bind("bigint[]", lambda request: list(request.positions))
+    block = builder.fill(BLOCKS[spec.block], Scope(moment))
+    expr = (
+        f"select coalesce(json_agg(json_build_array({alias}.position, {array}) order by {alias}.position), '[]')"
+        f" from ({block}) as {alias} where {alias}.position = any({positions}) and {builder.visible(alias)}"
+    )
+    return expr, lambda rows, env: [(position, decode(row, env)) for position, row in rows]
 
 
 def _used(sql: str, binders: Sequence[Binder]) -> tuple[str, tuple[Binder, ...]]:
