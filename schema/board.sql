@@ -249,11 +249,11 @@ select coalesce(b.product_id, a.product_id) as product_id, coalesce(b.item_id, a
            case when a.type is distinct from b.type then 'type' end,
            case when a.effort is distinct from b.effort then 'effort' end,
            case when a.votes_net is distinct from b.votes_net then 'votes' end,
-           case when a.comments is distinct from b.comments then 'comments' end], null) as names,
+           case when a.comments is distinct from b.comments then 'commentCount' end], null) as names,
        json_build_object('title', b.title, 'description', b.description, 'status', b.status, 'type', b.type,
-           'effort', b.effort, 'votes', b.votes_net, 'comments', b.comments) as before,
+           'effort', b.effort, 'votes', b.votes_net, 'commentCount', b.comments) as before,
        json_build_object('title', a.title, 'description', a.description, 'status', a.status, 'type', a.type,
-           'effort', a.effort, 'votes', a.votes_net, 'comments', a.comments) as after
+           'effort', a.effort, 'votes', a.votes_net, 'commentCount', a.comments) as after
   from (select item.product_id, item.item_id, item.title, item.description, item.status, item.type, item.effort,
                item.votes_net, item.comments
           from :before where :visible(item) and not item.deleted) as b

@@ -11,10 +11,12 @@ from strawberry.types.base import StrawberryObjectDefinition
 
 from schema.answer import Planner
 from schema.entities import ENTITIES, derived
+from schema.mutation import Mutation
 from schema.query import Query
 from schema.scalars import SCALARS
 from schema.spec import SPEC
 from schema.planner import Types
+from schema.types import ItemChange
 
 DERIVED = (
     ("StatusPeriod", "period"),
@@ -37,13 +39,24 @@ DERIVED = (
     ("QuarantinedDelivery", "delivery"),
     ("ItemDelta", "diff"),
     ("BoardDiff", "diffs"),
+    ("ItemChange", "change"),
 )
 
 
 @cache
 def build_schema() -> strawberry.Schema:
     """Return the schema, built once a process."""
-    return strawberry.Schema(query=Query, config=StrawberryConfig(scalar_map=SCALARS))
+    return strawberry.Schema(
+        query=Query,
+        mutation=Mutation,
+        types=[ItemChange],
+        config=StrawberryConfig(scalar_map=SCALARS),
+    )
+
+
+def printed() -> str:
+    """Return the schema as text, as `schema.graphql` holds it."""
+    return str(build_schema()).rstrip() + "\n"
 
 
 @cache

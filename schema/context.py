@@ -56,7 +56,13 @@ class Actions(Protocol):
     async def rebuild(self, name: str | None) -> None:
         """Start rebuilding a projection, or all; returns once it has begun."""
 
-    async def erase_user(self, product_id: int, user_id: str, reason: str | None) -> int:
+    async def quarantine_retry(self, id: str, products: frozenset[int] | None) -> tuple[int, bool]:
+        """Record a delivery in quarantine; return its position and whether it was there already."""
+
+    async def quarantine_discard(self, id: str, products: frozenset[int] | None) -> None:
+        """Close a delivery in quarantine. `products` are those that the caller may act on, None for all."""
+
+    async def erase_user(self, product_id: int, user_id: str, *, texts: bool, reason: str) -> int:
         """Erase a person's data; returns how many events were redacted."""
 
 

@@ -96,7 +96,7 @@ VOTE: Final = Entity(
 )
 
 SUBSCRIPTION: Final = Entity(
-    type_name="Subscription",
+    type_name="ItemSubscription",
     alias="subscription",
     table="subscriptions",
     key=(("product_id", "bigint"), ("item_id", "text"), ("subscriber", "text")),

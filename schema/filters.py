@@ -68,6 +68,23 @@ def _names(values: list[Any]) -> list[str]:
     return [str(each.value) for each in values]
 
 
+def _columns(names: list[str]) -> list[str]:
+    return [COLUMNS.get(name, name) for name in names]
+
+
+COLUMNS: Final = {
+    "createdAt": "created_at",
+    "author": "author_id",
+    "item": "item_id",
+    "text": "body",
+    "imageUrl": "img",
+    "customerId": "data_id",
+    "teamMember": "admin_id",
+    "fullName": "full_name",
+    "scheduledAt": "scheduled_at",
+}
+"""What changed fields are called in the read model, where the schema has another name."""
+
 FILTERS: Final[dict[str, dict[str, Field]]] = {
     "ItemFilter": {
         "sleekplanId": Compare("item.item_id", "text"),
@@ -147,7 +164,7 @@ FILTERS: Final[dict[str, dict[str, Field]]] = {
         "occurred": Between("event.occurred_at"),
         "recorded": Between("event.recorded_at"),
         "position": Compare("event.position", "bigint"),
-        "changedFields": Text("event.changed_fields && :value", "text[]"),
+        "changedFields": Text("event.changed_fields && :value", "text[]", _columns),
     },
 }
 

@@ -332,3 +332,14 @@ select ranked.product_id, array_agg(ranked.votes_net order by ranked.votes_net) 
         json_build_object('value', case when not own.withdrawn then own.value end))
    from {vote_versions} as own
   where own.product_id = event.product_id and own.item_id = event.item_id and own.position = event.position)
+
+-- name: events_at
+select fact.position, fact.product_id, fact.action, fact.type, fact.entity, fact.entity_id, fact.item_id, fact.user_id,
+       fact.comment_id, fact.changelog_id, fact.satisfaction_id, fact.origin, fact.occurred_at, fact.occurred_assumed,
+       fact.recorded_at, fact.changed_fields, fact.erased
+  from {event_facts} as fact
+
+-- name: item_changes_at
+select fact.position, fact.product_id, fact.item_id
+  from {event_facts} as fact
+ where fact.item_id is not null

@@ -17,7 +17,7 @@ TYPES_BY_LETTER: Final = {
     "U": "User",
     "V": "Vote",
     "C": "Comment",
-    "S": "Subscription",
+    "S": "ItemSubscription",
     "L": "ChangelogEntry",
     "A": "SatisfactionAnswer",
     "E": "Event",

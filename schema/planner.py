@@ -14,12 +14,27 @@ from typing import Any, Final
 from schema.filters import conditions, search_rank
 from schema.ids import Cursor, decode_cursor, encode_cursor
 from schema.selection import Args, Selected
-from schema.spec import BLOCKS, DiffItems, Entity, Inline, Leaf, One, Order, Page, Parameter, Rows, Single
+from schema.spec import BLOCKS, Differences, DiffItems, Entity, Inline, Leaf, One, Order, Page, Parameter, Rows, Single
+from schema.values import field_changes
 from service.errors import BadArgument, BadCursor
 
 PAGE_SIZE_MAX: Final = 500
 PAGE_SIZE_DEFAULT: Final = 50
 ARRAY_PARTS_MAX: Final = 90  # Postgres functions take at most 100 arguments
+
+COMPARED: Final = {
+    "title": "title",
+    "description": "description",
+    "status": "status",
+    "type": "type",
+    "effort": "effort",
+    "votesUp": "votes_up",
+    "votesDown": "votes_down",
+    "commentCount": "comments",
+    "subscriberCount": "subscribers",
+    "deleted": "deleted",
+}
+"""The fields of an item that a change is told by."""
 
 _TOKEN: Final = re.compile(r"(?<![:\w]):([a-z_]+)(?:\(([a-z_]*)\))?")
 _PLURALS: Final = {
@@ -27,7 +42,7 @@ _PLURALS: Final = {
     "comments": "Comment",
     "users": "User",
     "votes": "Vote",
-    "subscriptions": "Subscription",
+    "subscriptions": "ItemSubscription",
     "answers": "SatisfactionAnswer",
     "entries": "ChangelogEntry",
 }
@@ -44,6 +59,7 @@ class Request:
     labels: Mapping[str, Any]
     personal: bool = False
     pinned: int | None = None
+    positions: Sequence[int] = ()
 
 
 Binder = Callable[[Request], object]
@@ -338,6 +354,8 @@ class Builder:
                 return self.page(node, place, spec, moment, root=False)
             case DiffItems():
                 return self.diff_items(node, spec)
+            case Differences():
+                return self.differences(spec, moment)
         raise TypeError(f"{type_name}.{node.name} says nothing of its data")
 
     def inline(self, node: Selected, spec: Inline, scope: Scope) -> tuple[str, Decoder]:
@@ -442,6 +460,22 @@ class Builder:
             f"(select coalesce(json_agg({array} order by diff.product_id, diff.item_id), '[]') from {source})",
             _list_decoder(decode),
         )
+
+    def differences(self, spec: Differences, moment: Moment) -> tuple[str, Decoder]:
+        """Return an item's fields at two positions, compared when decoded."""
+        columns = ", ".join(f"'{name}', item.{column}" for name, column in COMPARED.items())
+        sides = []
+        for position in (spec.before, spec.after):
+            then = Moment(False, True, position, "'infinity'::timestamptz", moment.at, constant=False)
+            source = self.source("Item", then, set(COMPARED.values()))
+            sides.append(f"(select json_build_object({columns}) from {source} where {spec.on})")
+
+        def decode(sides: list[dict[str, Any] | None], _: Env) -> Any:
+            before, after = (side or {} for side in sides)
+            names = [name for name in COMPARED if before.get(name) != after.get(name)]
+            return field_changes(names, before, after)
+
+        return f"json_build_array({', '.join(sides)})", decode
 
     # Connections
 

@@ -60,7 +60,7 @@ from schema.types import (
     Item,
     Node,
     SatisfactionAnswer,
-    Subscription,
+    ItemSubscription,
     User,
     Vote,
 )
@@ -200,7 +200,7 @@ class Query:
         before: Before = UNSET,
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
-    ) -> Connection[Subscription]:
+    ) -> Connection[ItemSubscription]:
         return await answer(info)  # type: ignore[no-any-return]
 
     @nested(roots.CHANGELOG_ENTRY, "A changelog entry by the opaque id, or by Sleekplan's id and product.")

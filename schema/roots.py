@@ -22,7 +22,7 @@ ITEMS: Final = Page("Item", specs.ITEM_ORDERS, "VOTES", filter_name="ItemFilter"
 USERS: Final = Page("User", specs.USER_ORDERS, "FIRST_SEEN_AT", filter_name="UserFilter")
 VOTES: Final = Page("Vote", specs.VOTE_ORDERS, "CAST_AT", filter_name="VoteFilter")
 COMMENTS: Final = Page("Comment", specs.COMMENT_ORDERS, "CREATED_AT", filter_name="CommentFilter")
-SUBSCRIPTIONS: Final = Page("Subscription", specs.SUBSCRIPTION_ORDERS, "SINCE", filter_name="SubscriptionFilter")
+SUBSCRIPTIONS: Final = Page("ItemSubscription", specs.SUBSCRIPTION_ORDERS, "SINCE", filter_name="SubscriptionFilter")
 CHANGELOG_ENTRIES: Final = Page("ChangelogEntry", specs.CHANGELOG_ORDERS, "PUBLISHED_AT", filter_name="ChangelogFilter")
 SATISFACTION_ANSWERS: Final = Page(
     "SatisfactionAnswer",

@@ -149,7 +149,16 @@ class ByPosition:
     block: str
 
 
-Spec = Leaf | Inline | One | Rows | Single | Page | Lookup | Nodes | Diff | DiffItems | ByPosition
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What differs in an item between two positions, given as expressions over the row."""
+
+    on: str
+    before: str
+    after: str
+
+
+Spec = Leaf | Inline | One | Rows | Single | Page | Lookup | Nodes | Diff | DiffItems | ByPosition | Differences
 
 
 @dataclass(frozen=True, slots=True)

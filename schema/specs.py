@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from schema.spec import BLOCKS, Inline, One, Order, Page, Parameter, Rows, Single
-from schema.values import field_changes, parse_json
+from schema.filters import COLUMNS
+from schema.spec import BLOCKS, ByPosition, Differences, Inline, One, Order, Page, Parameter, Rows, Single
+from schema.values import FieldChange, field_changes, make, parse_json
 from service.errors import BadArgument
 
 if TYPE_CHECKING:
     from schema.planner import Env
-    from schema.values import FieldChange
 
 # Sort orders
 
@@ -82,6 +82,16 @@ REVISION_BY: Final = One(
     " where fact.position = revision.position)",
 )
 
+# What subscriptions send, by position
+
+EVENTS_AT: Final = ByPosition("Event", "events_at")
+ITEM_CHANGES_AT: Final = ByPosition("ItemChange", "item_changes_at")
+_CHANGED_ITEM: Final = "item.product_id = change.product_id and item.item_id = change.item_id"
+CHANGE_EVENT: Final = event_of("change")
+CHANGE_BEFORE: Final = One("Item", _CHANGED_ITEM, position="(change.position - 1)")
+CHANGE_AFTER: Final = One("Item", _CHANGED_ITEM, position="change.position")
+CHANGE_DIFFERENCES: Final = Differences(_CHANGED_ITEM, before="(change.position - 1)", after="change.position")
+
 # Objects made of the same row
 
 ITEM_VOTES: Final = Inline(
@@ -106,7 +116,7 @@ def _of_item(alias: str) -> str:
 CAST_VOTES: Final = _page("Vote", VOTE_ORDERS, "CAST_AT", _of_item("vote"), "VoteFilter")
 ITEM_COMMENTS: Final = _page("Comment", COMMENT_ORDERS, "CREATED_AT", _of_item("comment"), "CommentFilter")
 ITEM_SUBSCRIPTIONS: Final = _page(
-    "Subscription", SUBSCRIPTION_ORDERS, "SINCE", _of_item("subscription"), "SubscriptionFilter"
+    "ItemSubscription", SUBSCRIPTION_ORDERS, "SINCE", _of_item("subscription"), "SubscriptionFilter"
 )
 VOTERS: Final = _page(
     "User",
@@ -316,12 +326,24 @@ EVENT_CHANGES: Final = (
 )
 
 
+NAMES: Final = {column: name for name, column in COLUMNS.items()}
+"""What columns are called in the schema, where it is not the same."""
+
+
+def shown_names(_: Env, columns: list[str]) -> list[str]:
+    """Return the names of changed fields as the schema has them."""
+    return [NAMES.get(column, column) for column in columns]
+
+
 def event_changes(_: Env, changed: list[Any] | None) -> list[FieldChange]:
     """Return what an event changed, from the names, the values before and the values after."""
     if changed is None:
         return []
-    names, before, after = changed
-    return field_changes(names, before, after)
+    columns, before, after = changed
+    return [
+        make(FieldChange, field=NAMES.get(column, column), before=before.get(column), after=after.get(column))
+        for column in columns
+    ]
 
 
 def revision_changes(_: Env, names: list[str], before: dict[str, Any], after: dict[str, Any]) -> list[FieldChange]:

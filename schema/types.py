@@ -12,7 +12,7 @@ from strawberry import UNSET
 
 from schema import specs
 from schema.context import Info
-from schema.enums import EventType, InferenceKind, Origin
+from schema.enums import Bucket, EventType, Origin
 from schema.fields import child, column, computed, moment, nested
 from schema.history import (
     CountPoint,
@@ -42,7 +42,6 @@ from schema.inputs import (
     VoteOrderBy,
     Window,
 )
-from schema.enums import Bucket
 from schema.scalars import JSON, DateTime, Duration, Position
 from schema.summary import summary_of
 from schema.values import (
@@ -204,7 +203,7 @@ class Item(Node):
         last: Last = UNSET,
         before: Before = UNSET,
         as_of: AsOfArgument = UNSET,
-    ) -> Connection[Subscription]:
+    ) -> Connection[ItemSubscription]:
         return child(self, info)  # type: ignore[no-any-return]
 
     @nested(specs.TIMELINE, "Every event about it, oldest first.")
@@ -427,8 +426,8 @@ class Comment(Node):
 
 
 @strawberry.type(description="Somebody following an item.")
-class Subscription(Node):
-    id: strawberry.ID = _id("Subscription", "subscription.product_id", "subscription.item_id", "subscription.subscriber")
+class ItemSubscription(Node):
+    id: strawberry.ID = _id("ItemSubscription", "subscription.product_id", "subscription.item_id", "subscription.subscriber")
     product_id: strawberry.ID = column(_PRODUCT, "subscription.product_id")
     active: bool = column("Whether they still follow it.", "subscription.active")
     since: DateTime = moment("When they began, or stopped, following it.", "subscription.since")
@@ -508,7 +507,7 @@ class Event(Node):
     )
     recorded_at: DateTime = moment("When this log learnt of it, on our clock.", "event.recorded_at")
     changed_fields: list[str] = column(
-        "The fields that it changed, compared with the state before it.", "coalesce(event.changed_fields, '{}')"
+        "The fields that it changed, compared with the state before it.", "coalesce(event.changed_fields, '{}')", convert=specs.shown_names
     )
     deliveries: int = column("How often it was delivered; copies after the first are not projected.", specs.DELIVERIES)
     erased: bool = column("Whether a person's data was erased from it.", "event.erased")
@@ -541,4 +540,22 @@ class Event(Node):
         return child(self, info)  # type: ignore[no-any-return]
 
 
-__all__ = ["InferenceKind"]
+@strawberry.type(description="An event about an item, with the item before and after it.")
+class ItemChange:
+    position: Position = column("The event's place in the log.", "change.position")
+
+    @nested(specs.CHANGE_EVENT, "The event that caused it.")
+    def event(self, info: Info) -> Event:
+        return child(self, info)  # type: ignore[no-any-return]
+
+    @nested(specs.CHANGE_BEFORE, "The item before it; null where the event is the first about it.")
+    def before(self, info: Info) -> Item | None:
+        return child(self, info)  # type: ignore[no-any-return]
+
+    @nested(specs.CHANGE_AFTER, "The item after it.")
+    def after(self, info: Info) -> Item | None:
+        return child(self, info)  # type: ignore[no-any-return]
+
+    @nested(specs.CHANGE_DIFFERENCES, "What differs between the two.")
+    def changes(self, info: Info) -> list[FieldChange]:
+        return child(self, info)  # type: ignore[no-any-return]
