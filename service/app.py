@@ -41,9 +41,10 @@ from service.metrics import Metrics
 from service.probes import Probes
 from service.quarantine import Quarantine
 from service.request_log import AccessLog
+from service.runner import Runner, without_query
 from service.simulator import LABELS as DEMO_LABELS
 from service.spool import Spool
-from service.webhook import PATH, SERVER_OPTIONS, Webhook, without_query
+from service.webhook import PATH, Webhook
 
 GRAPHIQL: Final = Path(__file__).with_name("graphiql")
 AWAY_RETRY_SECONDS: Final = 1.0
@@ -273,9 +274,7 @@ class Service:
     async def listening(self, listener: socket.socket) -> AsyncIterator[None]:
         """Take requests while the block lasts; leaving answers what is in flight."""
         self.port = listener.getsockname()[1]
-        runner = web.AppRunner(
-            self._application(), access_log_class=AccessLog, shutdown_timeout=IN_FLIGHT_SECONDS, **SERVER_OPTIONS
-        )
+        runner = Runner(self._application(), access_log_class=AccessLog, shutdown_timeout=IN_FLIGHT_SECONDS)
         await runner.setup()
         try:
             await web.SockSite(runner, listener).start()

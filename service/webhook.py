@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import orjson
-import structlog
 from aiohttp import web
 
 from service.appender import Appender, Receipt
@@ -30,12 +29,7 @@ BODY_BYTES_MAX: Final = 1024 * 1024
 READ_DEADLINE_SECONDS: Final = 10.0
 BODIES_IN_FLIGHT_MAX: Final = 256
 
-# How long a client may take to send a request's head, or to say something again on an open connection:
-# aiohttp counts both by one clock, and has no limit of its own for a body.
-SERVER_OPTIONS: Final[dict[str, Any]] = {"keepalive_timeout": 75.0, "auto_decompress": False}
-
 _GZIP: Final = b"\x1f\x8b"
-_log = structlog.get_logger(__name__)
 
 
 class DeliveryMetrics(Protocol):
@@ -222,17 +216,3 @@ def _outcome(receipt: Receipt) -> Outcome:
 
 def _json(content: dict[str, Any], status: int) -> web.Response:
     return web.Response(body=orjson.dumps(content), status=status, content_type="application/json")
-
-
-@web.middleware
-async def without_query(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Answer what no handler caught, without repeating what was asked: the URL may hold a key."""
-    try:
-        return await handler(request)
-    except web.HTTPException:
-        raise
-    except Exception:
-        _log.exception("request_failed")
-        return _json({"error": "something went wrong here; the service's log says where"}, 500)
