@@ -8,7 +8,6 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import asyncpg
@@ -16,6 +15,8 @@ import structlog
 
 from projections.catalogue import STAGING, Projection, all_projections, fill, staging_of, together
 from projections.declare import declare, next_generation
+from projections.replay import replay
+from projections.report import Progress, RebuildReport, Watch
 from projections.steps import (
     AnyConnection,
     LiveSteps,
@@ -51,43 +52,6 @@ _BUILD_SETTINGS: Final = {
 _log = structlog.get_logger(__name__)
 _sql = load(__file__, "rebuild.sql")
 _follow = load(__file__, "projector.sql")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a rebuild is: events counted in, of how many, how fast, and how long it will take."""
-
-    rebuild: int
-    position: int
-    head: int
-    rate_per_second: float
-    stage: str = "loading"
-
-    @property
-    def eta_seconds(self) -> float | None:
-        """Seconds left, as far as the rate tells."""
-        return (self.head - self.position) / self.rate_per_second if self.rate_per_second > 0 else None
-
-
-@dataclass(frozen=True)
-class RebuildReport:
-    """What a rebuild did."""
-
-    rebuild: int
-    projections: tuple[str, ...]
-    generation: int
-    events: int
-    seconds: float
-    resumed_at: int
-    switch_seconds: float
-
-    @property
-    def rate_per_second(self) -> float:
-        """Events a second, of those that this run counted in."""
-        return (self.events - self.resumed_at) / max(self.seconds, 1e-9)
-
-
-Watch = Callable[[Progress], None]
 
 
 class Lease:
@@ -386,8 +350,6 @@ class Rebuilder:
     async def _run(self, row: asyncpg.Record, progress: Watch | None) -> RebuildReport:
         chosen = _chosen(row["projections"])
         if row["product_id"] is not None:
-            from projections.replay import replay
-
             return await replay(self._pool, row, chosen, progress)
         resumed = row["state"] == "RUNNING" and row["fingerprint"] == _fingerprint(chosen)
         generation = row["generation"] if resumed else await self._begin(row, chosen)
@@ -508,7 +470,7 @@ class _Run:
         async with self._connection.transaction():
             await self._connection.execute("set local synchronous_commit = on")
             rows = await self._connection.fetch(_sql["lock_live"], names)
-            live = max(row["position"] for row in rows)
+            live = int(max(row["position"] for row in rows))
             if position < live:
                 await self._steps.apply(position, live)
             elif position > live:

@@ -1,0 +1,157 @@
+"""Counts the log again beside the tables in use, and compares the two."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from projections.catalogue import Projection, all_projections, fill, together
+from projections.declare import declare, next_generation
+from projections.rebuild import EVENTS_A_STEP, Build, Lease
+from projections.report import Progress, Watch
+from projections.steps import AnyConnection, drop_tables
+from service.database import Pool
+from service.errors import RebuildRuns
+from service.sql_files import load
+
+ROWS_SHOWN: Final = 5
+
+_sql = load(__file__, "verify.sql")
+_rebuild = load(__file__, "rebuild.sql")
+_follow = load(__file__, "projector.sql")
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """One table: equal when both digests are; `differences` are (side, row as JSON)."""
+
+    projection: str
+    table: str
+    rows: int
+    digest: str
+    rows_anew: int
+    digest_anew: str
+    differences: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether the table in use has the rows that the log gives."""
+        return self.digest == self.digest_anew and self.rows == self.rows_anew
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """Every table compared, at one position."""
+
+    position: int
+    seconds: float
+    tables: tuple[TableReport, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether all tables are as the log gives them."""
+        return all(table.equal for table in self.tables)
+
+
+async def verify(
+    pool: Pool,
+    names: Iterable[str] | None = None,
+    *,
+    rows_shown: int = ROWS_SHOWN,
+    events_a_step: int = EVENTS_A_STEP,
+    progress: Watch | None = None,
+) -> VerifyReport:
+    """Compare projections (all by default) with what the log gives; leaves nothing behind.
+
+    The tables in use go on meanwhile: the comparison is made in one snapshot, at the position it shows. Takes
+    the turn to rebuild, so no rebuild runs beside it. Raises UnknownProjection, RebuildRuns.
+    """
+    known = all_projections()
+    chosen = known if names is None else together(names, known)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with pool.acquire() as connection:
+        await declare(connection)
+    lease = Lease(pool)
+    if not await lease.take():
+        raise RebuildRuns(0, await lease.holder())
+    reports: list[TableReport] = []
+    position = 0
+    try:
+        built_in = [projection for projection in chosen if projection.built_in]
+        groups = [built_in, *([projection] for projection in chosen if not projection.built_in)]
+        for group in groups:
+            if group:
+                found, reached = await _verify(pool, group, rows_shown, events_a_step, progress)
+                reports.extend(found)
+                position = position or reached
+    finally:
+        await lease.give_back()
+    return VerifyReport(position, loop.time() - began, tuple(reports))
+
+
+async def _verify(
+    pool: Pool, group: Sequence[Projection], rows_shown: int, events_a_step: int, progress: Watch | None
+) -> tuple[list[TableReport], int]:
+    async with pool.acquire() as connection:
+        leftovers = await connection.fetch(_rebuild["leftovers"], await _being_built(connection))
+        await drop_tables(connection, [row["table_name"] for row in leftovers])
+        generation = await next_generation(connection)
+    async with Build.on(pool, group, generation, events_a_step=events_a_step) as build:
+        try:
+            await build.create()
+            position = await _position(build.counting, group)
+
+            async def note(first: int, last: int, rate: float) -> None:
+                if progress is not None:
+                    progress(Progress(0, last, position, rate))
+
+            await build.load(0, position, note)
+            async with build.counting.transaction():
+                await build.settle(position)
+            steps = await build.follower()
+            async with build.counting.transaction(isolation="repeatable_read"):
+                now = await _position(build.counting, group)
+                if position < now:
+                    await steps.apply(position, now)
+                return await _compare(build, group, rows_shown), now
+        finally:
+            if not build.counting.is_closed():
+                await build.drop()
+
+
+async def _compare(build: Build, group: Sequence[Projection], rows_shown: int) -> list[TableReport]:
+    rows = await build.counting.fetch(_follow["checkpoints"])
+    in_use = {row["projection"]: row["generation"] for row in rows}
+    reports = []
+    for projection in group:
+        for table in projection.tables:
+            old, new = f"read_model.{table}_{in_use[projection.name]}", build.names[table]
+            a = await build.counting.fetchrow(fill(_sql["digest"], {"table": old}))
+            b = await build.counting.fetchrow(fill(_sql["digest"], {"table": new}))
+            assert a is not None
+            assert b is not None
+            differences: tuple[tuple[str, str], ...] = ()
+            if a != b:
+                statement = fill(_sql["differences"], {"in_use": old, "anew": new})
+                found = await build.counting.fetch(statement, rows_shown)
+                differences = tuple((row["side"], row["line"]) for row in found)
+            reports.append(
+                TableReport(
+                    projection.name, table, a["rows"], a["digest"], b["rows"], b["digest"], differences
+                )
+            )
+    return reports
+
+
+async def _position(connection: AnyConnection, group: Sequence[Projection]) -> int:
+    names = {projection.name for projection in group}
+    rows = await connection.fetch(_follow["checkpoints"])
+    return max((row["position"] for row in rows if row["projection"] in names), default=0)
+
+
+async def _being_built(connection: AnyConnection) -> int:
+    row = await connection.fetchrow(_rebuild["requested"])
+    return row["generation"] if row is not None else 0
