@@ -14,7 +14,9 @@ import structlog
 
 from projections.catalogue import Projection, all_projections
 from projections.declare import declare
-from projections.steps import AnyConnection, LiveSteps, tables_of
+from projections.parking import hold_back, is_data_error, park
+from projections.rebuild import rebuild, stale
+from projections.steps import AnyConnection, LiveSteps, group_of, tables_of
 from service.database import Pool
 from service.errors import CheckpointAheadOfLog, LostLease, NotProjectedInTime
 from service.hub import Hub
@@ -26,6 +28,8 @@ POLL_SECONDS: Final = 1.0
 # Shorter than the lease: a process that is stopped in the middle of a step must not keep its locks.
 IDLE_IN_TRANSACTION: Final = "4s"
 EVENTS_A_STEP_MAX: Final = 20_000
+# Further behind than this, catching up rebuilds: the same steps, larger, with most indexes made at the end.
+FOLLOWED_EVENTS_MAX: Final = 200_000
 
 _log = structlog.get_logger(__name__)
 _sql = load(__file__, "projector.sql")
@@ -77,6 +81,7 @@ class Projector:
         target = await self._head() if to is None else to
         try:
             async with asyncio.timeout(timeout):
+                await self._bring_near(target)
                 while True:
                     try:
                         await self._turn(target)
@@ -88,6 +93,16 @@ class Projector:
                     await self._wait("projected", reached)
         except TimeoutError:
             raise NotProjectedInTime(target, await self._projected(), timeout or 0) from None
+
+    async def _bring_near(self, target: int) -> None:
+        """Rebuild where that is what it takes, or far faster than following from so far behind."""
+        async with self._pool.acquire() as connection:
+            await declare(connection)
+        outdated = await stale(self._pool)
+        if outdated:
+            await rebuild(self._pool, outdated, wait=True)
+        elif target - await self._projected() > FOLLOWED_EVENTS_MAX:
+            await rebuild(self._pool, wait=True)
 
     async def _turn(self, target: int | None) -> None:
         """Be the projector, if it is our turn, until `target` is reached (None: for ever)."""
@@ -162,37 +177,63 @@ class _Follower:
         self._epoch = epoch
         self._projections = tuple(projections)
         self._names = [projection.name for projection in projections]
+        self._group = group_of(projections)
         self._generations: tuple[int, ...] = ()
         self._steps: LiveSteps | None = None
+        self._events_max: int | None = None
         self.position = 0
 
     async def step(self, head: int, events_max: int) -> bool:
-        """Count the next events in, at most `events_max`; return whether there were any."""
+        """Count the next events in, at most `events_max`; return whether there were any.
+
+        A step that an event spoils is tried again with half as many, until the one event is known and parked.
+        """
         if self._steps is not None and self.position >= head:
             return False
-        await self._prepare()
+        size = min(events_max, self._events_max or events_max)
+        try:
+            moved = await self._step(head, size)
+        except asyncpg.PostgresError as error:
+            if not is_data_error(error):
+                raise
+            size = min(size, head - self.position)
+            if size <= 1:
+                await self._park(self.position + 1, error)
+            self._events_max = max(size // 2, 1)
+            return True
+        self._events_max = None if size >= events_max else size * 2
+        return moved
+
+    async def _step(self, head: int, events_max: int) -> bool:
+        if not await self._prepared():
+            return False
         async with self._connection.transaction():
-            rows = await self._connection.fetch(_sql["lock_checkpoints"], self._epoch, self._names)
-            if len(rows) != len(self._names):
-                raise LostLease("projector", self._epoch)
+            rows = await self._locked()
             if tuple(row["generation"] for row in rows) != self._generations:
                 self._steps = None
                 return True
             first = min(row["position"] for row in rows)
+            self.position = first
             if first > head:
                 raise CheckpointAheadOfLog(rows[0]["projection"], first, head)
             last = min(head, first + events_max)
-            self.position = first
             if first == last:
                 return False
             await self._apply(first, last)
         self.position = last
         return True
 
+    async def _locked(self) -> list[asyncpg.Record]:
+        rows = await self._connection.fetch(_sql["lock_checkpoints"], self._epoch, self._names)
+        if len(rows) != len(self._names):
+            raise LostLease("projector", self._epoch)
+        return list(rows)
+
     async def _apply(self, first: int, last: int) -> None:
         assert self._steps is not None
         loop = asyncio.get_running_loop()
         began = loop.time()
+        await hold_back(self._connection, self._group, first, last)
         await self._steps.apply(first, last)
         rate = (last - first) / max(loop.time() - began, 1e-6)
         moved = await self._connection.fetch(
@@ -200,19 +241,34 @@ class _Follower:
         )
         if len(moved) != len(self._names):
             raise LostLease("projector", self._epoch)
-        await self._connection.execute(_sql["notify_projected"], str(last))
+        if self._projections[0].built_in:
+            await self._connection.execute(_sql["notify_projected"], str(last))
 
-    async def _prepare(self) -> None:
+    async def _park(self, position: int, error: asyncpg.PostgresError) -> None:
+        async with self._connection.transaction():
+            await self._locked()
+            await park(self._connection, self._group, position, error)
+        _log.error("event_parked", position=position, projection=self._group, reason=type(error).__name__)
+
+    async def _prepared(self) -> bool:
+        """Whether the tables are of this version's statements; outdated ones wait for their rebuild."""
         if self._steps is not None:
-            return
+            return True
         rows = await self._connection.fetch(_sql["checkpoints"])
-        generation = {row["projection"]: row["generation"] for row in rows}
-        self._generations = tuple(generation[name] for name in sorted(self._names))
+        found = {row["projection"]: row for row in rows}
+        mine = [found[name] for name in sorted(self._names)]
+        self.position = min(row["position"] for row in mine)
+        if any(
+            found[p.name]["fingerprint"] != p.fingerprint for p in self._projections
+        ) or self.position != max(row["position"] for row in mine):
+            return False
+        self._generations = tuple(row["generation"] for row in mine)
         names = {}
         for projection in self._projections:
-            names.update(tables_of([projection], generation[projection.name]))
+            names.update(tables_of([projection], found[projection.name]["generation"]))
         self._steps = LiveSteps(self._connection, self._projections, names)
         await self._steps.open()
+        return True
 
 
 def _groups() -> list[Sequence[Projection]]:

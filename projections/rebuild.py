@@ -15,6 +15,7 @@ import structlog
 
 from projections.catalogue import STAGING, Projection, all_projections, fill, staging_of, together
 from projections.declare import declare, next_generation
+from projections.parking import is_data_error
 from projections.replay import replay
 from projections.report import Progress, RebuildReport, Watch
 from projections.steps import (
@@ -394,7 +395,7 @@ class _Run:
             position = await self._switch(position)
             switch_seconds = loop.time() - switch_began
         except asyncpg.PostgresError as error:
-            if _is_data_error(error):
+            if is_data_error(error):
                 raise await self._stopped(error) from error
             raise
         await self._build.drop_staged()
@@ -427,10 +428,18 @@ class _Run:
             )
 
     async def _live(self) -> int:
-        """How far the tables in use are: that far must the new ones get."""
-        names = [projection.name for projection in self._build.projections]
+        """How far the new tables must get: to where those in use are, or to the head of the log."""
+        names = {projection.name for projection in self._build.projections}
         rows = await self._connection.fetch(_follow["checkpoints"])
+        if self._whole(rows):
+            return int(await self._connection.fetchval(_follow["head"]))
         return max((row["position"] for row in rows if row["projection"] in names), default=0)
+
+    def _whole(self, rows: Sequence[asyncpg.Record]) -> bool:
+        """Whether all that advances together is rebuilt: then it may get ahead of the tables in use."""
+        names = {projection.name for projection in self._build.projections}
+        built_in = {row["projection"] for row in rows if row["built_in"]}
+        return built_in <= names or not built_in & names
 
     async def _note(self, first: int, last: int, rate: float, settled: bool = False) -> None:
         await self._lease.check(self._connection)
@@ -473,8 +482,7 @@ class _Run:
             live = int(max(row["position"] for row in rows))
             if position < live:
                 await self._steps.apply(position, live)
-            elif position > live:
-                raise LostLease("rebuild", self._lease.epoch)
+            live = max(position, live)
             await self._lease.check(self._connection)
             await self._connection.execute(
                 _sql["switch"],
@@ -521,7 +529,3 @@ def _chosen(names: Iterable[str] | None) -> tuple[Projection, ...]:
 
 def _fingerprint(projections: Iterable[Projection]) -> str:
     return ",".join(f"{projection.name}:{projection.fingerprint}" for projection in projections)
-
-
-def _is_data_error(error: asyncpg.PostgresError) -> bool:
-    return str(error.sqlstate or "")[:2] in ("21", "22", "23", "54")

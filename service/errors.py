@@ -546,8 +546,7 @@ class RebuildStopped(ProjectionError):
         self.projection, self.position, self.error = projection, position, error
         super().__init__(
             f"the rebuild stopped at position {position}: projection {projection!r} cannot apply it ({error}); "
-            "the tables in use are as before. Mend the projection, or park the event "
-            f"(recount parked add {position}), then start the rebuild again"
+            "the tables in use are as before. Mend the projection, then start the rebuild again"
         )
 
 

@@ -1,0 +1,119 @@
+"""Events that a projection could not apply: set aside with the error, so that one stops no board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from projections.catalogue import BUILT_IN, all_projections
+from projections.replay import replay_rows
+from projections.steps import AnyConnection
+from service.database import Pool
+from service.errors import ParkedUnknown
+from service.sql_files import load
+
+_sql = load(__file__, "parking.sql")
+_rebuild = load(__file__, "rebuild.sql")
+_follow = load(__file__, "projector.sql")
+
+
+@dataclass(frozen=True)
+class Parked:
+    """A parked event; `waiting` when it only waits for an earlier one of its entity."""
+
+    projection: str
+    position: int
+    product_id: int
+    entity: str
+    entity_id: str | None
+    waiting: bool
+    error: str
+    parked_at: datetime
+    waiting_events: int = 0
+
+
+@dataclass(frozen=True)
+class Retried:
+    """What a retry came to: the positions counted in, or the error that it met again."""
+
+    positions: tuple[int, ...]
+    error: str | None
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing of the entity is parked any more."""
+        return self.error is None
+
+
+def is_data_error(error: asyncpg.PostgresError) -> bool:
+    """Whether Postgres complains of what an event says, not of itself.
+
+    By the class of its SQLSTATE: cardinality, data, integrity, limits of the program, and what a function
+    raises. Everything else passes, or is mended, with time.
+    """
+    return str(error.sqlstate or "")[:2] in ("21", "22", "23", "54", "P0")
+
+
+async def park(connection: AnyConnection, group: str, position: int, error: asyncpg.PostgresError) -> None:
+    """Set an event aside; in the transaction that holds the checkpoints."""
+    await connection.execute(_sql["park"], group, position, f"{type(error).__name__}: {error}")
+
+
+async def hold_back(connection: AnyConnection, group: str, first: int, last: int) -> None:
+    """Note the events of (first, last] that wait for a parked one of their entity."""
+    await connection.execute(_sql["wait"], group, first, last)
+
+
+async def parked_list(pool: Pool, *, limit: int = 100, waiting: bool = False) -> list[Parked]:
+    """The parked events, oldest first; with those that wait if so asked."""
+    return [Parked(**dict(row)) for row in await pool.fetch(_sql["list"], limit, waiting)]
+
+
+async def parked_show(pool: Pool, position: int) -> Parked:
+    """One parked event. Raises ParkedUnknown."""
+    row = await pool.fetchrow(_sql["show"], position)
+    if row is None:
+        raise ParkedUnknown(position)
+    return Parked(**dict(row))
+
+
+async def parked_retry(pool: Pool, position: int) -> Retried:
+    """Count a parked event and those that wait for it in, in their places in the order.
+
+    What came after them has been counted already, so the product is counted again, in one transaction. When
+    the event cannot be applied still, everything stays as it was. Raises ParkedUnknown.
+    """
+    found = await parked_show(pool, position)
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            return Retried(await _retry(connection, found), None)
+    except asyncpg.PostgresError as error:
+        if not is_data_error(error):
+            raise
+        async with pool.acquire() as connection:
+            await park(connection, found.projection, position, error)
+        return Retried((), f"{type(error).__name__}: {error}")
+
+
+async def _retry(connection: AnyConnection, found: Parked) -> tuple[int, ...]:
+    projections = [p for p in all_projections() if p.name == found.projection] or list(BUILT_IN)
+    rows = await connection.fetch(_rebuild["lock_live"], [projection.name for projection in projections])
+    reached = max(row["position"] for row in rows)
+    released = await connection.fetch(
+        _sql["release"],
+        found.projection,
+        found.product_id,
+        found.entity,
+        found.entity_id,
+        found.position,
+    )
+    await replay_rows(connection, projections, reached, found.product_id)
+    await connection.execute(_follow["notify_projected"], str(reached))
+    return tuple(sorted(_positions(released)))
+
+
+def _positions(rows: Iterable[asyncpg.Record]) -> Iterable[int]:
+    return (row["position"] for row in rows)
