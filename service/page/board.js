@@ -10,10 +10,8 @@ import { DAY_MS } from "./axis.js";
 import { redraw, sparkline } from "./charts.js";
 import { statusChip } from "./status.js";
 
-/** How far back gains count: the name, the step of the course, and the days. */
-export const WINDOWS = {
-  P7D: ["7 days", "DAY", 7], P30D: ["30 days", "DAY", 30], P90D: ["90 days", "WEEK", 90], P365D: ["a year", "MONTH", 365],
-};
+/** How far back gains count: the name and the days. */
+export const WINDOWS = { P7D: ["7 days", 7], P30D: ["30 days", 30], P90D: ["90 days", 90], P365D: ["a year", 365] };
 const PAGE = 25;
 const MOST = 200;
 
@@ -34,7 +32,7 @@ export class Board {
     );
     this.frame.head.append(this.count, el("label", { class: "choice" }, "gain over ", this.window));
     this.rows = el("tbody", { role: "rowgroup" });
-    const heads = ["Rank", "Item", "Status", "Votes", "Course", "Gain"];
+    const heads = ["Rank", "Item", "Status", "Votes", "Quarter", "Gain"];
     this.more = el("button", { class: "quiet more", onclick: () => this.#more() }, "Show more");
     this.frame.fill(
       el(
@@ -50,12 +48,11 @@ export class Board {
   async show({ moment, window, item }) {
     this.asked = { moment, window, item };
     this.window.value = window;
-    const [, bucket, days] = WINDOWS[window];
     // To the minute, so that a board that is looked at again asks the same question.
     const now = moment.live ? Math.floor(Date.now() / 60_000) * 60_000 : Date.parse(moment.time);
     const variables = {
       asOf: asOf(moment), first: this.#first, productId: this.product,
-      window: { last: window }, bucket, since: new Date(now - days * DAY_MS).toISOString(),
+      since: new Date(now - WINDOWS[window][1] * DAY_MS).toISOString(),
     };
     this.frame.behind(BOARD, variables);
     const answer = await this.lane.ask(BOARD, variables, !moment.live);
@@ -77,10 +74,12 @@ export class Board {
   #draw({ totalCount, nodes }, open) {
     write(this.count, plural(totalCount, "item"));
     this.more.hidden = nodes.length >= totalCount || this.#first >= MOST;
+    let place = 0;
     nodes.forEach((item, i) => {
+      if (item.votes?.net !== nodes[i - 1]?.votes?.net) place = i + 1;
       let row = this.#rows.get(item.id);
       if (!row) this.#rows.set(item.id, (row = new Row(item.id, this.open)));
-      row.show(item, i + 1);
+      row.show(item, place || i + 1);
       row.mark(item.id === open);
     });
     const order = nodes.map(({ id }) => id).join();
@@ -120,7 +119,7 @@ class Row {
   }
 
   show(item, place) {
-    write(this.rank, String(item.rank ?? place));
+    write(this.rank, String(place));
     write(this.title, item.title ?? "(title not known)");
     const status = JSON.stringify(item.status);
     if (status !== this.#status) refill(this.status, statusChip(item.status));

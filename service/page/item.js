@@ -1,7 +1,7 @@
 // One item as of the moment shown: its course, its wordings and the votes for each, who said what, and its events.
 
 import { badge, el, put } from "./dom.js";
-import { Frame, wording } from "./panel.js";
+import { Frame, change, plainText } from "./panel.js";
 import { Lane } from "./graphql.js";
 import { ITEM } from "./queries.js";
 import { asOf } from "./moment.js";
@@ -13,6 +13,7 @@ import { DAY_MS } from "./axis.js";
 
 const PAGE = 30;
 const MOST = 480;
+const REVISIONS = 4;
 
 export class ItemView {
   #last = PAGE;
@@ -108,26 +109,30 @@ export class ItemView {
   }
 
   #wordings(item) {
-    if (!item.revisions.length) return [el("h3", {}, "Wording"), el("p", { class: "quiet" }, "Never rewritten, as far as events tell.")];
+    const { revisions } = item;
+    if (!revisions.length) return [el("h3", {}, "Wording"), el("p", { class: "quiet" }, "Never rewritten, as far as events tell.")];
+    const lines = revisions.map((revision) => this.#wording(revision)).reverse();
     return [
-      el("h3", {}, `Reworded ${item.revisions.length === 1 ? "once" : plural(item.revisions.length, "time")}`),
-      el(
-        "ol", { class: "revisions" },
-        item.revisions.map(({ at, position, by, changes, votesBefore, votesAfter }) =>
-          el(
-            "li", {},
-            el("button", { class: "when", title: `Show the board at position ${number(position)}`, onclick: () => this.travel({ position, occurredAt: at }) }, dateTime(at)),
-            by?.name ? ` by ${by.name}` : "",
-            changes.filter(({ words }) => words).map(({ field, words }) =>
-              el("p", { class: "change" }, el("span", { class: "field" }, field), " ", el("span", { class: "words" }, wording(words)))),
-            el(
-              "p", { class: "split" },
-              el("span", {}, el("strong", {}, number(votesBefore.net)), " votes for the words before"), " · ",
-              el("span", {}, el("strong", {}, signed(votesAfter.net ?? 0)), " since"),
-            ),
-          )),
+      el("h3", {}, `Reworded ${revisions.length === 1 ? "once" : plural(revisions.length, "time")}`),
+      el("ol", { class: "revisions" }, lines.slice(0, REVISIONS)),
+      lines.length > REVISIONS && el(
+        "details", {}, el("summary", {}, `${plural(lines.length - REVISIONS, "earlier wording")}`),
+        el("ol", { class: "revisions" }, lines.slice(REVISIONS)),
       ),
     ];
+  }
+
+  #wording({ at, position, by, changes, votesBefore, votesAfter }) {
+    return el(
+      "li", {},
+      el("button", { class: "when", title: `Show the board at position ${number(position)}`, onclick: () => this.travel({ position, occurredAt: at }) }, dateTime(at)),
+      by?.name ? ` by ${by.name}` : "",
+      changes.filter(({ words }) => words).map(change),
+      el(
+        "p", { class: "split" },
+        el("strong", {}, number(votesBefore.net)), " votes for the words before · ", el("strong", {}, signed(votesAfter.net ?? 0)), " since",
+      ),
+    );
   }
 
   #provenance(item) {
@@ -173,9 +178,4 @@ const CONCLUSIONS = {
 
 function concludes({ kind, field, delta, ours, theirs }) {
   return `${CONCLUSIONS[kind] ?? kind}: ${field === "votes_down" ? "votes against" : "votes for"} ${signed(delta)} (${number(ours)} seen, ${number(theirs)} by Sleekplan)`;
-}
-
-/** The words of a text that may be HTML: tags are dropped from what is shown, and nothing is ever parsed as markup. */
-function plainText(text) {
-  return text.replace(/<[^>]*>/g, " ").replace(/\s+/g, " ").trim();
 }

@@ -40,11 +40,27 @@ export class Frame {
   }
 }
 
-/** Pieces of a difference of words, as insertions and deletions. */
-export function wording(words) {
-  return words.map(({ kind, text }) =>
-    kind === "ADDED" ? el("ins", {}, text) : kind === "REMOVED" ? el("del", {}, text) : text,
-  );
+const CONTEXT_WORDS = 6;
+
+/** Pieces of a difference of words, as insertions and deletions; of what stayed the same, only what stands around them. */
+export function wording(words, field) {
+  return words.map(({ kind, text }, i) => {
+    const shown = field === "title" ? text : plainText(text);
+    if (kind !== "SAME") return el(kind === "ADDED" ? "ins" : "del", {}, shown);
+    return shortened(shown, i > 0, i < words.length - 1);
+  });
+}
+
+function shortened(text, after, before) {
+  const words = text.split(/(?<=\s)(?=\S)/);
+  if (words.length <= 2 * CONTEXT_WORDS + 2) return text;
+  const [head, tail] = [words.slice(0, after ? CONTEXT_WORDS : 0), words.slice(before ? -CONTEXT_WORDS : words.length)];
+  return [head.join("").trimEnd(), "…", tail.join("")].filter(Boolean).join(" ");
+}
+
+/** The words of a text that may be HTML: tags are left out of what is shown, and nothing is ever parsed as markup. */
+export function plainText(text) {
+  return text.replace(/<\/?[a-z][^>]*>/gi, " ").replace(/\s+/g, " ");
 }
 
 const KEYS = new Set(["status", "type"]);
@@ -57,7 +73,7 @@ export function change({ field, before, after, words }) {
     { class: "change" },
     el("span", { class: "field" }, NAMES[field] ?? field.replaceAll("_", " ")),
     " ",
-    words ? el("span", { class: "words" }, wording(words)) : plain(...(KEYS.has(field) ? [labelOf(before), labelOf(after)] : [before, after])),
+    words ? el("span", { class: "words" }, wording(words, field)) : plain(...(KEYS.has(field) ? [labelOf(before), labelOf(after)] : [before, after])),
   );
 }
 

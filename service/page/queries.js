@@ -38,17 +38,16 @@ export const STEPS = `query Steps(
 fragment Step on EventConnection { nodes { position occurredAt recordedAt summary item { id } } }`;
 
 /** The board as of a moment. */
-export const BOARD = `query Board($asOf: AsOf, $first: Int!, $window: Window!, $bucket: Bucket!, $since: DateTime!, $productId: ID) {
+export const BOARD = `query Board($asOf: AsOf, $first: Int!, $since: DateTime!, $productId: ID) {
   items(asOf: $asOf, first: $first, orderBy: {field: VOTES, direction: DESC}, productId: $productId) {
     totalCount
     nodes {
       id
-      rank
       title
       status { key label role }
       votes { up down net }
       votesSince(time: $since) { net }
-      voteSeries(bucket: $bucket, window: $window) { cumulative }
+      voteSeries(bucket: WEEK, window: {last: "P91D"}) { cumulative }
     }
   }
 }`;
