@@ -7,15 +7,26 @@ import datetime as dt
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
 
 from projections.read_model import Snapshot
-from projections.read_model import Snapshot
+from schema.by_position import by_position
 from schema.context import Context, Info
 from schema.ids import GlobalId, decode_cursor_position, decode_id
-from schema.planner import Binder, Builder, Env, Moment, Plan, Request, Scope, Types, columns_of, product_number
+from schema.planner import (
+    Binder,
+    Builder,
+    Env,
+    Moment,
+    Plan,
+    Request,
+    Scope,
+    Types,
+    columns_of,
+    product_number,
+)
 from schema.selection import Selected, selected, selected_roots
 from schema.spec import BLOCKS, ByPosition, Diff, Lookup, Nodes, Page, Rows, Single
 from schema.values import parse_json
@@ -29,6 +40,8 @@ from service.errors import (
     PositionAhead,
 )
 
+T = TypeVar("T")
+
 PLANS_MAX: Final = 1_000
 _PLACEHOLDER: Final = re.compile(r"\$([0-9]+)")
 MIN_POSITION_WAIT_SECONDS: Final = 5.0
@@ -37,7 +50,7 @@ MIN_POSITION_WAIT_SECONDS: Final = 5.0
 class Reads(Protocol):
     """Where statements run: the reader, or one snapshot of it."""
 
-    async def fetch(self, sql: str, *args: object) -> tuple[Sequence[Mapping[str, Any]], int]:
+    async def fetch(self, sql: str, *args: Any) -> tuple[Sequence[asyncpg.Record], int]:
         """Return the rows of a statement and the position they were read at."""
 
 
@@ -47,7 +60,7 @@ class _AtOnce:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
 
-    async def fetch(self, sql: str, *args: object) -> tuple[Sequence[Mapping[str, Any]], int]:
+    async def fetch(self, sql: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
         return await self._snapshot.fetch(sql, *args), self._snapshot.position
 
 
@@ -75,10 +88,8 @@ class Planner:
             self._plans.move_to_end(key)
         return plan
 
-    async def load(
-        self, root: Selected, context: Context, positions: Sequence[int]
-    ) -> list[tuple[int, Any]]:
-        """Return what a subscription's field answers at positions, in one statement; none for what is not seen."""
+    async def load(self, root: Selected, context: Context, positions: Sequence[int]) -> list[tuple[int, Any]]:
+        """Return what a subscription's field answers at positions, in one statement; none for unseen ones."""
         plan = self.plan(root, context, pinned=False, parent="Subscription")
         _check_scopes(plan, context)
         args = [node.args for node in root.flat()]
@@ -90,9 +101,12 @@ class Planner:
             personal=context.caller.may("personal"),
             positions=positions,
         )
-        rows, position = await context.services.reader.fetch(plan.sql, *(bind(request) for bind in plan.binders))
+        rows, position = await context.services.reader.fetch(
+            plan.sql, *(bind(request) for bind in plan.binders)
+        )
         env = Env(context.services.labels, args, position, None)
-        return plan.decode(parse_json(rows[0]["answer"]), env)  # type: ignore[no-any-return]
+        answers: list[tuple[int, Any]] = plan.decode(parse_json(rows[0]["answer"]), env)
+        return answers
 
     async def run(self, root: Selected, context: Context, reads: Reads) -> Any:
         """Return the objects that a root field answers with."""
@@ -133,17 +147,19 @@ class _InSnapshot:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
 
-    async def fetch(self, sql: str, *args: object) -> tuple[Sequence[Mapping[str, Any]], int]:
+    async def fetch(self, sql: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
         return await self._snapshot.fetch(sql, *args), self._snapshot.position
 
 
-async def _fetch(reads: Reads, sql: str, values: list[object]) -> tuple[Sequence[Mapping[str, Any]], int]:
+async def _fetch(reads: Reads, sql: str, values: list[object]) -> tuple[Sequence[asyncpg.Record], int]:
     try:
         return await reads.fetch(sql, *values)
     except asyncpg.InvalidParameterValueError as error:
         if "time zone" in str(error):
             zone = str(error).partition('"')[2].partition('"')[0]
-            raise BadArgument("timeZone", repr(zone), "is unknown; write UTC or a name like Europe/Zurich") from None
+            raise BadArgument(
+                "timeZone", repr(zone), "is unknown; write UTC or a name like Europe/Zurich"
+            ) from None
         raise
     except (asyncpg.DatetimeFieldOverflowError, asyncpg.IntervalFieldOverflowError) as error:
         raise BadArgument("window", str(error), "reaches beyond any calendar; ask for less") from None
@@ -154,7 +170,7 @@ def now(context: Context) -> dt.datetime:
     found = context.memo.get("now")
     if found is None:
         found = context.memo["now"] = context.services.clock()
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def planner_of(context: Context) -> Planner:
@@ -174,14 +190,17 @@ class Loader:
     def __init__(self, info: Info) -> None:
         self._root = selected(info._raw_info)
         # Planned here, so that what the caller may not select is refused before the first event.
-        _check_scopes(planner_of(info.context).plan(self._root, info.context, pinned=False, parent="Subscription"), info.context)
+        _check_scopes(
+            planner_of(info.context).plan(self._root, info.context, pinned=False, parent="Subscription"),
+            info.context,
+        )
 
     async def load(self, context: Context, positions: Sequence[int]) -> list[tuple[int, Any]]:
         """Return answers by position, none for an event that the caller does not see or that has none."""
         return await planner_of(context).load(self._root, context, positions)
 
 
-async def answer(info: Info) -> Any:
+async def answer(info: Info) -> T:  # as the field declares
     """Return what a root field answers with, having read it by one statement.
 
     The first root field of an operation that has several runs them all, in one snapshot; the others wait
@@ -193,12 +212,14 @@ async def answer(info: Info) -> Any:
     if pending is None:
         roots = selected_roots(raw)
         if len(roots) == 1:
-            return await _run_one(selected(raw), context)
+            found: T = await _run_one(selected(raw), context)
+            return found
         pending = context.memo["roots"] = {
             root.key: asyncio.get_running_loop().create_future() for root in roots
         }
         await _run_all(roots, context, pending)
-    return await pending[key]
+    waited: T = await pending[key]
+    return waited
 
 
 async def _run_one(root: Selected, context: Context) -> Any:
@@ -206,7 +227,9 @@ async def _run_one(root: Selected, context: Context) -> Any:
     return await planner_of(context).run(root, context, context.services.reader)
 
 
-async def _run_all(roots: Sequence[Selected], context: Context, pending: dict[str, asyncio.Future[Any]]) -> None:
+async def _run_all(
+    roots: Sequence[Selected], context: Context, pending: dict[str, asyncio.Future[Any]]
+) -> None:
     planner = planner_of(context)
     try:
         await _wait_for(roots, context)
@@ -282,7 +305,7 @@ def _compile(builder: Builder, root: Selected, parent: str, kinds: tuple[str, ..
         case Diff():
             expr, decode = builder.diff(root, place)
         case ByPosition():
-            expr, decode = _by_position(builder, root, spec, moment)
+            expr, decode = by_position(builder, root, place, spec, moment)
         case Nodes():
             expr, decode = _nodes(builder, root, place, moment, kinds)
         case _:
@@ -297,21 +320,11 @@ def _compile(builder: Builder, root: Selected, parent: str, kinds: tuple[str, ..
     )
 
 
-def _by_position(builder: Builder, root: Selected, spec: ByPosition, moment: Moment) -> tuple[str, Any]:
-    alias = builder.types.entities[spec.type_name].alias
-    array, decode = builder.object(spec.type_name, root.of(spec.type_name), Scope(moment))
-    positions = builder.bind("bigint[]", lambda request: list(request.positions))
-    block = builder.fill(BLOCKS[spec.block], Scope(moment))
-    expr = (
-        f"select coalesce(json_agg(json_build_array({alias}.position, {array}) order by {alias}.position), '[]')"
-        f" from ({block}) as {alias} where {alias}.position = any({positions}) and {builder.visible(alias)}"
-    )
-    return expr, lambda rows, env: [(position, decode(row, env)) for position, row in rows]
-
-
 def _used(sql: str, binders: Sequence[Binder]) -> tuple[str, tuple[Binder, ...]]:
-    """Leave out parameters that the statement does not name in the end: Postgres could not tell their type."""
-    numbers = {number: place for place, number in enumerate(dict.fromkeys(_PLACEHOLDER.findall(sql)), start=1)}
+    """Leave out parameters that the statement does not name: Postgres could not tell their type."""
+    numbers = {
+        number: place for place, number in enumerate(dict.fromkeys(_PLACEHOLDER.findall(sql)), start=1)
+    }
     renumbered = _PLACEHOLDER.sub(lambda found: f"${numbers[found[1]]}", sql)
     return renumbered, tuple(binders[int(number) - 1] for number in numbers)
 
@@ -325,7 +338,9 @@ def _lookup(builder: Builder, root: Selected, place: int, spec: Lookup, moment: 
     given = root.args
     if given.get("id") is not None:
         if given.get("sleekplanId") is not None or given.get("productId") is not None:
-            raise BadArgument("id", given["id"], "cannot be combined with productId or sleekplanId; give one form")
+            raise BadArgument(
+                "id", given["id"], "cannot be combined with productId or sleekplanId; give one form"
+            )
 
         def part(index: int) -> Any:
             return lambda args: _parts(args["id"], spec.type_name)[index]
@@ -334,13 +349,16 @@ def _lookup(builder: Builder, root: Selected, place: int, spec: Lookup, moment: 
             where.append(f"{alias}.{column} = {builder.argument(place, cast, part(index))}")
     elif given.get("sleekplanId") is not None:
         column = entity.key[1][0]
-        where.append(f"{alias}.{column} = {builder.argument(place, 'text', lambda args: _text(args['sleekplanId']))}")
+        where.append(
+            f"{alias}.{column} = {builder.argument(place, 'text', lambda args: _text(args['sleekplanId']))}"
+        )
     else:
         raise BadArgument(root.name, "nothing", "was named; give id, or productId and sleekplanId")
     source = builder.source(spec.type_name, moment, columns_of(alias, array, *where))
     condition = " and ".join(where)
     expr = (
-        f"select coalesce(json_agg(json_build_array({alias}.product_id, {array}) order by {alias}.product_id), '[]')"
+        f"select coalesce(json_agg(json_build_array({alias}.product_id, {array})"
+        f" order by {alias}.product_id), '[]')"
         f" from {source} where {condition}"
     )
 
@@ -383,7 +401,9 @@ def node_types(root: Selected) -> tuple[str, ...]:
     return tuple(sorted({found.type_name for found in _ids(root.args)}))
 
 
-def _nodes(builder: Builder, root: Selected, place: int, moment: Moment, kinds: tuple[str, ...]) -> tuple[str, Any]:
+def _nodes(
+    builder: Builder, root: Selected, place: int, moment: Moment, kinds: tuple[str, ...]
+) -> tuple[str, Any]:
     exprs: list[str] = []
     decoders: list[Any] = []
     for type_name in kinds:
@@ -393,9 +413,13 @@ def _nodes(builder: Builder, root: Selected, place: int, moment: Moment, kinds: 
         arrays = []
         for index, (_, cast) in enumerate(entity.key):
 
-            def values(args: Mapping[str, Any], index: int = index, type_name: str = type_name) -> list[object]:
+            def values(
+                args: Mapping[str, Any], index: int = index, type_name: str = type_name
+            ) -> list[object]:
                 return [
-                    (key_of(found) + (None, None))[index] for found in _ids(args) if found.type_name == type_name
+                    (*key_of(found), None, None)[index]
+                    for found in _ids(args)
+                    if found.type_name == type_name
                 ]
 
             arrays.append(builder.argument(place, f"{cast}[]", values))
@@ -403,7 +427,8 @@ def _nodes(builder: Builder, root: Selected, place: int, moment: Moment, kinds: 
         keys = ", ".join(f"{alias}.{column}" for column, _ in entity.key)
         source = builder.source(type_name, moment, columns_of(alias, array, keys) | {"product_id"})
         exprs.append(
-            f"(select coalesce(json_agg(json_build_array(json_build_array({keys}), {array})), '[]') from {source}"
+            f"(select coalesce(json_agg(json_build_array(json_build_array({keys}), {array})), '[]')"
+            f" from {source}"
             f" where ({keys}) in (select {columns} from unnest({', '.join(arrays)}) as wanted({columns}))"
             f" and {builder.visible(alias)})"
         )

@@ -12,11 +12,11 @@ from strawberry.types.base import StrawberryObjectDefinition
 from schema.answer import Planner
 from schema.entities import ENTITIES, derived
 from schema.mutation import Mutation
+from schema.planner import Types
 from schema.query import Query
 from schema.scalars import SCALARS
 from schema.spec import SPEC
-from schema.planner import Types
-from schema.types import ItemChange
+from schema.subscription import Subscription
 
 DERIVED = (
     ("StatusPeriod", "period"),
@@ -40,6 +40,7 @@ DERIVED = (
     ("ItemDelta", "diff"),
     ("BoardDiff", "diffs"),
     ("ItemChange", "change"),
+    ("ThresholdHit", "hit"),
 )
 
 
@@ -49,7 +50,7 @@ def build_schema() -> strawberry.Schema:
     return strawberry.Schema(
         query=Query,
         mutation=Mutation,
-        types=[ItemChange],
+        subscription=Subscription,
         config=StrawberryConfig(scalar_map=SCALARS),
     )
 

@@ -6,11 +6,33 @@ from typing import Final
 
 from schema.spec import BLOCKS, Entity
 
-_COUNTS: Final = ("votes_up", "votes_down", "total_sum", "comments", "subscribers", "trend", "scoring", "ratio")
-_CONTENTS: Final = ("title", "description", "status", "type", "effort", "created_at", "author_id")
-_USER_CONTENTS: Final = (
-    "data_id name full_name mail img admin_id anonymous segments custom system weight notify stats created_at".split()
+_COUNTS: Final = (
+    "votes_up",
+    "votes_down",
+    "total_sum",
+    "comments",
+    "subscribers",
+    "trend",
+    "scoring",
+    "ratio",
 )
+_CONTENTS: Final = ("title", "description", "status", "type", "effort", "created_at", "author_id")
+_USER_CONTENTS: Final = [
+    "data_id",
+    "name",
+    "full_name",
+    "mail",
+    "img",
+    "admin_id",
+    "anonymous",
+    "segments",
+    "custom",
+    "system",
+    "weight",
+    "notify",
+    "stats",
+    "created_at",
+]
 _COMMENT_CONTENTS: Final = ("item_id", "author_id", "body", "status", "type", "likes", "created_at")
 
 

@@ -27,9 +27,7 @@ class Bucket(Enum):
     MONTH = strawberry.enum_value("MONTH", description="A calendar month.")
 
 
-@strawberry.enum(
-    description="What a status means for the one who asked: given by configuration, with defaults for common keys."
-)
+@strawberry.enum(description="What a status means: given by configuration, with defaults for common keys.")
 class StatusRole(Enum):
     OPEN = strawberry.enum_value("OPEN", description="Not decided.")
     ROADMAP = strawberry.enum_value("ROADMAP", description="Promised or being made.")
@@ -183,7 +181,9 @@ class WordKind(Enum):
 class ProjectionState(Enum):
     LIVE = strawberry.enum_value("LIVE", description="It holds all that the log holds.")
     CATCHING_UP = strawberry.enum_value("CATCHING_UP", description="It is behind the log, and moving.")
-    REBUILDING = strawberry.enum_value("REBUILDING", description="It is counted again beside the tables that are read.")
+    REBUILDING = strawberry.enum_value(
+        "REBUILDING", description="It is counted again beside the tables that are read."
+    )
     FAILED = strawberry.enum_value("FAILED", description="Its last step failed; `lastError` says why.")
 
 

@@ -20,10 +20,8 @@ def column(
     scope: str | None = None,
     name: str | None = None,
 ) -> Any:
-    """Declare a plain attribute: an expression over the row, or several that `convert(env, …)` makes one of."""
-    return strawberry.field(
-        description=description, metadata={SPEC: Leaf(exprs, convert, scope)}, name=name
-    )
+    """Declare a plain attribute: an expression over the row, or several that `convert` makes one of."""
+    return strawberry.field(description=description, metadata={SPEC: Leaf(exprs, convert, scope)}, name=name)
 
 
 def moment(description: str, expr: str) -> Any:
@@ -46,9 +44,30 @@ def nested(spec: Spec, description: str, name: str | None = None) -> Callable[[C
     return declare
 
 
-def child(parent: object, info: Info) -> Any:
+def child(parent: object, info: Info) -> T:  # type: ignore[type-var]  # as the field declares
     """Return what the plan has put into a parent for the field that is being resolved.
 
     By response key, since one field can be asked for twice with different arguments.
     """
-    return parent.__dict__[f"@{info.path.key}"]
+    found: T = parent.__dict__[f"@{info.path.key}"]
+    return found
+
+
+def mutation(*, description: str) -> Callable[[Callable[..., T]], T]:
+    """Declare a field that acts."""
+
+    def declare(method: Callable[..., T]) -> T:
+        made: Any = strawberry.mutation(method, description=description)
+        return made  # type: ignore[no-any-return]
+
+    return declare
+
+
+def method(description: str) -> Callable[[Callable[..., T]], T]:
+    """Declare a field that Python computes when it is selected."""
+
+    def declare(function: Callable[..., T]) -> T:
+        made: Any = strawberry.field(function, description=description)
+        return made  # type: ignore[no-any-return]
+
+    return declare

@@ -112,7 +112,9 @@ FILTERS: Final[dict[str, dict[str, Field]]] = {
     "UserFilter": {
         "sleekplanId": Compare("usr.user_id", "text"),
         "name": Compare("usr.name", "text"),
-        "teamMember": Flag("coalesce(usr.admin_id, '0') not in ('0', '')", "coalesce(usr.admin_id, '0') in ('0', '')"),
+        "teamMember": Flag(
+            "coalesce(usr.admin_id, '0') not in ('0', '')", "coalesce(usr.admin_id, '0') in ('0', '')"
+        ),
         "segment": Text("usr.segments @> array[:value]", "text"),
         "firstSeenAt": Compare("usr.first_seen_at", "timestamptz"),
         "lastActiveAt": Compare("usr.last_active_at", "timestamptz"),
@@ -269,12 +271,12 @@ class _Conditions:
         return f"{expr} >= {start} and {expr} < {end}"
 
     def _ids(self, field: Ids, value: Any, path: Path) -> list[str]:
-        comparators = value if isinstance(value, Mapping) else {"eq": value}
-        inner = (lambda operator: (*path, operator)) if isinstance(value, Mapping) else (lambda _: path)
+        is_input = isinstance(value, Mapping)
         found = []
-        for operator, each in comparators.items():
+        for operator, each in value.items() if is_input else [("eq", value)]:
             if each is None:
                 continue
+            inner = (*path, operator) if is_input else path
             if operator == "isNull":
                 found.append(f"{field.column} is {'null' if each else 'not null'}")
                 continue
@@ -284,8 +286,8 @@ class _Conditions:
                     ids_of(each, type_name)[part] for each in (given if isinstance(given, list) else [given])
                 ]
 
-            products = self._value("bigint[]", inner(operator), lambda given: parts(given, 0))
-            ids = self._value("text[]", inner(operator), lambda given: parts(given, 1))
+            products = self._value("bigint[]", inner, lambda given: parts(given, 0))
+            ids = self._value("text[]", inner, lambda given: parts(given, 1))
             if operator == "eq":
                 found.append(f"{field.product} = ({products})[1] and {field.column} = ({ids})[1]")
             else:
@@ -296,10 +298,7 @@ class _Conditions:
         return found
 
     def _text(self, field: Text, path: Path) -> str:
-        if field.request:
-            value = self._roles(path)
-        else:
-            value = self._value(field.cast, path, field.value)
+        value = self._roles(path) if field.request else self._value(field.cast, path, field.value)
         return self._builder.fill(field.condition.replace(":value", value), self._scope)
 
     def _roles(self, path: Path) -> str:

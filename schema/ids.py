@@ -53,13 +53,13 @@ def decode_id(text: str) -> GlobalId:
             and -(2**63) <= product_id < 2**63
             and all(isinstance(part, str) and "\0" not in part for part in parts)
         ):
-            return GlobalId(TYPES_BY_LETTER[letter], product_id, tuple(parts))
+            return GlobalId(TYPES_BY_LETTER[letter], product_id, tuple(map(str, parts)))
     raise BadId(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a list: its order, the position that its first page was read at, and the row's sort values."""
+    """A place in a list: its order, the position of its first page, and the row's sort values."""
 
     order: str
     position: int | None
@@ -81,7 +81,9 @@ def decode_cursor(text: str, order: str, size: int) -> Cursor:
             position is None or (type(position) is int and 0 <= position < 2**63)
         ) and all(value is None or (isinstance(value, str) and "\0" not in value) for value in values):
             if of_order == order and len(values) == size:
-                return Cursor(of_order, position, tuple(values))
+                return Cursor(
+                    of_order, position, tuple(None if value is None else str(value) for value in values)
+                )
             raise BadCursor(text, f"it belongs to a list in the order {of_order}, this one is {order}")
     raise BadCursor(text, "it is none of ours")
 
@@ -97,7 +99,7 @@ def decode_cursor_position(args: Mapping[str, Any]) -> int | None:
 
 
 def cursor_starts_null(text: str) -> bool:
-    """Return whether a cursor's sort value is null, which decides the form of the condition that follows from it."""
+    """Return whether a cursor's sort value is null, which decides the form of what follows from it."""
     match _decode(text, b"[%b]"):
         case [_, _, None, *_]:
             return True

@@ -27,8 +27,9 @@ from schema.scalars import DateTime, Duration, Position
 
 @strawberry.input(
     description=(
-        "The moment to read at. A position is exact and never changes its answer; a time on the clock OCCURRED can, "
-        "when a late event arrives; both together read what was known at the position of what had happened by the time."
+        "The moment to read at. A position is exact and never changes its answer; a time on the clock "
+        "OCCURRED can, when a late event arrives. Both together read what was known at the position of what "
+        "had happened by the time."
     )
 )
 class AsOf:
@@ -162,14 +163,14 @@ class ItemFilter:
     )
     deleted: bool | None = strawberry.field(
         default=UNSET,
-        description="Only deleted ones (true), only others (false, the default at the top), or both (null).",
+        description="Only deleted ones (true), only others (false, the default), or both (null).",
     )
     deleted_in: Window | None = strawberry.field(
         default=UNSET, description="Deleted in this window; implies `deleted: true`."
     )
     search: str | None = strawberry.field(
         default=UNSET,
-        description='Words in title, description or comments; "in quotes" a phrase, -word without, or either.',
+        description='Words in title, description or comments: "a phrase", -without, this or that.',
     )
     and_: list[ItemFilter] | None = strawberry.field(default=UNSET, name="and", description=_AND)
     or_: list[ItemFilter] | None = strawberry.field(default=UNSET, name="or", description=_OR)
@@ -196,7 +197,7 @@ class UserFilter:
     )
     deleted: bool | None = strawberry.field(
         default=UNSET,
-        description="Only deleted ones (true), only others (false, the default at the top), or both (null).",
+        description="Only deleted ones (true), only others (false, the default), or both (null).",
     )
     and_: list[UserFilter] | None = strawberry.field(default=UNSET, name="and", description=_AND)
     or_: list[UserFilter] | None = strawberry.field(default=UNSET, name="or", description=_OR)
@@ -211,7 +212,7 @@ class VoteFilter:
     cast_at: DateTimeFilter | None = strawberry.field(default=UNSET, description="When it was cast.")
     withdrawn: bool | None = strawberry.field(
         default=UNSET,
-        description="Only withdrawn ones (true), only others (false, the default at the top), or both (null).",
+        description="Only withdrawn ones (true), only others (false, the default), or both (null).",
     )
     and_: list[VoteFilter] | None = strawberry.field(default=UNSET, name="and", description=_AND)
     or_: list[VoteFilter] | None = strawberry.field(default=UNSET, name="or", description=_OR)
@@ -227,7 +228,7 @@ class CommentFilter:
     created_at: DateTimeFilter | None = strawberry.field(default=UNSET, description="When it was written.")
     deleted: bool | None = strawberry.field(
         default=UNSET,
-        description="Only deleted ones (true), only others (false, the default at the top), or both (null).",
+        description="Only deleted ones (true), only others (false, the default), or both (null).",
     )
     and_: list[CommentFilter] | None = strawberry.field(default=UNSET, name="and", description=_AND)
     or_: list[CommentFilter] | None = strawberry.field(default=UNSET, name="or", description=_OR)
@@ -241,7 +242,7 @@ class SubscriptionFilter:
     since: DateTimeFilter | None = strawberry.field(default=UNSET, description="When it began or ended.")
     active: bool | None = strawberry.field(
         default=UNSET,
-        description="Only active ones (true, the default at the top), only ended ones (false), or both (null).",
+        description="Only active ones (true, the default), only ended ones (false), or both (null).",
     )
     and_: list[SubscriptionFilter] | None = strawberry.field(default=UNSET, name="and", description=_AND)
     or_: list[SubscriptionFilter] | None = strawberry.field(default=UNSET, name="or", description=_OR)
@@ -263,7 +264,7 @@ class ChangelogFilter:
     )
     deleted: bool | None = strawberry.field(
         default=UNSET,
-        description="Only deleted ones (true), only others (false, the default at the top), or both (null).",
+        description="Only deleted ones (true), only others (false, the default), or both (null).",
     )
     and_: list[ChangelogFilter] | None = strawberry.field(default=UNSET, name="and", description=_AND)
     or_: list[ChangelogFilter] | None = strawberry.field(default=UNSET, name="or", description=_OR)

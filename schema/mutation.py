@@ -11,7 +11,7 @@ import strawberry
 from strawberry import UNSET
 
 from schema.context import Actions, Info
-from schema.fields import computed
+from schema.fields import computed, mutation
 from schema.ids import decode_id
 from schema.planner import product_number
 from schema.scalars import Position
@@ -57,7 +57,9 @@ def _error(error: RecountError, *field: str) -> list[Any]:
 
 
 def _snake(name: str) -> str:
-    return "".join(f"_{letter}" if letter.isupper() and place else letter for place, letter in enumerate(name)).upper()
+    return "".join(
+        f"_{letter}" if letter.isupper() and place else letter for place, letter in enumerate(name)
+    ).upper()
 
 
 def _actions(info: Info, field: str) -> Actions:
@@ -72,17 +74,22 @@ def _actions(info: Info, field: str) -> Actions:
 def _unbound(info: Info, field: str) -> None:
     """Refuse a caller that is bound to products what concerns every product."""
     if info.context.caller.products is not None:
-        raise BadArgument(field, "it", "concerns every product, and this token is bound to some; use one that is not")
+        raise BadArgument(
+            field, "it", "concerns every product, and this token is bound to some; use one that is not"
+        )
 
 
 @strawberry.type(description="What can be done. Everything here needs the scope `admin`.")
 class Mutation:
-    @strawberry.mutation(description="Counts a projection, or all, again from the log, while queries go on being answered.")
+    @mutation(
+        description="Counts a projection, or all, again from the log, while queries go on being answered."
+    )
     async def projection_rebuild(
         self,
         info: Info,
         name: Annotated[
-            str | None, strawberry.argument(description="The projection's name, from `projections`; left out: all.")
+            str | None,
+            strawberry.argument(description="The projection's name, from `projections`; left out: all."),
         ] = UNSET,
     ) -> ProjectionRebuildPayload:
         actions = _actions(info, "projectionRebuild")
@@ -90,14 +97,16 @@ class Mutation:
         try:
             await actions.rebuild(name or None)
         except RecountError as error:
-            return make(ProjectionRebuildPayload, started=False, user_errors=_error(error, "name"))  # type: ignore[no-any-return]
-        return make(ProjectionRebuildPayload, started=True, user_errors=[])  # type: ignore[no-any-return]
+            return make(ProjectionRebuildPayload, started=False, user_errors=_error(error, "name"))
+        return make(ProjectionRebuildPayload, started=True, user_errors=[])
 
-    @strawberry.mutation(description="Reads a delivery in quarantine once more, and records it when it now is an event.")
+    @mutation(description="Reads a delivery in quarantine once more, and records it when it now is an event.")
     async def quarantine_retry(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The delivery's id, from `quarantine`.")],
+        id: Annotated[
+            strawberry.ID, strawberry.argument(description="The delivery's id, from `quarantine`.")
+        ],
     ) -> QuarantineRetryPayload:
         actions = _actions(info, "quarantineRetry")
         try:
@@ -105,14 +114,18 @@ class Mutation:
         except QueryError:
             raise
         except RecountError as error:
-            return make(QuarantineRetryPayload, position=None, duplicate=None, user_errors=_error(error, "id"))  # type: ignore[no-any-return]
-        return make(QuarantineRetryPayload, position=position, duplicate=duplicate, user_errors=[])  # type: ignore[no-any-return]
+            return make(
+                QuarantineRetryPayload, position=None, duplicate=None, user_errors=_error(error, "id")
+            )
+        return make(QuarantineRetryPayload, position=position, duplicate=duplicate, user_errors=[])
 
-    @strawberry.mutation(description="Closes a delivery in quarantine; its bytes are kept.")
+    @mutation(description="Closes a delivery in quarantine; its bytes are kept.")
     async def quarantine_discard(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The delivery's id, from `quarantine`.")],
+        id: Annotated[
+            strawberry.ID, strawberry.argument(description="The delivery's id, from `quarantine`.")
+        ],
     ) -> QuarantineDiscardPayload:
         actions = _actions(info, "quarantineDiscard")
         try:
@@ -120,20 +133,27 @@ class Mutation:
         except QueryError:
             raise
         except RecountError as error:
-            return make(QuarantineDiscardPayload, discarded=False, user_errors=_error(error, "id"))  # type: ignore[no-any-return]
-        return make(QuarantineDiscardPayload, discarded=True, user_errors=[])  # type: ignore[no-any-return]
+            return make(QuarantineDiscardPayload, discarded=False, user_errors=_error(error, "id"))
+        return make(QuarantineDiscardPayload, discarded=True, user_errors=[])
 
-    @strawberry.mutation(description="Erases a person's data from log, quarantine and read model, for good.")
+    @mutation(description="Erases a person's data from log, quarantine and read model, for good.")
     async def user_erase(
         self,
         info: Info,
         id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="The user's opaque id; or productId and sleekplanId.")
+            strawberry.ID | None,
+            strawberry.argument(description="The user's opaque id; or productId and sleekplanId."),
         ] = UNSET,
-        product_id: Annotated[strawberry.ID | None, strawberry.argument(description="Sleekplan's product.")] = UNSET,
-        sleekplan_id: Annotated[strawberry.ID | None, strawberry.argument(description="Sleekplan's id of the user.")] = UNSET,
+        product_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Sleekplan's product.")
+        ] = UNSET,
+        sleekplan_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Sleekplan's id of the user.")
+        ] = UNSET,
         texts: Annotated[bool, strawberry.argument(description="What they wrote as well.")] = False,
-        reason: Annotated[str, strawberry.argument(description="Why, for the ledger of erasures.")] = "asked by GraphQL",
+        reason: Annotated[
+            str, strawberry.argument(description="Why, for the ledger of erasures.")
+        ] = "asked by GraphQL",
     ) -> UserErasePayload:
         actions = _actions(info, "userErase")
         try:
@@ -142,8 +162,8 @@ class Mutation:
                 raise ForeignProduct(product)
             redacted = await actions.erase_user(product, user, texts=texts, reason=reason)
         except RecountError as error:
-            return make(UserErasePayload, events_redacted=None, user_errors=_error(error, "id"))  # type: ignore[no-any-return]
-        return make(UserErasePayload, events_redacted=redacted, user_errors=[])  # type: ignore[no-any-return]
+            return make(UserErasePayload, events_redacted=None, user_errors=_error(error, "id"))
+        return make(UserErasePayload, events_redacted=redacted, user_errors=[])
 
 
 def _user_of(id: str | None, product_id: str | None, sleekplan_id: str | None) -> tuple[int, str]:

@@ -14,7 +14,20 @@ from typing import Any, Final
 from schema.filters import conditions, search_rank
 from schema.ids import Cursor, decode_cursor, encode_cursor
 from schema.selection import Args, Selected
-from schema.spec import BLOCKS, Differences, DiffItems, Entity, Inline, Leaf, One, Order, Page, Parameter, Rows, Single
+from schema.spec import (
+    BLOCKS,
+    Differences,
+    DiffItems,
+    Entity,
+    Inline,
+    Leaf,
+    One,
+    Order,
+    Page,
+    Parameter,
+    Rows,
+    Single,
+)
 from schema.values import field_changes
 from service.errors import BadArgument, BadCursor
 
@@ -36,6 +49,7 @@ COMPARED: Final = {
 }
 """The fields of an item that a change is told by."""
 
+_KEY: Final = ("occurred_at", "is_delete", "updated_at", "position")
 _TOKEN: Final = re.compile(r"(?<![:\w]):([a-z_]+)(?:\(([a-z_]*)\))?")
 _PLURALS: Final = {
     "items": "Item",
@@ -129,7 +143,9 @@ class Types:
 class Builder:
     """Builds one plan: collects parameters and moments while it walks the selection."""
 
-    def __init__(self, types: Types, root: Selected, *, pinned: bool, restricted: bool, one_product: bool) -> None:
+    def __init__(
+        self, types: Types, root: Selected, *, pinned: bool, restricted: bool, one_product: bool
+    ) -> None:
         self.types = types
         self.pinned = pinned
         self.restricted = restricted
@@ -175,7 +191,7 @@ class Builder:
         return self.bind("bigint[]", lambda request: request.products, "products")
 
     def fill(self, text: str, scope: Scope) -> str:
-        """Return a block with its `:names` replaced: the moment's, the caller's products, the field's arguments."""
+        """Return a block with its `:names` replaced: by the moment's, the caller's, the field's."""
 
         def replace(found: re.Match[str]) -> str:
             name, alias = found.groups()
@@ -198,9 +214,9 @@ class Builder:
                 case "newest_first" if moment.exact:
                     return f"{alias}.position desc"
                 case "newest_first" | "key_desc":
-                    return f"{alias}.occurred_at desc, {alias}.is_delete desc, {alias}.updated_at desc, {alias}.position desc"
+                    return ", ".join(f"{alias}.{column} desc" for column in _KEY)
                 case "key_asc":
-                    return f"{alias}.occurred_at, {alias}.is_delete, {alias}.updated_at, {alias}.position"
+                    return ", ".join(f"{alias}.{column}" for column in _KEY)
                 case "visible":
                     return self.visible(alias)
                 case "personal":
@@ -240,11 +256,18 @@ class Builder:
     # Moments
 
     def moment(
-        self, node: Selected, place: int, outer: Moment | None, *, root: bool = False, name_of_argument: str = "asOf"
+        self,
+        node: Selected,
+        place: int,
+        outer: Moment | None,
+        *,
+        root: bool = False,
+        name_of_argument: str = "asOf",
     ) -> Moment:
         """Return the moment that a field reads at: its own `asOf`, else its parent's, else now."""
         as_of = node.args.get(name_of_argument)
-        time, position = (as_of.get("time"), as_of.get("position")) if as_of else (None, None)
+        as_of = as_of or {}
+        time, position = as_of.get("time"), as_of.get("position")
         pinned = root and self.pinned
         if time is None and position is None and not pinned:
             return outer if outer is not None else self._now()
@@ -254,7 +277,9 @@ class Builder:
             bounds.append(self.argument(place, "bigint", lambda args: args[name_of_argument]["position"]))
         if pinned:
             bounds.append(self.bind("bigint", lambda request: request.pinned, "pinned"))
-        at_time = self.argument(place, "timestamptz", lambda args: args[name_of_argument]["time"]) if time else None
+        at_time = (
+            self.argument(place, "timestamptz", lambda args: args[name_of_argument]["time"]) if time else None
+        )
         if recorded:
             bounds.append(BLOCKS["position_at"].replace(":time", str(at_time)))
         p = f"least({', '.join(bounds)})" if bounds else "9223372036854775807::bigint"
@@ -265,7 +290,8 @@ class Builder:
         if pinned and not at_time and position is None:
             at = self._clock()
         self.ctes.append(
-            f"{name} as materialized (select known.p, known.t, {at} as at from (select {p} as p, {t} as t) as known)"
+            f"{name} as materialized (select known.p, known.t, {at} as at"
+            f" from (select {p} as p, {t} as t) as known)"
         )
         return Moment(
             now=False,
@@ -295,7 +321,7 @@ class Builder:
             exprs = [f"{entity.then_columns[name]} as {name}" for name in wanted]
             used = " ".join(exprs)
             joins = []
-            for join, block in reversed(entity.then_joins.items()):
+            for join, block in reversed(tuple(entity.then_joins.items())):
                 body = BLOCKS[block]
                 if join in entity.always or re.search(rf"\b{join}\.", used):
                     joins.append(body)
@@ -410,7 +436,8 @@ class Builder:
             body = f"select {columns} from ({body}) as {alias}{where} order by {spec.order}{limit}"
             where = ""
         return (
-            f"(select coalesce(json_agg({array} order by {spec.order}), '[]') from ({body}) as {alias}{where})",
+            f"(select coalesce(json_agg({array} order by {spec.order}), '[]')"
+            f" from ({body}) as {alias}{where})",
             _list_decoder(decode),
         )
 
@@ -421,7 +448,7 @@ class Builder:
         return f"(select {array} from ({self.fill(BLOCKS[spec.block], scope)}) as {alias} limit 1)", decode
 
     def diff(self, node: Selected, place: int) -> tuple[str, Decoder]:
-        """Return the difference of two moments: a table of what differs, and what is selected of its three kinds."""
+        """Return the difference of two moments: what differs as a table, and what is selected of it."""
         before = self.moment(node, place, None, name_of_argument="from")
         after = self.moment(node, place, None, name_of_argument="to")
         self.named_moments = {"before": before, "after": after}
@@ -457,7 +484,8 @@ class Builder:
                 " where item.product_id = diff.product_id and item.item_id = diff.item_id) as item"
             )
         return (
-            f"(select coalesce(json_agg({array} order by diff.product_id, diff.item_id), '[]') from {source})",
+            f"(select coalesce(json_agg({array} order by diff.product_id, diff.item_id), '[]')"
+            f" from {source})",
             _list_decoder(decode),
         )
 
@@ -482,7 +510,7 @@ class Builder:
     def page(
         self, node: Selected, place: int, spec: Page, moment: Moment, *, root: bool
     ) -> tuple[str, Decoder]:
-        """Return a connection: the page's rows, one more to know whether others follow, and the count if asked."""
+        """Return a connection: its page, one row more to tell whether others follow, and the count."""
         scope = self.block_scope(node, place, spec, moment)
         entity = self.types.entities[spec.type_name]
         order_name, order, descending = _order(node.args, spec)
@@ -532,12 +560,22 @@ class Builder:
         row = f"json_build_array(json_build_array({cursor}), {nodes_array}, {edges_array})"
         # json_agg sorts what the page holds: its order must not hang on how the page was joined.
         final = _ordering("sort_value", descending, order.nullable, ties, f"{alias}.{{}}", backward=False)
+        outer_ordering = _ordering("sort_value", descending, order.nullable, ties, f"{alias}.{{}}", backward)
         if moment.now:
             columns = ", ".join(f"{alias}.{name}" for name in sorted(wanted | keys))
-            rows = (
-                f"select {columns}, {sort} as sort_value from {self.source(entity_name, moment, wanted | tested)}"
-                f" where {condition} order by {inner_ordering} {limit}"
-            )
+                f"select {columns}, {sort} as sort_value"
+                f" from {self.source(entity_name, moment, wanted | tested)}"
+            if root and "product_id" in keys and self.product is None and not self.one_product:
+                # Each product has its own sorted index: the best of each, then the best of all.
+                products = f"unnest({self.products()})" if self.restricted else f"({BLOCKS['products']})"
+                rows = (
+                    f"select {columns}, {alias}.sort_value from {products} as product(product_id)"
+                    f" cross join lateral ({rows} where {alias}.product_id = product.product_id"
+                    f" and {condition}"
+                    f" order by {inner_ordering} {limit}) as {alias} order by {outer_ordering} {limit}"
+                )
+            else:
+                rows = f"{rows} where {condition} order by {inner_ordering} {limit}"
             aggregate = f"select coalesce(json_agg({row} order by {final}), '[]') from ({rows}) as {alias}"
         else:
             columns = ", ".join(f"{alias}.{name}" for name in sorted(keys))
@@ -549,8 +587,8 @@ class Builder:
             same = " and ".join(f"{alias}.{name} = page.{name}" for name in sorted(keys))
             aggregate = (
                 f"select coalesce(json_agg({row} order by {final}), '[]') from ({rows}) as page"
-                f" cross join lateral (select {columns_then} from {self.source(entity_name, moment, wanted | keys)}"
-                f" where {same} limit 1) as {alias}"
+                f" cross join lateral (select {columns_then}"
+                f" from {self.source(entity_name, moment, wanted | keys)} where {same} limit 1) as {alias}"
             )
         count = "null"
         if "totalCount" in names:
@@ -592,7 +630,7 @@ class Builder:
             def value(index: int, name: str = name, casts: list[str] = casts) -> Callable[[Args], object]:
                 return lambda given: cursor_of(given, name, order_name, casts).values[index]
 
-            # Whether the cursor's sort value is null decides the form of the condition, hence this look at it.
+            # Whether the cursor's sort value is null decides the form of the condition.
             null = cursor_of(args, name, order_name, casts).values[0] is None
             sort_value = "null" if null else self.argument(place, f"text::{order.cast}", value(0))
             tie_values = ", ".join(
@@ -757,7 +795,7 @@ def _object_decoder(
             return None
         if chunked:
             row = [value for part in row for value in part]
-        made = new(cls)
+        made: Any = new(cls)
         # Past __init__ on purpose: only what was selected is there, as plain attributes.
         values = made.__dict__
         for name, index in plain:
@@ -805,20 +843,20 @@ def _page_decoder(
             rows = rows[-size:] if backward and size else rows[:size]
         position = (env.pinned if env.pinned is not None else env.position) if pinned else None
         cursors = [encode_cursor(order_name, position, row[0]) for row in rows]
-        made = new(connection_class)
+        made: Any = new(connection_class)
         values = made.__dict__
         if wants_nodes:
             values["nodes"] = [decode_node(row[1], env) for row in rows]
         if wants_edges:
             edges = []
             for cursor, row in zip(cursors, rows, strict=True):
-                edge = new(edge_class)
+                edge: Any = new(edge_class)
                 edge.__dict__["cursor"] = cursor
                 if wants_edge_nodes:
                     edge.__dict__["node"] = decode_edge(row[2], env)
                 edges.append(edge)
             values["edges"] = edges
-        info = new(info_class)
+        info: Any = new(info_class)
         info.__dict__.update(
             has_next_page=more if not backward else args.get("before") is not None,
             has_previous_page=more if backward else args.get("after") is not None,
@@ -830,5 +868,3 @@ def _page_decoder(
         return made
 
     return decode
-
-

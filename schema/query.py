@@ -9,10 +9,24 @@ from strawberry import UNSET
 
 from schema import roots
 from schema.answer import answer
+from schema.board import (
+    BacklogPoint,
+    BoardDiff,
+    DurationStat,
+    Ingest,
+    Mover,
+    Projection,
+    QuarantinedDelivery,
+    RankSeries,
+    ScorePoint,
+)
 from schema.context import Info
+from schema.enums import Bucket, GroupBy, Metric, QuarantineState, StatusRole
 from schema.fields import nested
+from schema.history import Inference, StatusPeriod
 from schema.inputs import (
     After,
+    AsOf,
     AsOfArgument,
     Before,
     ChangelogFilter,
@@ -31,41 +45,29 @@ from schema.inputs import (
     SatisfactionOrderBy,
     SubscriptionFilter,
     SubscriptionOrderBy,
+    TimeZone,
     UserFilter,
     UserOrderBy,
     VoteFilter,
     VoteOrderBy,
-    AsOf,
-    TimeZone,
     Window,
 )
-from schema.board import (
-    BacklogPoint,
-    BoardDiff,
-    DurationStat,
-    Ingest,
-    Mover,
-    Projection,
-    QuarantinedDelivery,
-    RankSeries,
-    ScorePoint,
-)
-from schema.enums import Bucket, GroupBy, Metric, QuarantineState, StatusRole
-from schema.history import Inference, StatusPeriod
 from schema.types import (
     ChangelogEntry,
     Comment,
     Connection,
     Event,
     Item,
+    ItemSubscription,
     Node,
     SatisfactionAnswer,
-    ItemSubscription,
     User,
     Vote,
 )
 
-OpaqueId = Annotated[strawberry.ID | None, strawberry.argument(description="The opaque id, from the `id` of an answer.")]
+OpaqueId = Annotated[
+    strawberry.ID | None, strawberry.argument(description="The opaque id, from the `id` of an answer.")
+]
 SleekplanId = Annotated[
     strawberry.ID | None,
     strawberry.argument(description="Sleekplan's id, with productId where several products have it."),
@@ -82,9 +84,12 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> Node | None:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
-    @nested(roots.NODE, "Several things by their opaque ids, at most 500, in the order asked; null for each not found.")
+    @nested(
+        roots.NODE,
+        "Several things by their opaque ids, at most 500, in the order asked; null for each not found.",
+    )
     async def nodes(
         self,
         info: Info,
@@ -92,7 +97,7 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> list[Node | None]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.ITEM, "An item by its opaque id, or by Sleekplan's id and product; deleted ones too.")
     async def item(
@@ -104,15 +109,19 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> Item | None:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
-    @nested(roots.ITEMS, "Items; without orderBy those with most votes first, or the best matches of a search.")
+    @nested(
+        roots.ITEMS, "Items; without orderBy those with most votes first, or the best matches of a search."
+    )
     async def items(
         self,
         info: Info,
         product_id: ProductId = UNSET,
         filter: Annotated[ItemFilter | None, strawberry.argument(description="Which items.")] = UNSET,
-        order_by: Annotated[ItemOrderBy | None, strawberry.argument(description="How they are sorted.")] = UNSET,
+        order_by: Annotated[
+            ItemOrderBy | None, strawberry.argument(description="How they are sorted.")
+        ] = UNSET,
         window: Annotated[
             Window | None, strawberry.argument(description="The window of the order VOTES_IN_WINDOW.")
         ] = UNSET,
@@ -123,7 +132,7 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> Connection[Item]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.USER, "A user by the opaque id, or by Sleekplan's id and product.")
     async def user(
@@ -135,7 +144,7 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> User | None:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.USERS, "Users; without orderBy in the order in which events first named them.")
     async def users(
@@ -143,7 +152,9 @@ class Query:
         info: Info,
         product_id: ProductId = UNSET,
         filter: Annotated[UserFilter | None, strawberry.argument(description="Which users.")] = UNSET,
-        order_by: Annotated[UserOrderBy | None, strawberry.argument(description="How they are sorted.")] = UNSET,
+        order_by: Annotated[
+            UserOrderBy | None, strawberry.argument(description="How they are sorted.")
+        ] = UNSET,
         first: First = UNSET,
         after: After = UNSET,
         last: Last = UNSET,
@@ -151,7 +162,7 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> Connection[User]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.VOTES, "Votes that events told of, newest first.")
     async def votes(
@@ -159,7 +170,9 @@ class Query:
         info: Info,
         product_id: ProductId = UNSET,
         filter: Annotated[VoteFilter | None, strawberry.argument(description="Which votes.")] = UNSET,
-        order_by: Annotated[VoteOrderBy | None, strawberry.argument(description="How they are sorted.")] = UNSET,
+        order_by: Annotated[
+            VoteOrderBy | None, strawberry.argument(description="How they are sorted.")
+        ] = UNSET,
         first: First = UNSET,
         after: After = UNSET,
         last: Last = UNSET,
@@ -167,7 +180,7 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> Connection[Vote]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.COMMENTS, "Comments, oldest first.")
     async def comments(
@@ -175,7 +188,9 @@ class Query:
         info: Info,
         product_id: ProductId = UNSET,
         filter: Annotated[CommentFilter | None, strawberry.argument(description="Which comments.")] = UNSET,
-        order_by: Annotated[CommentOrderBy | None, strawberry.argument(description="How they are sorted.")] = UNSET,
+        order_by: Annotated[
+            CommentOrderBy | None, strawberry.argument(description="How they are sorted.")
+        ] = UNSET,
         first: First = UNSET,
         after: After = UNSET,
         last: Last = UNSET,
@@ -183,14 +198,16 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> Connection[Comment]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.SUBSCRIPTIONS, "Who follows what, oldest first.")
     async def subscriptions(
         self,
         info: Info,
         product_id: ProductId = UNSET,
-        filter: Annotated[SubscriptionFilter | None, strawberry.argument(description="Which subscriptions.")] = UNSET,
+        filter: Annotated[
+            SubscriptionFilter | None, strawberry.argument(description="Which subscriptions.")
+        ] = UNSET,
         order_by: Annotated[
             SubscriptionOrderBy | None, strawberry.argument(description="How they are sorted.")
         ] = UNSET,
@@ -201,7 +218,7 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> Connection[ItemSubscription]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.CHANGELOG_ENTRY, "A changelog entry by the opaque id, or by Sleekplan's id and product.")
     async def changelog_entry(
@@ -213,7 +230,7 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> ChangelogEntry | None:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.CHANGELOG_ENTRIES, "Changelog entries, newest first.")
     async def changelog_entries(
@@ -221,7 +238,9 @@ class Query:
         info: Info,
         product_id: ProductId = UNSET,
         filter: Annotated[ChangelogFilter | None, strawberry.argument(description="Which entries.")] = UNSET,
-        order_by: Annotated[ChangelogOrderBy | None, strawberry.argument(description="How they are sorted.")] = UNSET,
+        order_by: Annotated[
+            ChangelogOrderBy | None, strawberry.argument(description="How they are sorted.")
+        ] = UNSET,
         first: First = UNSET,
         after: After = UNSET,
         last: Last = UNSET,
@@ -229,14 +248,16 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> Connection[ChangelogEntry]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.SATISFACTION_ANSWERS, "Satisfaction answers, newest first, replaced ones included.")
     async def satisfaction_answers(
         self,
         info: Info,
         product_id: ProductId = UNSET,
-        filter: Annotated[SatisfactionFilter | None, strawberry.argument(description="Which answers.")] = UNSET,
+        filter: Annotated[
+            SatisfactionFilter | None, strawberry.argument(description="Which answers.")
+        ] = UNSET,
         order_by: Annotated[
             SatisfactionOrderBy | None, strawberry.argument(description="How they are sorted.")
         ] = UNSET,
@@ -247,15 +268,19 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> Connection[SatisfactionAnswer]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
-    @nested(roots.EVENTS, "The events of the log, in the order in which they arrived; `last` takes the newest.")
+    @nested(
+        roots.EVENTS, "The events of the log, in the order in which they arrived; `last` takes the newest."
+    )
     async def events(
         self,
         info: Info,
         product_id: ProductId = UNSET,
         filter: Annotated[EventFilter | None, strawberry.argument(description="Which events.")] = UNSET,
-        order_by: Annotated[EventOrderBy | None, strawberry.argument(description="How they are sorted.")] = UNSET,
+        order_by: Annotated[
+            EventOrderBy | None, strawberry.argument(description="How they are sorted.")
+        ] = UNSET,
         first: First = UNSET,
         after: After = UNSET,
         last: Last = UNSET,
@@ -263,31 +288,37 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> Connection[Event]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.DIFF, "What differs between two moments.")
     async def board_diff(
         self,
         info: Info,
         from_: Annotated[AsOf, strawberry.argument(name="from", description="The earlier moment.")],
-        to: Annotated[AsOf | None, strawberry.argument(description="The later moment; left out: now.")] = UNSET,
+        to: Annotated[
+            AsOf | None, strawberry.argument(description="The later moment; left out: now.")
+        ] = UNSET,
         product_id: ProductId = UNSET,
         min_position: MinPosition = UNSET,
     ) -> BoardDiff:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
-    @nested(roots.MOVERS, "The items that gained most in a window, beside what they gained in the one before.")
+    @nested(
+        roots.MOVERS, "The items that gained most in a window, beside what they gained in the one before."
+    )
     async def movers(
         self,
         info: Info,
-        window: Annotated[Window, strawberry.argument(description="From when to when; its beginning must be given.")],
+        window: Annotated[
+            Window, strawberry.argument(description="From when to when; its beginning must be given.")
+        ],
         metric: Annotated[Metric, strawberry.argument(description="What is counted.")] = Metric.NET_VOTES,
         first: Annotated[int, strawberry.argument(description="At most so many, 0 to 500.")] = 10,
         product_id: ProductId = UNSET,
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> list[Mover]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.RANK_HISTORY, "The places over time of the items that lead at the end.")
     async def rank_history(
@@ -295,22 +326,30 @@ class Query:
         info: Info,
         bucket: Annotated[Bucket, strawberry.argument(description="How long a step is.")],
         window: Annotated[Window, strawberry.argument(description="From when to when.")],
-        metric: Annotated[Metric, strawberry.argument(description="What items are ranked by.")] = Metric.NET_VOTES,
+        metric: Annotated[
+            Metric, strawberry.argument(description="What items are ranked by.")
+        ] = Metric.NET_VOTES,
         top: Annotated[int, strawberry.argument(description="How many places, 0 to 500.")] = 10,
         time_zone: TimeZone = "UTC",
         product_id: ProductId = UNSET,
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> list[RankSeries]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
-    @nested(roots.CYCLE_TIME, "How long items take from one stage to another, by when they entered the first.")
+    @nested(
+        roots.CYCLE_TIME, "How long items take from one stage to another, by when they entered the first."
+    )
     async def cycle_time(
         self,
         info: Info,
-        from_: Annotated[StatusRole, strawberry.argument(name="from", description="The stage that they start in.")],
+        from_: Annotated[
+            StatusRole, strawberry.argument(name="from", description="The stage that they start in.")
+        ],
         to: Annotated[StatusRole, strawberry.argument(description="The stage that they are to reach.")],
-        group_by: Annotated[GroupBy, strawberry.argument(description="What groups are made by.")] = GroupBy.MONTH,
+        group_by: Annotated[
+            GroupBy, strawberry.argument(description="What groups are made by.")
+        ] = GroupBy.MONTH,
         window: Annotated[
             Window | None, strawberry.argument(description="When they entered the first stage.")
         ] = UNSET,
@@ -319,7 +358,7 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> list[DurationStat]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(
         roots.FIRST_RESPONSE,
@@ -328,16 +367,22 @@ class Query:
     async def first_response(
         self,
         info: Info,
-        group_by: Annotated[GroupBy, strawberry.argument(description="What groups are made by.")] = GroupBy.MONTH,
-        window: Annotated[Window | None, strawberry.argument(description="When they were submitted.")] = UNSET,
+        group_by: Annotated[
+            GroupBy, strawberry.argument(description="What groups are made by.")
+        ] = GroupBy.MONTH,
+        window: Annotated[
+            Window | None, strawberry.argument(description="When they were submitted.")
+        ] = UNSET,
         time_zone: TimeZone = "UTC",
         product_id: ProductId = UNSET,
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> list[DurationStat]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
-    @nested(roots.STATUS_REGRESSIONS, "Moves from a later stage to an earlier one, newest first, at most 500.")
+    @nested(
+        roots.STATUS_REGRESSIONS, "Moves from a later stage to an earlier one, newest first, at most 500."
+    )
     async def status_regressions(
         self,
         info: Info,
@@ -346,7 +391,7 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> list[StatusPeriod]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.SATISFACTION_SERIES, "Satisfaction in steps of time.")
     async def satisfaction_series(
@@ -360,7 +405,7 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> list[ScorePoint]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.STATUS_BACKLOG, "How many items stood in each status, in steps of time.")
     async def status_backlog(
@@ -373,7 +418,7 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> list[BacklogPoint]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.DRIFT, "Totals that moved otherwise than by the votes seen, newest first.")
     async def drift(
@@ -384,24 +429,28 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> list[Inference]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.INGEST, "What has arrived by webhook, and whether it is suspiciously quiet.")
     async def ingest(self, info: Info, product_id: ProductId = UNSET) -> Ingest:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
     @nested(roots.PROJECTIONS, "How far each projection of the log has got.")
     async def projections(self, info: Info) -> list[Projection]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)
 
-    @nested(roots.QUARANTINE, "Deliveries that could not be read as events, newest first. Needs the scope `admin`.")
+    @nested(
+        roots.QUARANTINE,
+        "Deliveries that could not be read as events, newest first. Needs the scope `admin`.",
+    )
     async def quarantine(
         self,
         info: Info,
         states: Annotated[
-            list[QuarantineState] | None, strawberry.argument(description="Only those in these states; left out: all.")
+            list[QuarantineState] | None,
+            strawberry.argument(description="Only those in these states; left out: all."),
         ] = UNSET,
         first: Annotated[int, strawberry.argument(description="At most so many, 0 to 500.")] = 50,
         product_id: ProductId = UNSET,
     ) -> list[QuarantinedDelivery]:
-        return await answer(info)  # type: ignore[no-any-return]
+        return await answer(info)

@@ -22,8 +22,12 @@ ITEMS: Final = Page("Item", specs.ITEM_ORDERS, "VOTES", filter_name="ItemFilter"
 USERS: Final = Page("User", specs.USER_ORDERS, "FIRST_SEEN_AT", filter_name="UserFilter")
 VOTES: Final = Page("Vote", specs.VOTE_ORDERS, "CAST_AT", filter_name="VoteFilter")
 COMMENTS: Final = Page("Comment", specs.COMMENT_ORDERS, "CREATED_AT", filter_name="CommentFilter")
-SUBSCRIPTIONS: Final = Page("ItemSubscription", specs.SUBSCRIPTION_ORDERS, "SINCE", filter_name="SubscriptionFilter")
-CHANGELOG_ENTRIES: Final = Page("ChangelogEntry", specs.CHANGELOG_ORDERS, "PUBLISHED_AT", filter_name="ChangelogFilter")
+SUBSCRIPTIONS: Final = Page(
+    "ItemSubscription", specs.SUBSCRIPTION_ORDERS, "SINCE", filter_name="SubscriptionFilter"
+)
+CHANGELOG_ENTRIES: Final = Page(
+    "ChangelogEntry", specs.CHANGELOG_ORDERS, "PUBLISHED_AT", filter_name="ChangelogFilter"
+)
 SATISFACTION_ANSWERS: Final = Page(
     "SatisfactionAnswer",
     specs.SATISFACTION_ORDERS,
@@ -41,7 +45,7 @@ def _block(name: str, **texts: str) -> str:
     """Put blocks into a block, under a name of its own, and return that."""
     text = BLOCKS[name]
     for token, inner in texts.items():
-        text = re.sub(rf":{token}\b", lambda _, inner=inner: inner, text)
+        text = inner.join(re.split(rf":{token}\b", text))
     BLOCKS[f"{name}*"] = text
     return f"{name}*"
 
@@ -51,7 +55,8 @@ def _value(when: str) -> str:
 
 
 _BUCKETS: Final = BLOCKS["buckets"].replace(
-    ":earliest", "coalesce((select min(first.occurred_at) from {event_facts} as first where :visible(first)), :at)"
+    ":earliest",
+    "coalesce((select min(first.occurred_at) from {event_facts} as first where :visible(first)), :at)",
 )
 _STEPS_OF_BOARD: Final = BLOCKS["status_steps"].replace(":which", ":visible(c)")
 _METRIC: Final = Parameter("text", lambda args: args["metric"].value)
@@ -71,7 +76,9 @@ def _keys(*names: str) -> Parameter:
 
     def keys(args: Mapping[str, Any], request: Request) -> list[str]:
         roles = {args[name].value if name in args else name for name in names}
-        return [label.key for label in request.labels.values() if label.kind == "status" and label.role in roles]
+        return [
+            label.key for label in request.labels.values() if label.kind == "status" and label.role in roles
+        ]
 
     return Parameter("text[]", with_request=keys)
 
@@ -119,7 +126,12 @@ CYCLE_TIME: Final = Rows(
     zoned=True,
 )
 FIRST_RESPONSE: Final = Rows(
-    "DurationStat", _spans("response_spans"), "stat.key", parameters={"group_by": _GROUP_BY}, windowed=True, zoned=True
+    "DurationStat",
+    _spans("response_spans"),
+    "stat.key",
+    parameters={"group_by": _GROUP_BY},
+    windowed=True,
+    zoned=True,
 )
 STATUS_REGRESSIONS: Final = Rows(
     "StatusPeriod",
@@ -165,7 +177,10 @@ QUARANTINE: Final = Rows(
     limit=":first",
     parameters={
         "first": _FIRST,
-        "states": Parameter("text[]", lambda args: [each.value.lower() for each in args["states"]] if args.get("states") else None),
+        "states": Parameter(
+            "text[]",
+            lambda args: [each.value.lower() for each in args["states"]] if args.get("states") else None,
+        ),
     },
     scope="admin",
 )

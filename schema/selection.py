@@ -68,25 +68,27 @@ class Selected:
         )
 
 
-def selected(info: GraphQLResolveInfo) -> Selected:
+def selected(info: GraphQLResolveInfo[Any]) -> Selected:
     """Return the selection below the field that is being resolved."""
     reader = _Reader(info)
     definition = info.parent_type.fields[info.field_name]
     return reader.field(definition, str(info.path.key), list(info.field_nodes))
 
 
-def selected_roots(info: GraphQLResolveInfo) -> list[Selected]:
+def selected_roots(info: GraphQLResolveInfo[Any]) -> list[Selected]:
     """Return every root field of the operation, without introspection's."""
     reader = _Reader(info)
     return reader.fields(info.parent_type, [info.operation])
 
 
 class _Reader:
-    def __init__(self, info: GraphQLResolveInfo) -> None:
+    def __init__(self, info: GraphQLResolveInfo[Any]) -> None:
         self._schema: Final[GraphQLSchema] = info.schema
         self._fragments = info.fragments
-        # The executor hands on the coerced values alone; their sources serve its error messages only.
-        self._variables = VariableValues({}, info.variable_values)
+        # Depending on who executes, the coerced values come alone; their sources serve error messages only.
+        given: Any = info.variable_values
+        coerced: dict[str, Any] = getattr(given, "coerced", given)
+        self._variables = VariableValues({}, coerced)
 
     def field(self, definition: GraphQLField, key: str, nodes: list[FieldNode]) -> Selected:
         type_ = get_named_type(definition.type)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 BLOCKS: Final[dict[str, str]] = {
     name: text
-    for file in ("sources.sql", "history.sql", "board.sql")
+    for file in ("sources.sql", "history.sql", "board.sql", "following.sql")
     for name, text in load(__file__, file).items()
 }
 """Every named block of SQL that fields read from."""
@@ -158,7 +158,9 @@ class Differences:
     after: str
 
 
-Spec = Leaf | Inline | One | Rows | Single | Page | Lookup | Nodes | Diff | DiffItems | ByPosition | Differences
+Spec = (
+    Leaf | Inline | One | Rows | Single | Page | Lookup | Nodes | Diff | DiffItems | ByPosition | Differences
+)
 
 
 @dataclass(frozen=True, slots=True)

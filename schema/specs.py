@@ -35,7 +35,9 @@ COMMENT_ORDERS: Final = {
     "CREATED_AT": Order("comment.created_at", "timestamptz", descending=False),
     "LIKES": Order("comment.likes", "int"),
 }
-SUBSCRIPTION_ORDERS: Final = {"SINCE": Order("subscription.since", "timestamptz", nullable=False, descending=False)}
+SUBSCRIPTION_ORDERS: Final = {
+    "SINCE": Order("subscription.since", "timestamptz", nullable=False, descending=False)
+}
 CHANGELOG_ORDERS: Final = {"PUBLISHED_AT": Order("entry.published_at", "timestamptz")}
 SATISFACTION_ORDERS: Final = {"ANSWERED_AT": Order("answer.answered_at", "timestamptz", nullable=False)}
 EVENT_ORDERS: Final = {
@@ -90,7 +92,9 @@ _CHANGED_ITEM: Final = "item.product_id = change.product_id and item.item_id = c
 CHANGE_EVENT: Final = event_of("change")
 CHANGE_BEFORE: Final = One("Item", _CHANGED_ITEM, position="(change.position - 1)")
 CHANGE_AFTER: Final = One("Item", _CHANGED_ITEM, position="change.position")
-CHANGE_DIFFERENCES: Final = Differences(_CHANGED_ITEM, before="(change.position - 1)", after="change.position")
+CHANGE_DIFFERENCES: Final = Differences(
+    _CHANGED_ITEM, before="(change.position - 1)", after="change.position"
+)
 
 # Objects made of the same row
 
@@ -105,7 +109,9 @@ ITEM_KNOWN_VOTES: Final = Inline(
 # Lists below an item, a user, an event
 
 
-def _page(type_name: str, orders: Mapping[str, Order], default: str, where: str, filter_name: str | None) -> Page:
+def _page(
+    type_name: str, orders: Mapping[str, Order], default: str, where: str, filter_name: str | None
+) -> Page:
     return Page(type_name, orders, default, where=where, filter_name=filter_name, pinned=False)
 
 
@@ -134,11 +140,20 @@ TIMELINE: Final = Page(
     where=_of_item("event"),
     base_filter="(:types is null or event.type = any(:types))",
     filter_name="EventFilter",
-    parameters={"types": Parameter("text[]", lambda args: [each.value for each in args["types"]] if args.get("types") is not None else None)},
+    parameters={
+        "types": Parameter(
+            "text[]",
+            lambda args: [each.value for each in args["types"]] if args.get("types") is not None else None,
+        )
+    },
     pinned=False,
 )
 USER_VOTES: Final = _page(
-    "Vote", VOTE_ORDERS, "CAST_AT", "vote.product_id = usr.product_id and vote.user_id = usr.user_id", "VoteFilter"
+    "Vote",
+    VOTE_ORDERS,
+    "CAST_AT",
+    "vote.product_id = usr.product_id and vote.user_id = usr.user_id",
+    "VoteFilter",
 )
 USER_COMMENTS: Final = _page(
     "Comment",
@@ -148,13 +163,19 @@ USER_COMMENTS: Final = _page(
     "CommentFilter",
 )
 USER_EVENTS: Final = _page(
-    "Event", EVENT_ORDERS, "OCCURRED_AT", "event.product_id = usr.product_id and event.user_id = usr.user_id", "EventFilter"
+    "Event",
+    EVENT_ORDERS,
+    "OCCURRED_AT",
+    "event.product_id = usr.product_id and event.user_id = usr.user_id",
+    "EventFilter",
 )
 USER_SATISFACTION: Final = Rows(
     "SatisfactionAnswer", "user_satisfaction", "answer.answered_at, answer.satisfaction_id"
 )
 USER_ACTIVITY: Final = Single("ActivityTotals", "user_activity", windowed=True)
-IMPACT: Final = Single("Impact", "impact", parameters={"length": Parameter("interval", lambda args: args["window"])})
+IMPACT: Final = Single(
+    "Impact", "impact", parameters={"length": Parameter("interval", lambda args: args["window"])}
+)
 
 
 def _impact_half(begin: str, end: str, name: str) -> Single:
@@ -194,7 +215,9 @@ def _fields(args: Mapping[str, Any]) -> list[str] | None:
     wanted = args.get("fields")
     for name in wanted or ():
         if name not in REVISED_FIELDS:
-            raise BadArgument("fields", name, f"is no field with revisions; choose from {', '.join(REVISED_FIELDS)}")
+            raise BadArgument(
+                "fields", name, f"is no field with revisions; choose from {', '.join(REVISED_FIELDS)}"
+            )
     return list(wanted) if wanted is not None else None
 
 
@@ -215,14 +238,24 @@ BUCKET: Final = Parameter("text", lambda args: args["bucket"].value.lower())
 
 STATUS_HISTORY: Final = Rows("StatusPeriod", "status_history", "period.entered_at, period.position")
 REVISIONS: Final = Rows(
-    "Revision", "revisions", "revision.occurred_at, revision.position", parameters={"fields": Parameter("text[]", _fields)}
+    "Revision",
+    "revisions",
+    "revision.occurred_at, revision.position",
+    parameters={"fields": Parameter("text[]", _fields)},
 )
-PROVENANCE: Final = Single("Provenance", "provenance", parameters={"field": Parameter("text", _provenance_field)})
+PROVENANCE: Final = Single(
+    "Provenance", "provenance", parameters={"field": Parameter("text", _provenance_field)}
+)
 VOTE_SERIES: Final = Rows(
     "VotePoint", "vote_series", "point.starts_at", parameters={"bucket": BUCKET}, windowed=True, zoned=True
 )
 SUBSCRIBER_SERIES: Final = Rows(
-    "CountPoint", "subscriber_series", "point.starts_at", parameters={"bucket": BUCKET}, windowed=True, zoned=True
+    "CountPoint",
+    "subscriber_series",
+    "point.starts_at",
+    parameters={"bucket": BUCKET},
+    windowed=True,
+    zoned=True,
 )
 VOTES_SINCE: Final = Single(
     "VoteTotals",
@@ -263,7 +296,8 @@ SUMMARY: Final = (
     "(select who.name from {users} as who"
     " where who.product_id = event.product_id and who.user_id = event.user_id)",
     "(select said.status from {item_contents} as said where said.product_id = event.product_id"
-    " and said.item_id = event.item_id and said.occurred_at = event.occurred_at and said.position = event.position)",
+    " and said.item_id = event.item_id and said.occurred_at = event.occurred_at"
+    " and said.position = event.position)",
     "(select said.title from {changelog_entries} as said"
     " where said.product_id = event.product_id and said.changelog_id = event.changelog_id)",
 )
@@ -299,7 +333,9 @@ EVENT_CHANGES: Final = (
     + "\nwhen event.changed_fields is null or event.changed_fields = '{}' then null"
     + "\nwhen event.entity = 'item' then "
     + _change_of(
-        "item_contents", "item_id", ("title", "description", "status", "type", "effort", "created_at", "author_id")
+        "item_contents",
+        "item_id",
+        ("title", "description", "status", "type", "effort", "created_at", "author_id"),
     )
     + "\nwhen event.entity = 'comment' then "
     + _change_of(
@@ -311,7 +347,17 @@ EVENT_CHANGES: Final = (
     + _change_of(
         "changelog_versions",
         "changelog_id",
-        ("title", "description", "type", "segment", "draft", "announcement", "scheduled_at", "item_id", "created_at"),
+        (
+            "title",
+            "description",
+            "type",
+            "segment",
+            "draft",
+            "announcement",
+            "scheduled_at",
+            "item_id",
+            "created_at",
+        ),
     )
     + "\nwhen event.entity = 'user' then "
     + _change_of(
@@ -346,6 +392,8 @@ def event_changes(_: Env, changed: list[Any] | None) -> list[FieldChange]:
     ]
 
 
-def revision_changes(_: Env, names: list[str], before: dict[str, Any], after: dict[str, Any]) -> list[FieldChange]:
+def revision_changes(
+    _: Env, names: list[str], before: dict[str, Any], after: dict[str, Any]
+) -> list[FieldChange]:
     """Return what a revision changed."""
     return field_changes(names, before, after)

@@ -52,5 +52,8 @@ def summary_of(
     if phrase is None:
         return f"{action} happened"
     return phrase.format(
-        who=who or "Somebody", item=item, fields=fields, entry=f"The note “{entry}”" if entry else "A release note"
+        who=who or "Somebody",
+        item=item,
+        fields=fields,
+        entry=f"The note “{entry}”" if entry else "A release note",
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 import strawberry
 
 from schema.enums import StatusRole, WordKind
-from schema.fields import column, computed
+from schema.fields import column, computed, method
 from schema.scalars import JSON, duration_text
 from schema.words import word_changes
 
@@ -42,12 +42,14 @@ class FieldChange:
     before: JSON | None = computed("Its value before; null where it was not known.")
     after: JSON | None = computed("Its value after.")
 
-    @strawberry.field(description="For texts: the difference word by word; null for other values.")
+    @method("For texts: the difference word by word; null for other values.")
     def words(self) -> list[WordChange] | None:
         before, after = self.before, self.after
         if not isinstance(after, str) or not isinstance(before, str) or self.field not in TEXTS:
             return None
-        return [make(WordChange, kind=WordKind(kind), text=text) for kind, text in word_changes(before, after)]
+        return [
+            make(WordChange, kind=WordKind(kind), text=text) for kind, text in word_changes(before, after)
+        ]
 
 
 @strawberry.type(description="What was done in a stretch of time.")
@@ -55,14 +57,18 @@ class ActivityTotals:
     votes: int = column("Votes cast.", "activity.votes")
     comments: int = column("Comments written.", "activity.comments")
     new_items: int = column("Items submitted.", "activity.new_items")
-    csat_avg: float | None = column("Mean of the satisfaction answers; null without any.", "activity.csat_avg")
+    csat_avg: float | None = column(
+        "Mean of the satisfaction answers; null without any.", "activity.csat_avg"
+    )
     csat_n: int = column("Satisfaction answers given.", "activity.csat_n")
 
+
+T = TypeVar("T")
 
 TEXTS: Final = frozenset({"title", "description", "body", "text", "name", "comment"})
 
 
-def make(cls: type, **values: object) -> Any:
+def make(cls: type[T], **values: object) -> T:
     """Return an object of a schema type with these attributes, past its __init__."""
     made = object.__new__(cls)
     made.__dict__.update(values)
@@ -75,8 +81,8 @@ def status_of(env: Env, key: str | None) -> Status | None:
         return None
     label = env.labels.get(key)
     if label is None:
-        return make(Status, key=key, label=None, role=None)  # type: ignore[no-any-return]
-    return make(Status, key=key, label=label.label, role=label.role)  # type: ignore[no-any-return]
+        return make(Status, key=key, label=None, role=None)
+    return make(Status, key=key, label=label.label, role=label.role)
 
 
 def label_of(env: Env, key: str | None) -> str | None:
@@ -87,9 +93,7 @@ def label_of(env: Env, key: str | None) -> str | None:
 
 def field_changes(names: list[str], before: dict[str, Any], after: dict[str, Any]) -> list[FieldChange]:
     """Return the differences of the fields that are named."""
-    return [
-        make(FieldChange, field=name, before=before.get(name), after=after.get(name)) for name in names
-    ]
+    return [make(FieldChange, field=name, before=before.get(name), after=after.get(name)) for name in names]
 
 
 def json_value(_: Env, text: str | None) -> object:
