@@ -563,8 +563,8 @@ class Builder:
         outer_ordering = _ordering("sort_value", descending, order.nullable, ties, f"{alias}.{{}}", backward)
         if moment.now:
             columns = ", ".join(f"{alias}.{name}" for name in sorted(wanted | keys))
-                f"select {columns}, {sort} as sort_value"
-                f" from {self.source(entity_name, moment, wanted | tested)}"
+            sources = self.source(entity_name, moment, wanted | tested)
+            rows = f"select {columns}, {sort} as sort_value from {sources}"
             if root and "product_id" in keys and self.product is None and not self.one_product:
                 # Each product has its own sorted index: the best of each, then the best of all.
                 products = f"unnest({self.products()})" if self.restricted else f"({BLOCKS['products']})"
