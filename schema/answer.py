@@ -28,7 +28,7 @@ from schema.planner import (
     product_number,
 )
 from schema.selection import Selected, selected, selected_roots
-from schema.spec import BLOCKS, ByPosition, Diff, Lookup, Nodes, Page, Rows, Single
+from schema.spec import ByPosition, Diff, Lookup, Nodes, Page, Rows, Single
 from schema.values import parse_json
 from service.errors import (
     AmbiguousItem,

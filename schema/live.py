@@ -82,6 +82,13 @@ class Sink(Protocol):
         """Close: nothing was read for long; `position` is the last one sent."""
 
 
+class Running(Protocol):
+    """A subscription that runs."""
+
+    def cancel(self) -> None:
+        """Send nothing more."""
+
+
 class Source:
     """What a subscription's resolver returns: which events it is about and how its answers are read.
 
@@ -95,6 +102,22 @@ class Source:
 
     async def load(self, context: Context, positions: Sequence[int]) -> Iterable[tuple[int, object]]:
         """Return what to answer at these positions, in one read."""
+        raise NotImplementedError
+
+    def __aiter__(self) -> Any:
+        raise TypeError(f"{type(self).__name__} is followed by schema.live, not iterated")
+
+
+class Shared:
+    """What a resolver returns for a state that is told when it changes, read once for all who ask alike.
+
+    Each value says all, so that whoever is slow is only told the newest.
+    """
+
+    every_seconds: float = 1.0
+
+    async def value(self, context: Context) -> object:
+        """Return the state now."""
         raise NotImplementedError
 
     def __aiter__(self) -> Any:
@@ -124,6 +147,70 @@ class Subscriber:
             self.task.cancel()
 
 
+class Broadcast:
+    """The subscribers of one shared state: the newest value is sent to each that does not have it."""
+
+    def __init__(self, live: Live, key: Hashable, caller: Caller, executor: Executor, shared: Shared) -> None:
+        self._live = live
+        self._key = key
+        self._caller = caller
+        self._executor = executor
+        self._shared = shared
+        self._newest: Message | None = None
+        self._had: dict[Sink, Message | None] = {}
+        self._task = live.spawn(self._run())
+
+    def join(self, sink: Sink) -> Listener:
+        """Add a sink, and send what is known."""
+        self._had[sink] = None
+        self._tell()
+        return Listener(self, sink)
+
+    def leave(self, sink: Sink) -> None:
+        """Let a sink go; the last one ends the reading."""
+        self._had.pop(sink, None)
+        if not self._had:
+            self._live.forget_broadcast(self._key)
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        state = b""
+        while True:
+            context = Context(self._live.services, self._caller)
+            try:
+                result = await executed(self._executor, await self._shared.value(context), context)
+            except _AWAY as error:
+                _log.warning("live_waits_for_postgres", reason=type(error).__name__)
+            else:
+                found = self._live.operations.encode(result)
+                if found != state:
+                    state = found
+                    position = context.position or 0
+                    self._newest = Message(position, self._live.operations.encode(result, position))
+                self._tell()
+            await asyncio.sleep(self._shared.every_seconds)
+
+    def _tell(self) -> None:
+        newest = self._newest
+        for sink, had in list(self._had.items()):
+            if newest is not None and had is not newest and sink.pending_bytes() <= BUFFER_BYTES_MAX:
+                sink.send(newest)
+                self._had[sink] = newest
+                self._live.sent += 1
+
+
+class Listener:
+    """One sink of a broadcast."""
+
+    def __init__(self, broadcast: Broadcast, sink: Sink) -> None:
+        self._broadcast = broadcast
+        self._sink = sink
+
+    def cancel(self) -> None:
+        """Send nothing more."""
+        self._broadcast.leave(self._sink)
+
+
 class Stream:
     """An operation whose answers come from an iterator of its own."""
 
@@ -146,6 +233,7 @@ class Live:
         self._ring_positions: list[int] = []
         self._ring_floor = 0
         self._feeds: dict[Hashable, Feed] = {}
+        self._broadcasts: dict[Hashable, Broadcast] = {}
         self._risen: asyncio.Future[None] | None = None
         self._follower: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[tuple[int, int]] | None = None
@@ -164,7 +252,7 @@ class Live:
 
     async def subscribe(
         self, document: Document, request: Request, context: Context, sink: Sink, *, after: int | None = None
-    ) -> Subscriber | Stream:
+    ) -> Running:
         """Start a subscription; `after`, when given, is where the client's last connection ended.
 
         Raises Refused for what cannot be started. Returns once it is certain that nothing after its
@@ -181,7 +269,7 @@ class Live:
 
     async def _subscribe(
         self, document: Document, request: Request, context: Context, sink: Sink, after: int | None
-    ) -> Subscriber | Stream:
+    ) -> Running:
         self.operations.cost(document, request)
         executor = self.operations.executor(document, request, context)
         source = create_source_event_stream(executor)
@@ -189,6 +277,11 @@ class Live:
             source = await source
         if isinstance(source, ExecutionResult):
             raise Refused(source.errors or [])
+        if isinstance(source, Shared):
+            key = self._key(document, request, context.caller, "shared")
+            if key not in self._broadcasts:
+                self._broadcasts[key] = Broadcast(self, key, context.caller, executor, source)
+            return self._broadcasts[key].join(sink)
         if not isinstance(source, Source):
             return Stream(self.spawn(self._stream(executor, context, source, sink)))
         if after is not None:
@@ -252,16 +345,23 @@ class Live:
     def _feed(
         self, document: Document, request: Request, caller: Caller, executor: Executor, source: Source
     ) -> Feed:
-        names = document.selection_variables(request.operation_name)
-        variables = orjson.dumps(
-            {name: request.variables[name] for name in sorted(names) if name in request.variables}
-        )
-        key = (document.text, request.operation_name, variables, caller, source.key)
+        key = self._key(document, request, caller, source.key)
         feed = self._feeds.get(key)
         if feed is None:
             feed = self._feeds[key] = Feed(self, key, caller, executor, source)
             feed.task = self.spawn(feed.run())
         return feed
+
+    @staticmethod
+    def _key(document: Document, request: Request, caller: Caller, source_key: Hashable) -> Hashable:
+        """Return what the answers depend on; variables of the root field's own arguments are no part."""
+        names = document.selection_variables(request.operation_name)
+        variables = {name: request.variables[name] for name in sorted(names) if name in request.variables}
+        return document.text, request.operation_name, orjson.dumps(variables), caller, source_key
+
+    def forget_broadcast(self, key: Hashable) -> None:
+        """Drop a broadcast that nobody listens to."""
+        self._broadcasts.pop(key, None)
 
     def forget(self, feed: Feed) -> None:
         """Drop a feed that nobody follows; without any, stop following the log."""

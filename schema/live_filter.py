@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import orjson
 
+from schema.filters import COLUMNS as FIELD_COLUMNS
 from schema.filters import DEPTH_MAX, ids_of
 from service.errors import BadArgument
 
@@ -168,7 +169,7 @@ def _check(name: str, value: Any, depth: int) -> Check:
         case "recorded":
             return _within("recorded_at", value)
         case "changedFields":
-            fields = frozenset(value)
+            fields = frozenset(FIELD_COLUMNS.get(name, name) for name in value)
             return lambda fact: not fields.isdisjoint(fact["changed_fields"] or ())
     raise BadArgument("filter", name, "cannot be followed live")
 

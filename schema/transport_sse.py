@@ -13,7 +13,7 @@ from graphql import OperationType
 
 from schema.context import Context
 from schema.errors import Refused, told
-from schema.live import Live, Message, Stream, Subscriber
+from schema.live import Live, Message, Running
 from schema.operation import Operations, Request
 
 HEADERS: Final = {
@@ -70,7 +70,7 @@ class EventStreams:
         stream = EventStream(request)
         self._open.add(stream)
         self._operations_of[address] += 1
-        running: Subscriber | Stream | None = None
+        running: Running | None = None
         try:
             running = await self._start(stream, asked, context, only_queries)
             await stream.begin()
@@ -86,7 +86,7 @@ class EventStreams:
 
     async def _start(
         self, stream: EventStream, asked: Request, context: Context, only_queries: bool
-    ) -> Subscriber | Stream | None:
+    ) -> Running | None:
         try:
             document = await self._operations.prepare(asked.query)
             kind = document.operation(asked.operation_name).operation

@@ -22,7 +22,7 @@ from graphql import OperationType
 
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
-from schema.live import Live, Message, Stream, Subscriber
+from schema.live import Live, Message, Running
 from schema.operation import Operations, Request
 
 PROTOCOL: Final = "graphql-transport-ws"
@@ -319,7 +319,7 @@ class Operation:
         self._socket = socket
         self._id = operation_id
         self._prefix = b'{"id":' + orjson.dumps(operation_id) + b',"type":"next","payload":'
-        self._running: Subscriber | Stream | None = None
+        self._running: Running | None = None
         self._task: asyncio.Task[None] | None = None
         self._ended = False
 

@@ -1,0 +1,126 @@
+"""What can be followed live."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any, cast
+
+import strawberry
+from strawberry import UNSET
+
+from schema import specs
+from schema.board import Projection
+from schema.context import Info
+from schema.enums import Metric
+from schema.fields import child, column, moment, nested
+from schema.inputs import EventFilter, ItemFilter, ProductId
+from schema.live_sources import EventsSource, ItemSource, ItemsSource, ProjectionsShared, ThresholdsSource
+from schema.scalars import DateTime, Duration, Position
+from schema.spec import SPEC, ByPosition, One
+from schema.types import Event, Item, ItemChange
+
+AfterPosition = Annotated[
+    Position | None,
+    strawberry.argument(
+        description="The position of the last message that was received; what follows it is sent first. "
+        "Left out or null: from now on."
+    ),
+]
+
+_HIT_ITEM = One(
+    "Item", "item.product_id = hit.product_id and item.item_id = hit.item_id", position="hit.position"
+)
+_HIT_EVENT = One("Event", "event.position = hit.position", position="hit.position")
+_HITS_AT = ByPosition("ThresholdHit", "threshold_hits")
+
+
+@strawberry.input(description="A bound that is told when a total reaches it.")
+class Threshold:
+    metric: Metric = strawberry.field(description="The total.")
+    gte: int = strawberry.field(description="The bound: told when the total was below it and now is not.")
+    within: Duration | None = strawberry.field(
+        default=UNSET, description="Compare what was gained in so long, instead of the whole total."
+    )
+
+
+@strawberry.type(description="A total that reached a bound.")
+class ThresholdHit:
+    position: Position = column("The position of the event that did it.", "hit.position")
+    rule: int = column("Which of the rules, from 0.", "hit.rule")
+    metric: Metric = column("The total.", "hit.metric")
+    value: int = column("The total, or what was gained, after the event.", "hit.value")
+    gte: int = column("The bound.", "hit.gte")
+    crossed_at: DateTime = moment("When it happened, on Sleekplan's clock.", "hit.occurred_at")
+
+    @nested(_HIT_ITEM, "The item, as of the event.")
+    def item(self, info: Info) -> Item:
+        return child(self, info)  # type: ignore[no-any-return]
+
+    @nested(_HIT_EVENT, "The event.")
+    def event(self, info: Info) -> Event:
+        return child(self, info)  # type: ignore[no-any-return]
+
+
+@strawberry.type(
+    description=(
+        "What happens, as it happens. Every message says its position in `extensions.position`; "
+        "with that as `after` a client goes on where it stopped, without a gap and without a repetition."
+    )
+)
+class Subscription:
+    @strawberry.subscription(
+        description="Events, each once all projections hold it, with what is selected as of its position.",
+        metadata={SPEC: specs.EVENTS_AT},
+    )
+    async def events(
+        self,
+        info: Info,
+        filter: Annotated[EventFilter | None, strawberry.argument(description="Which events.")] = UNSET,
+        product_id: ProductId = UNSET,
+        after: AfterPosition = UNSET,
+    ) -> AsyncGenerator[Event, None]:
+        return _followed(EventsSource(info))
+
+    @strawberry.subscription(description="What happens to one item.", metadata={SPEC: specs.ITEM_CHANGES_AT})
+    async def item(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="Its opaque id.")],
+        after: AfterPosition = UNSET,
+    ) -> AsyncGenerator[ItemChange, None]:
+        return _followed(ItemSource(info))
+
+    @strawberry.subscription(
+        description="What happens to the items that the filter lets through, before the event or after it.",
+        metadata={SPEC: specs.ITEM_CHANGES_AT},
+    )
+    async def items(
+        self,
+        info: Info,
+        filter: Annotated[ItemFilter | None, strawberry.argument(description="Which items.")] = UNSET,
+        product_id: ProductId = UNSET,
+        after: AfterPosition = UNSET,
+    ) -> AsyncGenerator[ItemChange, None]:
+        return _followed(ItemsSource(info))
+
+    @strawberry.subscription(
+        description="Totals of items that reach a bound: 50 votes, 10 more in a day.",
+        metadata={SPEC: _HITS_AT},
+    )
+    async def thresholds(
+        self,
+        info: Info,
+        rules: Annotated[list[Threshold], strawberry.argument(description="The bounds, 20 at most.")],
+        product_id: ProductId = UNSET,
+        after: AfterPosition = UNSET,
+    ) -> AsyncGenerator[ThresholdHit, None]:
+        return _followed(ThresholdsSource(info))
+
+    @strawberry.subscription(description="How far each projection has got, and how a rebuild goes on.")
+    async def projections(self, info: Info) -> AsyncGenerator[list[Projection], None]:
+        return _followed(ProjectionsShared(info))
+
+
+def _followed(source: object) -> Any:
+    """Hand a source to schema.live, which follows it in place of the iterator that GraphQL asks for."""
+    return cast("AsyncGenerator[Any, None]", source)
