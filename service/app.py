@@ -8,21 +8,23 @@ import json
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import aiohttp
 import structlog
 from aiohttp import web
 
+from projections.after_erasure import count_again
 from projections.projector import Projector
 from projections.read_model import Reader
+from projections.rebuild import Rebuilder
 from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Services
 from schema.http import GraphQLEndpoint
@@ -31,6 +33,7 @@ from service.appender import Appender
 from service.config import Settings, check_exposure, is_loopback
 from service.database import Pool, connect, migrate, open_pool
 from service.embedded import EmbeddedPostgres
+from service.erasure import Erasure
 from service.errors import DatabaseUnreachable, PortInUse
 from service.event_store import EventStore
 from service.gauges import Gauges
@@ -38,6 +41,7 @@ from service.hub import Hub
 from service.keys import Keys, Tokens, WebhookKeys, local_key
 from service.labels import Label, load_labels
 from service.metrics import Metrics
+from service.page_routes import Page
 from service.probes import Probes
 from service.quarantine import Quarantine
 from service.request_log import AccessLog
@@ -52,6 +56,8 @@ IN_FLIGHT_SECONDS: Final = 5.0
 """How long requests under way may take once the service was told to stop."""
 POOL_CONNECTIONS_MAX: Final = 12
 
+T = TypeVar("T")
+
 _log = structlog.get_logger(__name__)
 
 
@@ -61,7 +67,7 @@ class Plan(Enum):
     SERVE = "serve"
     DEMO = "demo"
     CHOOSE = "choose"
-    """The demo where the database is the embedded one and its log is empty or the demo's; else the service."""
+    """The demo where the database is the embedded one and its log empty or the demo's; else the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,39 +105,41 @@ async def run(settings: Settings, plan: Plan, announcer: Announcer) -> None:
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening_socket(settings.host, settings.port))
         service = await stack.enter_async_context(Service(settings).opened())
-        found = await service.demo(plan)
+        found = await service.demo_of(plan)
         if found is not None and not found.finished:
             await _unless(stop, demo.write_history(found, service.pool, service.store, announcer.history))
         if stop.is_set():
             return
         await stack.enter_async_context(service.listening(listener))
         if found is not None:
-            stack.push_async_callback(_end, asyncio.create_task(service.tick(found), name="demo"))
+            await stack.enter_async_context(_in_background(service.tick(found)))
         announcer.ready(service.ready(is_demo=found is not None))
         await stop.wait()
         _log.info("stopping")
 
 
-async def _unless(stop: asyncio.Event, work: object) -> None:
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
     """Let `work` go on until it is done or the service is told to stop."""
-    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
-    told = asyncio.ensure_future(stop.wait())
-    await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
-    if not task.done():
-        await _end(task)
-    else:
-        task.result()
+    async with _in_background(stop.wait()) as told, _in_background(work) as task:
+        await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+@asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
+    """Let `work` go on beside the block, and end it with the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 @contextlib.contextmanager
-def listening_socket(host: str, port: int) -> contextlib.closing[socket.socket]:  # type: ignore[misc]
+def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
     """Bind before anything is started, so that a port in use is said at once. Raises PortInUse."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
@@ -174,6 +182,10 @@ class Service:
             self.keys = await stack.enter_async_context(Keys(self.pool, self.webhook_keys, self.tokens))
             self._check_who_may_come()
             self.reader = Reader(self.pool)
+            self.rebuilder = Rebuilder(self.pool)
+            self.erasure = Erasure(
+                self.pool, self._count_again, data_dir=settings.data_dir, counted=self.metrics.erased
+            )
             self.gauges = Gauges(self.pool, self.metrics, silent_after_days=settings.silent_after_days)
             self.appender = await stack.enter_async_context(
                 Appender(
@@ -186,8 +198,7 @@ class Service:
                 )
             )
             self._watch()
-            projecting = asyncio.create_task(self._project(dsn), name="projector")
-            stack.push_async_callback(_end, projecting)
+            await stack.enter_async_context(_in_background(self._work_on(dsn)))
             yield self
 
     async def _open_database(self, stack: AsyncExitStack) -> str:
@@ -214,7 +225,9 @@ class Service:
 
     def _check_who_may_come(self) -> None:
         """Make the local key where nobody gave one. Raises ExposedWithoutSecrets."""
-        check_exposure(self.settings, stored_keys=len(self.webhook_keys) > 0, stored_tokens=len(self.tokens) > 0)
+        check_exposure(
+            self.settings, stored_keys=len(self.webhook_keys) > 0, stored_tokens=len(self.tokens) > 0
+        )
         if not len(self.webhook_keys):
             self._made_key = local_key(self.settings.data_dir)
             self.webhook_keys.add_fixed("made at the first start", self._made_key)
@@ -226,23 +239,59 @@ class Service:
         )
         self.metrics.watch_pool("main", self.pool)
 
-    async def _project(self, dsn: str) -> None:
-        """Keep the read model up with the log; while the database is away, wait for it."""
+    async def _work_on(self, dsn: str) -> None:
+        """Keep the read model up with the log, rebuild and erase; a database that is away is waited for."""
         while self.away:
             await asyncio.sleep(AWAY_RETRY_SECONDS)
             with contextlib.suppress(DatabaseUnreachable):
                 await _migrated(dsn)
                 await self.keys.refresh()
                 self.away = False
-        await Projector(self.pool, self.hub).run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(Projector(self.pool, self.hub).run(), name="projector")
+            group.create_task(self.rebuilder.run(), name="rebuilder")
+            group.create_task(self._erase(), name="erasure")
+
+    async def _erase(self) -> None:
+        """Finish erasures that were cut off, then honour Sleekplan's deletions as they come due."""
+        await Projector(self.pool, self.hub).catch_up()
+        await self.erasure.reapply()
+        days = self.settings.erase_after_user_delete_days
+        if days is not None:
+            await self.erasure.keep_honouring(timedelta(days=days))
+
+    async def _count_again(self, product_id: int) -> None:
+        await count_again(self.pool, product_id)
+
+    # What mutations ask for: schema.context.Actions
+
+    async def rebuild(self, name: str | None) -> None:
+        """Ask for a rebuild; the rebuilder of this or another instance does it."""
+        await self.rebuilder.request(None if name is None else [name])
+
+    async def quarantine_retry(self, id: str, products: frozenset[int] | None) -> tuple[int, bool]:
+        """Record a delivery in quarantine; return its position and whether it was there already."""
+        position, duplicate = await self.quarantine.retry(id, products=products)
+        return position, duplicate
+
+    async def quarantine_discard(self, id: str, products: frozenset[int] | None) -> None:
+        """Close a delivery in quarantine and keep its bytes."""
+        await self.quarantine.discard(id, products=products)
+
+    async def erase_user(self, product_id: int, user_id: str, *, texts: bool, reason: str) -> int:
+        """Erase a person's data; return how many events were redacted."""
+        erased = await self.erasure.erase(product_id, user_id, texts=texts, reason=reason)
+        return erased.events
 
     # The demo
 
-    async def demo(self, plan: Plan) -> demo.Demo | None:
+    async def demo_of(self, plan: Plan) -> demo.Demo | None:
         """Return the demo to run, or None where the service alone is wanted. Raises DemoNeedsEmptyLog."""
         if plan is Plan.SERVE:
             return None
-        if plan is Plan.CHOOSE and (self.settings.database_url is not None or not await self._can_hold_demo()):
+        if plan is Plan.CHOOSE and (
+            self.settings.database_url is not None or not await self._can_hold_demo()
+        ):
             return None
         self._is_demo = True
         return await demo.begin(self.pool, self.store, datetime.now(UTC))
@@ -295,6 +344,7 @@ class Service:
             metrics=self.metrics,
         )
         application.add_routes(webhook.routes())
+        application.add_routes(Page().routes())
         Probes(self.metrics, self.gauges, self.appender, stopping=lambda: self.stopping).add_to(application)
         graphql = GraphQLEndpoint(
             build_schema(),
@@ -305,6 +355,7 @@ class Service:
                 self.hub,
                 settings,
                 labels=self._labels(),
+                actions=self,
             ),
             self._authenticate,
             open_on_loopback=self._is_open,
@@ -332,7 +383,12 @@ class Service:
     def ready(self, *, is_demo: bool) -> Ready:
         """Return what the banner says."""
         return Ready(
-            self.address, self._made_key, self._database, self.settings.data_dir.absolute(), is_demo, self.away
+            self.address,
+            self._made_key,
+            self._database,
+            self.settings.data_dir.absolute(),
+            is_demo,
+            self.away,
         )
 
 

@@ -55,7 +55,7 @@ async def find(pool: Pool) -> Demo | None:
 
 
 async def begin(pool: Pool, store: EventStore, now: datetime) -> Demo:
-    """Return this log's demo, begun if the log is empty. Raises DemoNeedsEmptyLog where it holds other events."""
+    """Return this log's demo, begun where the log is empty. Raises DemoNeedsEmptyLog."""
     found = await find(pool)
     if found is not None:
         return found

@@ -109,7 +109,7 @@ class Quarantine:
         key did. Raises NotAnEvent when it still is none (the new reason is noted), QuarantineUnknown,
         QuarantineClosed, LogUnavailable.
         """
-        found = await self._open(id)
+        found = await self._open(id, products)
         assert found.body is not None
         try:
             event = decode(found.body, found.received_at, found.origin)
@@ -123,9 +123,12 @@ class Quarantine:
         await self._close(id, "retried", appended.position)
         return appended
 
-    async def discard(self, id: str) -> None:
-        """Close the delivery; its bytes are kept. Raises QuarantineUnknown, QuarantineClosed."""
-        await self._open(id)
+    async def discard(self, id: str, *, products: Collection[int] | None = None) -> None:
+        """Close the delivery; its bytes are kept. Raises QuarantineUnknown, QuarantineClosed.
+
+        `products` are those that the caller may act on, None for all: what is of another is unknown.
+        """
+        await self._open(id, products)
         await self._close(id, "discarded", None)
 
     async def counts(self, product_id: int | None = None) -> dict[str, int]:
@@ -133,8 +136,10 @@ class Quarantine:
         rows = await self._pool.fetch(_sql["quarantine_counts"], product_id)
         return {"open": 0, "retried": 0, "discarded": 0} | {row["state"]: row["deliveries"] for row in rows}
 
-    async def _open(self, id: str) -> Quarantined:
+    async def _open(self, id: str, products: Collection[int] | None) -> Quarantined:
         found = await self.show(id)
+        if products is not None and found.product_id not in products:
+            raise QuarantineUnknown(id)
         if found.state != "open":
             raise QuarantineClosed(id, found.state, found.position)
         return found

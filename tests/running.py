@@ -65,14 +65,16 @@ class Running:
     async def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run another command of ours beside the service, on the same data folder."""
         port = self.address.rpartition(":")[2]
-        return await recount(
-            *arguments, env={"RECOUNT_DATA_DIR": str(self.data_dir), "RECOUNT_PORT": port}
-        )
+        return await recount(*arguments, env={"RECOUNT_DATA_DIR": str(self.data_dir), "RECOUNT_PORT": port})
 
 
 @asynccontextmanager
 async def running(
-    data_dir: Path, *, command: Sequence[str] = ("serve",), env: Mapping[str, str] | None = None, port: int = 0
+    data_dir: Path,
+    *,
+    command: Sequence[str] = ("serve",),
+    env: Mapping[str, str] | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Running]:
     """Run `recount serve` on a data folder until the block ends; on any free port."""
     process = await asyncio.create_subprocess_exec(
@@ -108,7 +110,9 @@ async def _listen_to(service: Running) -> None:
             service.address = found[1]
 
 
-async def recount(*arguments: str | Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+async def recount(
+    *arguments: str | Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
     process = await asyncio.create_subprocess_exec(
         str(RECOUNT),
