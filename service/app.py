@@ -22,6 +22,7 @@ import structlog
 from aiohttp import web
 
 from projections.after_erasure import count_again
+from projections.declare import declare
 from projections.projector import Projector
 from projections.read_model import Reader
 from projections.rebuild import Rebuilder
@@ -207,13 +208,13 @@ class Service:
         if settings.database_url is None:
             embedded = await stack.enter_async_context(EmbeddedPostgres(settings.data_dir))
             self._database = "embedded Postgres"
-            await _migrated(embedded.dsn)
+            await _prepared(embedded.dsn)
             return embedded.dsn
         dsn = settings.database_url.get_secret_value()
         self._database = "the Postgres of RECOUNT_DATABASE_URL"
         known = _Known(settings.data_dir)
         try:
-            await _migrated(dsn)
+            await _prepared(dsn)
         except DatabaseUnreachable:
             if not known.holds(dsn):
                 raise
@@ -244,7 +245,7 @@ class Service:
         while self.away:
             await asyncio.sleep(AWAY_RETRY_SECONDS)
             with contextlib.suppress(DatabaseUnreachable):
-                await _migrated(dsn)
+                await _prepared(dsn)
                 await self.keys.refresh()
                 self.away = False
         async with asyncio.TaskGroup() as group:
@@ -392,11 +393,13 @@ class Service:
         )
 
 
-async def _migrated(dsn: str) -> None:
+async def _prepared(dsn: str) -> None:
+    """Bring the log's tables up to date, and make those of the read model that are missing."""
     connection = await connect(dsn)
     try:
         for name in await migrate(connection):
             _log.info("migrated", migration=name)
+        await declare(connection)
     finally:
         await connection.close()
 
