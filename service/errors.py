@@ -20,6 +20,7 @@
     │   ├── DataFolderInUse
     │   ├── DataFolderOfOtherPostgres
     │   ├── PostgresBinariesMissing
+    │   ├── EmbeddedPostgresNotRunning
     │   └── PostgresDidNotStart
     ├── DatabaseError                    Postgres does not answer, or is not what Recount needs
     │   ├── DatabaseUnreachable
@@ -53,7 +54,10 @@
     ├── DemoNeedsEmptyLog                made-up events never enter a real log
     ├── UserUnknown                      nobody to erase
     ├── UserAmbiguous
-    └── ImportLineUnreadable             a line of an import that is neither a body nor of an export
+    ├── ImportLineUnreadable             a line of an import that is neither a body nor of an export
+    ├── TailRefused                      the service will not send its events
+    ├── NotFound                         a command asked for what is not there
+    └── QueryFailed
 
 Each part of the project appends its own below and draws it above.
 """
@@ -157,6 +161,17 @@ class PostgresBinariesMissing(EmbeddedPostgresError):
         super().__init__(
             "found no PostgreSQL 15 or later to run (looked at: " + ", ".join(searched) + "); install one "
             "(on Debian: apt-get install postgresql), or set RECOUNT_DATABASE_URL to a server that runs"
+        )
+
+
+class EmbeddedPostgresNotRunning(EmbeddedPostgresError):
+    """A program of somebody else's is to reach the embedded Postgres, which runs with the service only."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(
+            f"no service runs on the data folder {folder}, and its Postgres runs with the service only; "
+            "start it: recount serve"
         )
 
 
@@ -613,7 +628,7 @@ class UserAmbiguous(RecountError):
 
 
 class ImportLineUnreadable(RecountError):
-    """A line of an import that is neither a webhook body nor a line of an export; its text is not repeated."""
+    """A line of an import that is neither a webhook's body nor an export's; its text is not repeated."""
 
     def __init__(self, line: int, reason: str) -> None:
         self.line, self.reason = line, reason
@@ -621,3 +636,31 @@ class ImportLineUnreadable(RecountError):
             f"line {line} is neither a webhook body nor a line of `recount export`: {reason}; mend or remove "
             "the line and import the file again: what was recorded before it is known and skipped"
         )
+
+
+# Reading in a terminal: service/cli
+
+
+class TailRefused(RecountError):
+    """The service will not send its events."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"the service refuses to send events: {reason}. Where it needs a token, set RECOUNT_API_TOKENS "
+            "to one that may read"
+        )
+
+
+class NotFound(RecountError):
+    """Nothing in the read model answers to this id."""
+
+    def __init__(self, what: str, id: str) -> None:
+        self.what, self.id = what, id
+        super().__init__(
+            f"there is no {what} {id!r}; take Sleekplan's id, with --product where several products have one"
+        )
+
+
+class QueryFailed(RecountError):
+    """A query that a command asked was answered by an error."""

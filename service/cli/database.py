@@ -1,0 +1,69 @@
+"""Opens the database for a command: the one of the settings, of a service that runs, or one for meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from service.cli.terminal import note
+from service.config import Settings
+from service.database import Pool, connect, migrate, open_pool
+from service.embedded import EmbeddedPostgres, attach
+from service.hub import Hub
+
+APPLICATION = "recount command"
+CONNECTIONS_MAX = 4
+
+
+@asynccontextmanager
+async def open_database(settings: Settings, *, migrated: bool = True) -> AsyncIterator[str]:
+    """Give the address of the database, brought up to date unless `migrated` is false.
+
+    That is RECOUNT_DATABASE_URL; without it the embedded Postgres of the service that runs on this data
+    folder; without one, an embedded Postgres that runs as long as the command.
+    """
+    if settings.database_url is not None:
+        dsn = settings.database_url.get_secret_value()
+    elif (running := attach(settings.data_dir)) is not None:
+        dsn = running
+    else:
+        async with EmbeddedPostgres(settings.data_dir) as postgres:
+            await _prepare(postgres.dsn, migrated)
+            yield postgres.dsn
+            return
+    await _prepare(dsn, migrated)
+    yield dsn
+
+
+async def _prepare(dsn: str, migrated: bool) -> None:
+    connection = await connect(dsn, application_name=APPLICATION)
+    try:
+        if migrated:
+            for name in await migrate(connection):
+                note(f"migrated: {name}")
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def open_log(settings: Settings) -> AsyncIterator[Pool]:
+    """Give a pool on the database of the settings."""
+    async with open_database(settings) as dsn, pool_on(dsn) as pool:
+        yield pool
+
+
+@asynccontextmanager
+async def pool_on(dsn: str) -> AsyncIterator[Pool]:
+    """Give a pool on a database."""
+    pool = await open_pool(dsn, min_size=1, max_size=CONNECTIONS_MAX, application_name=APPLICATION)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def open_log_and_hub(settings: Settings) -> AsyncIterator[tuple[Pool, Hub]]:
+    """Give a pool and a hub, for commands that wait for what a running service does."""
+    async with open_database(settings) as dsn, pool_on(dsn) as pool, Hub(dsn) as hub:
+        yield pool, hub

@@ -1,0 +1,266 @@
+"""The log: bring it up to date, write it out, read it in, watch it grow."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import aiohttp
+import click
+import orjson
+
+from projections.projector import Projector
+from service.cli.database import open_database, open_log, open_log_and_hub
+from service.cli.terminal import json_option, note, out, print_json, progress_bar
+from service.config import Settings, load_settings
+from service.database import connect
+from service.database import migrate as run_migrations
+from service.errors import ServiceNotReachable, TailRefused
+from service.interchange import export as export_lines
+from service.interchange import import_lines
+
+RECONNECT_SECONDS = (0.2, 5.0)
+SILENT_SECONDS_MAX = 60.0
+"""The service says at least every twenty seconds that it is there."""
+
+_TAIL = """
+subscription Tail($after: String, $filter: EventFilter, $productId: ID) {
+  events(after: $after, filter: $filter, productId: $productId) {
+    position type action productId occurredAt summary item { sleekplanId title }
+  }
+}
+"""
+
+
+@click.command()
+@json_option
+def migrate(as_json: bool) -> None:
+    """Bring the database up to this version.
+
+    The service does so at its start; run it by hand to have it done before. Forward only.
+    """
+    names = asyncio.run(_migrate(load_settings()))
+    if as_json:
+        print_json({"migrated": names})
+    else:
+        click.echo("\n".join(names) if names else "nothing to do: the database is up to date")
+
+
+async def _migrate(settings: Settings) -> list[str]:
+    async with open_database(settings, migrated=False) as dsn:
+        connection = await connect(dsn)
+        try:
+            return await run_migrations(connection)
+        finally:
+            await connection.close()
+
+
+@click.command()
+@click.option(
+    "--after", type=click.IntRange(min=0), default=0, show_default=True, help="Begin behind a position."
+)
+@click.option("--product", "product_id", type=int, help="One product's events only.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="A file to write. Default: standard output.",
+)
+def export(after: int, product_id: int | None, output: Path | None) -> None:
+    """Write the log as JSON lines, one event a line.
+
+    Each line has the position, both clocks, the digest and the body, the bytes too where JSON cannot hold
+    them; `recount import` of all lines into an empty log makes the same log. Who was erased comes first, by
+    id. May run beside the service; what arrives meanwhile is left out.
+    """
+    if output is None:
+        asyncio.run(_export(sys.stdout.buffer, after, product_id))
+        return
+    fresh = output.with_name(f"{output.name}.part")
+    with fresh.open("wb") as file:
+        asyncio.run(_export(file, after, product_id))
+    fresh.replace(output)
+
+
+async def _export(file: BinaryIO, after: int, product_id: int | None) -> None:
+    async with open_log(load_settings()) as pool:
+        with progress_bar("exporting") as advance:
+            async for line in export_lines(pool, after=after, product_id=product_id, advance=advance):
+                file.write(line)
+        file.flush()
+
+
+@click.command(name="import")
+@click.argument("file", type=click.File("rb"))
+@click.option(
+    "--anew", is_flag=True, help="Record the lines of an export at the log's end, at new positions."
+)
+@json_option
+def import_(file: BinaryIO, anew: bool, as_json: bool) -> None:
+    """Record the lines of FILE, or of standard input where it is `-`.
+
+    A line is a webhook's body, recorded with the origin IMPORT, or a line of `recount export`, which keeps
+    its position, clocks and bytes and therefore needs a log that ends right before it (with --anew it does
+    not). What is no event goes to the quarantine. What the log knows is skipped, so after a cut the same
+    file may be imported again. Returns once everything is projected.
+    """
+    told = asyncio.run(_import(file, anew))
+    if as_json:
+        print_json(told)
+    else:
+        out.print(
+            f"{told['recorded']} recorded, {told['duplicates']} known already, "
+            f"{told['quarantined']} in the quarantine; all is projected up to position {told['projected']}"
+        )
+
+
+async def _import(file: BinaryIO, anew: bool) -> dict[str, int]:
+    total = Path(file.name).stat().st_size if file.seekable() else 0
+    async with open_log_and_hub(load_settings()) as (pool, hub):
+        with progress_bar("importing, bytes") as advance:
+            imported = await import_lines(
+                file,
+                pool,
+                now=datetime.now(UTC),
+                anew=anew,
+                advance=lambda done: advance(done, max(total, done)),
+            )
+        note("projecting …")
+        projected = await Projector(pool, hub).catch_up()
+    return {**imported._asdict(), "projected": projected}
+
+
+@click.command()
+@click.option(
+    "--after", type=click.IntRange(min=0), help="Begin behind a position. Default: with the next event."
+)
+@click.option("--product", "product_id", type=int, help="One product's events only.")
+@click.option(
+    "--type", "types", multiple=True, help="Only events of a type, such as VOTE_CAST; may be repeated."
+)
+@click.option("--count", type=click.IntRange(min=1), help="End after so many events.")
+@json_option
+def tail(
+    after: int | None, product_id: int | None, types: tuple[str, ...], count: int | None, as_json: bool
+) -> None:
+    """Print events as they are recorded, each once, for as long as you let it.
+
+    Asks the running service by its public GraphQL subscription; cut off, it comes back and goes on behind
+    the last event. The token, where one is needed, is the first of RECOUNT_API_TOKENS.
+    """
+    asyncio.run(_tail(load_settings(), after, product_id, types, count, as_json))
+
+
+async def _tail(
+    settings: Settings,
+    after: int | None,
+    product_id: int | None,
+    types: tuple[str, ...],
+    count: int | None,
+    as_json: bool,
+) -> None:
+    variables: dict[str, Any] = {"after": None if after is None else str(after)}
+    if types:
+        variables["filter"] = {"types": list(types)}
+    if product_id is not None:
+        variables["productId"] = str(product_id)
+    seen = 0
+    async for event in _events(settings, {"query": _TAIL, "variables": variables}):
+        if as_json:
+            print_json(event)
+        else:
+            _print_event(event)
+        seen += 1
+        if seen == count:
+            return
+
+
+def _print_event(event: dict[str, Any]) -> None:
+    moment = event["occurredAt"][:19].replace("T", " ")
+    out.print(f"{event['position']:>8}", style="cyan", end="  ", markup=False)
+    out.print(moment, style="dim", end="  ", markup=False)
+    out.print(event["summary"], markup=False)
+
+
+async def _events(settings: Settings, asked: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    """Give the events of a subscription for ever, coming back behind the last one when cut off.
+
+    Raises ServiceNotReachable when no service answers the first time, TailRefused when it says no.
+    """
+    last_id: str | None = None
+    pause, connected = RECONNECT_SECONDS[0], False
+    url = f"http://{settings.host}:{settings.port}/graphql"
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=SILENT_SECONDS_MAX)
+    async with aiohttp.ClientSession(timeout=timeout, headers=_headers(settings)) as session:
+        while True:
+            try:
+                resumed = {"Last-Event-ID": last_id} if last_id else {}
+                async with session.post(url, json=asked, headers=resumed) as answer:
+                    if answer.status in (400, 401, 403, 404, 405, 406):
+                        raise TailRefused(await _reason(answer))
+                    if answer.status == 200:
+                        connected, pause = True, RECONNECT_SECONDS[0]
+                        async for kind, id, data in _frames(answer.content):
+                            if kind == "complete":
+                                return
+                            last_id = id or last_id
+                            yield _event_of(data)
+            except (aiohttp.ClientError, TimeoutError) as error:
+                if not connected:
+                    raise ServiceNotReachable(url, error) from error
+            behind = f" behind position {last_id}" if last_id else ""
+            note(f"the service is away; asking again{behind}")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, RECONNECT_SECONDS[1])
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    headers = {"Accept": "text/event-stream"}
+    for token in settings.api_tokens:
+        headers["Authorization"] = f"Bearer {token.secret.get_secret_value()}"
+        break
+    return headers
+
+
+async def _reason(answer: aiohttp.ClientResponse) -> str:
+    try:
+        return str((await answer.json(content_type=None))["errors"][0]["message"])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return f"status {answer.status}"
+
+
+def _event_of(data: bytes) -> dict[str, Any]:
+    content = orjson.loads(data)
+    if content.get("errors"):
+        raise TailRefused(str(content["errors"][0]["message"]))
+    event: dict[str, Any] = content["data"]["events"]
+    return event
+
+
+async def _frames(stream: aiohttp.StreamReader) -> AsyncIterator[tuple[str, str | None, bytes]]:
+    """Give the events of an event stream as (kind, id, data); comments are skipped."""
+    kind, id, data = "message", None, b""
+    buffer = b""
+    async for chunk in stream.iter_any():
+        buffer += chunk
+        *lines, buffer = buffer.split(b"\n")
+        for line in lines:
+            name, _, value = line.partition(b":")
+            value = value.removeprefix(b" ")
+            if not line:
+                if data or kind == "complete":
+                    yield kind, id, data
+                kind, id, data = "message", None, b""
+            elif name == b"event":
+                kind = value.decode()
+            elif name == b"id":
+                id = value.decode()
+            elif name == b"data":
+                data += value
+
+
+COMMANDS: tuple[click.Command, ...] = (migrate, export, import_, tail)

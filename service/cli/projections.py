@@ -1,0 +1,202 @@
+"""The projections: count them again, check them, and deal with events that they set aside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+
+import click
+import orjson
+
+from projections.declare import declare
+from projections.parking import Parked, Retried, parked_list, parked_retry, parked_show
+from projections.projector import Projector
+from projections.rebuild import rebuild as run_rebuild
+from projections.report import Progress, RebuildReport
+from projections.verify import VerifyReport
+from projections.verify import verify as run_verify
+from service.cli.database import open_log, open_log_and_hub
+from service.cli.terminal import json_option, out, print_json, print_records, print_table, progress_bar
+from service.config import load_settings
+from service.database import Pool
+from service.event_store import EventStore
+
+FOUND = 3
+
+_names = click.argument("names", nargs=-1, metavar="[NAME]...")
+
+
+@click.command()
+@_names
+@click.option("--product", "product_id", type=int, help="Replay one product in place.")
+@click.option("--item", "item_id", help="Replay one item (Sleekplan's id) in place; needs --product.")
+@json_option
+def rebuild(names: tuple[str, ...], product_id: int | None, item_id: str | None, as_json: bool) -> None:
+    """Count projections again from the first event; all of them unless NAMEs are given.
+
+    Queries are answered meanwhile, from the old tables until the new ones have caught up. Killed, the next
+    rebuild goes on where it stopped. Returns once the new tables are in use. --product and --item replay a
+    part in one transaction instead.
+    """
+    if item_id is not None and product_id is None:
+        raise click.UsageError("--item needs --product: ids are unique within a product")
+    report = asyncio.run(_rebuild(names, product_id, item_id))
+    if as_json:
+        print_json(
+            {
+                "projections": report.projections,
+                "events": report.events,
+                "seconds": report.seconds,
+                "rate": report.rate_per_second,
+                "resumed_at": report.resumed_at,
+            }
+        )
+    else:
+        out.print(
+            f"{', '.join(report.projections)}: {report.events:,} events in {report.seconds:.1f} s "
+            f"({report.rate_per_second:,.0f}/s)"
+        )
+
+
+async def _rebuild(names: tuple[str, ...], product_id: int | None, item_id: str | None) -> RebuildReport:
+    async with open_log(load_settings()) as pool:
+        with progress_bar("rebuilding") as advance:
+
+            def watch(progress: Progress) -> None:
+                advance(progress.position, progress.head)
+
+            return await run_rebuild(
+                pool, names or None, product_id=product_id, item_id=item_id, progress=watch, wait=True
+            )
+
+
+@click.command()
+@_names
+@json_option
+def verify(names: tuple[str, ...], as_json: bool) -> None:
+    """Count projections again beside the tables in use, compare, and throw the copy away.
+
+    Exits with 3 when a table differs; `recount rebuild` mends it.
+    """
+    report = asyncio.run(_verify(names))
+    if as_json:
+        print_json({"equal": report.equal, **asdict(report)})
+    else:
+        _print_verified(report)
+    if not report.equal:
+        raise SystemExit(FOUND)
+
+
+async def _verify(names: tuple[str, ...]) -> VerifyReport:
+    async with open_log_and_hub(load_settings()) as (pool, hub):
+        await Projector(pool, hub).catch_up()
+        with progress_bar("verifying") as advance:
+
+            def watch(progress: Progress) -> None:
+                advance(progress.position, progress.head)
+
+            return await run_verify(pool, names or None, progress=watch)
+
+
+def _print_verified(report: VerifyReport) -> None:
+    rows = [
+        (table.table, table.rows, table.rows_anew, "equal" if table.equal else "DIFFERENT")
+        for table in report.tables
+    ]
+    print_table(("table", "rows", "rows counted again", ""), rows)
+    for table in report.tables:
+        for side, row in table.differences:
+            out.print(f"{table.table}, {side}: {row}", markup=False)
+    out.print(f"at position {report.position}, in {report.seconds:.1f} s")
+
+
+@click.group()
+def parked() -> None:
+    """Deal with events that a projection could not apply.
+
+    Such an event is set aside with its error, and later events about the same thing wait behind it; all
+    others go on. After the cause was mended (a newer version, say), retry.
+    """
+
+
+@parked.command(name="list")
+@click.option("--waiting", is_flag=True, help="With those that only wait behind another.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="How many at most.")
+@json_option
+def list_parked(waiting: bool, limit: int, as_json: bool) -> None:
+    """List the events that are set aside, the oldest first."""
+
+    async def ask() -> list[Parked]:
+        async with open_read_model() as pool:
+            return await parked_list(pool, limit=limit, waiting=waiting)
+
+    columns = (
+        "position",
+        "product_id",
+        "entity",
+        "entity_id",
+        "waiting",
+        "waiting_events",
+        "error",
+        "parked_at",
+    )
+    print_records(columns, [asdict(found) for found in asyncio.run(ask())], as_json)
+
+
+@parked.command(name="show")
+@click.argument("position", type=click.IntRange(min=1))
+@json_option
+def show_parked(position: int, as_json: bool) -> None:
+    """Show one event that is set aside, with what it says and why it could not be applied."""
+
+    async def ask() -> tuple[Parked, str]:
+        async with open_read_model() as pool:
+            found = await parked_show(pool, position)
+            [event] = await EventStore(pool).read_after(position - 1, 1)
+            return found, event.data
+
+    found, data = asyncio.run(ask())
+    told = {**asdict(found), "data": orjson.loads(data)}
+    if as_json:
+        print_json(told)
+    else:
+        print_table(("", ""), [(name, value) for name, value in asdict(found).items()])
+        out.print(data, markup=False)
+
+
+@parked.command(name="retry")
+@click.argument("position", type=click.IntRange(min=1))
+@json_option
+def retry_parked(position: int, as_json: bool) -> None:
+    """Apply a set-aside event, and those that wait behind it, in their places.
+
+    Exits with 1 when it still cannot be applied.
+    """
+
+    async def ask() -> Retried:
+        async with open_read_model() as pool:
+            return await parked_retry(pool, position)
+
+    retried = asyncio.run(ask())
+    if as_json:
+        print_json(asdict(retried))
+    elif retried.done:
+        out.print(f"applied: {', '.join(map(str, retried.positions)) or 'nothing was left to do'}")
+    else:
+        out.print(f"still cannot be applied: {retried.error}", markup=False)
+    if not retried.done:
+        raise SystemExit(1)
+
+
+@asynccontextmanager
+async def open_read_model() -> AsyncIterator[Pool]:
+    """Give a pool on a database whose read model exists, be it empty."""
+    async with open_log(load_settings()) as pool:
+        async with pool.acquire() as connection:
+            await declare(connection)
+        yield pool
+
+
+COMMANDS: tuple[click.Command, ...] = (rebuild, verify, parked)

@@ -1,0 +1,233 @@
+"""Reading in a terminal: an item's history, the board as it was, the schema.
+
+The same GraphQL documents as over HTTP, executed in this process: a service may run beside it or not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+import orjson
+
+from projections.projector import Projector
+from projections.read_model import Reader
+from schema.build import build_schema, printed
+from schema.context import Context, Services
+from schema.ids import decode_id
+from schema.operation import Operations, Request
+from service.cli.database import open_log_and_hub
+from service.cli.terminal import json_option, out, print_json, print_table
+from service.config import Settings, load_settings
+from service.errors import BadId, NotFound, QueryFailed
+from service.event_store import EventStore
+from service.labels import load_labels
+
+_ITEM = """
+query History($id: ID, $productId: ID, $sleekplanId: ID, $first: Int) {
+  item(id: $id, productId: $productId, sleekplanId: $sleekplanId) {
+    id sleekplanId productId title description status { key label } votes { up down net }
+    commentCount subscriberCount createdAt deletedAt
+    statusHistory { to { key label } enteredAt lasted }
+    timeline(first: $first, orderBy: {field: POSITION, direction: DESC}) {
+      nodes {
+        position occurredAt type origin summary changes { field before after }
+      }
+    }
+  }
+}
+"""
+
+_BOARD = """
+query AsOf($asOf: AsOf!, $productId: ID, $first: Int) {
+  items(asOf: $asOf, productId: $productId, first: $first, orderBy: {field: VOTES, direction: DESC}) {
+    totalCount
+    nodes { sleekplanId productId title status { key label } votes { up down net } commentCount }
+  }
+}
+"""
+
+_AGO = re.compile(r"(\d+)\s*(minutes?|hours?|days?|weeks?)(?:\s+ago)?")
+
+
+@click.command()
+@click.argument("item")
+@click.option("--product", "product_id", type=int, help="The product, where several have an item of this id.")
+@click.option(
+    "--first",
+    type=click.IntRange(1, 500),
+    default=100,
+    show_default=True,
+    help="How many events, the newest first.",
+)
+@json_option
+def history(item: str, product_id: int | None, first: int, as_json: bool) -> None:
+    """Tell what happened to ITEM: its statuses, then every event about it, the newest first.
+
+    ITEM is Sleekplan's id (with --product where several products have it) or our opaque one.
+    """
+    found = _ask(_ITEM, {**_which(item, product_id), "first": first})["item"]
+    if found is None:
+        raise NotFound("item", item)
+    if as_json:
+        print_json(found)
+    else:
+        _print_history(found)
+
+
+def _which(item: str, product_id: int | None) -> dict[str, Any]:
+    if product_id is None:
+        try:
+            decode_id(item)
+        except BadId:
+            pass
+        else:
+            return {"id": item}
+    return {"sleekplanId": item, "productId": None if product_id is None else str(product_id)}
+
+
+def _print_history(item: dict[str, Any]) -> None:
+    votes = item["votes"] or {"up": None, "down": None}
+    out.print(item["title"] or f"item {item['sleekplanId']}", style="bold", markup=False)
+    out.print(
+        f"{_status(item['status'])}, {_or_dash(votes['up'])} up, {_or_dash(votes['down'])} down, "
+        f"{_or_dash(item['commentCount'])} comments"
+        + (f", deleted {_moment(item['deletedAt'])}" if item["deletedAt"] else ""),
+        markup=False,
+    )
+    out.print("")
+    print_table(
+        ("status", "entered", "lasted"),
+        [(_status(row["to"]), _moment(row["enteredAt"]), row["lasted"]) for row in item["statusHistory"]],
+    )
+    out.print("")
+    print_table(
+        ("position", "occurred", "what", "changed"),
+        [
+            (event["position"], _moment(event["occurredAt"]), event["summary"], _changes(event["changes"]))
+            for event in item["timeline"]["nodes"]
+        ],
+    )
+
+
+def _changes(changes: list[dict[str, Any]]) -> str:
+    return "; ".join(
+        f"{change['field']}: {_short(change['before'])} → {_short(change['after'])}" for change in changes
+    )
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    text = " ".join(text.split())
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+@click.command()
+@click.argument("when")
+@click.option("--product", "product_id", type=int, help="One product's board only.")
+@click.option("--first", type=click.IntRange(1, 500), default=20, show_default=True, help="How many items.")
+@click.option(
+    "--recorded", is_flag=True, help="WHEN is on our clock: what was known then, not what had happened."
+)
+@json_option
+def asof(when: str, product_id: int | None, first: int, recorded: bool, as_json: bool) -> None:
+    """Show the board as it was at WHEN: the items with the most votes.
+
+    WHEN is a position (812), a day (2026-06-14, as it began), a moment (2026-06-14T09:13:10Z; UTC unless it
+    says otherwise) or a span back from now ("3 days ago").
+    """
+    as_of = _as_of(when, recorded, datetime.now(UTC))
+    variables = {"asOf": as_of, "productId": product_id and str(product_id), "first": first}
+    found = _ask(_BOARD, variables)["items"]
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("item", "title", "status", "up", "down", "comments"),
+        [
+            (
+                node["sleekplanId"],
+                node["title"],
+                _status(node["status"]),
+                (node["votes"] or {}).get("up"),
+                (node["votes"] or {}).get("down"),
+                node["commentCount"],
+            )
+            for node in found["nodes"]
+        ],
+    )
+    shown = len(found["nodes"])
+    if shown < found["totalCount"]:
+        out.print(f"the first {shown} of {found['totalCount']}")
+
+
+def _as_of(when: str, recorded: bool, now: datetime) -> dict[str, Any]:
+    """Return the argument `asOf`.
+
+    >>> _as_of("812", False, datetime(2026, 1, 1, tzinfo=UTC))
+    {'position': 812}
+    >>> _as_of("2 days ago", True, datetime(2026, 1, 3, tzinfo=UTC))
+    {'time': '2026-01-01T00:00:00+00:00', 'clock': 'RECORDED'}
+    """
+    if when.isdecimal():
+        return {"position": int(when)}
+    ago = _AGO.fullmatch(when.strip().lower())
+    try:
+        if ago:
+            unit = ago[2] if ago[2].endswith("s") else f"{ago[2]}s"
+            moment = now - timedelta(**{unit: int(ago[1])})
+        else:
+            moment = datetime.fromisoformat(when)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{when!r} is no position, day, moment or span such as '3 days ago'", param_hint="WHEN"
+        ) from None
+    return {"time": moment.isoformat(), "clock": "RECORDED" if recorded else "OCCURRED"}
+
+
+@click.command(name="schema")
+def print_schema() -> None:
+    """Print the GraphQL schema, every type and field described. Needs no database."""
+    click.echo(printed(), nl=False)
+
+
+def _ask(document: str, variables: dict[str, Any]) -> dict[str, Any]:
+    return asyncio.run(_execute(load_settings(), document, variables))
+
+
+async def _execute(settings: Settings, document: str, variables: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a document's answer, once everything recorded so far is projected."""
+    async with open_log_and_hub(settings) as (pool, hub):
+        await Projector(pool, hub).catch_up()
+        services = Services(
+            pool, Reader(pool), EventStore(pool), hub, settings, labels=load_labels(settings.labels)
+        )
+        operations = Operations(build_schema())
+        try:
+            answer = await operations.execute(Request(document, variables), Context(services))
+        finally:
+            operations.close()
+    content = orjson.loads(answer.body)
+    if content.get("errors"):
+        raise QueryFailed(content["errors"][0]["message"])
+    data: dict[str, Any] = content["data"]
+    return data
+
+
+def _status(status: dict[str, Any] | None) -> str:
+    return "–" if status is None else status["label"] or status["key"]
+
+
+def _moment(text: str | None) -> str:
+    return "" if text is None else text[:19].replace("T", " ")
+
+
+def _or_dash(value: object) -> str:
+    return "–" if value is None else str(value)
+
+
+COMMANDS: tuple[click.Command, ...] = (history, asof, print_schema)
