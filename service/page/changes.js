@@ -52,7 +52,7 @@ export class Changes {
     for (const { before, after } of changed) for (const { status } of [before, after]) learn(status?.key, status?.label);
     const began = from.time ? dateTime(from.time) : `position ${number(from.position)}`;
     const ended = moment.live ? "now" : dateTime(moment.time);
-    const statuses = changed.filter(({ changes }) => changes.some(({ field }) => field !== "votes" && !field.startsWith("votes") && !COUNTS.has(field)));
+    const statuses = changed.filter(({ changes }) => changes.some(({ field }) => !COUNTS.has(field)));
     const counts = changed.filter((each) => !statuses.includes(each)).sort((a, b) => Math.abs(moved(b)) - Math.abs(moved(a)));
     this.frame.fill(
       el("p", { class: "quiet" }, `From ${began} to ${ended}: ${plural(added.length, "new item")}, ${number(removed.length)} gone, ${number(statuses.length)} changed, ${number(counts.length)} moved by votes or comments alone.`),
@@ -78,10 +78,7 @@ export class Changes {
   }
 }
 
-const COUNTS = new Set([
-  "votes_up", "votes_down", "votes_net", "votesUp", "votesDown", "votes", "total_sum", "comments", "commentCount", "subscribers",
-  "subscriberCount", "trend", "scoring", "ratio", "updated_at", "updatedAt",
-]);
+const COUNTS = new Set(["votesUp", "votesDown", "votes_up", "votes_down", "commentCount", "comments"]);
 
 function moved({ before, after }) {
   return (after.votes?.net ?? 0) - (before.votes?.net ?? 0);

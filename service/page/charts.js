@@ -37,10 +37,11 @@ const round = (value) => Math.round(value * 10) / 10;
 /**
  * A curve of votes over time above bands of statuses.
  *
- * `points` are `{at, value}` with `at` in milliseconds; `bands` are `{from, to, role, name}`; both in order.
+ * `points` are `{at, value}` with `at` in milliseconds; `bands` are `{from, to, role, name}`; both in order. It is
+ * drawn for a width in pixels, so that its words keep their size.
  */
-export function voteCurve({ points, bands, from, to, label }) {
-  const [width, height, floor] = [640, 200, 172];
+export function voteCurve({ points, bands, from, to, label, width }) {
+  const [height, floor] = [200, 172];
   const across = (at) => round(((at - from) / Math.max(to - from, 1)) * width);
   const most = Math.max(1, ...points.map(({ value }) => value));
   const least = Math.min(0, ...points.map(({ value }) => value));

@@ -1,7 +1,7 @@
 // One item as of the moment shown: its course, its wordings and the votes for each, who said what, and its events.
 
 import { badge, el, put } from "./dom.js";
-import { Frame, change, plainText } from "./panel.js";
+import { Frame, change, nameOfField, plainText } from "./panel.js";
 import { Lane } from "./graphql.js";
 import { ITEM } from "./queries.js";
 import { asOf } from "./moment.js";
@@ -99,7 +99,7 @@ export class ItemView {
     const label = `Votes from ${date(from)} to ${date(now)}: ${number(known[0].cumulative)} after the first week, ${number(known.at(-1).cumulative)} at the end.`;
     return [
       el("h3", {}, "Votes and statuses"),
-      voteCurve({ points, bands, from, to: now, label }),
+      voteCurve({ points, bands, from, to: now, label, width: Math.max(300, this.frame.body.clientWidth) }),
       el(
         "ol", { class: "periods" },
         item.statusHistory.map(({ to, enteredAt, leftAt, lasted }) =>
@@ -177,5 +177,5 @@ const CONCLUSIONS = {
 };
 
 function concludes({ kind, field, delta, ours, theirs }) {
-  return `${CONCLUSIONS[kind] ?? kind}: ${field === "votes_down" ? "votes against" : "votes for"} ${signed(delta)} (${number(ours)} seen, ${number(theirs)} by Sleekplan)`;
+  return `${CONCLUSIONS[kind] ?? kind}: ${nameOfField(field)} ${signed(delta)} (${number(ours)} seen, ${number(theirs)} by Sleekplan)`;
 }

@@ -64,17 +64,22 @@ export function plainText(text) {
 }
 
 const KEYS = new Set(["status", "type"]);
-const NAMES = { votes_up: "votes for", votes_down: "votes against", created_at: "created", author_id: "author" };
+const NAMES = { votesUp: "votes for", votesDown: "votes against", commentCount: "comments", createdAt: "created" };
 
 /** One field's difference, in a line. */
 export function change({ field, before, after, words }) {
   return el(
     "p",
     { class: "change" },
-    el("span", { class: "field" }, NAMES[field] ?? field.replaceAll("_", " ")),
+    el("span", { class: "field" }, nameOfField(field)),
     " ",
     words ? el("span", { class: "words" }, wording(words, field)) : plain(...(KEYS.has(field) ? [labelOf(before), labelOf(after)] : [before, after])),
   );
+}
+
+/** A field of the API in words: `commentCount` is "comments". */
+export function nameOfField(field) {
+  return NAMES[field] ?? field.replace(/_|(?=[A-Z])/g, " ").toLowerCase();
 }
 
 function plain(before, after) {

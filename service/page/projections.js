@@ -1,7 +1,7 @@
 // How far the service has got: its projections, what came in, and where Sleekplan's totals and ours part.
 
 import { badge, el } from "./dom.js";
-import { Frame } from "./panel.js";
+import { Frame, nameOfField } from "./panel.js";
 import { Lane } from "./graphql.js";
 import { PROJECTIONS } from "./queries.js";
 import { dateTime, length, number, plural, signed } from "./format.js";
@@ -52,22 +52,24 @@ export class Projections {
     return el(
       "li", {},
       item ? el("button", { class: "title", onclick: () => this.open(item.id) }, item.title ?? "(title not known)") : "An item",
-      ` ${String(field).replaceAll("_", " ").toLowerCase()}: ${number(ours)} seen, ${number(theirs)} by Sleekplan (${signed(theirs - ours)}) `,
+      ` ${nameOfField(field)}: ${number(ours)} seen, ${number(theirs)} by Sleekplan (${signed(theirs - ours)}) `,
       badge("inferred", likelyCause ?? "Concluded from Sleekplan's totals"),
     );
   }
 }
 
-function row({ name, state, position, head, lagEvents, lagSeconds, ratePerSecond, etaSeconds, lastError }) {
-  const share = head ? Math.min(1, position / head) : 1;
+function row({ name, state, position, head, lagEvents, lagSeconds, ratePerSecond, etaSeconds, parked, rebuildProgress, lastError }) {
+  const share = rebuildProgress ?? (head ? Math.min(1, position / head) : 1);
   return el(
     "li", {},
     el("strong", {}, name), el("span", {}, String(state).toLowerCase().replaceAll("_", " ")),
     el("span", { class: "figure" }, `${number(position)} of ${number(head)}`),
     el("progress", { max: 1, value: share, "aria-label": `${name}: ${Math.floor(share * 100)} %` }),
     el("span", { class: "quiet" }, lagEvents ? `${plural(lagEvents, "event")} behind, ${length(lagSeconds ?? 0)}` : "up to the head"),
-    ratePerSecond ? el("span", { class: "quiet" }, `${number(Math.round(ratePerSecond))} events/s`) : null,
+    ratePerSecond && (lagEvents || rebuildProgress !== null) ? el("span", { class: "quiet" }, `${number(Math.round(ratePerSecond))} events/s`) : null,
     etaSeconds ? el("span", { class: "quiet" }, `${length(etaSeconds)} left`) : null,
+    rebuildProgress === null ? null : el("span", {}, `rebuilt to ${Math.floor(share * 100)} %`),
+    parked ? el("span", { class: "trouble" }, `${plural(parked, "event")} parked`) : null,
     lastError && el("span", { class: "trouble" }, lastError),
   );
 }

@@ -100,7 +100,9 @@ export const CHANGES = `query Changes($from: AsOf!, $to: AsOf, $productId: ID) {
 
 /** How far everything has got. */
 export const PROJECTIONS = `query Projections {
-  projections { name state position head lagEvents lagSeconds ratePerSecond etaSeconds lastError }
+  projections {
+    name state position head lagEvents lagSeconds ratePerSecond etaSeconds parked rebuildProgress lastError
+  }
   ingest { lastEventAt eventsLastHour duplicatesDropped quarantined quietAlarm }
   drift(first: 10) { item { id title } field ours theirs seenAt likelyCause }
 }`;

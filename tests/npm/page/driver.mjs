@@ -1,0 +1,55 @@
+// Drives one Chromium for a test: each line of input is a script to run, each line of output what it gave.
+//
+// `{"id": 1, "script": "await page.goto(url); return await page.title()", "values": {"url": "…"}}` answers
+// `{"id": 1, "value": …}` or `{"id": 1, "error": "…"}`. A script sees `page`, its `values`, `problems` (what the page
+// complained of since it was last asked) and `axe()`. Only addresses of this machine are let through.
+
+import { createInterface } from "node:readline";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const FLAGS = [
+  "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+const { executablePath, ...options } = JSON.parse(process.argv[2]);
+
+const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...(process.getuid() === 0 ? ["--no-sandbox"] : [])] });
+const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+const page = await context.newPage();
+page.setDefaultTimeout(20_000);
+const problems = [];
+page.on("console", (line) => ["error", "warning"].includes(line.type()) && problems.push(line.text()));
+page.on("pageerror", (error) => problems.push(error.stack));
+page.on("dialog", (dialog) => (problems.push(`dialog: ${dialog.message()}`), dialog.dismiss()));
+await context.route((url) => !["127.0.0.1", "localhost"].includes(url.hostname), (route) => {
+  problems.push(`asked for ${route.request().url()}`);
+  return route.abort();
+});
+
+/** What axe-core finds to be serious or worse. The page's own policy lets no script in, so it comes past the page. */
+async function axe() {
+  const session = await context.newCDPSession(page);
+  await session.send("Runtime.evaluate", { expression: await readFile(AXE, "utf8") });
+  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  return violations
+    .filter(({ impact }) => ["serious", "critical"].includes(impact))
+    .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html, failureSummary }) => `${html.slice(0, 160)} (${failureSummary})`).join("; ")}`);
+}
+
+const AsyncFunction = (async () => {}).constructor;
+const say = (answer) => process.stdout.write(`${JSON.stringify(answer)}\n`);
+
+say({ ready: true });
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, script, values = {} } = JSON.parse(line);
+  try {
+    const run = new AsyncFunction("page", "problems", "axe", ...Object.keys(values), script);
+    say({ id, value: (await run(page, problems, axe, ...Object.values(values))) ?? null });
+  } catch (error) {
+    say({ id, error: `${error.stack}\n${problems.join("\n")}` });
+  }
+}
+await browser.close();
