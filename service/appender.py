@@ -23,7 +23,8 @@ from service.quarantine import Quarantine, Refused
 from service.spool import Spool, Spooled
 
 DRAIN_SECONDS_MAX: Final = 10.0
-DRAIN_PAUSE_SECONDS: Final = (0.05, 2.0)
+DRAIN_PAUSE_SECONDS: Final = (0.05, 0.5)
+DRAIN_RECORDS_MIN: Final = 20
 CATCH_UP_SECONDS_MAX: Final = 1.0
 PROBE_SECONDS: Final = 1.0
 
@@ -285,7 +286,7 @@ class Appender:
                 pause, limit = DRAIN_PAUSE_SECONDS[0], self._batch_max
                 continue
             # A batch too large for a slow database would fail for ever.
-            limit = max(limit // 2, 1)
+            limit = max(limit // 2, DRAIN_RECORDS_MIN)
             await asyncio.sleep(pause)
             pause = min(pause * 2, pause_max)
 

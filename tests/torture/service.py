@@ -1,0 +1,74 @@
+"""The receiving half of the service as a process to be killed, and broken designs of it as controls.
+
+`python -m tests.torture.service DSN FOLDER PORT [VARIANT]` takes deliveries with the key "key". GET /pending
+answers how many deliveries wait in the spool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+from aiohttp import web
+from pydantic import SecretStr
+
+from service.appender import Appender, Arrival, Receipt
+from service.config import WebhookKey
+from service.database import open_pool
+from service.event_store import EventStore
+from service.keys import WebhookKeys
+from service.quarantine import Quarantine
+from service.runner import Runner
+from service.spool import Spool
+from service.webhook import Webhook
+
+AS_DESIGNED: Final = "as designed"
+ACK_FIRST: Final = "ack before commit"
+NOT_SYNCHRONOUS: Final = "synchronous_commit=off"
+
+
+class AckFirst(Appender):
+    """Broken: answers as soon as the delivery waits."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._under_way: set[asyncio.Task[Receipt]] = set()
+
+    async def append(self, arrival: Arrival) -> Receipt:
+        task = asyncio.create_task(super().append(arrival))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        return Receipt(0, False)
+
+
+async def serve(dsn: str, folder: Path, port: int, variant: str) -> None:
+    """Take deliveries until SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    committing = "off" if variant == NOT_SYNCHRONOUS else "on"
+    pool = await open_pool(dsn, min_size=0, max_size=4, synchronous_commit=committing)
+    store = EventStore(pool)
+    spool = Spool(folder / "spool", 10**9, segment_bytes=200_000)
+    make = AckFirst if variant == ACK_FIRST else Appender
+    async with spool, make(store, Quarantine(pool, store), spool) as appender:
+        app = web.Application()
+        app.add_routes(Webhook(appender, WebhookKeys.of([WebhookKey(SecretStr("key"))])).routes())
+
+        async def pending(_: web.Request) -> web.Response:
+            return web.json_response({"pending": spool.pending, "ready": appender.ready})
+
+        app.router.add_get("/pending", pending)
+        runner = Runner(app, access_log=None, shutdown_timeout=5)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        await stop.wait()
+        await runner.cleanup()
+    await pool.close()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), (sys.argv[4:] or [AS_DESIGNED])[0]))
