@@ -15,6 +15,7 @@ from projections.read_model import Snapshot
 from schema.by_position import by_position
 from schema.context import Context, Info
 from schema.ids import GlobalId, decode_cursor_position, decode_id
+from schema.layout import FoundLayout, laid_out
 from schema.planner import (
     Binder,
     Builder,
@@ -362,12 +363,15 @@ def _lookup(builder: Builder, root: Selected, place: int, spec: Lookup, moment: 
         f" from {source} where {condition}"
     )
 
-    def decode_one(rows: list[Any], env: Env) -> Any:
+    def pick(rows: list[Any], env: Env) -> Any:
         if len(rows) > 1:
             raise AmbiguousItem(spec.type_name, str(env.args[place]["sleekplanId"]), [row[0] for row in rows])
-        return decode(rows[0][1], env) if rows else None
+        return rows[0][1] if rows else None
 
-    return expr, decode_one
+    def decode_one(rows: list[Any], env: Env) -> Any:
+        return decode(pick(rows, env), env)
+
+    return expr, laid_out(decode_one, FoundLayout(pick, decode))
 
 
 def _text(value: object) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Final
 
 from schema.filters import conditions, search_rank
 from schema.ids import Cursor, decode_cursor, encode_cursor
+from schema.layout import ListLayout, ObjectLayout, PageLayout, laid_out
 from schema.selection import Args, Selected
 from schema.spec import (
     BLOCKS,
@@ -360,7 +362,7 @@ class Builder:
             tuple(plain.items()),
             tuple(converted.values()),
             tuple(nested),
-            chunked=len(exprs) > ARRAY_PARTS_MAX,
+            size=len(exprs),
         )
 
     def child(self, type_name: str, node: Selected, spec: Any, scope: Scope) -> tuple[str, Decoder]:
@@ -393,7 +395,7 @@ class Builder:
             tuple((self.types.spec(type_name, name)[0], place) for place, name in enumerate(names)),
             (),
             (),
-            chunked=False,
+            size=len(exprs),
         )
         array = _array(exprs)
         return (f"case when {spec.unless} then {array} end" if spec.unless else array), decode
@@ -556,8 +558,19 @@ class Builder:
         tested = columns_of(alias, condition, sort) | keys
         limit = f"limit {self.argument(place, 'bigint', lambda args: page_size(args) + 1)}"
 
-        cursor = ", ".join(("sort_value::text", *(f"{alias}.{name}::text" for name, _ in ties)))
-        row = f"json_build_array(json_build_array({cursor}), {nodes_array}, {edges_array})"
+        # Only what is selected: of a row's few values, the cursor alone would double the cost.
+        info = {child.name for part in parts if part.name == "pageInfo" for child in part.of("PageInfo")}
+        row_parts: dict[str, str] = {}
+        if info & {"startCursor", "endCursor"} or any(part.name == "cursor" for part in edge_parts):
+            values = ", ".join(("sort_value::text", *(f"{alias}.{name}::text" for name, _ in ties)))
+            row_parts["cursor"] = f"json_build_array({values})"
+        if "nodes" in names:
+            row_parts["node"] = nodes_array
+        if any(part.name == "node" for part in edge_parts):
+            row_parts["edge_node"] = edges_array
+        row = ", ".join(row_parts.values()) or "0"
+        if len(row_parts) > 1:
+            row = f"json_build_array({row})"
         # json_agg sorts what the page holds: its order must not hang on how the page was joined.
         final = _ordering("sort_value", descending, order.nullable, ties, f"{alias}.{{}}", backward=False)
         outer_ordering = _ordering("sort_value", descending, order.nullable, ties, f"{alias}.{{}}", backward)
@@ -601,8 +614,9 @@ class Builder:
             entity_name,
             decode_node,
             decode_edge,
-            parts,
-            edge_parts,
+            "nodes" in names,
+            "edges" in names,
+            tuple(row_parts),
             place,
             order_name,
             pinned=root and spec.pinned,
@@ -786,9 +800,10 @@ def _object_decoder(
     converted: tuple[tuple[str, int, int, Callable[..., object]], ...],
     nested: tuple[tuple[str, int, Decoder], ...],
     *,
-    chunked: bool,
+    size: int,
 ) -> Decoder:
     new = object.__new__
+    chunked = size > ARRAY_PARTS_MAX
 
     def decode(row: Any, env: Env) -> Any:
         if row is None:
@@ -806,11 +821,21 @@ def _object_decoder(
             values[name] = decode_nested(row[index], env)
         return made
 
-    return decode
+    return laid_out(
+        decode,
+        ObjectLayout(
+            cls,
+            size,
+            dict(plain),
+            {name: (start, end, convert) for name, start, end, convert in converted},
+            {name: (index, decode_nested) for name, index, decode_nested in nested},
+            chunked,
+        ),
+    )
 
 
 def _list_decoder(decode: Decoder) -> Decoder:
-    return lambda rows, env: [decode(row, env) for row in rows or ()]
+    return laid_out(lambda rows, env: [decode(row, env) for row in rows or ()], ListLayout(decode))
 
 
 def _page_decoder(
@@ -819,8 +844,9 @@ def _page_decoder(
     entity_name: str,
     decode_node: Decoder,
     decode_edge: Decoder,
-    parts: Sequence[Selected],
-    edge_parts: Sequence[Selected],
+    wants_nodes: bool,
+    wants_edges: bool,
+    row_parts: tuple[str, ...],
     place: int,
     order_name: str,
     *,
@@ -830,9 +856,12 @@ def _page_decoder(
     connection_class, edge_class, info_class = (
         types.classes[name] for name in (connection_type, f"{entity_name}Edge", "PageInfo")
     )
-    names = {part.name for part in parts}
-    wants_nodes, wants_edges = "nodes" in names, "edges" in names
-    wants_edge_nodes = any(part.name == "node" for part in edge_parts)
+    wants_cursors, wants_edge_nodes = "cursor" in row_parts, "edge_node" in row_parts
+    bare = len(row_parts) == 1
+    places = {name: index for index, name in enumerate(row_parts)}
+    cursor_of_row, node_of_row, edge_node_of_row = (
+        (lambda row: row) if bare else itemgetter(places.get(name, 0)) for name in ("cursor", "node", "edge_node")
+    )
 
     def decode(answer: Any, env: Env) -> Any:
         rows, count = answer
@@ -842,18 +871,22 @@ def _page_decoder(
         if more:
             rows = rows[-size:] if backward and size else rows[:size]
         position = (env.pinned if env.pinned is not None else env.position) if pinned else None
-        cursors = [encode_cursor(order_name, position, row[0]) for row in rows]
+        cursors = (
+            [encode_cursor(order_name, position, cursor_of_row(row)) for row in rows]
+            if wants_cursors
+            else [None] * len(rows)
+        )
         made: Any = new(connection_class)
         values = made.__dict__
         if wants_nodes:
-            values["nodes"] = [decode_node(row[1], env) for row in rows]
+            values["nodes"] = [decode_node(node_of_row(row), env) for row in rows]
         if wants_edges:
             edges = []
             for cursor, row in zip(cursors, rows, strict=True):
                 edge: Any = new(edge_class)
                 edge.__dict__["cursor"] = cursor
                 if wants_edge_nodes:
-                    edge.__dict__["node"] = decode_edge(row[2], env)
+                    edge.__dict__["node"] = decode_edge(edge_node_of_row(row), env)
                 edges.append(edge)
             values["edges"] = edges
         info: Any = new(info_class)
@@ -867,4 +900,7 @@ def _page_decoder(
         values["total_count"] = count
         return made
 
-    return decode
+    return laid_out(
+        decode,
+        PageLayout(connection_class, places, bare, decode_node, decode_edge, place, order_name, pinned),
+    )
