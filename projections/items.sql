@@ -116,10 +116,10 @@ alter table {items} add primary key (product_id, item_id);
 
 -- name: indexes
 create index on {items} (position);
-create index on {items} (product_id, created_at, item_id);
-create index on {items} (product_id, updated_at, item_id);
-create index on {items} (product_id, votes_net, item_id);
-create index on {items} (product_id, trend, item_id);
+create index on {items} (product_id, created_at desc nulls last, item_id);
+create index on {items} (product_id, updated_at desc nulls last, item_id);
+create index on {items} (product_id, votes_net desc nulls last, item_id);
+create index on {items} (product_id, trend desc nulls last, item_id);
 create index on {items} (product_id, status_since, item_id);
 create index on {items} (product_id, deleted_at) where deleted;
 create index on {items} using gin (search);

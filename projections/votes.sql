@@ -22,6 +22,7 @@ alter table {votes} add primary key (product_id, item_id, voter);
 -- name: indexes
 create index on {votes} (product_id, user_id, occurred_at) where user_id is not null;
 create index on {votes} (product_id, cast_at);
+create index on {votes} (product_id, item_id, cast_at desc, voter);
 
 -- name: apply.votes
 insert into {votes} as v (
