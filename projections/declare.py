@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 import asyncpg
@@ -10,7 +11,8 @@ from projections.catalogue import SCHEMA, Projection, all_projections
 from projections.steps import AnyConnection, create_indexes, create_tables, tables_of
 from service.sql_files import load
 
-_sql = load(__file__, "projector.sql")
+_sql = load(__file__, "declare.sql")
+_follow = load(__file__, "projector.sql")
 
 _ATTEMPTS_MAX: Final = 20
 _TAKEN: Final = (
@@ -38,13 +40,21 @@ async def declare(connection: AnyConnection) -> None:
             if attempt == _ATTEMPTS_MAX - 1:
                 raise
     async with connection.transaction():
-        await connection.execute("lock table read_model.checkpoints in share row exclusive mode")
-        await connection.execute(SCHEMA["functions"])
-        known = {row["projection"] for row in await connection.fetch(_sql["checkpoints"])}
+        await connection.execute(_sql["lock"])
+        await _declare_functions(connection)
+        known = {row["projection"] for row in await connection.fetch(_follow["checkpoints"])}
         missing = [projection for projection in all_projections() if projection.name not in known]
         if missing:
-            generation = await next_generation(connection)
-            await _create(connection, missing, generation, fresh=not known)
+            await _create(connection, missing, await next_generation(connection), fresh=not known)
+
+
+async def _declare_functions(connection: AnyConnection) -> None:
+    fingerprint = hashlib.sha256(SCHEMA["functions"].encode()).hexdigest()
+    if await connection.fetchval(_sql["declared"]) == fingerprint:
+        return
+    await connection.execute(_sql["drop_functions"])
+    await connection.execute(SCHEMA["functions"])
+    await connection.execute(_sql["note_declared"], fingerprint)
 
 
 async def _create(
@@ -55,7 +65,7 @@ async def _create(
     await create_indexes(connection, projections, names)
     for projection in projections:
         await connection.execute(
-            _sql["add_checkpoint"],
+            _follow["add_checkpoint"],
             projection.name,
             projection.built_in,
             # One that is new where others are further already is behind: a rebuild brings it there.
@@ -67,9 +77,4 @@ async def _create(
 
 async def next_generation(connection: AnyConnection) -> int:
     """A number that no table's name carries yet."""
-    return int(
-        await connection.fetchval(
-            "select 1 + greatest((select max(generation) from read_model.checkpoints), "
-            "(select max(generation) from read_model.rebuilds), 0)"
-        )
-    )
+    return int(await connection.fetchval(_sql["next_generation"]))

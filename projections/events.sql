@@ -31,7 +31,7 @@ create index on {event_facts} (product_id, item_id, position) where item_id is n
 create index on {event_facts} (product_id, user_id, position) where user_id is not null;
 create index on {event_facts} (product_id, type, position);
 create index on {event_facts} (product_id, occurred_at);
-create index on {event_facts} (recorded_at);
+create index on {event_facts} (recorded_at, position);
 
 -- name: apply.facts
 insert into {event_facts} (

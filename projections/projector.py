@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import asyncpg
@@ -106,43 +107,41 @@ class Projector:
 
     async def _turn(self, target: int | None) -> None:
         """Be the projector, if it is our turn, until `target` is reached (None: for ever)."""
+        async with self.turn() as turn:
+            if turn is None:
+                return
+            while True:
+                head = await self._head(turn.connection)
+                moved = await turn.advance(head)
+                self._reached(turn.position)
+                if target is not None and self.position >= target:
+                    return
+                if not moved:
+                    await self._wait("head", head)
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[Turn | None]:
+        """Hold the lease and a connection to advance with; None when it is another process's turn."""
         async with self._pool.acquire() as connection:
             await connection.execute(f"set idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION}'")
             try:
                 await declare(connection)
-                epoch = await self._take_lease(connection)
-                if epoch is None:
+                turn = Turn(connection, self._holder, self._lease_seconds, self._events_a_step_max)
+                if not await turn.take():
+                    yield None
                     return
-                await connection.execute(_sql["write_epoch"], epoch)
                 try:
-                    await self._follow(connection, epoch, target)
+                    yield turn
                 finally:
-                    await self._give_back(connection)
+                    await turn.give_back()
             finally:
                 if not connection.is_closed():
                     await connection.execute("reset idle_in_transaction_session_timeout")
 
-    async def _follow(self, connection: AnyConnection, epoch: int, target: int | None) -> None:
-        groups = _groups()
-        followers = [_Follower(connection, epoch, group) for group in groups]
-        loop = asyncio.get_running_loop()
-        renew_at = loop.time() + RENEW_SECONDS
-        while True:
-            if loop.time() >= renew_at:
-                if await self._take_lease(connection) != epoch:
-                    raise LostLease("projector", epoch)
-                renew_at = loop.time() + RENEW_SECONDS
-            head = await self._head(connection)
-            moved = False
-            for follower in followers:
-                moved = await follower.step(head, self._events_a_step_max) or moved
-            self.position = followers[0].position
-            if self._hub is not None:
-                self._hub.advance("projected", self.position)
-            if target is not None and self.position >= target:
-                return
-            if not moved:
-                await self._wait("head", head)
+    def _reached(self, position: int) -> None:
+        self.position = position
+        if self._hub is not None:
+            self._hub.advance("projected", position)
 
     async def _wait(self, signal: str, beyond: int) -> None:
         if self._hub is None:
@@ -152,21 +151,63 @@ class Projector:
         else:
             await self._hub.wait_beyond("projected", beyond, POLL_SECONDS)
 
-    async def _take_lease(self, connection: AnyConnection) -> int | None:
-        epoch: int | None = await connection.fetchval(
-            _sql["take_lease"], "projector", self._holder, self._lease_seconds
-        )
-        return epoch
-
-    async def _give_back(self, connection: AnyConnection) -> None:
-        if not connection.is_closed():
-            await connection.execute(_sql["give_lease_back"], "projector", self._holder)
-
     async def _head(self, connection: AnyConnection | None = None) -> int:
         return int(await (connection or self._pool).fetchval(_sql["head"]))
 
     async def _projected(self) -> int:
         return int(await self._pool.fetchval(_sql["projected"]))
+
+
+class Turn:
+    """What the holder of the lease advances with."""
+
+    def __init__(
+        self, connection: AnyConnection, holder: str, lease_seconds: float, events_a_step_max: int
+    ) -> None:
+        self.connection = connection
+        self._holder = holder
+        self._lease_seconds = lease_seconds
+        self._events_a_step_max = events_a_step_max
+        self._followers: list[_Follower] = []
+        self._renew_at = 0.0
+        self.epoch = 0
+
+    @property
+    def position(self) -> int:
+        """The position to which the built-in projections have got."""
+        return self._followers[0].position
+
+    async def take(self) -> bool:
+        """Return whether it is our turn; then a step of the holder before can no longer commit."""
+        epoch = await self._lease()
+        if epoch is None:
+            return False
+        self.epoch = epoch
+        await self.connection.execute(_sql["write_epoch"], epoch)
+        self._followers = [_Follower(self.connection, epoch, group) for group in _groups()]
+        return True
+
+    async def advance(self, to: int) -> bool:
+        """Count the next events up to `to` in, a step a group; return whether there were any.
+
+        Raises LostLease.
+        """
+        if asyncio.get_running_loop().time() >= self._renew_at and await self._lease() != self.epoch:
+            raise LostLease("projector", self.epoch)
+        moved = [await follower.step(to, self._events_a_step_max) for follower in self._followers]
+        return any(moved)
+
+    async def give_back(self) -> None:
+        """Let another one take over at once."""
+        if not self.connection.is_closed():
+            await self.connection.execute(_sql["give_lease_back"], "projector", self._holder)
+
+    async def _lease(self) -> int | None:
+        self._renew_at = asyncio.get_running_loop().time() + RENEW_SECONDS
+        epoch: int | None = await self.connection.fetchval(
+            _sql["take_lease"], "projector", self._holder, self._lease_seconds
+        )
+        return epoch
 
 
 class _Follower:

@@ -4,6 +4,12 @@
 -- name: bookkeeping
 create schema if not exists read_model;
 
+-- Which functions are declared, so that a start that finds them as they are leaves them alone.
+create table if not exists read_model.declared (
+    only_row     boolean primary key default true check (only_row),
+    fingerprint  text    not null
+);
+
 -- Who may advance the projections ('projector') and who rebuilds ('rebuild'). The clock is the
 -- database's, so hosts whose clocks disagree still agree on whose turn it is.
 create table if not exists read_model.lease (

@@ -172,7 +172,10 @@ update {users} u
        deleted_at = s.deleted_at,
        erased = s.erased
   from (
-       select t.product_id, t.user_id, v.*, coalesce(l.deleted, false) as deleted,
+       select t.product_id, t.user_id,
+              v.data_id, v.name, v.full_name, v.mail, v.img, v.admin_id, v.anonymous, v.segments, v.custom, v.system,
+              v.weight, v.notify, v.stats, v.created_at,
+              coalesce(l.deleted, false) as deleted,
               case when l.deleted then l.occurred_at end as deleted_at,
               exists (select 1
                         from log.suppressions e

@@ -1,0 +1,41 @@
+-- Declaring the read model.
+
+-- name: lock
+-- One process declares at a time.
+lock table read_model.checkpoints in share row exclusive mode;
+
+-- name: declared
+select fingerprint
+  from read_model.declared;
+
+-- name: drop_functions
+-- Functions of another version: `create or replace` refuses a changed result.
+do $$
+declare
+    old regprocedure;
+begin
+    for old in
+        select p.oid::regprocedure
+          from pg_catalog.pg_proc p
+          join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+         where n.nspname = 'read_model'
+    loop
+        execute format('drop function if exists %s cascade', old);
+    end loop;
+end
+$$;
+
+-- name: note_declared
+--   $1 fingerprint
+insert into read_model.declared (fingerprint)
+values ($1)
+    on conflict (only_row) do update
+   set fingerprint = excluded.fingerprint;
+
+-- name: next_generation
+-- A number that no table's name carries yet.
+select 1 + greatest(
+           (select max(generation) from read_model.checkpoints),
+           (select max(generation) from read_model.rebuilds),
+           0
+       );
