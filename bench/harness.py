@@ -345,7 +345,7 @@ async def running(
 async def output_of(
     command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None, seconds: float = 900.0
 ) -> str:
-    """Run a command on all cores to its end and return what it printed; raises with its errors if it fails."""
+    """Run a command on all cores to its end; return what it printed, or raise with its errors if it failed."""
     ended = await asyncio.to_thread(
         subprocess.run,
         [str(part) for part in command],
@@ -424,7 +424,7 @@ async def _stop(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         process.terminate()
     give_up = time.monotonic() + 10
-    while process.poll() is None and time.monotonic() < give_up:  # noqa: ASYNC110 - nothing tells us
+    while process.poll() is None and time.monotonic() < give_up:
         await asyncio.sleep(0.02)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
