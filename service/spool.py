@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -78,6 +79,7 @@ class Spool:
         self._lock: int | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._next_number = 1
+        self._failing = False
         self._failure: str | None = None
         self.pending = 0
         self.bytes_used = 0
@@ -173,10 +175,15 @@ class Spool:
                 os.fdatasync(self._file)
             except OSError as error:
                 self._give_up_segment()
-                _log.warning("spool_write_failed", errno=error.errno, attempt=attempt)
+                if not self._failing:
+                    _log.warning(
+                        "spool_write_failed", error=errno.errorcode.get(error.errno or 0), attempt=attempt
+                    )
                 if attempt == 2:
+                    self._failing = True
                     raise SpoolUnavailable(error.strerror or str(error.errno)) from error
             else:
+                self._failing = False
                 segment.safe_bytes += len(packed)
                 self.bytes_used += len(packed)
                 segment.records += records

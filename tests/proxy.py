@@ -48,9 +48,9 @@ class Proxy:
         """Cut everything and stop listening."""
         assert self._server is not None
         self._server.close()
+        self.delay_seconds = 0.0
         self.cut()
-        for task in list(self._tasks):
-            task.cancel()
+        # Not cancelled: asyncio's streams complain of a handler that was.
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 

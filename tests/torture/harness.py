@@ -183,11 +183,13 @@ class Load:
 
 
 @asynccontextmanager
-async def postgres(folder: Path, settings: dict[str, str] | None = None) -> AsyncIterator[EmbeddedPostgres]:
+async def postgres(
+    folder: Path, *, settings: dict[str, str] | None = None, bindir: Path | None = None
+) -> AsyncIterator[EmbeddedPostgres]:
     """Run a Postgres that comes back at once whenever it is killed."""
     slowest, embedded._RESTART_SECONDS_MAX = embedded._RESTART_SECONDS_MAX, 0.1
     try:
-        async with EmbeddedPostgres(folder, settings=settings) as running:
+        async with EmbeddedPostgres(folder, settings=settings, bindir=bindir) as running:
             connection = await connect(running.dsn)
             await migrate(connection)
             await connection.close()
