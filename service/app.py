@@ -90,6 +90,9 @@ class Announcer(Protocol):
     def history(self, done: int, total: int) -> None:
         """The demo's history is being written: so many events of so many."""
 
+    def counting(self, done: int, total: int) -> None:
+        """The history is being counted: so many events of so many."""
+
     def ready(self, ready: Ready) -> None:
         """The service listens."""
 
@@ -109,6 +112,7 @@ async def run(settings: Settings, plan: Plan, announcer: Announcer) -> None:
         found = await service.demo_of(plan)
         if found is not None and not found.finished:
             await _unless(stop, demo.write_history(found, service.pool, service.store, announcer.history))
+            await _unless(stop, service.counted(announcer.counting))
         if stop.is_set():
             return
         await stack.enter_async_context(service.listening(listener))
@@ -299,6 +303,15 @@ class Service:
 
     async def _can_hold_demo(self) -> bool:
         return await self.store.head() == 0 or await demo.find(self.pool) is not None
+
+    async def counted(self, advance: demo.Advance) -> None:
+        """Return once everything recorded is projected, calling `advance(done, total)` meanwhile."""
+        head = await self.store.head()
+        done = self.hub.value("projected")
+        while done < head:
+            advance(done, head)
+            done = await self.hub.wait_beyond("projected", done, timeout=1)
+        advance(done, head)
 
     async def tick(self, board: demo.Demo) -> None:
         """Let the demo's board live on, by the same webhook that Sleekplan would use."""

@@ -80,7 +80,7 @@ async def running(
     process = await asyncio.create_subprocess_exec(
         str(RECOUNT),
         *command,
-        env=_environment({"RECOUNT_DATA_DIR": str(data_dir), "RECOUNT_PORT": str(port), **(env or {})}),
+        env=environment({"RECOUNT_DATA_DIR": str(data_dir), "RECOUNT_PORT": str(port), **(env or {})}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -117,7 +117,7 @@ async def recount(
     process = await asyncio.create_subprocess_exec(
         str(RECOUNT),
         *map(str, arguments),
-        env=_environment(env or {}),
+        env=environment(env or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -128,6 +128,7 @@ async def recount(
     )
 
 
-def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return this environment with these settings and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RECOUNT_")}
     return kept | dict(settings)

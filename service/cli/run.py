@@ -58,7 +58,7 @@ class _Banner:
 
     def __init__(self) -> None:
         self._stack = ExitStack()
-        self._advance: Advance | None = None
+        self._bars: dict[str, Advance] = {}
 
     def __enter__(self) -> _Banner:
         return self
@@ -67,9 +67,16 @@ class _Banner:
         self._stack.close()
 
     def history(self, done: int, total: int) -> None:
-        if self._advance is None:
-            self._advance = self._stack.enter_context(progress_bar("writing 18 months of history"))
-        self._advance(done, total)
+        self._draw("writing 18 months of history", done, total)
+
+    def counting(self, done: int, total: int) -> None:
+        self._draw("counting them", done, total)
+
+    def _draw(self, title: str, done: int, total: int) -> None:
+        if title not in self._bars:
+            self._stack.close()
+            self._bars[title] = self._stack.enter_context(progress_bar(title))
+        self._bars[title](done, total)
 
     def ready(self, ready: app.Ready) -> None:
         self._stack.close()
