@@ -289,12 +289,14 @@ async def _keys(settings: Settings, connection: Connection) -> AsyncIterator[Fin
     webhook = [row for row in rows if row["kind"] == "WEBHOOK"]
     made = (settings.data_dir / LOCAL_KEY_FILE).exists()
     if not webhook and not settings.webhook_keys and not made:
-        yield _problem(
-            "keys", "there is no webhook key, so nothing can be delivered", "recount keys add sleekplan"
-        )
+        if is_loopback(settings.host):
+            yield _note("keys", "there is none yet; the first start makes one")
+        else:
+            yield _problem("keys", "there is none, so nothing can be delivered", "recount keys add sleekplan")
     else:
         stored = ", ".join(row["label"] for row in webhook) or "none"
-        yield _fine("keys", f"{len(settings.webhook_keys)} from the settings; in the database: {stored}")
+        given = f"{len(settings.webhook_keys)} from the settings{', one made here' if made else ''}"
+        yield _fine("keys", f"{given}; in the database: {stored}")
     for row in rows:
         ends = row["expires_at"]
         if ends and (ends - datetime.now(UTC)).days < KEY_ENDS_DAYS_MIN:

@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -110,17 +111,8 @@ class Erasure:
         The ledger is written first: cut off afterwards, the next start finds the erasure missing in the log
         and does it. Erasing twice does no harm. Raises OSError when the ledger cannot be written.
         """
-        known_as = id or str(uuid.uuid4())
-        if id is None:
-            self._note(known_as, product_id, user_id, texts, reason)
-        row = await self._pool.fetchrow(
-            _sql["erase"], product_id, user_id, texts, reason, known_as, timeout=ERASE_SECONDS_MAX
-        )
-        assert row is not None
-        erased = Erased(**{**row, "id": str(row["id"])})
-        await self._count_again(erased.id, product_id)
-        self._counted(erased.events)
-        _log.info("person_erased", erasure=erased.id, events=erased.events, quarantined=erased.quarantined)
+        erased = await self._redact(product_id, user_id, texts, reason, id)
+        await self._count_again(product_id, [erased.id])
         return erased
 
     async def lift(self, product_id: int, user_id: str) -> bool:
@@ -133,7 +125,7 @@ class Erasure:
         return [Suppression(**{**row, "erasure": str(row["erasure"])}) for row in rows]
 
     async def find(self, text: str, product_id: int | None = None) -> tuple[int, str]:
-        """Return whom `text` names, as product and Sleekplan's id: by that id, the customer's own, or an address.
+        """Return whom `text` names (an id, the customer's own id, an address) as product and Sleekplan's id.
 
         An id with its product is taken as it is, known or not. Raises UserUnknown, UserAmbiguous.
         """
@@ -159,7 +151,7 @@ class Erasure:
         The latter happens when an older dump was restored.
         """
         for row in await self._pool.fetch(_sql["not_replayed"]):
-            await self._count_again(row["id"], row["product_id"])
+            await self._count_again(row["product_id"], [row["id"]])
         entries = list(self.read_ledger(ledger))
         rows = await self._pool.fetch(_sql["known"], [entry["id"] for entry in entries])
         known = {str(row["id"]) for row in rows}
@@ -192,8 +184,11 @@ class Erasure:
         if table is None:
             return 0
         rows = await self._pool.fetch(_sql["due"].replace("{users}", table), delay, ERASED_AT_ONCE_MAX)
-        for row in rows:
-            await self.erase(row["product_id"], row["user_id"], reason="deleted in Sleekplan")
+        for product_id, group in groupby(rows, key=lambda row: int(row["product_id"])):
+            done = [
+                await self._redact(product_id, row["user_id"], False, "deleted in Sleekplan") for row in group
+            ]
+            await self._count_again(product_id, [erased.id for erased in done])
         return len(rows)
 
     async def keep_honouring(self, delay: timedelta, *, every_seconds: float = LOOK_SECONDS) -> None:
@@ -225,10 +220,25 @@ class Erasure:
         finally:
             os.close(file)
 
-    async def _count_again(self, erasure: str | uuid.UUID, product_id: int) -> None:
+    async def _redact(
+        self, product_id: int, user_id: str, texts: bool, reason: str, id: str | None = None
+    ) -> Erased:
+        known_as = id or str(uuid.uuid4())
+        if id is None:
+            self._note(known_as, product_id, user_id, texts, reason)
+        row = await self._pool.fetchrow(
+            _sql["erase"], product_id, user_id, texts, reason, known_as, timeout=ERASE_SECONDS_MAX
+        )
+        assert row is not None
+        erased = Erased(**{**row, "id": str(row["id"])})
+        self._counted(erased.events)
+        _log.info("person_erased", erasure=erased.id, events=erased.events, quarantined=erased.quarantined)
+        return erased
+
+    async def _count_again(self, product_id: int, erasures: Sequence[str | uuid.UUID]) -> None:
         await self._replay(product_id)
         await self._clear_files(product_id)
-        await self._pool.execute(_sql["replayed"], erasure)
+        await self._pool.execute(_sql["replayed"], erasures)
 
     async def _users_table(self) -> str | None:
         try:

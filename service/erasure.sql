@@ -44,8 +44,8 @@ select id from log.erasures where id = any ($1::uuid[]);
 
 -- name: replayed
 -- Note that the read model was counted again without the person.
---   $1 id
-update log.erasures set replayed_at = clock_timestamp() where id = $1;
+--   $1 ids
+update log.erasures set replayed_at = clock_timestamp() where id = any ($1::uuid[]);
 
 -- name: not_replayed
 -- Erasures after which the read model was not counted again: something stopped in between.
@@ -86,7 +86,7 @@ select u.product_id, u.user_id
                      from log.suppressions s
                     where s.product_id = u.product_id
                       and s.user_id = u.user_id)
- order by u.deleted_at
+ order by u.product_id, u.deleted_at
  limit $2;
 
 -- name: find_user

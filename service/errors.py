@@ -482,7 +482,9 @@ class ServiceNotReachable(RecountError):
     def __init__(self, url: str, error: BaseException) -> None:
         self.url = url
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        super().__init__(f"no service answers at {url} ({reason}); is it running? Start it with: recount serve")
+        super().__init__(
+            f"no service answers at {url} ({reason}); is it running? Start it with: recount serve"
+        )
 
 
 class NoWebhookKey(RecountError):

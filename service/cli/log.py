@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,7 +29,7 @@ SILENT_SECONDS_MAX = 60.0
 """The service says at least every twenty seconds that it is there."""
 
 _TAIL = """
-subscription Tail($after: String, $filter: EventFilter, $productId: ID) {
+subscription Tail($after: Position, $filter: EventFilter, $productId: ID) {
   events(after: $after, filter: $filter, productId: $productId) {
     position type action productId occurredAt summary item { sleekplanId title }
   }
@@ -163,20 +164,21 @@ async def _tail(
     count: int | None,
     as_json: bool,
 ) -> None:
-    variables: dict[str, Any] = {"after": None if after is None else str(after)}
+    variables: dict[str, Any] = {"after": after}
     if types:
         variables["filter"] = {"types": list(types)}
     if product_id is not None:
         variables["productId"] = str(product_id)
     seen = 0
-    async for event in _events(settings, {"query": _TAIL, "variables": variables}):
-        if as_json:
-            print_json(event)
-        else:
-            _print_event(event)
-        seen += 1
-        if seen == count:
-            return
+    async with aclosing(_events(settings, {"query": _TAIL, "variables": variables})) as events:
+        async for event in events:
+            if as_json:
+                print_json(event)
+            else:
+                _print_event(event)
+            seen += 1
+            if seen == count:
+                return
 
 
 def _print_event(event: dict[str, Any]) -> None:
@@ -186,7 +188,7 @@ def _print_event(event: dict[str, Any]) -> None:
     out.print(event["summary"], markup=False)
 
 
-async def _events(settings: Settings, asked: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+async def _events(settings: Settings, asked: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
     """Give the events of a subscription for ever, coming back behind the last one when cut off.
 
     Raises ServiceNotReachable when no service answers the first time, TailRefused when it says no.
@@ -204,11 +206,12 @@ async def _events(settings: Settings, asked: dict[str, Any]) -> AsyncIterator[di
                         raise TailRefused(await _reason(answer))
                     if answer.status == 200:
                         connected, pause = True, RECONNECT_SECONDS[0]
-                        async for kind, id, data in _frames(answer.content):
-                            if kind == "complete":
-                                return
-                            last_id = id or last_id
-                            yield _event_of(data)
+                        async with aclosing(_frames(answer.content)) as frames:
+                            async for kind, id, data in frames:
+                                if kind == "complete":
+                                    return
+                                last_id = id or last_id
+                                yield _event_of(data)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if not connected:
                     raise ServiceNotReachable(url, error) from error
@@ -241,7 +244,7 @@ def _event_of(data: bytes) -> dict[str, Any]:
     return event
 
 
-async def _frames(stream: aiohttp.StreamReader) -> AsyncIterator[tuple[str, str | None, bytes]]:
+async def _frames(stream: aiohttp.StreamReader) -> AsyncGenerator[tuple[str, str | None, bytes]]:
     """Give the events of an event stream as (kind, id, data); comments are skipped."""
     kind, id, data = "message", None, b""
     buffer = b""

@@ -79,7 +79,7 @@ def list_quarantine(state: str, product_id: int | None, limit: int, as_json: boo
             state=None if state == "all" else state, product_id=product_id, limit=limit
         )
 
-    columns = ("id", "product_id", "received_at", "copies", "bytes", "state", "reason")
+    columns = ("id", "product_id", "received_at", "copies", "size_bytes", "state", "reason")
     print_records(columns, [_told(found) for found in _on_log(ask)], as_json)
 
 
@@ -102,8 +102,9 @@ def show_quarantine(id: str, raw: bool, as_json: bool) -> None:
         print_json(told)
         return
     body = told.pop("body")
-    print_table(("", ""), list(told.items()))
-    out.print(str(body), markup=False)
+    for name, value in told.items():
+        out.print(f"{name:<18}{'' if value is None else value}", markup=False)
+    out.print(f"\n{body}", markup=False)
 
 
 @quarantine.command(name="retry")

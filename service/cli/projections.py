@@ -162,8 +162,9 @@ def show_parked(position: int, as_json: bool) -> None:
     if as_json:
         print_json(told)
     else:
-        print_table(("", ""), [(name, value) for name, value in asdict(found).items()])
-        out.print(data, markup=False)
+        for name, value in asdict(found).items():
+            out.print(f"{name:<18}{'' if value is None else value}", markup=False)
+        out.print(f"\n{data}", markup=False)
 
 
 @parked.command(name="retry")
