@@ -7,6 +7,7 @@ import datetime as dt
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
@@ -46,6 +47,8 @@ T = TypeVar("T")
 PLANS_MAX: Final = 1_000
 _PLACEHOLDER: Final = re.compile(r"\$([0-9]+)")
 MIN_POSITION_WAIT_SECONDS: Final = 5.0
+READ: Final = "read"
+"""The key in an operation's memo under which stands what the fast path read before it gave up."""
 
 
 class Reads(Protocol):
@@ -65,6 +68,23 @@ class _AtOnce:
         return await self._snapshot.fetch(sql, *args), self._snapshot.position
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A statement's answer as it came, and what makes something of it."""
+
+    plan: Plan
+    text: str
+    env: Env
+
+    def value(self) -> Any:
+        """Return the answer decoded from JSON: rows of rows."""
+        return parse_json(self.text)
+
+    def objects(self) -> Any:
+        """Return the objects that the executor completes."""
+        return self.plan.decode(self.value(), self.env)
+
+
 class Planner:
     """Makes and keeps plans."""
 
@@ -77,6 +97,9 @@ class Planner:
         """Return the plan of a root field for this caller, made once for all selections of the same shape."""
         products = context.caller.product_ids
         restricted, one_product = products is not None, products is not None and len(products) == 1
+        known: Plan | None = root.plans.get((parent, pinned, restricted, one_product))
+        if known is not None:
+            return known
         kinds = node_types(root) if root.name in {"node", "nodes"} else ()
         key = (parent, root.shape(), pinned, restricted, one_product, kinds)
         plan = self._plans.get(key)
@@ -87,6 +110,7 @@ class Planner:
                 self._plans.popitem(last=False)
         else:
             self._plans.move_to_end(key)
+        root.plans[parent, pinned, restricted, one_product] = plan
         return plan
 
     async def load(self, root: Selected, context: Context, positions: Sequence[int]) -> list[tuple[int, Any]]:
@@ -109,8 +133,8 @@ class Planner:
         answers: list[tuple[int, Any]] = plan.decode(parse_json(rows[0]["answer"]), env)
         return answers
 
-    async def run(self, root: Selected, context: Context, reads: Reads) -> Any:
-        """Return the objects that a root field answers with."""
+    async def read(self, root: Selected, context: Context, reads: Reads) -> Read:
+        """Return what a root field's statement answers, not yet made into objects."""
         _check_product(root, context)
         pin = decode_cursor_position(root.args) if _is_pinned(self.types, root) else None
         # The pages after the first are read as of its position; while that still is the newest, the current
@@ -139,7 +163,7 @@ class Planner:
             as_of = node_args.get("asOf")
             if as_of and as_of.get("position") is not None and as_of["position"] > position:
                 raise PositionAhead(as_of["position"], position)
-        return plan.decode(parse_json(rows[0]["answer"]), Env(context.services.labels, args, position, pin))
+        return Read(plan, rows[0]["answer"], Env(context.services.labels, args, position, pin))
 
 
 class _InSnapshot:
@@ -174,7 +198,7 @@ def now(context: Context) -> dt.datetime:
     return found
 
 
-def planner_of(context: Context) -> Planner:
+def planner_of(context: Context | None) -> Planner:
     """Return the planner of the process."""
     from schema.build import planner
 
@@ -209,6 +233,10 @@ async def answer(info: Info) -> T:  # as the field declares
     """
     context, raw = info.context, info._raw_info
     key = str(raw.path.key)
+    read: Mapping[str, Read | Exception] | None = context.memo.get(READ)
+    if read is not None:
+        made: T = _objects(read[key])
+        return made
     pending: dict[str, asyncio.Future[Any]] | None = context.memo.get("roots")
     if pending is None:
         roots = selected_roots(raw)
@@ -225,28 +253,50 @@ async def answer(info: Info) -> T:  # as the field declares
 
 async def _run_one(root: Selected, context: Context) -> Any:
     await _wait_for([root], context)
-    return await planner_of(context).run(root, context, context.services.reader)
+    return (await planner_of(context).read(root, context, context.services.reader)).objects()
 
 
 async def _run_all(
     roots: Sequence[Selected], context: Context, pending: dict[str, asyncio.Future[Any]]
 ) -> None:
+    for key, found in (await read_roots(roots, context)).items():
+        try:
+            pending[key].set_result(_objects(found))
+        except Exception as error:
+            _fail(pending[key], error)
+
+
+def _objects(found: Read | Exception) -> Any:
+    if isinstance(found, Exception):
+        raise found
+    return found.objects()
+
+
+async def read_roots(roots: Sequence[Selected], context: Context) -> dict[str, Read | Exception]:
+    """Return what the statements of an operation's root fields answer, or fail with, by response key.
+
+    Several run in one snapshot, and so at one position.
+    """
+    found: dict[str, Read | Exception] = {}
     planner = planner_of(context)
     try:
         await _wait_for(roots, context)
+        if len(roots) == 1:
+            found[roots[0].key] = await planner.read(roots[0], context, context.services.reader)
+            return found
         async with context.services.reader.snapshot() as snapshot:
             reads = _AtOnce(snapshot)
             for root in roots:
                 try:
-                    pending[root.key].set_result(await planner.run(root, context, reads))
+                    found[root.key] = await planner.read(root, context, reads)
                 except asyncpg.PostgresError:
                     raise
                 except Exception as error:
-                    _fail(pending[root.key], error)
+                    found[root.key] = error
     except Exception as error:
-        for future in pending.values():
-            if not future.done():
-                _fail(future, error)
+        for root in roots:
+            found.setdefault(root.key, error)
+    return found
 
 
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:

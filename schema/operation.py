@@ -32,6 +32,7 @@ from schema import limits as limits_of
 from schema.context import Context
 from schema.cost import COST_EXCEEDED, Costs
 from schema.errors import SYNTAX, Refused, refusal, told
+from schema.fast.path import FastPath, Kept
 from schema.limits import LIMIT_EXCEEDED, Limits
 from schema.validation import refuse_invalid
 
@@ -56,6 +57,7 @@ class Document:
     operations: dict[str, OperationDefinitionNode]
     costs: dict[tuple[object, ...], tuple[int, int]] = field(default_factory=dict)
     _selection_variables: dict[str | None, frozenset[str]] = field(default_factory=dict)
+    kept: Kept = field(default_factory=Kept)
 
     def selection_variables(self, name: str | None) -> frozenset[str]:
         """Return the variables on which what a root field selects may depend, its own arguments left out."""
@@ -118,8 +120,10 @@ class Operations:
         *,
         timeout_seconds: float = 10.0,
         debug: bool = False,
+        fast: bool = True,
     ) -> None:
         self.schema = schema._schema
+        self.fast = FastPath(self.schema) if fast and not schema.extensions else None
         self.limits = limits or Limits()
         self.debug = debug
         self._executor_class = cast("type[_Executor[Any]]", schema.execution_context_class)
@@ -223,6 +227,9 @@ class Operations:
             if _only_introspects(operation):
                 return await self._introspect(document, request, context)
             async with asyncio.timeout(self._timeout_seconds):
+                data = await self.fast.data(document, request, context) if self.fast is not None else None
+                if data is not None:
+                    return Answer(self.encode(ExecutionResult(data), context.position, cost))
                 result = await self._run(document, request, context)
         except Refused as refused:
             return self.refuse(refused)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
@@ -44,6 +44,8 @@ class Selected:
     key: str
     args: Mapping[str, Any]
     below: Mapping[str, Sequence[Selected]]
+    plans: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+    """The plans made of this very selection, kept by who keeps the selection."""
 
     def of(self, type_name: str) -> Sequence[Selected]:
         """Return what is selected of the type with this name."""
@@ -70,18 +72,20 @@ class Selected:
 
 def selected(info: GraphQLResolveInfo[Any]) -> Selected:
     """Return the selection below the field that is being resolved."""
-    reader = _Reader(info)
+    reader = SelectionReader(info)
     definition = info.parent_type.fields[info.field_name]
     return reader.field(definition, str(info.path.key), list(info.field_nodes))
 
 
 def selected_roots(info: GraphQLResolveInfo[Any]) -> list[Selected]:
     """Return every root field of the operation, without introspection's."""
-    reader = _Reader(info)
+    reader = SelectionReader(info)
     return reader.fields(info.parent_type, [info.operation])
 
 
-class _Reader:
+class SelectionReader:
+    """Reads selections as the executor collects them, for one document with one set of coerced variables."""
+
     def __init__(self, info: GraphQLResolveInfo[Any]) -> None:
         self._schema: Final[GraphQLSchema] = info.schema
         self._fragments = info.fragments
@@ -101,15 +105,23 @@ class _Reader:
         args = get_argument_values(definition, nodes[0], self._variables) if definition.args else {}
         return Selected(nodes[0].name.value, key, args, below)
 
-    def fields(self, type_: GraphQLObjectType, parents: Iterable[Any]) -> list[Selected]:
+    def chosen(self, names: Iterable[str]) -> tuple[object, ...]:
+        """Return the values of variables, for who keeps what depends on them."""
+        return tuple(self._variables.coerced.get(name) for name in names)
+
+    def collect(self, type_: GraphQLObjectType, parents: Iterable[Any]) -> dict[str, list[FieldNode]]:
+        """Return what is selected of a type below some nodes, by response key, introspection included."""
         by_key: dict[str, list[FieldNode]] = {}
         seen: set[str] = set()
         for parent in parents:
             if parent.selection_set is not None:
                 self._collect(type_, parent.selection_set.selections, by_key, seen)
+        return by_key
+
+    def fields(self, type_: GraphQLObjectType, parents: Iterable[Any]) -> list[Selected]:
         return [
             self.field(type_.fields[nodes[0].name.value], key, nodes)
-            for key, nodes in by_key.items()
+            for key, nodes in self.collect(type_, parents).items()
             if not nodes[0].name.value.startswith("__")  # introspection is the executor's own
         ]
 

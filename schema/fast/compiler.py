@@ -1,0 +1,566 @@
+"""Writes, for one selection, the Python function that makes the response of a statement's answer.
+
+What it writes does what graphql-core would: the same keys in the same order, each value checked to be one
+that its type takes as it is. Any doubt about a value raises `NotCertain`, any doubt about a selection
+`NotCompiled`, and the reference executor does the work; nothing here makes an error or a null of its own.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLScalarType,
+    GraphQLSchema,
+    SelectionNode,
+    is_abstract_type,
+)
+
+from schema.fields import child
+from schema.ids import encode_cursor
+from schema.layout import FoundLayout, ListLayout, ObjectLayout, PageLayout, layout_of
+from schema.planner import Decoder, Env, Types, is_backward, page_size
+from schema.scalars import moment_text
+from schema.selection import Selected, SelectionReader
+
+if TYPE_CHECKING:
+    from strawberry.types.field import StrawberryField
+
+Projector = Callable[[Any, Env], Any]
+
+_INT_MIN: Final = -(2**31)
+_INT_MAX: Final = 2**31 - 1
+
+
+class NotCompiled(Exception):
+    """A selection holds something that is not known with certainty: the reference executor answers it."""
+
+
+class NotCertain(Exception):
+    """A value is not one that its type takes as it is: the reference executor completes the answer."""
+
+
+def uncertain() -> Any:
+    """Stop: whatever this value becomes, or breaks, the reference executor decides."""
+    raise NotCertain
+
+
+def _child_only(self: Any, info: Any) -> Any:
+    return child(self, info)
+
+
+def hands_on_child(resolver: Callable[..., Any]) -> bool:
+    """Return whether a resolver is `return child(self, info)` and nothing else."""
+    code = getattr(resolver, "__code__", None)
+    return (
+        code is not None
+        and code.co_code == _child_only.__code__.co_code
+        and code.co_names == _child_only.__code__.co_names
+        and code.co_varnames[:2] == _child_only.__code__.co_varnames
+        and getattr(resolver, "__globals__", {}).get("child") is child
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a selection is compiled against: the schema, the planner's types, the document with its variables."""
+
+    schema: GraphQLSchema
+    types: Types
+    reader: SelectionReader
+
+
+def scene_of(
+    schema: GraphQLSchema,
+    types: Types,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    variables: Mapping[str, Any],
+) -> Scene:
+    """Return what the selections of one document with one set of coerced variables are compiled against."""
+    info: Any = SimpleNamespace(schema=schema, fragments=fragments, variable_values=variables)
+    return Scene(schema, types, SelectionReader(info))
+
+
+def compile_projector(
+    scene: Scene, definition: GraphQLField, selected: Selected, nodes: list[FieldNode], decode: Decoder
+) -> Projector:
+    """Return the function from a statement's decoded answer to a root field's value in the response.
+
+    Raises NotCompiled for what is not known with certainty.
+    """
+    return _Compiler(scene).root(definition, selected, nodes, decode)
+
+
+class _Compiler:
+    """Collects functions' source; each object, list and page of the selection becomes one function."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._source: list[str] = []
+        self._names = 0
+        self._globals: dict[str, Any] = {
+            "__builtins__": {"len": len, "str": str, "int": int, "float": float, "bool": bool, "list": list},
+            "uncertain": uncertain,
+            "isfinite": isfinite,
+            "encode_cursor": encode_cursor,
+            "page_size": page_size,
+            "is_backward": is_backward,
+        }
+        self._serializers: dict[str, str] = {}
+
+    def root(
+        self, definition: GraphQLField, selected: Selected, nodes: list[FieldNode], decode: Decoder
+    ) -> Projector:
+        value = self._rows("answer", definition.type, selected, nodes, decode)
+        name = self._function("answer, env", [f"return {value}"])
+        exec(compile("\n".join(self._source), "<projector>", "exec"), self._globals)
+        projector: Projector = self._globals[name]
+        return projector
+
+    # Names
+
+    def _name(self, prefix: str) -> str:
+        self._names += 1
+        return f"{prefix}{self._names}"
+
+    def _known(self, value: object, prefix: str = "k") -> str:
+        """Return the name under which a value can be used in the source."""
+        name = self._name(prefix)
+        self._globals[name] = value
+        return name
+
+    def _function(self, parameters: str, lines: Sequence[str]) -> str:
+        name = self._name("f")
+        self._source.append(f"def {name}({parameters}):")
+        self._source.extend(f"    {line}" for line in lines)
+        return name
+
+    # Selections
+
+    def _fields(self, type_: GraphQLObjectType, nodes: Sequence[FieldNode]) -> dict[str, list[FieldNode]]:
+        """Return what is selected of a type, as the executor collects it: `__typename` included, in order."""
+        return self._scene.reader.collect(type_, nodes)
+
+    def _below(
+        self, type_: GraphQLObjectType, nodes: Sequence[FieldNode], selected: Selected
+    ) -> list[tuple[str, list[FieldNode], GraphQLField | None, Selected | None]]:
+        children = {each.key: each for each in selected.of(type_.name)}
+        found: list[tuple[str, list[FieldNode], GraphQLField | None, Selected | None]] = []
+        for key, of_key in self._fields(type_, nodes).items():
+            name = of_key[0].name.value
+            if name == "__typename":
+                found.append((key, of_key, None, None))
+                continue
+            each = children.get(key)
+            if each is None or each.name != name:
+                raise NotCompiled(f"{type_.name}.{key} was not planned")
+            found.append((key, of_key, type_.fields[name], each))
+        return found
+
+    def _object_type(self, type_: object) -> GraphQLObjectType:
+        if not isinstance(type_, GraphQLObjectType):
+            raise NotCompiled(f"{type_} is no object type")
+        return type_
+
+    # Values made of rows
+
+    def _rows(
+        self, value: str, type_: Any, selected: Selected, nodes: Sequence[FieldNode], decode: Decoder
+    ) -> str:
+        """Return the expression of what a decoder's part of the answer becomes in the response."""
+        layout = layout_of(decode)
+        required = isinstance(type_, GraphQLNonNull)
+        inner = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
+        match layout:
+            case ObjectLayout():
+                made = self._object(self._object_type(inner), selected, nodes, layout)
+                return self._call(made, value, required)
+            case ListLayout() if isinstance(inner, GraphQLList):
+                return f"{self._list(inner, selected, nodes, layout)}({value}, env)"
+            case PageLayout():
+                return f"{self._page(self._object_type(inner), selected, nodes, layout)}({value}, env)"
+            case FoundLayout():
+                found, pick = self._name("v"), self._known(layout.pick)
+                rest = self._rows(found, type_, selected, nodes, layout.row)
+                made = self._function("answer, env", [f"{found} = {pick}(answer, env)", f"return {rest}"])
+                return f"{made}({value}, env)"
+        # Decoded into objects and completed from their attributes, as the executor would.
+        made = self._function(
+            "answer, env",
+            [
+                f"made = {self._known(decode)}(answer, env)",
+                f"return {self._complete('made', type_, selected, nodes)}",
+            ],
+        )
+        return f"{made}({value}, env)"
+
+    @staticmethod
+    def _call(function: str, value: str, required: bool) -> str:
+        missing = "uncertain()" if required else "None"
+        return f"{missing} if {value} is None else {function}({value}, env)"
+
+    def _object(
+        self,
+        type_: GraphQLObjectType,
+        selected: Selected,
+        nodes: Sequence[FieldNode],
+        layout: ObjectLayout,
+        *,
+        many: bool = False,
+        required: bool = True,
+    ) -> str:
+        """Return the function that makes an object of a row, or with `many` a list of them of rows."""
+        self._check_class(type_, layout.cls)
+        lines: list[str] = []
+        names = [self._name("v") for _ in range(layout.size)]
+        if layout.chunked:
+            lines.append("row = [value for part in row for value in part]")
+        lines.append(f"({', '.join(names)}{',' if names else ''}) = row" if names else "() = row")
+        entries = []
+        made: dict[str, str] = {}
+        for key, of_key, definition, each in self._below(type_, nodes, selected):
+            if definition is None or each is None:
+                entries.append((key, repr(type_.name)))
+                continue
+            field = self._field(type_, each.name)
+            attribute = self._attribute(field)
+            if attribute is None:
+                nested = layout.nested.get(f"@{key}")
+                if nested is None:
+                    raise NotCompiled(f"{type_.name}.{key} is not in the row")
+                index, decode = nested
+                entries.append((key, self._rows(names[index], definition.type, each, of_key, decode)))
+            elif attribute in layout.converted:
+                start, end, convert = layout.converted[attribute]
+                if attribute not in made:
+                    made[attribute] = self._name("c")
+                    given = ", ".join(("env", *names[start:end]))
+                    lines.append(f"{made[attribute]} = {self._known(convert)}({given})")
+                entries.append((key, self._complete(made[attribute], definition.type, each, of_key)))
+            elif attribute in layout.plain:
+                value = names[layout.plain[attribute]]
+                entries.append((key, self._complete(value, definition.type, each, of_key)))
+            else:
+                raise NotCompiled(f"{type_.name}.{key} is not in the row")
+        made_of = "{" + ", ".join(f"{key!r}: {value}" for key, value in entries) + "}"
+        if not many:
+            return self._function("row, env", [*lines, f"return {made_of}"])
+        missing = "uncertain()" if required else "made.append(None)"
+        skipped = ["if row is None:", f"    {missing}", "    continue"]
+        inside = [*skipped, *lines, f"made.append({made_of})"]
+        return self._function(
+            "rows, env", ["made = []", "for row in rows:", *(f"    {line}" for line in inside), "return made"]
+        )
+
+    def _list(self, type_: Any, selected: Selected, nodes: Sequence[FieldNode], layout: ListLayout) -> str:
+        of = self._many(type_.of_type, selected, nodes, layout.row)
+        return self._function("rows, env", [f"return {of}(rows or (), env)"])
+
+    def _many(self, type_: Any, selected: Selected, nodes: Sequence[FieldNode], decode: Decoder) -> str:
+        """Return the function from rows to a list, for one kind of row."""
+        layout = layout_of(decode)
+        required = isinstance(type_, GraphQLNonNull)
+        inner = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
+        if not isinstance(layout, ObjectLayout):
+            raise NotCompiled("a list of something that is no object")
+        return self._object(self._object_type(inner), selected, nodes, layout, many=True, required=required)
+
+    def _page(
+        self,
+        type_: GraphQLObjectType,
+        selected: Selected,
+        nodes: Sequence[FieldNode],
+        layout: PageLayout,
+    ) -> str:
+        """Return the function that makes a connection: its rows, where it stands, and its count."""
+        self._check_class(type_, layout.connection_class)
+        place = layout.place
+        lines = [
+            "rows, count = answer",
+            f"args = env.args[{place}]",
+            "size, backward = page_size(args), is_backward(args)",
+            "more = len(rows) > size",
+            "if more:",
+            "    rows = rows[-size:] if backward and size else rows[:size]",
+        ]
+        if "cursor" in layout.parts:
+            row = self._part(layout, "cursor")
+            position = "(env.pinned if env.pinned is not None else env.position)" if layout.pinned else "None"
+            lines.append(f"position = {position}")
+            lines.append(f"cursors = [encode_cursor({layout.order_name!r}, position, {row}) for row in rows]")
+        entries = []
+        for key, of_key, definition, each in self._below(type_, nodes, selected):
+            if definition is None or each is None:
+                value = repr(type_.name)
+            else:
+                self._plain_field(type_, each.name)
+                value = self._part_of_page(definition, of_key, each, layout)
+            entries.append(f"{key!r}: {value}")
+        return self._function("answer, env", [*lines, f"return {{{', '.join(entries)}}}"])
+
+    def _part_of_page(
+        self, definition: GraphQLField, nodes: Sequence[FieldNode], selected: Selected, layout: PageLayout
+    ) -> str:
+        match selected.name:
+            case "nodes":
+                items = _list_of(definition.type)
+                made = self._many(items, selected, nodes, layout.node)
+                return f"{made}({self._part_of_rows(layout, 'node')}, env)"
+            case "edges":
+                return self._edges(definition, nodes, selected, layout)
+            case "pageInfo":
+                return self._page_info(definition, nodes, selected)
+            case "totalCount":
+                return self._complete("count", definition.type, selected, nodes)
+        raise NotCompiled(f"{selected.name} is new on a connection")
+
+    def _edges(
+        self, definition: GraphQLField, nodes: Sequence[FieldNode], selected: Selected, layout: PageLayout
+    ) -> str:
+        type_ = self._object_type(_required(_list_of(definition.type)))
+        lines: list[str] = []
+        loops: list[tuple[str, str]] = [("row", "rows")]
+        entries = []
+        for key, of_key, inner, each in self._below(type_, nodes, selected):
+            if inner is None or each is None:
+                entries.append(f"{key!r}: {type_.name!r}")
+                continue
+            self._plain_field(type_, each.name)
+            name = self._name("v")
+            if each.name == "cursor":
+                loops.append((name, "cursors"))
+                entries.append(f"{key!r}: {self._complete(name, inner.type, each, of_key)}")
+            elif each.name == "node":
+                made = self._many(inner.type, each, of_key, layout.edge_node)
+                lines.append(f"made_{name} = {made}({self._part_of_rows(layout, 'edge_node')}, env)")
+                loops.append((name, f"made_{name}"))
+                entries.append(f"{key!r}: {name}")
+            else:
+                raise NotCompiled(f"{each.name} is new on an edge")
+        names = ", ".join(name for name, _ in loops)
+        values = ", ".join(value for _, value in loops)
+        self._globals["zip"] = zip
+        lines.append(f"return [{{{', '.join(entries)}}} for {names}, in zip({values})]")
+        cursors = "cursors" if "cursor" in layout.parts else "None"
+        return f"{self._function('rows, cursors, env', lines)}(rows, {cursors}, env)"
+
+    def _page_info(self, definition: GraphQLField, nodes: Sequence[FieldNode], selected: Selected) -> str:
+        type_ = self._object_type(_required(definition.type))
+        expressions = {
+            "hasNextPage": "(args.get('before') is not None) if backward else more",
+            "hasPreviousPage": "more if backward else (args.get('after') is not None)",
+            "startCursor": "(cursors[0] if cursors else None)",
+            "endCursor": "(cursors[-1] if cursors else None)",
+        }
+        entries = []
+        for key, _, inner, each in self._below(type_, nodes, selected):
+            if inner is None or each is None:
+                entries.append(f"{key!r}: {type_.name!r}")
+                continue
+            self._plain_field(type_, each.name)
+            if each.name not in expressions:
+                raise NotCompiled(f"{each.name} is new on a page")
+            entries.append(f"{key!r}: {expressions[each.name]}")
+        return f"{{{', '.join(entries)}}}"
+
+    @staticmethod
+    def _part(layout: PageLayout, name: str) -> str:
+        return "row" if layout.bare else f"row[{layout.parts[name]}]"
+
+    def _part_of_rows(self, layout: PageLayout, name: str) -> str:
+        return "rows" if layout.bare else f"[{self._part(layout, name)} for row in rows]"
+
+    # Values that are Python's own
+
+    def _complete(self, value: str, type_: Any, selected: Selected, nodes: Sequence[FieldNode]) -> str:
+        """Return the expression of what a value (a variable's name) becomes in the response."""
+        if isinstance(type_, GraphQLNonNull):
+            return self._complete_some(value, type_.of_type, selected, nodes)
+        some = self._complete_some(value, type_, selected, nodes)
+        return f"(None if {value} is None else {some})"
+
+    def _complete_some(self, value: str, type_: Any, selected: Selected, nodes: Sequence[FieldNode]) -> str:
+        """Return the expression for a value that must not be null."""
+        if isinstance(type_, GraphQLList):
+            item = self._name("v")
+            items = f"[{self._complete(item, type_.of_type, selected, nodes)} for {item} in {value}]"
+            return f"({items} if {value}.__class__ is list else uncertain())"
+        if isinstance(type_, GraphQLScalarType):
+            return self._scalar(value, type_)
+        if isinstance(type_, GraphQLEnumType):
+            return f"{self._enum(type_)}[{value}.__class__, {value}]"
+        if isinstance(type_, GraphQLObjectType):
+            return self._of_class({type_.name: type_}, value, selected, nodes)
+        if is_abstract_type(type_):
+            possible = {each.name: each for each in self._scene.schema.get_possible_types(type_)}
+            return self._of_class(possible, value, selected, nodes)
+        raise NotCompiled(f"{type_} is of a kind that is new")
+
+    @staticmethod
+    def _scalar_known(value: str, type_: GraphQLScalarType) -> str | None:
+        match type_.name:
+            case "String" | "Duration":
+                return f"({value} if {value}.__class__ is str else uncertain())"
+            case "ID":
+                as_text = f"str({value}) if {value}.__class__ is int else uncertain()"
+                return f"({value} if {value}.__class__ is str else {as_text})"
+            case "Int":
+                fits = f"{value}.__class__ is int and {_INT_MIN} <= {value} <= {_INT_MAX}"
+                return f"({value} if {fits} else uncertain())"
+            case "Float":
+                whole = f"float({value}) if {value}.__class__ is int else uncertain()"
+                return f"({value} if {value}.__class__ is float and isfinite({value}) else {whole})"
+            case "Boolean":
+                return f"({value} if {value}.__class__ is bool else uncertain())"
+            case "Position":
+                return f"({value} if {value}.__class__ is int else uncertain())"
+            case "JSON":
+                return f"({value} if {value} is not None else uncertain())"
+        return None
+
+    def _scalar(self, value: str, type_: GraphQLScalarType) -> str:
+        known = self._scalar_known(value, type_)
+        if type_.name == "DateTime" and moment_text("") == "Z":
+            return f"({value} + 'Z' if {value}.__class__ is str else uncertain())"
+        if known is None:
+            raise NotCompiled(f"the scalar {type_.name} is new")
+        return known
+
+    def _enum(self, type_: GraphQLEnumType) -> str:
+        if type_.name not in self._serializers:
+            self._serializers[type_.name] = self._known(_Names(type_), "enum")
+        return self._serializers[type_.name]
+
+    def _of_class(
+        self,
+        types: Mapping[str, GraphQLObjectType],
+        value: str,
+        selected: Selected,
+        nodes: Sequence[FieldNode],
+    ) -> str:
+        """Return the expression for an object completed from its attributes, by its class."""
+        classes = {name: self._scene.types.classes.get(name) for name in types}
+        made: dict[type, Any] = {}
+        by_class = self._known(made, "classes")
+        functions: dict[type, str] = {}
+        for name, type_ in types.items():
+            cls = classes[name]
+            if cls is None:
+                raise NotCompiled(f"{name} has no class")
+            if any(
+                other is not None and other is not cls and issubclass(cls, other)
+                for other in classes.values()
+            ):
+                raise NotCompiled(f"an object could be {name} and another type as well")
+            functions[cls] = self._attributes(type_, selected, nodes)
+        for cls, function in functions.items():
+            # The functions exist once the source has run; until then their names stand for them.
+            made[cls] = _Late(self._globals, function)
+        return f"{by_class}[{value}.__class__]({value}, env)"
+
+    def _attributes(self, type_: GraphQLObjectType, selected: Selected, nodes: Sequence[FieldNode]) -> str:
+        """Return the function that completes an object from its attributes."""
+        lines: list[str] = []
+        entries = []
+        for key, of_key, definition, each in self._below(type_, nodes, selected):
+            if definition is None or each is None:
+                entries.append(f"{key!r}: {type_.name!r}")
+                continue
+            name = self._name("v")
+            field = self._field(type_, each.name)
+            attribute = self._attribute(field)
+            if attribute is not None:
+                lines.append(f"{name} = made.{attribute}")
+            elif field.base_resolver is not None and hands_on_child(field.base_resolver.wrapped_func):
+                lines.append(f"{name} = made.__dict__[{f'@{key}'!r}]")
+            else:
+                lines.append(f"{name} = {self._known(_own_resolver(field))}(made)")
+            entries.append(f"{key!r}: {self._complete(name, definition.type, each, of_key)}")
+        return self._function("made, env", [*lines, f"return {{{', '.join(entries)}}}"])
+
+    # What the schema says of fields
+
+    def _field(self, type_: GraphQLObjectType, name: str) -> StrawberryField:
+        field: StrawberryField | None = (type_.fields[name].extensions or {}).get("strawberry-definition")
+        if field is None:
+            raise NotCompiled(f"{type_.name}.{name} is not declared by Strawberry")
+        if field.extensions or field.permission_classes:
+            raise NotCompiled(f"{type_.name}.{name} has extensions")
+        return field
+
+    def _attribute(self, field: StrawberryField) -> str | None:
+        """Return the attribute that a field without a resolver is; None where it has the row's own."""
+        if field.base_resolver is None:
+            return field.python_name
+        if hands_on_child(field.base_resolver.wrapped_func):
+            return None
+        if inspect.signature(field.base_resolver.wrapped_func).parameters.keys() == {"self"}:
+            return None
+        raise NotCompiled(f"{field.name} has a resolver of its own")
+
+    def _plain_field(self, type_: GraphQLObjectType, name: str) -> None:
+        if self._field(type_, name).base_resolver is not None:
+            raise NotCompiled(f"{type_.name}.{name} has a resolver of its own")
+
+    def _check_class(self, type_: GraphQLObjectType, cls: type) -> None:
+        if self._scene.types.classes.get(type_.name) is not cls:
+            raise NotCompiled(f"{type_.name} is made of {cls.__name__}")
+
+
+class _Names(dict[tuple[type, Any], str]):
+    """The names of an enum's values, as the executor gives them, kept by class and value."""
+
+    def __init__(self, type_: GraphQLEnumType) -> None:
+        super().__init__()
+        self._type = type_
+
+    def __missing__(self, key: tuple[type, Any]) -> str:
+        name = str(self._type.coerce_output_value(key[1]))
+        self[key] = name
+        return name
+
+
+class _Late:
+    """A function of the source that is looked up when it is first called."""
+
+    __slots__ = ("_functions", "_name")
+
+    def __init__(self, functions: Mapping[str, Any], name: str) -> None:
+        self._functions, self._name = functions, name
+
+    def __call__(self, made: object, env: Env) -> Any:
+        return self._functions[self._name](made, env)
+
+
+def _own_resolver(field: StrawberryField) -> Callable[[Any], Any]:
+    """Return a resolver that needs only the object; raises NotCompiled for one that needs or does more."""
+    resolver = field.base_resolver.wrapped_func if field.base_resolver is not None else None
+    if resolver is None or inspect.iscoroutinefunction(resolver) or inspect.isasyncgenfunction(resolver):
+        raise NotCompiled(f"{field.name} has no resolver that is known")
+    return resolver
+
+
+def _required(type_: Any) -> Any:
+    """Return the type below a NonNull; a nullable one in its place would be something new."""
+    if not isinstance(type_, GraphQLNonNull):
+        raise NotCompiled(f"{type_} may be null")
+    return type_.of_type
+
+
+def _list_of(type_: Any) -> Any:
+    inner = _required(type_)
+    if not isinstance(inner, GraphQLList):
+        raise NotCompiled(f"{type_} is no list")
+    return inner.of_type
