@@ -99,6 +99,13 @@ class BacklogPoint:
     )
 
 
+@strawberry.type(description="How much happened in a step of time.")
+class EventCount:
+    t: DateTime = moment("When the step begins.", "point.starts_at")
+    events: int = column("Events that happened in it, on Sleekplan's clock.", "point.events")
+    last_position: Position = column("The greatest position among them.", "point.last_position")
+
+
 @strawberry.type(description="An item that stands on the board at both moments and differs.")
 class ItemDelta:
     changes: list[FieldChange] = column(

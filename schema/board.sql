@@ -192,6 +192,16 @@ select counted.starts_at, json_agg(json_build_array(counted.key, counted.items, 
        ) as counted
  group by counted.starts_at
 
+-- name: event_series
+-- How many events happened in each step; steps without any are left out.
+select told.starts_at, count(*)::int as events, max(told.position) as last_position
+  from (
+       select date_trunc(:bucket, fact.occurred_at at time zone :zone) at time zone :zone as starts_at, fact.position
+         from {event_facts} as fact
+        where :visible(fact) and :known(fact) and fact.occurred_at >= :from and fact.occurred_at < :until
+       ) as told
+ group by told.starts_at
+
 -- name: drift
 select n.position, n.ordinal, n.product_id, n.item_id, n.kind, n.field, n.delta, n.ours, n.theirs, n.occurred_at,
        n.likely_cause

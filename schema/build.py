@@ -34,6 +34,7 @@ DERIVED = (
     ("DurationStat", "stat"),
     ("ScorePoint", "point"),
     ("BacklogPoint", "point"),
+    ("EventCount", "point"),
     ("Ingest", "ingest"),
     ("Projection", "projection"),
     ("QuarantinedDelivery", "delivery"),

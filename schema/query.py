@@ -13,6 +13,7 @@ from schema.board import (
     BacklogPoint,
     BoardDiff,
     DurationStat,
+    EventCount,
     Ingest,
     Mover,
     Projection,
@@ -418,6 +419,21 @@ class Query:
         as_of: AsOfArgument = UNSET,
         min_position: MinPosition = UNSET,
     ) -> list[BacklogPoint]:
+        return await answer(info)
+
+    @nested(roots.EVENT_SERIES, "How many events happened, in steps of time; steps without any are left out.")
+    async def event_series(
+        self,
+        info: Info,
+        bucket: Annotated[Bucket, strawberry.argument(description="How long a step is.")],
+        window: Annotated[
+            Window | None, strawberry.argument(description="From when to when; left out: all of it.")
+        ] = UNSET,
+        time_zone: TimeZone = "UTC",
+        product_id: ProductId = UNSET,
+        as_of: AsOfArgument = UNSET,
+        min_position: MinPosition = UNSET,
+    ) -> list[EventCount]:
         return await answer(info)
 
     @nested(roots.DRIFT, "Totals that moved otherwise than by the votes seen, newest first.")

@@ -161,6 +161,15 @@ STATUS_BACKLOG: Final = Rows(
     windowed=True,
     zoned=True,
 )
+EVENT_SERIES: Final = Rows(
+    "EventCount",
+    "event_series",
+    "point.starts_at",
+    limit="10000",
+    parameters={"bucket": specs.BUCKET},
+    windowed=True,
+    zoned=True,
+)
 DRIFT: Final = Rows(
     "Inference",
     "drift",
