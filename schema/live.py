@@ -11,9 +11,9 @@ import inspect
 import random
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import AsyncIterable, Awaitable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 import asyncpg
 import orjson
@@ -41,7 +41,11 @@ STALL_SECONDS: Final = 30.0
 LOOK_AGAIN_SECONDS: Final = 0.2
 WRITES_AT_ONCE: Final = 1_000
 
+_T = TypeVar("_T")
+
 _AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+_FAILED: Final[list[dict[str, Any]]] = [{"message": "the subscription failed; the service's log tells more"}]
 
 _log = structlog.get_logger(__name__)
 _sql = load(__file__, "live.sql")
@@ -181,6 +185,10 @@ class Broadcast:
                 result = await executed(self._executor, await self._shared.value(context), context)
             except _AWAY as error:
                 _log.warning("live_waits_for_postgres", reason=type(error).__name__)
+            except Exception as error:
+                _log.exception("live_broadcast_failed", error=type(error).__name__)
+                for sink in list(self._had):
+                    sink.fail(_FAILED)
             else:
                 found = self._live.operations.encode(result)
                 if found != state:
@@ -237,14 +245,17 @@ class Live:
         self._risen: asyncio.Future[None] | None = None
         self._follower: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[tuple[int, int]] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._starting = 0
+        self._closed = False
         self.subscribers = 0
         self.sent = 0
+        self.rendered = 0
 
     async def close(self) -> None:
-        """End every feed."""
-        tasks = [task for task in (self._follower, self._reading, *self._tasks) if task is not None]
+        """End every feed; from here on nothing is started."""
+        self._closed = True
+        tasks = [task for task in (self._follower, *self._tasks) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -258,6 +269,8 @@ class Live:
         Raises Refused for what cannot be started. Returns once it is certain that nothing after its
         first position will be missed.
         """
+        if self._closed:
+            raise Refused.because("the service stops; connect again", "STOPPING", status=503)
         self._starting += 1
         try:
             return await self._subscribe(document, request, context, sink, after)
@@ -297,9 +310,9 @@ class Live:
             subscriber.task = self.spawn(feed.catch_up(subscriber))
         return subscriber
 
-    def spawn(self, work: Any) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         """Run in the background until done or closed."""
-        task: asyncio.Task[None] = asyncio.create_task(work)
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -323,16 +336,20 @@ class Live:
         None gets a read that began before they asked: it might not know the position that they come from.
         """
         if self._reading is None:
-            self._reading = asyncio.create_task(self._read_now())
+            self._reading = self.spawn(self._read_now())
         return await asyncio.shield(self._reading)
 
     async def _read_now(self) -> tuple[int, int]:
+        """Ask Postgres, for as long as it is away: whoever subscribes meanwhile waits, and misses nothing."""
         await asyncio.sleep(0)
         self._reading = None
-        async with self.services.pool.acquire() as connection:
-            head = await connection.fetchval(_sql["head"])
-        _, projected = await self.services.reader.fetch(_sql["facts_after"], 2**62, 1)
-        return max(head, projected), projected
+        while True:
+            try:
+                async with self.services.reader.snapshot() as snapshot:
+                    (row,) = await snapshot.fetch(_sql["head"])
+                    return max(row["position"], snapshot.position), snapshot.position
+            except _AWAY as error:
+                await _pause(error)
 
     async def _begin(self) -> None:
         _, projected = await self._now()
@@ -383,8 +400,7 @@ class Live:
                 await self.services.hub.wait_beyond("projected", self.position, None)
                 facts, upto = await self.page(self.position)
             except _AWAY as error:
-                _log.warning("live_waits_for_postgres", reason=type(error).__name__)
-                await asyncio.sleep(random.uniform(0.2, 1.0))
+                await _pause(error)
                 continue
             if upto <= self.position:
                 await asyncio.sleep(0.01)  # the hint was ahead of what this connection can see
@@ -517,17 +533,15 @@ class Feed:
                 for start in range(0, len(meetings), RENDER_EVENTS):
                     await self._send(meetings[start : start + RENDER_EVENTS])
             except _AWAY as error:
-                _log.warning("live_waits_for_postgres", reason=type(error).__name__)
-                await asyncio.sleep(random.uniform(0.2, 1.0))
+                await _pause(error)
             except Exception as error:
                 # A fault of ours must not leave subscribers waiting for what will never come.
                 _log.exception("live_feed_failed", error=type(error).__name__)
                 self._fail_all()
 
     def _fail_all(self) -> None:
-        internal = [{"message": "the subscription failed; the service's log tells more"}]
         for subscriber in self._followers.everybody():
-            subscriber.sink.fail(internal)
+            subscriber.sink.fail(_FAILED)
             subscriber.cancel()
 
     async def _send(self, meetings: Sequence[tuple[int, list[Subscriber]]]) -> None:
@@ -568,8 +582,7 @@ class Feed:
                 await self._send_to(subscriber, facts)
                 subscriber.cursor = max(upto, subscriber.cursor)
             except _AWAY as error:
-                _log.warning("live_waits_for_postgres", reason=type(error).__name__)
-                await asyncio.sleep(random.uniform(0.2, 1.0))
+                await _pause(error)
 
     async def _send_to(self, subscriber: Subscriber, facts: Sequence[Fact]) -> None:
         positions = [
@@ -594,8 +607,7 @@ class Feed:
                 async with self._rendering:
                     return await self._render(positions)
             except _AWAY as error:
-                _log.warning("live_waits_for_postgres", reason=type(error).__name__)
-                await asyncio.sleep(random.uniform(0.2, 1.0))
+                await _pause(error)
 
     async def _render(self, positions: Sequence[int]) -> Mapping[int, tuple[Message, ...]]:
         rendered = {position: self._kept[position] for position in positions if position in self._kept}
@@ -606,6 +618,7 @@ class Feed:
             for position, value in await self._source.load(context, missing):
                 result = await executed(self._executor, value, context)
                 body = self._live.operations.encode(result, position)
+                self._live.rendered += 1
                 fresh[position].append(Message(position, body))
             for position, messages in fresh.items():
                 rendered[position] = self._kept[position] = tuple(messages)
@@ -617,6 +630,11 @@ class Feed:
         while self._kept and (len(self._kept) > KEPT_MESSAGES or self._kept_bytes > KEPT_BYTES):
             _, messages = self._kept.popitem(last=False)
             self._kept_bytes -= sum(len(message.body) for message in messages)
+
+
+async def _pause(error: Exception) -> None:
+    _log.warning("live_waits_for_postgres", reason=type(error).__name__)
+    await asyncio.sleep(random.uniform(0.2, 1.0))
 
 
 async def executed(executor: Executor, value: object, context: Context) -> ExecutionResult:
