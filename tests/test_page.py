@@ -22,8 +22,8 @@ PAYLOADS = Path(__file__).parent / "payloads"
 EVENTS = 50_000
 STEP_MS_MAX = 100
 
-BOARD = """query Board($asOf: AsOf) {
-  items(asOf: $asOf, first: 25, orderBy: {field: VOTES, direction: DESC}) { totalCount nodes { id title votes { net } } }
+BOARD = """query Board($asOf: AsOf, $minPosition: Position) {
+  items(asOf: $asOf, minPosition: $minPosition, first: 25, orderBy: {field: VOTES, direction: DESC}) { totalCount nodes { id title votes { net } } }
 }"""
 
 ROWS = """[...document.querySelectorAll('.board tbody tr')].map((row) =>
@@ -64,7 +64,8 @@ async def rows(driver: Driver) -> list[list[str]]:
 
 
 async def board_by_api(service: Running, as_of: dict[str, Any] | None) -> list[list[str]]:
-    items = (await service.ask(BOARD, asOf=as_of))["items"]["nodes"]
+    position = as_of["position"] if as_of else None
+    items = (await service.ask(BOARD, asOf=as_of, minPosition=position))["items"]["nodes"]
     return [[item["id"], item["title"], f"{item['votes']['net']:,}"] for item in items]
 
 
@@ -340,6 +341,8 @@ async def test_a_hostile_title_is_text_everywhere_it_is_shown(tmp_path, browser)
         assert shown == f"{title} again"
         assert await browser.run("return page.title()") == "Recount"
         assert await browser.run("return page.evaluate(() => document.querySelectorAll('main img, main script').length)") == 0
+        assert await browser.problems() == []
+        await browser.run("await page.goto('about:blank')")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -44,20 +44,25 @@ export class Board {
     );
   }
 
-  /** Show the board at a moment; true once it is drawn, false where a newer moment came before. */
-  async show({ moment, window, item }) {
+  /**
+   * Show the board at a moment; true once it is drawn, false where a newer moment came before.
+   *
+   * While the moment is `moving` the courses are not asked for: they cost more than all the rest.
+   */
+  async show({ moment, window, item, moving = false }) {
     this.asked = { moment, window, item };
     this.window.value = window;
     // To the minute, so that a board that is looked at again asks the same question.
     const now = moment.live ? Math.floor(Date.now() / 60_000) * 60_000 : Date.parse(moment.time);
     const variables = {
-      asOf: asOf(moment), first: this.#first, productId: this.product,
+      asOf: asOf(moment), first: this.#first, productId: this.product, course: !moving,
       since: new Date(now - WINDOWS[window][1] * DAY_MS).toISOString(),
     };
     this.frame.behind(BOARD, variables);
     const answer = await this.lane.ask(BOARD, variables, !moment.live);
     if (!answer) return false;
     this.frame.say(answer.errors);
+    this.rows.toggleAttribute("data-moving", moving);
     this.#draw(answer.data.items, item);
     return true;
   }
@@ -127,8 +132,7 @@ class Row {
     const { up, down, net } = item.votes ?? {};
     write(this.votes, number(net));
     this.votes.title = `${number(up)} for, ${number(down)} against`;
-    const series = item.voteSeries ?? [];
-    redraw(this.spark, series.map(({ cumulative }) => cumulative));
+    if (item.voteSeries) redraw(this.spark, item.voteSeries.map(({ cumulative }) => cumulative));
     const gain = item.votesSince?.net ?? null;
     write(this.gain, gain === null ? "–" : signed(gain));
     this.gain.dataset.way = Math.sign(gain ?? 0);

@@ -21,14 +21,15 @@ export class Feed {
     this.frame = new Frame(root, "Live");
     this.pause = el("button", { "aria-pressed": "false", onclick: () => (this.#paused ? this.resume() : this.#stop()) }, "Pause");
     this.note = el("p", { class: "quiet note", role: "status" });
-    this.list = el("ol", { class: "events", role: "log", "aria-live": "off", "aria-label": "Live events, newest first" });
+    this.list = el("ol", { class: "events" });
     this.filters = el(
       "fieldset", { class: "filters" }, el("legend", { class: "unseen" }, "Kinds of events shown"),
       KIND_NAMES.map((kind) =>
         el("label", {}, el("input", { type: "checkbox", checked: true, onchange: ({ target }) => this.#filter(kind, target.checked) }), kind)),
     );
     this.frame.head.append(this.pause);
-    this.frame.fill(this.note, this.filters, this.list);
+    const log = { role: "log", "aria-live": "off", "aria-label": "Live events, newest first" };
+    this.frame.fill(this.note, this.filters, el("div", log, this.list));
     this.frame.behind(LIVE_EVENTS, { after: 0 });
   }
 

@@ -142,7 +142,8 @@ class Page {
     this.bar.show(moment, events);
     clearTimeout(this.#settling);
     this.#settling = setTimeout(() => this.#settle(), settled ? 0 : SETTLE_MS);
-    const shown = await this.#attempt(this.board, this.#shown());
+    this.moving = !settled;
+    const shown = await this.#attempt(this.board, { ...this.#shown(), moving: this.moving });
     if (shown) performance.measure("recount:step", { start: asked });
     return shown;
   }
@@ -165,6 +166,8 @@ class Page {
   /** What can wait until the moment stands still: the other panels, the address, a word to screen readers. */
   #settle() {
     const shown = this.#shown();
+    if (this.moving) this.#attempt(this.board, shown);
+    this.moving = false;
     if (this.view === "item") this.#attempt(this.itemView, shown);
     if (this.view === "changes") this.#attempt(this.changes, shown);
     const { view, item, window, since, product } = this;
@@ -195,7 +198,7 @@ class Page {
   /** Go along the axis by an amount of its own unit; reaching the end is being live again. */
   async advance(amount) {
     const { axis } = this.bar;
-    const value = axis.valueOf(this.moment) + amount;
+    const value = Math.max(axis.low, axis.valueOf(this.moment) + amount);
     if (value >= axis.high) {
       this.live();
       return false;

@@ -38,7 +38,7 @@ export const STEPS = `query Steps(
 fragment Step on EventConnection { nodes { position occurredAt recordedAt summary item { id } } }`;
 
 /** The board as of a moment. */
-export const BOARD = `query Board($asOf: AsOf, $first: Int!, $since: DateTime!, $productId: ID) {
+export const BOARD = `query Board($asOf: AsOf, $first: Int!, $since: DateTime!, $course: Boolean!, $productId: ID) {
   items(asOf: $asOf, first: $first, orderBy: {field: VOTES, direction: DESC}, productId: $productId) {
     totalCount
     nodes {
@@ -47,7 +47,7 @@ export const BOARD = `query Board($asOf: AsOf, $first: Int!, $since: DateTime!, 
       status { key label role }
       votes { up down net }
       votesSince(time: $since) { net }
-      voteSeries(bucket: WEEK, window: {last: "P91D"}) { cumulative }
+      voteSeries(bucket: WEEK, window: {last: "P91D"}) @include(if: $course) { cumulative }
     }
   }
 }`;
