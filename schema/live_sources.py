@@ -105,7 +105,8 @@ class ProjectionsShared(Shared):
 
     async def value(self, context: Context) -> object:
         """Return the projections as they are."""
-        return await planner_of(context).run(self._root, context, context.services.reader)
+        read = await planner_of(context).read(self._root, context, context.services.reader)
+        return read.objects()
 
 
 def _product(args: Mapping[str, Any], caller: Caller) -> int | None:
