@@ -25,7 +25,7 @@ from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live_filter import Fact, Index, Wanted
 from schema.operation import Document, Operations, Request
-from service.errors import PositionBeyondHead, RecountError
+from service.errors import PositionBeyondHead, ReadModelChanging, RecountError
 from service.sql_files import load
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ WRITES_AT_ONCE: Final = 1_000
 
 _T = TypeVar("_T")
 
-_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ReadModelChanging)
 
 _FAILED: Final[list[dict[str, Any]]] = [{"message": "the subscription failed; the service's log tells more"}]
 
