@@ -112,6 +112,8 @@ async def run(settings: Settings, plan: Plan, announcer: Announcer) -> None:
         found = await service.demo_of(plan)
         if found is not None and not found.finished:
             await _unless(stop, demo.write_history(found, service.pool, service.store, announcer.history))
+        await stack.enter_async_context(_in_background(service.work()))
+        if found is not None and not found.finished:
             await _unless(stop, service.counted(announcer.counting))
         if stop.is_set():
             return
@@ -172,7 +174,7 @@ class Service:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Service]:
-        """Open the database, the log and the projector; deliveries can be taken, nothing listens yet."""
+        """Open the database and the log; deliveries could be taken, but nothing listens or counts yet."""
         settings = self.settings
         async with AsyncExitStack() as stack:
             dsn = await self._open_database(stack)
@@ -203,7 +205,7 @@ class Service:
                 )
             )
             self._watch()
-            await stack.enter_async_context(_in_background(self._work_on(dsn)))
+            self._dsn = dsn
             yield self
 
     async def _open_database(self, stack: AsyncExitStack) -> str:
@@ -244,12 +246,12 @@ class Service:
         )
         self.metrics.watch_pool("main", self.pool)
 
-    async def _work_on(self, dsn: str) -> None:
+    async def work(self) -> None:
         """Keep the read model up with the log, rebuild and erase; a database that is away is waited for."""
         while self.away:
             await asyncio.sleep(AWAY_RETRY_SECONDS)
             with contextlib.suppress(DatabaseUnreachable):
-                await _prepared(dsn)
+                await _prepared(self._dsn)
                 await self.keys.refresh()
                 self.away = False
         async with asyncio.TaskGroup() as group:

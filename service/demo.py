@@ -24,7 +24,8 @@ SEED = 20_260
 PRODUCT_ID = 9_000_000_001
 """A product of its own, so that payloads sent to try things do not mix with the made-up board."""
 
-BATCH_EVENTS = 1_000
+BATCH_EVENTS = 5_000
+BATCH_SECONDS_MAX = 60.0
 TICK_SECONDS_MEAN = 3.0
 TICK_SECONDS_MAX = 12.0
 
@@ -82,7 +83,7 @@ async def write_history(demo: Demo, pool: Pool, store: EventStore, advance: Adva
     advance(done, demo.events)
     received_at = datetime.now(UTC)
     for batch in _batches(islice(Traffic(demo.knobs).history(), done, None), received_at):
-        await store.append(batch)
+        await store.append(batch, timeout=BATCH_SECONDS_MAX)
         done += len(batch)
         advance(done, demo.events)
     await pool.execute(_sql["finish"])
