@@ -261,7 +261,7 @@ class Service:
 
     async def _erase(self) -> None:
         """Finish erasures that were cut off, then honour Sleekplan's deletions as they come due."""
-        await Projector(self.pool, self.hub).catch_up()
+        await self.counted(lambda _done, _total: None)
         await self.erasure.reapply()
         days = self.settings.erase_after_user_delete_days
         if days is not None:
