@@ -122,12 +122,26 @@ def event_filter(given: Mapping[str, Any] | None) -> Wanted:
         return EVERYTHING
     matches = _all(given, 0)
     key = orjson.dumps(given, default=_plain, option=orjson.OPT_SORT_KEYS)
+    column, values = _demanded(given)
+    return Wanted(key, matches, column, values)
+
+
+def _demanded(given: Mapping[str, Any]) -> tuple[str | None, frozenset[Any]]:
+    """Return a column and the values of which every event that matches must have one there, if there is such."""
     for column, name in (("item_id", "itemId"), ("user_id", "userId")):
         if given.get(name) is not None:
-            return Wanted(key, matches, column, frozenset((_parts(given[name], name)[1],)))
+            return column, frozenset((_parts(given[name], name)[1],))
     if given.get("types") is not None:
-        return Wanted(key, matches, "type", frozenset(_names(given["types"])))
-    return Wanted(key, matches)
+        return "type", _names(given["types"])
+    for each in given.get("and") or ():
+        column_of_one, values = _demanded(each)
+        if column_of_one is not None:
+            return column_of_one, values
+    either = [_demanded(each) for each in given.get("or") or ()]
+    columns = {column_of_one for column_of_one, _ in either}
+    if len(columns) == 1 and None not in columns:
+        return columns.pop(), frozenset().union(*(values for _, values in either))
+    return None, frozenset()
 
 
 def _all(given: Mapping[str, Any], depth: int) -> Check:
@@ -146,6 +160,9 @@ def _check(name: str, value: Any, depth: int) -> Check:
     match name:
         case "and":
             return _every([_all(each, depth + 1) for each in value])
+        case "or" if value and all(each.keys() == {"itemId"} and each["itemId"] for each in value):
+            items = frozenset(_parts(each["itemId"], "itemId") for each in value)
+            return lambda fact: (fact["product_id"], fact["item_id"]) in items
         case "or":
             checks = [_all(each, depth + 1) for each in value]
             return lambda fact: any(check(fact) for check in checks)

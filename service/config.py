@@ -98,6 +98,21 @@ class Settings(BaseSettings):
         10, gt=0, description="longest time that a query may take, and a body may take to arrive, in seconds"
     )
     bodies_in_flight_max: Positive = Field(256, description="most webhook bodies that are read at once")
+    graphql_cost_max: Positive = Field(
+        25_000, description="most points that a GraphQL operation may cost, of which every value costs one"
+    )
+    graphql_debug: bool = Field(
+        False, description="tell GraphQL clients the text of internal errors, and suggest names to them"
+    )
+    allowed_origins: Annotated[list[str], NoDecode] = Field(
+        [],
+        description="other sites whose pages may use GraphQL, separated by commas: https://board.example.com",
+    )
+    sockets_max: Positive = Field(20_000, description="most WebSockets and most event streams that are open")
+    operations_socket_max: Positive = Field(100, description="most operations that run on one WebSocket")
+    operations_address_max: Positive = Field(
+        5_000, description="most operations that run from one address; a proxy counts as one"
+    )
     silent_after_days: float = Field(
         3, gt=0, description="days without an event after which a product that usually has some is reported"
     )
@@ -130,6 +145,11 @@ class Settings(BaseSettings):
     @classmethod
     def _read_never(cls, value: object) -> object:
         return None if value == "never" else value
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _read_origins(cls, value: object) -> object:
+        return parse_origins(value) if isinstance(value, str) else value
 
     @field_validator("webhook_keys", mode="before")
     @classmethod
@@ -223,6 +243,16 @@ def parse_api_tokens(text: str) -> list[ApiToken]:
         tokens.append(ApiToken(SecretStr(_secret(number, secret)), scopes, product_id))
     _refuse_repeats([token.secret for token in tokens])
     return tokens
+
+
+def parse_origins(text: str) -> list[str]:
+    """Read origins such as `https://board.example.com,http://localhost:3000`. Raises ValueError."""
+    origins = [part.strip() for part in text.split(",") if part.strip()]
+    for origin in origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError("must be origins as browsers send them: a scheme and a host, without a path")
+    return origins
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -320,7 +350,9 @@ def _shown(name: str, value: object) -> str:
             return str(value)
 
 
-def _shown_entry(entry: WebhookKey | ApiToken) -> str:
+def _shown_entry(entry: WebhookKey | ApiToken | str) -> str:
+    if isinstance(entry, str):
+        return entry
     scopes = f":{'+'.join(sorted(entry.scopes))}" if isinstance(entry, ApiToken) else ""
     product = "" if entry.product_id is None else f"@{entry.product_id}"
     return f"{_HIDDEN}{scopes}{product}"
