@@ -127,7 +127,7 @@ def event_filter(given: Mapping[str, Any] | None) -> Wanted:
 
 
 def _demanded(given: Mapping[str, Any]) -> tuple[str | None, frozenset[Any]]:
-    """Return a column and the values of which every event that matches must have one there, if there is such."""
+    """Return a column, if there is one, and the values of which every event that matches has one there."""
     for column, name in (("item_id", "itemId"), ("user_id", "userId")):
         if given.get(name) is not None:
             return column, frozenset((_parts(given[name], name)[1],))

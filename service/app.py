@@ -29,6 +29,8 @@ from projections.rebuild import Rebuilder
 from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Services
 from schema.http import GraphQLEndpoint
+from schema.limits import Limits
+from schema.transport_ws import SocketLimits
 from service import demo
 from service.appender import Appender
 from service.config import Settings, check_exposure, is_loopback
@@ -374,6 +376,15 @@ class Service:
                 actions=self,
             ),
             self._authenticate,
+            limits=Limits(cost_max=settings.graphql_cost_max),
+            socket_limits=SocketLimits(
+                sockets_max=settings.sockets_max,
+                operations_socket_max=settings.operations_socket_max,
+                operations_address_max=settings.operations_address_max,
+            ),
+            timeout_seconds=settings.read_deadline_seconds,
+            debug=settings.graphql_debug,
+            allowed_origins=frozenset(settings.allowed_origins),
             open_on_loopback=self._is_open,
             graphiql=GRAPHIQL,
         )
