@@ -14,7 +14,10 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
+from projections.after_erasure import count_again
 from projections.projector import Projector
+from projections.rebuild import rebuild
+from projections.verify import verify
 from service.database import connect, migrate, open_pool
 from service.erasure import LEDGER_NAME, Erasure
 from service.errors import UserAmbiguous, UserUnknown
@@ -100,9 +103,9 @@ def erasure(log: asyncpg.Pool, tmp_path: Path) -> Erasure:
 
 
 def _erasure(pool: asyncpg.Pool, folder: Path) -> Erasure:
-    async def replay(_: int) -> None:
-        await pool.execute("drop schema read_model cascade")
+    async def replay(product_id: int) -> None:
         await Projector(pool).catch_up()
+        await count_again(pool, product_id)
 
     return Erasure(pool, replay, data_dir=folder)
 
@@ -124,6 +127,17 @@ async def test_a_dump_taken_afterwards_tells_nothing_of_the_person(
     assert _found(after, [*PERSONAL, "Anuschka", "000 00 00", *TEXTS]) == []
     assert erased.events == await log.fetchval("select count(*) from log.events where erased_at is not null")
     assert erased.quarantined == 2
+
+
+async def test_tables_that_a_rebuild_has_just_left_behind_tell_nothing_either(
+    erasure: Erasure, log: asyncpg.Pool, database_url: str
+) -> None:
+    await rebuild(log)
+    assert await log.fetchval("select count(*) from read_model.discarded") > 0
+
+    await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+
+    assert _found(await dump(database_url), [*PERSONAL, *TEXTS]) == []
 
 
 async def test_without_texts_what_they_wrote_stays(erasure: Erasure, database_url: str) -> None:
@@ -170,6 +184,7 @@ async def test_the_read_model_shows_somebody_who_was_erased_with_their_votes(
     await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
 
     table = await erasure._users_table()
+    assert (await verify(log)).equal
     row = await log.fetchrow(
         f"select erased, name, mail, data_id, system from {table} where product_id = $1 and user_id = '17'",
         PRODUCT,
