@@ -11,13 +11,14 @@ import asyncpg
 
 from projections.catalogue import fill as fill_names
 from projections.steps import AnyConnection
-from service.database import Pool
+from service.database import Pool, leave_as_found
 from service.errors import ReadModelChanging
 from service.sql_files import load
 
 _sql = load(__file__, "read_model.sql")
 
 ATTEMPTS_MAX: Final = 5
+STATEMENTS_KEPT: Final = 2_000
 
 # What a statement runs into whose tables were dropped, or made anew under a cached plan, meanwhile.
 _CHANGED: Final = (
@@ -34,12 +35,15 @@ class Generation:
     names: Mapping[str, str]
     position: int
     numbers: tuple[int, ...] = ()
+    signature: str = ""
     _filled: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def fill(self, sql: str) -> str:
         """Put the tables' own names in place of `{name}`; filled once and kept, and so are its plans."""
         filled = self._filled.get(sql)
         if filled is None:
+            if len(self._filled) >= STATEMENTS_KEPT:
+                self._filled.clear()
             filled = self._filled[sql] = fill_names(sql, self.names)
         return filled
 
@@ -57,7 +61,8 @@ def fill(sql: str, generation: Generation) -> str:
 def _generation(rows: list[asyncpg.Record]) -> Generation:
     names = {table: f"read_model.{table}_{row['generation']}" for row in rows for table in row["tables"]}
     position = min((row["position"] for row in rows if row["built_in"]), default=0)
-    return Generation(names, position, tuple(row["generation"] for row in rows))
+    signature = ",".join(f"{row['projection']}={row['generation']}" for row in rows)
+    return Generation(names, position, tuple(row["generation"] for row in rows), signature)
 
 
 class Snapshot:
@@ -88,6 +93,7 @@ class Reader:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._known: Generation | None = None
+        self._stated: dict[str, str] = {}
 
     async def fetch(self, sql: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
         """Return the rows of one statement, and the position that it read at."""
@@ -97,6 +103,34 @@ class Reader:
                     return await snapshot.fetch(sql, *args), snapshot.position
             except _CHANGED:
                 self._known = None
+        raise ReadModelChanging(ATTEMPTS_MAX)
+
+    async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
+        """Return the one value, `answer`, of a statement of one row, and the position that it read at.
+
+        The statement tells in its own snapshot which generations there are; when they are others than those
+        it was written for, it is written anew and run again.
+        """
+        for _ in range(ATTEMPTS_MAX):
+            known = self._known
+            if known is None:
+                known = self._known = await tables(self._pool)
+            statement = self._stated.get(sql)
+            if statement is None:
+                if len(self._stated) >= STATEMENTS_KEPT:
+                    self._stated.clear()
+                statement = self._stated[sql] = _sql["value_read_at"].replace(":statement", sql)
+            try:
+                async with self._pool.acquire() as connection:
+                    row = await connection.fetchrow(known.fill(statement), *args)
+                    leave_as_found(connection)
+            except _CHANGED:
+                self._known = None
+                continue
+            assert row is not None
+            if row["generations"] == known.signature:
+                return row["answer"], row["position"]
+            self._known = None
         raise ReadModelChanging(ATTEMPTS_MAX)
 
     @contextlib.asynccontextmanager
@@ -120,4 +154,6 @@ class Reader:
             or self._known.names.keys() != found.names.keys()
         ):
             self._known = found
-        return Generation(self._known.names, found.position, found.numbers, self._known._filled)
+        return Generation(
+            self._known.names, found.position, found.numbers, self._known.signature, self._known._filled
+        )

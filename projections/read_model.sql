@@ -4,3 +4,15 @@
 select projection, built_in, generation, position, tables
   from read_model.checkpoints
  order by projection;
+
+-- name: value_read_at
+-- The one value of a statement, and in the same snapshot the generations that it was to be read from and
+-- the position: one round trip where a transaction takes four.
+--   statement   a select of one row with the column `answer`
+select stated.answer, read_at.generations, read_at.position
+  from (:statement) as stated
+ cross join (
+        select string_agg(projection || '=' || generation, ',' order by projection) as generations,
+               coalesce(min(position) filter (where built_in), 0) as position
+          from read_model.checkpoints
+       ) as read_at;

@@ -54,8 +54,8 @@ READ: Final = "read"
 class Reads(Protocol):
     """Where statements run: the reader, or one snapshot of it."""
 
-    async def fetch(self, sql: str, *args: Any) -> tuple[Sequence[asyncpg.Record], int]:
-        """Return the rows of a statement and the position they were read at."""
+    async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
+        """Return the `answer` of a statement of one row, and the position it was read at."""
 
 
 class _AtOnce:
@@ -64,8 +64,9 @@ class _AtOnce:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
 
-    async def fetch(self, sql: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
-        return await self._snapshot.fetch(sql, *args), self._snapshot.position
+    async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
+        rows = await self._snapshot.fetch(sql, *args)
+        return rows[0]["answer"], self._snapshot.position
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +127,11 @@ class Planner:
             personal=context.caller.may("personal"),
             positions=positions,
         )
-        rows, position = await context.services.reader.fetch(
+        text, position = await context.services.reader.value(
             plan.sql, *(bind(request) for bind in plan.binders)
         )
         env = Env(context.services.labels, args, position, None)
-        answers: list[tuple[int, Any]] = plan.decode(parse_json(rows[0]["answer"]), env)
+        answers: list[tuple[int, Any]] = plan.decode(parse_json(text), env)
         return answers
 
     async def read(self, root: Selected, context: Context, reads: Reads) -> Read:
@@ -154,7 +155,7 @@ class Planner:
             )
             values = [bind(request) for bind in plan.binders]
             self.statements += 1
-            rows, position = await _fetch(reads, plan.sql, values)
+            text, position = await _value(reads, plan.sql, values)
             if pin is None or pinned or position == pin:
                 break
             pinned = True
@@ -163,22 +164,12 @@ class Planner:
             as_of = node_args.get("asOf")
             if as_of and as_of.get("position") is not None and as_of["position"] > position:
                 raise PositionAhead(as_of["position"], position)
-        return Read(plan, rows[0]["answer"], Env(context.services.labels, args, position, pin))
+        return Read(plan, text, Env(context.services.labels, args, position, pin))
 
 
-class _InSnapshot:
-    """A snapshot, asked as the reader is."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-
-    async def fetch(self, sql: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
-        return await self._snapshot.fetch(sql, *args), self._snapshot.position
-
-
-async def _fetch(reads: Reads, sql: str, values: list[object]) -> tuple[Sequence[asyncpg.Record], int]:
+async def _value(reads: Reads, sql: str, values: list[object]) -> tuple[str, int]:
     try:
-        return await reads.fetch(sql, *values)
+        return await reads.value(sql, *values)
     except asyncpg.InvalidParameterValueError as error:
         if "time zone" in str(error):
             zone = str(error).partition('"')[2].partition('"')[0]

@@ -18,6 +18,25 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
+
+class _PooledConnection(asyncpg.Connection):  # type: ignore[misc,type-arg,unused-ignore]
+    """A connection whose session need not be reset after a use that changed nothing of it."""
+
+    __slots__ = ("as_found",)
+
+    def get_reset_query(self) -> str:
+        """Return what to run when the connection goes back to its pool; "" saves the round trip."""
+        as_found, self.as_found = getattr(self, "as_found", False), False
+        return "" if as_found else super().get_reset_query()
+
+
+def leave_as_found(connection: PooledConnection) -> None:
+    """Say that this use of a pool's connection changed nothing of its session: no setting, LISTEN or lock."""
+    found: Any = getattr(connection, "_con", None)
+    if isinstance(found, _PooledConnection):
+        found.as_found = True
+
+
 CONNECT_SECONDS_MAX: Final = 5.0
 
 _SESSION: Final = {
@@ -61,6 +80,7 @@ async def open_pool(
             min_size=min_size,
             max_size=max_size,
             timeout=timeout,
+            connection_class=_PooledConnection,
             server_settings={"application_name": application_name, **_SESSION, **settings},
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:

@@ -24,7 +24,6 @@ from graphql import (
     GraphQLObjectType,
     GraphQLScalarType,
     GraphQLSchema,
-    SelectionNode,
     is_abstract_type,
 )
 
@@ -61,7 +60,7 @@ def _child_only(self: Any, info: Any) -> Any:
     return child(self, info)
 
 
-def hands_on_child(resolver: Callable[..., Any]) -> bool:
+def hands_on_child(resolver: Any) -> bool:
     """Return whether a resolver is `return child(self, info)` and nothing else."""
     code = getattr(resolver, "__code__", None)
     return (
@@ -75,7 +74,7 @@ def hands_on_child(resolver: Callable[..., Any]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a selection is compiled against: the schema, the planner's types, the document with its variables."""
+    """What selections are compiled against: the schema, its types as planned, the document's reader."""
 
     schema: GraphQLSchema
     types: Types
@@ -506,7 +505,7 @@ class _Compiler:
             return field.python_name
         if hands_on_child(field.base_resolver.wrapped_func):
             return None
-        if inspect.signature(field.base_resolver.wrapped_func).parameters.keys() == {"self"}:
+        if inspect.signature(_resolver(field)).parameters.keys() == {"self"}:
             return None
         raise NotCompiled(f"{field.name} has a resolver of its own")
 
@@ -544,10 +543,17 @@ class _Late:
         return self._functions[self._name](made, env)
 
 
+def _resolver(field: StrawberryField) -> Callable[..., Any]:
+    resolver: Any = field.base_resolver.wrapped_func if field.base_resolver is not None else None
+    if resolver is None:
+        raise NotCompiled(f"{field.name} has no resolver")
+    return resolver  # type: ignore[no-any-return]
+
+
 def _own_resolver(field: StrawberryField) -> Callable[[Any], Any]:
     """Return a resolver that needs only the object; raises NotCompiled for one that needs or does more."""
-    resolver = field.base_resolver.wrapped_func if field.base_resolver is not None else None
-    if resolver is None or inspect.iscoroutinefunction(resolver) or inspect.isasyncgenfunction(resolver):
+    resolver = _resolver(field)
+    if inspect.iscoroutinefunction(resolver) or inspect.isasyncgenfunction(resolver):
         raise NotCompiled(f"{field.name} has no resolver that is known")
     return resolver
 

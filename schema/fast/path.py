@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,7 +60,7 @@ class Prepared:
 
 @dataclass(slots=True)
 class Kept:
-    """What is kept beside a document: operations by name and variables, None for those that do not compile."""
+    """What is kept beside a document: operations by name and variables; None for what does not compile."""
 
     prepared: OrderedDict[tuple[str | None, bytes], Prepared | None] = field(default_factory=OrderedDict)
     projectors: OrderedDict[object, tuple[Plan, Projector]] = field(default_factory=OrderedDict)
@@ -191,8 +191,8 @@ def _only_answers(definition: GraphQLField) -> bool:
         or declared.base_resolver is None
     ):
         return False
-    resolver: Callable[..., Any] = declared.base_resolver.wrapped_func
-    code = getattr(resolver, "__code__", None)
+    resolver: Any = declared.base_resolver.wrapped_func
+    code: Any = getattr(resolver, "__code__", None)
     return (
         inspect.iscoroutinefunction(resolver)
         and code.co_code == _answer_only.__code__.co_code
