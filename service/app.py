@@ -48,7 +48,7 @@ from service.page_routes import Page
 from service.probes import Probes
 from service.quarantine import Quarantine
 from service.request_log import AccessLog
-from service.runner import Runner, without_query
+from service.runner import Runner
 from service.simulator import LABELS as DEMO_LABELS
 from service.spool import Spool
 from service.webhook import PATH, Webhook
@@ -352,7 +352,7 @@ class Service:
 
     def _application(self) -> web.Application:
         settings = self.settings
-        application = web.Application(middlewares=[without_query])
+        application = web.Application()
         webhook = Webhook(
             self.appender,
             self.webhook_keys,

@@ -105,9 +105,10 @@ class Keyring:
                 found = grant
         if found is None or not secret:
             return None
-        if found.expires_at is not None and found.expires_at <= datetime.now(UTC):
+        now = datetime.now(UTC)
+        if found.expires_at is not None and found.expires_at <= now:
             return None
-        self.used[found.digest] = datetime.now(UTC)
+        self.used[found.digest] = now
         return found
 
     def replace_stored(self, grants: Iterable[Grant]) -> None:

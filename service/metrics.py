@@ -138,13 +138,21 @@ class Metrics:
         GCCollector(registry=registry)
         ProcessCollector(registry=registry)
 
+        self._deliveries_of: dict[tuple[Outcome, int | None], Counter] = {}
+        self._http_of: dict[tuple[str, str, int], Counter] = {}
         self._ack_of = {outcome: self._ack_seconds.labels(outcome) for outcome in Outcome}
 
     # What happens
 
     def delivery(self, outcome: Outcome, seconds: float, product_id: int | None = None) -> None:
         """Count one POST to /webhooks; `seconds` from its head to its answer."""
-        self._deliveries.labels(outcome, self.product_label(product_id)).inc()
+        counter = self._deliveries_of.get((outcome, product_id))
+        if counter is None:
+            label = self.product_label(product_id)
+            counter = self._deliveries.labels(outcome, label)
+            if label != OTHER:  # as bounded as the labels are
+                self._deliveries_of[outcome, product_id] = counter
+        counter.inc()
         self._ack_of[outcome].observe(seconds)
 
     def batch(self, events: int, seconds: float) -> None:
@@ -168,7 +176,12 @@ class Metrics:
 
     def http(self, route: str, method: str, status: int) -> None:
         """Count one request; `route` is the pattern that matched it, never what was asked for."""
-        self._http_requests.labels(route, method, str(status)).inc()
+        counter = self._http_of.get((route, method, status))
+        if counter is None:
+            counter = self._http_of[route, method, status] = self._http_requests.labels(
+                route, method, str(status)
+            )
+        counter.inc()
 
     def erased(self, events: int) -> None:
         """Count events that an erasure redacted."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import orjson
-import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
@@ -16,14 +14,13 @@ KEEPALIVE_SECONDS: Final = 75.0
 Aiohttp counts both by one clock. Longer than the proxies before it wait, so that they close first.
 """
 
-_log = structlog.get_logger(__name__)
-
 
 class Runner(web.AppRunner):
     """`web.AppRunner` whose error pages repeat nothing of what was sent, and which leaves bodies as they are.
 
-    A request line that aiohttp cannot parse never reaches a handler, and its own answer quotes the line, with
-    the key in it. Compressed bodies are inflated by whoever knows their limit.
+    A request line that aiohttp cannot parse never reaches a handler or a middleware, and aiohttp's own answer
+    quotes the line, with the key in it. What a handler lets through ends here too. Compressed bodies are
+    inflated by whoever knows their limit.
     """
 
     def __init__(self, app: web.Application, **options: Any) -> None:
@@ -64,17 +61,3 @@ _OURS: Final = "something went wrong here; the service's log says where"
 
 def _error(status: int, text: str) -> web.Response:
     return web.Response(body=orjson.dumps({"error": text}), status=status, content_type="application/json")
-
-
-@web.middleware
-async def without_query(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Answer what no handler caught, without repeating what was asked: the URL may hold a key."""
-    try:
-        return await handler(request)
-    except web.HTTPException:
-        raise
-    except Exception:
-        _log.exception("request_failed")
-        return _error(500, _OURS)

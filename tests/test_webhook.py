@@ -33,7 +33,7 @@ from service.keys import WebhookKeys
 from service.metrics import Metrics
 from service.quarantine import Quarantine
 from service.request_log import AccessLog, set_up_logging
-from service.runner import Runner, without_query
+from service.runner import Runner
 from service.spool import Spool
 from service.webhook import Webhook
 from tests.bodies import NO_EVENTS, NOT_FOR_JSONB, ODD_BUT_FINE, a_body, an_event
@@ -82,7 +82,7 @@ async def board_on(pool: Pool, folder: Path, **options: Any) -> AsyncIterator[Bo
     spool = Spool(folder, options.pop("spool_bytes_max", 10**9))
     async with spool, Appender(store, quarantine, spool, metrics=metrics) as appender:
         webhook = Webhook(appender, ring, metrics=metrics, **({"body_bytes_max": LIMIT} | options))
-        app = web.Application(middlewares=[without_query])
+        app = web.Application()
         app.add_routes(webhook.routes())
         runner = Runner(app, access_log_class=AccessLog, shutdown_timeout=1)
         await runner.setup()
@@ -382,7 +382,7 @@ async def test_the_key_is_nowhere_but_in_the_request(
     ]
     files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     written = lines.getvalue()
-    assert written.count("request_failed") == 1
+    assert written.count("RuntimeError") == 1
     assert written.count('"status":400') >= 5
     for place, text in {
         "answers": answers.decode(errors="replace"),

@@ -75,8 +75,8 @@ def _refuse(proxy: Proxy) -> None:
 async def failing_syncs(folder: Path, shared: Path, *, part: str, seconds: float) -> Toll:
     """Let each sync of files whose path holds `part` fail for a while, again and again.
 
-    `part` "pg_wal" breaks Postgres; "spool" breaks the spool while Postgres cannot be reached, so that nothing
-    is left that could keep a delivery. `shared` is a folder that the user of Postgres can reach.
+    `part` "pg_wal" breaks Postgres; "spool" breaks the spool while Postgres cannot be reached, so that
+    nothing is left that could keep a delivery. `shared` is a folder that the user of Postgres can reach.
     """
     toll = Toll()
     began = time.monotonic()
