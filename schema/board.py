@@ -139,7 +139,7 @@ class BoardDiff:
         return child(self, info)
 
 
-@strawberry.type(description="How whole our copy is: what has arrived by webhook.")
+@strawberry.type(description="How whole our copy is: what has arrived, from wherever.")
 class Ingest:
     last_event_at: DateTime | None = moment("When the last one arrived.", "ingest.last_at")
     events_last_hour: int = column("How many arrived in the last hour.", "ingest.last_hour")

@@ -211,19 +211,19 @@ select n.position, n.ordinal, n.product_id, n.item_id, n.kind, n.field, n.delta,
 -- name: ingest
 -- What has arrived, and whether so much is missing that chance does not explain it: nothing for three days, and
 -- at least ten events that the month before would have brought in that time.
-select arrived.last_at, arrived.last_hour, arrived.events, again.copies, kept.quarantined,
+select arrived.last_at, arrived.last_hour, again.copies, kept.quarantined,
        coalesce(arrived.age > interval '3 days'
            and extract(epoch from arrived.age) / 86400.0 * arrived.before / 30.0 >= 10, false) as quiet
   from (
-       select max(f.recorded_at) as last_at, count(*) as events,
+       select max(f.recorded_at) as last_at,
               count(*) filter (where f.recorded_at > :at - interval '1 hour')::int as last_hour,
-              :at - max(f.recorded_at) as age,
+              :at - max(f.recorded_at) filter (where f.origin = 'WEBHOOK') as age,
               (select count(*) from {event_facts} as b
                 where :visible(b) and b.origin = 'WEBHOOK' and b.recorded_at > (
                       select max(l.recorded_at) - interval '30 days' from {event_facts} as l
                        where :visible(l) and l.origin = 'WEBHOOK')) as before
          from {event_facts} as f
-        where :visible(f) and f.origin = 'WEBHOOK'
+        where :visible(f)
        ) as arrived
  cross join (select coalesce(sum(r.copies), 0)::bigint as copies from log.redeliveries as r where :visible(r)) as again
  cross join (select count(*)::int as quarantined from log.quarantine as q where :visible(q) and q.state = 'open') as kept

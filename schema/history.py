@@ -134,7 +134,10 @@ class VoteJump:
 class Inference:
     kind: InferenceKind = column("What was concluded.", "inference.kind")
     origin: Origin = column("Always INFERRED.", "'INFERRED'")
-    field: str = column("The total that moved: `votes_up` or `votes_down`.", "inference.field")
+    field: str = column(
+        "The total that moved: `votesUp` or `votesDown`.",
+        "case inference.field when 'votes_up' then 'votesUp' else 'votesDown' end",
+    )
     delta: int = column("By how much it moved otherwise than by the votes seen.", "inference.delta")
     ours: int = column("The total as the votes seen would have it.", "inference.ours")
     theirs: int = column("The total as Sleekplan has it.", "inference.theirs")

@@ -447,7 +447,7 @@ class Query:
     ) -> list[Inference]:
         return await answer(info)
 
-    @nested(roots.INGEST, "What has arrived by webhook, and whether it is suspiciously quiet.")
+    @nested(roots.INGEST, "What has arrived, and whether webhooks are suspiciously quiet.")
     async def ingest(self, info: Info, product_id: ProductId = UNSET) -> Ingest:
         return await answer(info)
 

@@ -38,7 +38,7 @@ class WordChange:
 
 @strawberry.type(description="One field's difference.")
 class FieldChange:
-    field: str = computed("The field: `title`, `status`, `votes_up`, …")
+    field: str = computed("The field: `title`, `status`, `votes`, …")
     before: JSON | None = computed("Its value before; null where it was not known.")
     after: JSON | None = computed("Its value after.")
 

@@ -17,10 +17,12 @@ from projections.projector import Projector
 from projections.read_model import Reader, tables
 from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Context, Services
+from service.database import open_pool
 from service.event_store import Appended, EventStore
 from service.events import decode
 from service.hub import Hub
 from service.labels import load_labels
+from tests.conftest import _new_database as new_database
 
 PRODUCT: Final = 7
 NOW: Final = dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
@@ -92,6 +94,16 @@ class _Watched(Reader):
 
 
 @asynccontextmanager
+async def a_pool(url: str) -> AsyncIterator[asyncpg.Pool]:
+    """Open a pool for several tests that only read."""
+    pool = await open_pool(url, min_size=1, max_size=5, application_name="recount-tests")
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
 async def a_board(pool: asyncpg.Pool, now: dt.datetime = NOW) -> AsyncIterator[Board]:
     """Open an empty board on a fresh database."""
     async with pool.acquire() as connection:
@@ -121,6 +133,8 @@ def at_clock(board: Board, now: dt.datetime) -> Board:
     moved.statements = board.statements
     return moved
 
+
+__all__ = ["a_board", "a_pool", "new_database"]
 
 # What Sleekplan sends
 
