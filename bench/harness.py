@@ -345,7 +345,7 @@ async def running(
 async def output_of(
     command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None, seconds: float = 900.0
 ) -> str:
-    """Run a command on all cores to its end; return what it printed, or raise with its errors if it failed."""
+    """Run a command on all cores to its end; return what it printed, or raise with what it complained of."""
     ended = await asyncio.to_thread(
         subprocess.run,
         [str(part) for part in command],

@@ -36,7 +36,10 @@ class Service:
 
 @asynccontextmanager
 async def recount(
-    dsn: str, settings: Mapping[str, str] | None = None, *, on: frozenset[int] | None = None
+    dsn: str,
+    settings: Mapping[str, str] | None = None,
+    *,
+    on: frozenset[int] | None = None,
 ) -> AsyncIterator[Service]:
     """Run `recount serve` on the server's core until the block ends; but for place and key all is default."""
     port = free_port()

@@ -81,6 +81,7 @@ _THEIR_ITEM: Final = (
     " createdAt updatedAt"
 )
 _EVENT: Final = "position type action occurredAt recordedAt"
+_THEIR_OTHERS: Final = "entity item: itemByProductIdAndItemId { sleekplanId: itemId title }"
 _THEIR_USER: Final = "user: userByProductIdAndUserId { sleekplanId: userId name }"
 
 
@@ -136,8 +137,8 @@ def questions(item_id: str) -> list[Question]:
             "a page of 100 events",
             f"{{ events({product}, first: 100) {{ nodes {{ {_EVENT} entity item {{ sleekplanId title }}"
             " user { sleekplanId name } } } }",
-            f"{{ events: allEvents(condition: {{{product}}}, orderBy: POSITION_ASC, first: 100) {{ nodes {{ {_EVENT}"
-            f" entity item: itemByProductIdAndItemId {{ sleekplanId: itemId title }} {_THEIR_USER} }} }} }}",
+            f"{{ events: allEvents(condition: {{{product}}}, orderBy: POSITION_ASC, first: 100) {{ nodes {{"
+            f" {_EVENT} {_THEIR_OTHERS} {_THEIR_USER} }} }} }}",
             "/events",
             [100],
         ),

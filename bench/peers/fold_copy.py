@@ -16,7 +16,11 @@ from folding import COLUMNS, TABLES, said
 from serving import database
 
 READ = """
-select position, product_id, action, data from log.events where position > $1 order by position limit 5000
+select position, product_id, action, occurred_at, data
+  from log.events
+ where position > $1
+ order by position
+ limit 5000
 """
 
 Rows = dict[tuple[Any, ...], list[Any]]
@@ -27,8 +31,8 @@ async def rebuild(connection: asyncpg.Connection[asyncpg.Record]) -> int:
     tables: dict[str, Rows] = {name: {} for name in COLUMNS}
     events = after = 0
     while page := await connection.fetch(READ, after):
-        for position, product_id, action, data in page:
-            for table, key, values in said(position, product_id, action, orjson.loads(data)):
+        for position, product_id, action, occurred_at, data in page:
+            for table, key, values in said(position, product_id, action, occurred_at, orjson.loads(data)):
                 merge(tables[table], key, values, position)
         events += len(page)
         after = page[-1]["position"]

@@ -58,7 +58,7 @@ class Said(NamedTuple):
     values: tuple[Any, ...]
 
 
-def said(position: int, product_id: int, action: str, data: Json) -> Iterator[Said]:
+def said(position: int, product_id: int, action: str, occurred_at: dt.datetime, data: Json) -> Iterator[Said]:
     """Yield what an event says, the rows in the order items, votes, users."""
     entity, _, verb = action.partition(".")
     post = data if entity == "item" else data.get("feedback_item")
@@ -71,7 +71,7 @@ def said(position: int, product_id: int, action: str, data: Json) -> Iterator[Sa
     person = data.get("user")
     user_id = _id(data.get("user_id")) or (_id(person.get("user_id")) if isinstance(person, dict) else None)
     if entity == "vote" and item_id is not None:
-        cast_at = _moment(data.get("created"))
+        cast_at = _moment(data.get("created")) or occurred_at
         yield Said(
             "votes",
             (product_id, item_id, user_id or f"p{position}"),

@@ -16,9 +16,10 @@ POOL_SIZE = 10
 class Delivery(DomainEvent):
     """A stored delivery, as the library's mapper makes it from a row."""
 
+    position: int
     product_id: int
     action: str
-    occurred: int
+    occurred_at: str
     data: dict[str, Any]
 
 

@@ -6,6 +6,7 @@ transaction of the view: its upserts and the position that has been reached.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 from typing import Any
@@ -23,7 +24,7 @@ STORE = """
 insert into log_events (originator_id, originator_version, topic, state)
 select gen_random_uuid(), 1, 'recorders:Delivery',
        convert_to(jsonb_build_object('position', position, 'product_id', product_id, 'action', action,
-                                     'data', data)::text, 'UTF8')
+                                     'occurred_at', occurred_at, 'data', data)::text, 'UTF8')
   from log.events
  order by position
 """
@@ -37,7 +38,10 @@ class BoardView(PostgresTrackingRecorder):
         """Upsert what one event says."""
         with self.datastore.transaction(commit=True) as cursor:
             self._insert_tracking(cursor, tracking)
-            for table, key, values in said(event.position, event.product_id, event.action, event.data):
+            occurred_at = dt.datetime.fromisoformat(event.occurred_at)
+            for table, key, values in said(
+                event.position, event.product_id, event.action, occurred_at, event.data
+            ):
                 cursor.execute(STATEMENTS[table], (*key, *values, event.position), prepare=True)
 
 

@@ -16,7 +16,11 @@ from serving import database
 from upserts import upsert
 
 READ = """
-select position, product_id, action, data from log.events where position > $1 order by position limit 1000
+select position, product_id, action, occurred_at, data
+  from log.events
+ where position > $1
+ order by position
+ limit 1000
 """
 
 
@@ -26,8 +30,8 @@ async def rebuild(connection: asyncpg.Connection[asyncpg.Record]) -> int:
     events = after = 0
     while page := await connection.fetch(READ, after):
         async with connection.transaction():
-            for position, product_id, action, data in page:
-                for table, key, values in said(position, product_id, action, orjson.loads(data)):
+            for position, product_id, action, occurred_at, data in page:
+                for table, key, values in said(position, product_id, action, occurred_at, orjson.loads(data)):
                     await statements[table].fetch(*key, *values, position)
         events += len(page)
         after = page[-1]["position"]

@@ -1,0 +1,219 @@
+"""Ingest beside what people would pick: each delivery acknowledged by itself once committed, `fsync` on.
+
+64 connections, bodies of some 860 bytes, no two alike. Ours does more for an event than any of them: it
+knows copies, keeps an order without gaps, tells whoever waits. It is measured twice: receiving alone,
+which is what the peers do, and as `recount serve`, which counts the board meanwhile.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+from bench.board import bodies
+from bench.harness import (
+    Options,
+    Report,
+    Samples,
+    bench_postgres,
+    database,
+    free_port,
+    in_turn,
+    main,
+    memory_mib,
+    running,
+    say,
+)
+from bench.load import Load, closed_loop, open_loop, post
+from bench.ours import KEY, projected, recount
+from bench.setup_peers import peer, peers_python
+
+CONNECTIONS: Final = 64
+SECONDS: Final = 3.0
+OURS: Final = "recount, receiving"
+FULL: Final = "recount serve, projecting too"
+BARE: Final = "bare aiohttp (stores nothing)"
+
+_PEERS: Final = {
+    "aiohttp + asyncpg, an insert a request": ("insert_aiohttp", "events"),
+    "FastAPI + SQLAlchemy, an insert a request": ("insert_fastapi", "events"),
+    "eventsourcing's Postgres recorder": ("insert_eventsourcing", "stored_events"),
+}
+
+
+@dataclass
+class Side:
+    """A server that takes deliveries, and where it keeps them."""
+
+    port: int
+    pid: int
+    dsn: str | None = None
+    table: str = "log.events"
+    headers: str = ""
+    projects: bool = False
+    loads: list[Load] = field(default_factory=list)
+
+    async def stored(self) -> int | None:
+        """How many events it has stored; None where it stores none."""
+        if self.dsn is None:
+            return None
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return int(await connection.fetchval(f"select count(*) from {self.table}"))
+        finally:
+            await connection.close()
+
+    async def at_rest(self) -> None:
+        """Return when it has nothing left to do."""
+        if self.projects and self.dsn is not None:
+            await projected(self.dsn)
+
+
+def deliveries(known: list[bytes]) -> Iterator[bytes]:
+    """Yield bodies without end, no two alike, from a few thousand: copies would be recorded only once."""
+    for number, body in enumerate(cycle(known)):
+        yield b'%s,"delivery":%d}' % (body[:-1], number)
+
+
+async def bench(options: Options, report: Report) -> None:
+    """Measure rates and latencies of every side, then latency under rising load."""
+    known = list(bodies(20_000, items=1_000, users=2_000))
+    fresh = deliveries(known)
+    async with bench_postgres() as postgres, AsyncExitStack() as stack:
+        sides: dict[str, Side] = {}
+        for name, opened in servers(postgres).items():
+            sides[name] = await stack.enter_async_context(opened)
+        seconds = 1.0 if options.quick else SECONDS
+        rates = await in_turn(
+            {name: closed(side, fresh, seconds) for name, side in sides.items()}, options.runs
+        )
+        report.compare("ingest, 64 connections", rates, unit="events/s", ours=OURS)
+        closed_ms = {name: _p99(side.loads[-options.runs :]) for name, side in sides.items()}
+        report.compare("ingest at its peak, p99", closed_ms, unit="ms", ours=OURS, better="lower")
+        slow = {
+            name: at_share(side, fresh, rates[name].median * 0.7, seconds) for name, side in sides.items()
+        }
+        report.compare(
+            "ingest at 70 % of its own peak, p99",
+            await in_turn(slow, options.runs),
+            unit="ms",
+            ours=OURS,
+            better="lower",
+            notes={name: f"{samples.median * 0.7:,.0f}/s" for name, samples in rates.items()},
+        )
+        for name, side in sides.items():
+            report.add("memory after ingest", name, memory_mib(side.pid), unit="MiB")
+        if not options.quick:
+            for name, side in sides.items():
+                await rising_load(name, side, fresh, rates[name].median, report)
+
+
+def servers(postgres: Any) -> dict[str, Any]:
+    """Return the servers by name, each as a block that keeps it up."""
+    python = peers_python()
+    named: dict[str, Any] = {
+        OURS: receiving_side(postgres),
+        FULL: whole_side(postgres),
+        BARE: python_side(postgres, python, "bare_aiohttp", None),
+    }
+    return named | {
+        name: python_side(postgres, python, file, table) for name, (file, table) in _PEERS.items()
+    }
+
+
+@asynccontextmanager
+async def receiving_side(postgres: Any) -> AsyncIterator[Side]:
+    """Keep up the part of our service that takes deliveries."""
+    dsn = await database(postgres, "receiving")
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="recount-bench-") as folder:
+        command: list[str | Path] = [sys.executable, "-m", "bench.receiver"]
+        command += ["--port", str(port), "--dsn", dsn, "--folder", folder]
+        async with running(command, ready=f"127.0.0.1:{port}") as pid:
+            yield Side(port, pid, dsn, headers=f"X-Secret: {KEY}\r\n")
+
+
+@asynccontextmanager
+async def whole_side(postgres: Any) -> AsyncIterator[Side]:
+    """Keep our whole service up."""
+    dsn = await database(postgres, "serve")
+    async with recount(dsn) as service:
+        yield Side(service.port, service.pid, dsn, headers=service.key_header, projects=True)
+
+
+@asynccontextmanager
+async def python_side(postgres: Any, python: Any, name: str, table: str | None) -> AsyncIterator[Side]:
+    """Keep a peer's server up."""
+    dsn = await database(postgres, name) if table else None
+    port = free_port()
+    command = [python, peer(name), "--port", str(port), "--dsn", dsn or ""]
+    async with running(command, ready=f"http://127.0.0.1:{port}/") as pid:
+        yield Side(port, pid, dsn, table or "")
+
+
+def requests(side: Side, fresh: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the requests of a side."""
+    return (post("/webhooks", body, headers=side.headers) for body in fresh)
+
+
+def closed(side: Side, fresh: Iterator[bytes], seconds: float) -> Callable[[], Awaitable[float]]:
+    """Return what measures the rate of a side, and that it stored every event that it acknowledged."""
+
+    async def once() -> float:
+        await closed_loop(side.port, requests(side, fresh), connections=CONNECTIONS, seconds=0.3)
+        before = await side.stored()
+        load = await closed_loop(side.port, requests(side, fresh), connections=CONNECTIONS, seconds=seconds)
+        side.loads.append(load.all_well())
+        after = await side.stored()
+        if before is not None and after is not None and after - before != load.answers:
+            raise RuntimeError(f"{load.answers} acknowledged, but {after - before} stored in {side.table}")
+        await side.at_rest()
+        return load.per_second
+
+    return once
+
+
+def at_share(
+    side: Side, fresh: Iterator[bytes], rate: float, seconds: float
+) -> Callable[[], Awaitable[float]]:
+    """Return what measures the p99 of a side at a rate, by the clock."""
+
+    async def once() -> float:
+        load = await open_loop(
+            side.port, requests(side, fresh), rate=rate, connections=CONNECTIONS, seconds=seconds
+        )
+        await side.at_rest()
+        return load.all_well().percentile_ms(0.99)
+
+    return once
+
+
+async def rising_load(name: str, side: Side, fresh: Iterator[bytes], peak: float, report: Report) -> None:
+    """Measure latency at growing rates until the side no longer keeps up."""
+    points = []
+    for share in (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0):
+        load = await open_loop(
+            side.port, requests(side, fresh), rate=peak * share, connections=CONNECTIONS, seconds=1.5
+        )
+        await side.at_rest()
+        if load.behind:
+            break
+        points.append((peak * share, load.percentile_ms(0.99)))
+        say(f"  {name}: {peak * share:,.0f}/s: {points[-1][1]:.1f} ms")
+    report.curve("ingest-latency", name, points, x="events/s", y="p99 ms")
+
+
+def _p99(loads: list[Load]) -> Samples:
+    return Samples(tuple(load.percentile_ms(0.99) for load in loads))
+
+
+if __name__ == "__main__":
+    main("versus_ingest", bench)

@@ -1,0 +1,157 @@
+"""A rebuild of items, votes and users beside the ways in which people write it, over the same log.
+
+100,000 events, since the slow sides are slow. What each leaves is compared, row for row in numbers and sums,
+before its time counts. Ours is measured twice: items, votes and users, which is what the others build, but
+with their past; and everything. Both beside tables that go on answering, from the first event to the switch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import asyncpg
+
+from bench.board import fill_log
+from bench.harness import (
+    Options,
+    Report,
+    bench_postgres,
+    database,
+    dsn_of,
+    in_turn,
+    main,
+    output_of,
+    say,
+    seconds_of,
+    settled,
+)
+from bench.setup_peers import peer, peers_python
+from projections.projector import Projector
+from projections.rebuild import rebuild
+from service.database import open_pool
+
+EVENTS: Final = 100_000
+QUICK_EVENTS: Final = 10_000
+NAMES: Final = ("items", "votes", "users")
+OURS: Final = "recount, items, votes and users with their past"
+EVERYTHING: Final = "recount, everything with its past"
+SCAN: Final = "the floor: a scan of the log reading one JSON key"
+PEERS: Final = {
+    "Python fold with COPY": "fold_copy",
+    "upserts row by row": "upsert_rows",
+    "eventsourcing's projection runner": "runner_eventsourcing",
+}
+
+_CHECK: Final = {
+    "items": """
+        select count(*), sum(votes_up), sum(votes_down), sum(comments), sum(subscribers),
+               count(*) filter (where deleted), sum(length(title)), sum(length(description)),
+               count(distinct author_id), sum(extract(epoch from created_at)),
+               sum(extract(epoch from updated_at))
+          from {items}""",
+    "votes": """
+        select count(*), count(distinct user_id), count(distinct item_id), sum(value),
+               sum(extract(epoch from cast_at)), sum(position)
+          from {votes}""",
+    "users": """
+        select count(*), sum(length(name)), sum(length(mail)), count(img), sum(weight),
+               sum(extract(epoch from created_at))
+          from {users} where not deleted""",
+}
+"""What must be the same; of deleted users ours keeps a tombstone only."""
+
+
+async def bench(options: Options, report: Report) -> None:
+    """Measure ours and the others, each on a copy of one log."""
+    events = options.pick(EVENTS, QUICK_EVENTS)
+    python = peers_python()
+    async with bench_postgres() as postgres:
+        say(f"recording {events:,} events")
+        dsn = await database(postgres, "log")
+        await fill_log(dsn, events, items=events // 50, users=events // 20)
+        await settled(dsn)
+        live = await database(postgres, "projected", template="log")
+        await _catch_up(live)
+        await settled(live)
+
+        def ours(name: str, names: tuple[str, ...] | None) -> Callable[[], Awaitable[float]]:
+            async def once() -> float:
+                copy = await database(postgres, name, template="projected")
+                return events / await seconds_of(_rebuild(copy, names))
+
+            return once
+
+        def theirs(file: str) -> Callable[[], Awaitable[float]]:
+            async def once() -> float:
+                copy = await database(postgres, file, template="log")
+                said = json.loads(await output_of([python, peer(file), "--dsn", copy]))
+                if said["events"] != events:
+                    raise RuntimeError(f"{file} read {said['events']} events of {events}")
+                return float(events / said["seconds"])
+
+            return once
+
+        async def scan() -> float:
+            return events / await seconds_of(_scan(dsn))
+
+        rates = await in_turn(
+            {OURS: ours("ours", NAMES), EVERYTHING: ours("everything", None), SCAN: scan}
+            | {name: theirs(file) for name, file in PEERS.items()},
+            options.runs,
+        )
+        await _check_equal(postgres)
+        report.compare("rebuild", rates, unit="events/s", ours=OURS)
+
+
+async def _rebuild(dsn: str, names: tuple[str, ...] | None) -> None:
+    pool = await open_pool(dsn, min_size=1, max_size=8, application_name="bench")
+    try:
+        await rebuild(pool, names)
+    finally:
+        await pool.close()
+
+
+async def _catch_up(dsn: str) -> None:
+    pool = await open_pool(dsn, min_size=1, max_size=8, application_name="bench")
+    try:
+        await Projector(pool).catch_up()
+    finally:
+        await pool.close()
+
+
+async def _scan(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.fetchval("select count(data ->> 'feedback_id') from log.events")
+    finally:
+        await connection.close()
+
+
+async def _check_equal(postgres: Any) -> None:
+    """Raise unless every side left the same items, votes and users."""
+    expected = await _sums(dsn_of(postgres, "ours"), ours=True)
+    for name, file in PEERS.items():
+        found = await _sums(dsn_of(postgres, file), ours=False)
+        if found != expected:
+            raise RuntimeError(f"{name} leaves other rows: {found} against ours {expected}")
+
+
+async def _sums(dsn: str, *, ours: bool) -> dict[str, tuple[Any, ...]]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        names = {name: name for name in _CHECK}
+        if ours:
+            for row in await connection.fetch("select generation, tables from read_model.checkpoints"):
+                names |= {table: f"read_model.{table}_{row['generation']}" for table in row["tables"]}
+        return {
+            name: tuple(await connection.fetchrow(text.format_map(names)) or ())
+            for name, text in _CHECK.items()
+        }
+    finally:
+        await connection.close()
+
+
+if __name__ == "__main__":
+    main("versus_rebuild", bench)
