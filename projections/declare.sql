@@ -20,7 +20,10 @@ begin
           join pg_catalog.pg_namespace n on n.oid = p.pronamespace
          where n.nspname = 'read_model'
     loop
-        execute format('drop function if exists %s cascade', old);
+        -- One that went with another by the cascade has no name left.
+        if exists (select from pg_catalog.pg_proc p where p.oid = old) then
+            execute format('drop function if exists %s cascade', old);
+        end if;
     end loop;
 end
 $$;
