@@ -1,0 +1,182 @@
+"""What the documentation says can be done is done here: its commands and queries run against a service.
+
+A block of ```sh or ```graphql runs, page by page and in its order, unless a comment before it says why not
+(`<!-- not run: … -->`). `<!-- variables: {…} -->` before a query gives its variables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import pytest
+
+from service.config import Settings, variable
+from tests.running import Running, running
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK_SECONDS_MAX = 120
+STREAM_SECONDS_MAX = 10
+
+_FENCE = re.compile(
+    r"(?P<before>(?:<!--[^\n]*-->\s*\n)*)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)\n```", re.DOTALL
+)
+_COMMAND = re.compile(
+    r"^\s*(?:[A-Z_]+=\S* )*(?:\.venv/bin/)?(?:recount|make|curl|docker|pg_\w+|pip|npm|python3?) ", re.M
+)
+
+
+class Block(NamedTuple):
+    """A fenced block: where it is, in which language, its text, and the comments before it."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+    before: str
+
+    @property
+    def runs(self) -> bool:
+        return self.language in ("sh", "graphql") and "<!-- not run" not in self.before
+
+    @property
+    def variables(self) -> dict[str, object]:
+        found = re.search(r"<!-- variables: (.*?) -->", self.before)
+        return json.loads(found[1]) if found else {}
+
+
+def _blocks(page: Path) -> Iterator[Block]:
+    text = page.read_text()
+    for found in _FENCE.finditer(text):
+        line = text.count("\n", 0, found.start("language")) + 1
+        yield Block(page.name, line, found["language"], found["text"], found["before"])
+
+
+def _id(block: Block) -> str:
+    return f"{block.page}:{block.line}"
+
+
+BLOCKS = [block for page in PAGES for block in _blocks(page)]
+
+
+@pytest.fixture(scope="module")
+async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """The service that all pages talk about, in a folder that looks like a checkout."""
+    folder = tmp_path_factory.mktemp("docs")
+    (folder / "tests").symlink_to(ROOT / "tests")
+    (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    async with running(folder / "data") as service:
+        yield service
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.runs], ids=_id)
+async def test_what_the_documentation_shows_can_be_done(service: Running, block: Block) -> None:
+    if block.language == "sh":
+        await _run(service, block)
+    elif re.search(r"^\s*subscription\b", block.text, re.MULTILINE):
+        await _subscribe(service, block)
+    else:
+        answer = await service.ask_whole(block.text, **block.variables)
+        assert "errors" not in answer, answer["errors"]
+
+
+async def _run(service: Running, block: Block) -> None:
+    if "curl" in block.text and not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    folder = service.data_dir.parent
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-e", "-o", "pipefail", "-c", block.text,
+        cwd=folder,
+        env={
+            "PATH": f"{folder / '.venv' / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(folder),
+            "RECOUNT_DATA_DIR": str(service.data_dir),
+            "RECOUNT_PORT": service.address.rpartition(":")[2],
+        },
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    said, _ = await asyncio.wait_for(process.communicate(), BLOCK_SECONDS_MAX)
+    assert process.returncode == 0, said.decode()
+
+
+async def _subscribe(service: Running, block: Block) -> None:
+    """Open the subscription; it is right when nothing is wrong with it by the time that its stream begins."""
+    headers = {"Accept": "text/event-stream"}
+    asked = {"query": block.text, "variables": block.variables}
+    async with (
+        asyncio.timeout(STREAM_SECONDS_MAX),
+        aiohttp.ClientSession() as session,
+        session.post(service.graphql_url, json=asked, headers=headers) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+        said = b""
+        async for chunk in answer.content.iter_any():
+            said += chunk
+            if b"retry:" in said:
+                break
+        try:
+            async with asyncio.timeout(0.2):
+                said += await answer.content.readany()
+        except TimeoutError:
+            pass  # nothing has happened yet that it would tell
+    assert b'"errors"' not in said, said.decode()
+
+
+def test_every_command_that_is_shown_runs_or_says_why_not() -> None:
+    unmarked = [
+        _id(block)
+        for block in BLOCKS
+        if block.language in ("", "bash", "console", "shell", "text")
+        and _COMMAND.search(block.text)
+        and "<!-- not run" not in block.before
+    ]
+
+    assert unmarked == []
+
+
+def test_every_setting_is_documented_as_it_describes_itself() -> None:
+    rows = re.findall(
+        r"^\| `(RECOUNT_\w+)` \| .*? \| (.*) \|$", (ROOT / "docs" / "operations.md").read_text(), re.M
+    )
+
+    assert dict(rows) == {variable(name): field.description for name, field in Settings.model_fields.items()}
+
+
+def test_each_guarantee_names_tests_that_there_are() -> None:
+    text = (ROOT / "docs" / "guarantees.md").read_text()
+    sections = re.split(r"^\*\*\d+\. ", text, flags=re.MULTILINE)[1:]
+
+    assert len(sections) == 14
+    for section in sections:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", section)
+        assert named, section[:60]
+        missing = [name for file, name in named if f"def {name}(" not in (ROOT / file).read_text()]
+        assert missing == []
+
+
+def test_every_link_leads_somewhere() -> None:
+    dead = [
+        f"{page.name}: {target}"
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+
+    assert dead == []
+
+
+def test_the_documentation_knows_no_address_of_ours() -> None:
+    wrong = [
+        page.name for page in PAGES if re.search(r"/work/|/tmp/\w+/|/root/|\.internal\b", page.read_text())
+    ]
+
+    assert wrong == []
