@@ -116,7 +116,6 @@ class Build:
         generation: int,
         *,
         events_a_step: int = EVENTS_A_STEP,
-        only: str = "",
     ) -> None:
         self._reading = reading
         self._counting = counting
@@ -124,7 +123,6 @@ class Build:
         self.generation = generation
         self.names = tables_of(projections, generation)
         self._events_a_step = events_a_step
-        self._only = only
         self._staging = staging_of(projections)
         self._staged = {name: f"read_model.step_{name}_{generation}" for name in STAGING}
 
@@ -169,7 +167,7 @@ class Build:
         """Count (first, last] in, step by step; `note(first, last, rate)` is awaited in each transaction."""
         loop = asyncio.get_running_loop()
         ends = [*range(first + self._events_a_step, last, self._events_a_step), last] if last > first else []
-        starts = [first, *ends[:-1]]
+        starts = [first, *ends][: len(ends)]
         reading: asyncio.Task[None] | None = None
         try:
             for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
@@ -190,9 +188,7 @@ class Build:
 
     async def _read(self, number: int, first: int, last: int) -> None:
         table = f"{self._staged['hot']}_{number % 2}"
-        sql = between(fill(STAGING["hot"], {"group": group_of(self.projections)}), first, last)
-        if self._only:
-            sql = f"{sql} {self._only}"
+        sql = between(fill(STAGING["hot"], {"group": group_of(self.projections), "only": "true"}), first, last)
         await self._reading.execute(
             f"drop table if exists {table}; create unlogged table {table} as {sql}; analyze {table}"
         )
