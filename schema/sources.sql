@@ -82,19 +82,20 @@ coalesce(content.:column, case when not content.complete then (
      order by :key_desc(o) limit 1) end)
 
 -- name: item_then.life
--- A deletion that nothing has undone since.
-  left join lateral (
-       select gone.occurred_at
-         from (select d.occurred_at, d.is_delete, d.updated_at, d.position
+-- A deletion that nothing has undone since. They are few, so all are found at once for a list.
+  left join (
+       select gone.product_id, gone.item_id, gone.occurred_at
+         from (select distinct on (d.product_id, d.item_id)
+                      d.product_id, d.item_id, d.occurred_at, d.is_delete, d.updated_at, d.position
                  from {item_deletions} as d
-                where d.product_id = known.product_id and d.item_id = known.item_id and :known(d)
-                order by :key_desc(d) limit 1) as gone
+                where :known(d)
+                order by d.product_id, d.item_id, :key_desc(d)) as gone
         where not exists (
               select 1 from {item_lifecycles} as l
-               where l.product_id = known.product_id and l.item_id = known.item_id and :known(l)
+               where l.product_id = gone.product_id and l.item_id = gone.item_id and :known(l)
                  and (l.occurred_at, l.is_delete, l.updated_at, l.position)
                      > (gone.occurred_at, gone.is_delete, gone.updated_at, gone.position))
-       ) as life on true
+       ) as life on life.product_id = known.product_id and life.item_id = known.item_id
 
 -- name: item_then.since
 -- The first row that says the status of then, after the last that says another.
@@ -154,19 +155,14 @@ ts_rank(item.search, :query)::float8 + coalesce((
 -- The texts as they were then: Postgres parses them anew, as it keeps no index of the past.
 (setweight(to_tsvector('simple', coalesce(item.title, '')), 'A')
     || setweight(to_tsvector('simple', left(coalesce(item.description, ''), 100000)), 'B')) @@ :query
-or exists (
-    select 1 from :comments(item_id__body__deleted) as found
-     where found.product_id = item.product_id and found.item_id = item.item_id and not found.deleted
-       and to_tsvector('simple', left(coalesce(found.body, ''), 100000)) @@ :query)
+or (item.product_id, item.item_id) in (
+    select found.product_id, found.item_id from :comments(item_id__body__deleted) as found
+     where to_tsvector('simple', left(coalesce(found.body, ''), 100000)) @@ :query and not found.deleted)
 
 -- name: search.rank_then
+-- Of a past moment by title and description alone.
 ts_rank(setweight(to_tsvector('simple', coalesce(item.title, '')), 'A')
     || setweight(to_tsvector('simple', left(coalesce(item.description, ''), 100000)), 'B'), :query)::float8
-+ coalesce((
-    select max(ts_rank(to_tsvector('simple', left(coalesce(found.body, ''), 100000)), :query)) / 4
-      from :comments(item_id__body__deleted) as found
-     where found.product_id = item.product_id and found.item_id = item.item_id and not found.deleted
-       and to_tsvector('simple', left(coalesce(found.body, ''), 100000)) @@ :query), 0)
 
 -- name: user_then
 select known.product_id, known.user_id:columns
