@@ -65,7 +65,7 @@ export class Happened extends Axis {
 /** Positions of the log. */
 export class Learnt extends Axis {
   clock = "RECORDED";
-  day = 1_000;
+  day = 100;
 
   constructor(low, high) {
     super(Math.min(low, 1), high);

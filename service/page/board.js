@@ -1,7 +1,7 @@
 // The board as of the moment shown: its items in the order of their votes.
 
 import { el, glide, refill, write } from "./dom.js";
-import { Frame } from "./panel.js";
+import { Frame, nameOfItem } from "./panel.js";
 import { Lane } from "./graphql.js";
 import { BOARD } from "./queries.js";
 import { asOf } from "./moment.js";
@@ -20,23 +20,22 @@ export class Board {
   #first = PAGE;
   #order = "";
 
-  /** Calls `open(id)` for an item, `windowed(window)` for another window. */
-  constructor(root, { api, open, windowed, product }) {
-    Object.assign(this, { open, windowed, product });
-    this.lane = new Lane(api);
+  constructor(root, page) {
+    this.page = page;
+    this.lane = new Lane(page.api);
     this.frame = new Frame(root, "Board");
-    this.count = el("p", { class: "count" });
+    this.count = el("p.count");
     this.window = el(
-      "select", { "aria-label": "Gain over", onchange: () => windowed(this.window.value) },
+      "select", { "aria-label": "Gain over", onchange: () => page.change({ window: this.window.value }) },
       Object.entries(WINDOWS).map(([value, [text]]) => el("option", { value }, text)),
     );
-    this.frame.head.append(this.count, el("label", { class: "choice" }, "gain over ", this.window));
+    this.frame.head.append(this.count, el("label.choice", "gain over ", this.window));
     this.rows = el("tbody", { role: "rowgroup" });
     const heads = ["Rank", "Item", "Status", "Votes", "Quarter", "Gain"];
-    this.more = el("button", { class: "quiet more", onclick: () => this.#more() }, "Show more");
+    this.more = el("button.quiet.more", { onclick: () => this.#more() }, "Show more");
     this.frame.fill(
       el(
-        "table", { class: "board", role: "table", "aria-label": "Items by votes" },
+        "table.board", { role: "table", "aria-label": "Items by votes" },
         el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads.map((text) => el("th", { role: "columnheader", scope: "col" }, text)))),
         this.rows,
       ),
@@ -55,7 +54,7 @@ export class Board {
     // To the minute, so that a board that is looked at again asks the same question.
     const now = moment.live ? Math.floor(Date.now() / 60_000) * 60_000 : Date.parse(moment.time);
     const variables = {
-      asOf: asOf(moment), first: this.#first, productId: this.product, course: !moving,
+      asOf: asOf(moment), first: this.#first, productId: this.page.product, course: !moving,
       since: new Date(now - WINDOWS[window][1] * DAY_MS).toISOString(),
     };
     this.frame.behind(BOARD, variables);
@@ -83,7 +82,7 @@ export class Board {
     nodes.forEach((item, i) => {
       if (item.votes?.net !== nodes[i - 1]?.votes?.net) place = i + 1;
       let row = this.#rows.get(item.id);
-      if (!row) this.#rows.set(item.id, (row = new Row(item.id, this.open)));
+      if (!row) this.#rows.set(item.id, (row = new Row(item.id, this.page)));
       row.show(item, place || i + 1);
       row.mark(item.id === open);
     });
@@ -109,10 +108,10 @@ export class Board {
 class Row {
   #status = "";
 
-  constructor(id, open) {
+  constructor(id, page) {
     const cell = (name, ...children) => el("td", { role: "cell", class: name }, ...children);
     this.rank = cell("rank");
-    this.title = el("button", { class: "title", onclick: () => open(id) });
+    this.title = nameOfItem({ id }, page);
     this.status = cell("state");
     this.votes = cell("votes");
     this.spark = sparkline([]);

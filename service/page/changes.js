@@ -1,7 +1,7 @@
 // What changed on the board between two moments; the later one is the moment shown.
 
 import { el } from "./dom.js";
-import { Frame, change } from "./panel.js";
+import { Frame, change, nameOfItem } from "./panel.js";
 import { Lane } from "./graphql.js";
 import { CHANGES } from "./queries.js";
 import { asOf } from "./moment.js";
@@ -13,27 +13,28 @@ const SHOWN = 60;
 const AGO = { day: DAY_MS, week: 7 * DAY_MS, month: 30 * DAY_MS, quarter: 91 * DAY_MS };
 
 export class Changes {
-  /** Calls `open(id)` for an item, `since(value)` for another beginning: a key of AGO, `look`, or a moment. */
-  constructor(root, { api, open, since, product, looked }) {
-    Object.assign(this, { open, since, product, looked });
-    this.lane = new Lane(api);
+  constructor(root, page) {
+    this.page = page;
+    this.lane = new Lane(page.api);
+    // Since when is a key of AGO, `look`, or a moment.
+    const since = (value) => page.change({ since: value });
     this.frame = new Frame(root, "What changed");
     this.from = el("input", { type: "datetime-local", "aria-label": "Since (UTC)", step: "60", onchange: () => this.from.value && since(`${this.from.value}Z`) });
     this.preset = el(
       "select", { "aria-label": "Since", onchange: () => since(this.preset.value) },
-      looked && el("option", { value: "look" }, "I last looked"),
+      page.looked && el("option", { value: "look" }, "I last looked"),
       Object.keys(AGO).map((name) => el("option", { value: name }, `a ${name} before`)),
       el("option", { value: "moment", hidden: true }, "this moment:"),
     );
-    this.frame.head.append(el("span", { class: "choice" }, "since ", this.preset, " ", this.from));
+    this.frame.head.append(el("span.choice", "since ", this.preset, " ", this.from));
   }
 
   async show({ moment, since }) {
     const to = moment.live || moment.clock === "RECORDED" ? Date.now() : Date.parse(moment.time);
     const from = this.#from(since, to, moment);
-    this.preset.value = since in AGO || (since === "look" && this.looked) ? since : "moment";
+    this.preset.value = since in AGO || (since === "look" && this.page.looked) ? since : "moment";
     if (from.time) this.from.value = new Date(from.time).toISOString().slice(0, 16);
-    const variables = { from, to: asOf(moment), productId: this.product };
+    const variables = { from, to: asOf(moment), productId: this.page.product };
     this.frame.behind(CHANGES, variables);
     const answer = await this.lane.ask(CHANGES, variables, !moment.live);
     if (!answer) return;
@@ -42,10 +43,9 @@ export class Changes {
   }
 
   #from(since, to, moment) {
-    if (since === "look" && this.looked) return { position: this.looked.position };
-    const at = since in AGO ? to - AGO[since] : Date.parse(since);
-    const known = moment.live ? {} : { position: moment.position };
-    return { time: new Date(Number.isFinite(at) ? at : to - AGO.week).toISOString(), ...known };
+    if (since === "look" && this.page.looked) return { position: this.page.looked };
+    const at = Date.parse(since) || to - (AGO[since] ?? AGO.week);
+    return { time: new Date(at).toISOString(), ...(moment.live ? {} : { position: moment.position }) };
   }
 
   #draw({ added, removed, changed }, from, moment) {
@@ -55,30 +55,26 @@ export class Changes {
     const statuses = changed.filter(({ changes }) => changes.some(({ field }) => !COUNTS.has(field)));
     const counts = changed.filter((each) => !statuses.includes(each)).sort((a, b) => Math.abs(moved(b)) - Math.abs(moved(a)));
     this.frame.fill(
-      el("p", { class: "quiet" }, `From ${began} to ${ended}: ${plural(added.length, "new item")}, ${number(removed.length)} gone, ${number(statuses.length)} changed, ${number(counts.length)} moved by votes or comments alone.`),
-      this.#section("New", added, (item) => [this.#name(item), " ", statusChip(item.status), " ", plural(item.votes?.net ?? null, "vote")]),
-      this.#section("Changed", statuses, (each) => [this.#name(each.after), " ", each.changes.filter(({ field }) => !COUNTS.has(field)).map(change), votesOf(each)]),
-      this.#section("Gone", removed, (item) => [this.#name(item), ` with ${plural(item.votes?.net ?? null, "vote")}`]),
-      this.#section("Moved by votes", counts.filter(moved), (each) => [this.#name(each.after), " ", votesOf(each)]),
-      !added.length && !removed.length && !changed.length && el("p", { class: "empty" }, "Nothing changed between these moments."),
+      el("p.quiet", `From ${began} to ${ended}: ${plural(added.length, "new item")}, ${removed.length} gone, ${statuses.length} changed, ${counts.length} moved by votes or comments alone.`),
+      this.#section("New", added, (item) => [nameOfItem(item, this.page), " ", statusChip(item.status), " ", plural(item.votes?.net ?? null, "vote")]),
+      this.#section("Changed", statuses, (each) => [nameOfItem(each.after, this.page), " ", each.changes.filter(({ field }) => !COUNTS.has(field)).map(change), votesOf(each)]),
+      this.#section("Gone", removed, (item) => [nameOfItem(item, this.page), ` with ${plural(item.votes?.net ?? null, "vote")}`]),
+      this.#section("Moved by votes", counts.filter(moved), (each) => [nameOfItem(each.after, this.page), " ", votesOf(each)]),
+      !added.length && !removed.length && !changed.length && el("p.empty", "Nothing changed between these moments."),
     );
   }
 
   #section(title, list, line) {
     if (!list.length) return null;
     return [
-      el("h3", {}, `${title} `, el("span", { class: "quiet" }, number(list.length))),
-      el("ul", { class: "differences" }, list.slice(0, SHOWN).map((each) => el("li", {}, line(each)))),
-      list.length > SHOWN && el("p", { class: "quiet" }, `… and ${number(list.length - SHOWN)} more; the query behind this gives them all.`),
+      el("h3", `${title} `, el("span.quiet", number(list.length))),
+      el("ul.differences", list.slice(0, SHOWN).map((each) => el("li", line(each)))),
+      list.length > SHOWN && el("p.quiet", `… and ${number(list.length - SHOWN)} more; the query behind this gives them all.`),
     ];
-  }
-
-  #name(item) {
-    return el("button", { class: "title", onclick: () => this.open(item.id) }, item.title ?? "(title not known)");
   }
 }
 
-const COUNTS = new Set(["votesUp", "votesDown", "votes_up", "votes_down", "commentCount", "comments"]);
+const COUNTS = new Set(["votes", "commentCount"]);
 
 function moved({ before, after }) {
   return (after.votes?.net ?? 0) - (before.votes?.net ?? 0);
@@ -86,5 +82,5 @@ function moved({ before, after }) {
 
 function votesOf(each) {
   const by = moved(each);
-  return by ? el("span", { class: "gain", "data-way": Math.sign(by) }, `${signed(by)} votes`) : null;
+  return by ? el("span.gain", { "data-way": Math.sign(by) }, `${signed(by)} votes`) : null;
 }

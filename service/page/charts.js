@@ -66,7 +66,7 @@ function bandOf({ from, to, role, name }, i, across, height) {
   return svg(
     "g",
     { class: "band", "data-role": role, "data-odd": i % 2 === 1 },
-    svg("title", {}, name),
+    svg("title", name),
     svg("rect", { x: left, y: 0, width, height }),
     svg("line", { x1: left, x2: left, y1: 0, y2: height }),
     fits && svg("text", { x: left + 5, y: height - 10 }, name),

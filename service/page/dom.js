@@ -2,24 +2,31 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element: `on…` members are listeners, `class`, `data-…`, `aria-…` and the like attributes, children nodes or text. */
-export function el(name, attributes = {}, ...children) {
-  return fill(document.createElement(name), attributes, children);
+/**
+ * An element of a name with its classes, as in `el("p.quiet.note", {title: "…"}, "text", …)`.
+ *
+ * Of the attributes, `on…` are listeners; what is undefined, null or false is left out. Without any the children follow.
+ */
+export function el(name, ...rest) {
+  return made(name, rest, (tag) => document.createElement(tag));
 }
 
 /** The same for SVG. */
-export function svg(name, attributes = {}, ...children) {
-  return fill(document.createElementNS(SVG, name), attributes, children);
+export function svg(name, ...rest) {
+  return made(name, rest, (tag) => document.createElementNS(SVG, tag));
 }
 
-function fill(element, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) {
+function made(name, [first, ...rest], create) {
+  const [tag, ...classes] = name.split(".");
+  const element = create(tag);
+  element.classList.add(...classes);
+  const given = first?.constructor === Object;
+  for (const [attribute, value] of Object.entries(given ? first : {})) {
     if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : String(value));
+    if (attribute.startsWith("on")) element.addEventListener(attribute.slice(2), value);
+    else element.setAttribute(attribute, value === true ? "" : String(value));
   }
-  put(element, ...children);
-  return element;
+  return given ? put(element, rest) : put(element, first, rest);
 }
 
 /** Add children; what is missing (null, undefined, false) is left out, lists are taken apart. */
@@ -44,7 +51,7 @@ export function write(element, text) {
 
 /** A small mark with its meaning in words. */
 export function badge(text, why) {
-  return el("span", { class: "badge", title: why }, text);
+  return el("span.badge", { title: why }, text);
 }
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");

@@ -10,22 +10,21 @@ const SHOWN = 200;
 const WAITING = 1_000;
 
 export class Feed {
-  #events = [];
   #waiting = [];
   #missed = 0;
   #paused = false;
 
-  constructor(root, { travel, open }) {
-    Object.assign(this, { travel, open });
+  constructor(root, page) {
+    this.page = page;
     this.hidden = new Set();
     this.frame = new Frame(root, "Live");
     this.pause = el("button", { "aria-pressed": "false", onclick: () => (this.#paused ? this.resume() : this.#stop()) }, "Pause");
-    this.note = el("p", { class: "quiet note", role: "status" });
-    this.list = el("ol", { class: "events" });
+    this.note = el("p.quiet.note", { role: "status" });
+    this.list = el("ol.events");
     this.filters = el(
-      "fieldset", { class: "filters" }, el("legend", { class: "unseen" }, "Kinds of events shown"),
+      "fieldset.filters", el("legend.unseen", "Kinds of events shown"),
       KIND_NAMES.map((kind) =>
-        el("label", {}, el("input", { type: "checkbox", checked: true, onchange: ({ target }) => this.#filter(kind, target.checked) }), kind)),
+        el("label", el("input", { type: "checkbox", checked: true, onchange: ({ target }) => this.#filter(kind, target.checked) }), kind)),
     );
     this.frame.head.append(this.pause);
     const log = { role: "log", "aria-live": "off", "aria-label": "Live events, newest first" };
@@ -35,9 +34,8 @@ export class Feed {
 
   /** Begin with the newest events, oldest first. */
   begin(events) {
-    this.#events = events.slice(-SHOWN);
     this.list.replaceChildren();
-    for (const event of this.#events) this.#add(event);
+    for (const event of events) this.#add(event);
   }
 
   /** Where the subscription stands, for the query that is shown. */
@@ -46,7 +44,7 @@ export class Feed {
   }
 
   take(event) {
-    if (!this.#paused) return this.#show(event);
+    if (!this.#paused) return this.#add(event);
     this.#waiting.push(event);
     if (this.#waiting.length > WAITING) {
       this.#waiting.shift();
@@ -71,7 +69,7 @@ export class Feed {
     const waited = this.#waiting;
     if (this.#missed) this.say(`${plural(this.#missed + waited.length, "event")} came meanwhile; the newest ${number(WAITING)} are shown.`);
     [this.#waiting, this.#missed] = [[], 0];
-    for (const event of waited) this.#show(event);
+    for (const event of waited) this.#add(event);
     this.#tell();
   }
 
@@ -80,17 +78,11 @@ export class Feed {
     write(this.pause, !this.#paused ? "Pause" : count ? `Resume, ${number(count)} new` : "Resume");
   }
 
-  #show(event) {
-    this.#events.push(event);
-    if (this.#events.length > SHOWN) this.#events.shift();
-    this.#add(event);
-    while (this.list.childElementCount > SHOWN) this.list.lastElementChild.remove();
-  }
-
   #add(event) {
-    const line = entry(event, { travel: this.travel, open: this.open, withItem: false });
+    const line = entry(event, this.page);
     line.hidden = this.hidden.has(kindOf(event));
     this.list.prepend(line);
+    if (this.list.childElementCount > SHOWN) this.list.lastElementChild.remove();
   }
 
   #filter(kind, shown) {

@@ -37,8 +37,7 @@ export function length(value) {
 }
 
 function iso(text) {
-  const found = /^P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?$/.exec(text ?? "");
-  if (!found) return 0;
-  const [years, months, weeks, days, hours, minutes, secs] = found.slice(1).map((part) => Number(part ?? 0));
-  return ((years * 365 + months * 30 + weeks * 7 + days) * 24 + hours) * 3_600 + minutes * 60 + secs;
+  const found = /^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?$/.exec(text) ?? [];
+  const [days, hours, minutes, secs] = [1, 2, 3, 4].map((part) => Number(found[part] ?? 0));
+  return (days * 24 + hours) * 3_600 + minutes * 60 + secs;
 }

@@ -3,14 +3,14 @@
 const ANSWERS_KEPT = 400;
 const SECONDS_MAX = 15;
 
+/** What a reader is told in words: the service answered with errors and no data. */
+export class Refused extends Error {}
+
 /** The service did not answer. */
-export class Unreachable extends Error {}
+export class Unreachable extends Refused {}
 
 /** The service wants a token, or another one. */
-export class Unauthenticated extends Error {}
-
-/** The service answered with errors and no data. */
-export class Refused extends Error {}
+export class Unauthenticated extends Refused {}
 
 export class Api {
   constructor(endpoint) {

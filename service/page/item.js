@@ -5,10 +5,10 @@ import { Frame, change, nameOfField, plainText } from "./panel.js";
 import { Lane } from "./graphql.js";
 import { ITEM } from "./queries.js";
 import { asOf } from "./moment.js";
-import { date, dateTime, length, number, plural, signed } from "./format.js";
+import { date, length, number, plural, signed } from "./format.js";
 import { ROLES, learn, nameOf, statusChip } from "./status.js";
 import { voteCurve } from "./charts.js";
-import { entry } from "./events.js";
+import { badges, entry, place } from "./events.js";
 import { DAY_MS } from "./axis.js";
 
 const PAGE = 30;
@@ -20,10 +20,9 @@ export class ItemView {
   #of = null;
   #drawn = "";
 
-  /** Calls `travel(event)` for a place in the past, `close()` to show no item. */
-  constructor(root, { api, travel, close }) {
-    Object.assign(this, { travel, close });
-    this.lane = new Lane(api);
+  constructor(root, page) {
+    this.page = page;
+    this.lane = new Lane(page.api);
     this.frame = new Frame(root, "Item");
     this.#nothing();
   }
@@ -33,7 +32,7 @@ export class ItemView {
     this.#of = item;
     this.asked = { moment, item };
     if (!item) return this.#nothing();
-    const variables = { id: item, asOf: asOf(moment), bucket: "WEEK", last: this.#last };
+    const variables = { id: item, asOf: asOf(moment), last: this.#last };
     this.frame.behind(ITEM, variables);
     const answer = await this.lane.ask(ITEM, variables, !moment.live);
     if (!answer) return;
@@ -47,13 +46,13 @@ export class ItemView {
   #nothing() {
     this.#drawn = "";
     this.frame.title.textContent = "Item";
-    this.frame.fill(el("p", { class: "empty" }, "Choose an item on the board to see how it came to be."));
+    this.frame.fill(el("p.empty", "Choose an item on the board to see how it came to be."));
   }
 
   #draw(item, moment) {
     if (!item) {
       this.frame.title.textContent = "Item";
-      return this.frame.fill(el("p", { class: "empty" }, "At this moment nothing had been heard of the item."));
+      return this.frame.fill(el("p.empty", "At this moment nothing had been heard of the item."));
     }
     this.frame.title.textContent = item.title ?? "(title not known)";
     learn(item.type, item.typeLabel);
@@ -65,7 +64,7 @@ export class ItemView {
       this.#wordings(item),
       this.#provenance(item),
       this.#timeline(item),
-      el("button", { class: "quiet", onclick: this.close }, "Close this item"),
+      el("button.quiet", { onclick: () => this.page.open(null) }, "Close this item"),
     );
   }
 
@@ -73,16 +72,16 @@ export class ItemView {
     const { up, down, net } = item.votes ?? {};
     return [
       el(
-        "p", { class: "facts" },
-        statusChip(item.status), el("strong", {}, plural(net ?? null, "vote")),
-        el("span", {}, `${number(up)} for, ${number(down)} against`),
-        item.rank && el("span", {}, `rank ${item.rank}`),
-        el("span", {}, plural(item.commentCount ?? 0, "comment")),
+        "p.facts",
+        statusChip(item.status), el("strong", plural(net ?? null, "vote")),
+        el("span", `${number(up)} for, ${number(down)} against`),
+        item.rank && el("span", `rank ${item.rank}`),
+        el("span", plural(item.commentCount ?? 0, "comment")),
         item.typeLabel ?? item.type,
         item.deletedAt && badge(`deleted ${date(item.deletedAt)}`, "Sleekplan announced its deletion"),
       ),
-      item.description && el("p", { class: "text" }, plainText(item.description)),
-      el("p", { class: "quiet" }, item.createdAt ? `Submitted ${date(item.createdAt)}` : "Submitted at a time not told", item.author?.name ? ` by ${item.author.name}` : ""),
+      item.description && el("p.text", plainText(item.description)),
+      el("p.quiet", item.createdAt ? `Submitted ${date(item.createdAt)}` : "Submitted at a time not told", item.author?.name ? ` by ${item.author.name}` : ""),
     ];
   }
 
@@ -98,39 +97,39 @@ export class ItemView {
     if (bands.length) bands[0].from = from;
     const label = `Votes from ${date(from)} to ${date(now)}: ${number(known[0].cumulative)} after the first week, ${number(known.at(-1).cumulative)} at the end.`;
     return [
-      el("h3", {}, "Votes and statuses"),
+      el("h3", "Votes and statuses"),
       voteCurve({ points, bands, from, to: now, label, width: Math.max(300, this.frame.body.clientWidth) }),
       el(
-        "ol", { class: "periods" },
+        "ol.periods",
         item.statusHistory.map(({ to, enteredAt, leftAt, lasted }) =>
-          el("li", {}, statusChip(to), ` ${date(enteredAt)}`, el("span", { class: "quiet" }, leftAt ? ` for ${length(lasted)}` : ` until now, ${length(lasted)}`))),
+          el("li", statusChip(to), ` ${date(enteredAt)}`, el("span.quiet", leftAt ? ` for ${length(lasted)}` : ` until now, ${length(lasted)}`))),
       ),
     ];
   }
 
   #wordings(item) {
     const { revisions } = item;
-    if (!revisions.length) return [el("h3", {}, "Wording"), el("p", { class: "quiet" }, "Never rewritten, as far as events tell.")];
+    if (!revisions.length) return [el("h3", "Wording"), el("p.quiet", "Never rewritten, as far as events tell.")];
     const lines = revisions.map((revision) => this.#wording(revision)).reverse();
     return [
-      el("h3", {}, `Reworded ${revisions.length === 1 ? "once" : plural(revisions.length, "time")}`),
-      el("ol", { class: "revisions" }, lines.slice(0, REVISIONS)),
+      el("h3", `Reworded ${revisions.length === 1 ? "once" : plural(revisions.length, "time")}`),
+      el("ol.revisions", lines.slice(0, REVISIONS)),
       lines.length > REVISIONS && el(
-        "details", {}, el("summary", {}, `${plural(lines.length - REVISIONS, "earlier wording")}`),
-        el("ol", { class: "revisions" }, lines.slice(REVISIONS)),
+        "details", el("summary", `${plural(lines.length - REVISIONS, "earlier wording")}`),
+        el("ol.revisions", lines.slice(REVISIONS)),
       ),
     ];
   }
 
   #wording({ at, position, by, changes, votesBefore, votesAfter }) {
     return el(
-      "li", {},
-      el("button", { class: "when", title: `Show the board at position ${number(position)}`, onclick: () => this.travel({ position, occurredAt: at }) }, dateTime(at)),
+      "li",
+      place({ position, occurredAt: at }, this.page),
       by?.name ? ` by ${by.name}` : "",
       changes.filter(({ words }) => words).map(change),
       el(
-        "p", { class: "split" },
-        el("strong", {}, number(votesBefore.net)), " votes for the words before · ", el("strong", {}, signed(votesAfter.net ?? 0)), " since",
+        "p.split",
+        el("strong", number(votesBefore.net)), " votes for the words before · ", el("strong", signed(votesAfter.net ?? 0)), " since",
       ),
     );
   }
@@ -140,13 +139,13 @@ export class ItemView {
     const rows = Object.entries(fields).map(([name, source]) => {
       const event = source?.event;
       return el(
-        "div", {}, el("dt", {}, name),
-        el("dd", {}, event
-          ? [el("button", { class: "when", title: event.summary, onclick: () => this.travel(event) }, dateTime(event.occurredAt)), ` position ${number(event.position)} `, event.origin === "IMPORT" && badge("imported", "Read from a file or written as history")]
+        "div", el("dt", name),
+        el("dd", event
+          ? [place(event, this.page), ` position ${number(event.position)} `, badges(event)]
           : "no event told it"),
       );
     });
-    return el("details", { class: "provenance" }, el("summary", {}, "Which event said each field"), el("dl", {}, rows));
+    return el("details.provenance", el("summary", "Which event said each field"), el("dl", rows));
   }
 
   #timeline(item) {
@@ -158,12 +157,12 @@ export class ItemView {
     const events = [...nodes, ...concluded].sort((a, b) => b.position - a.position || Number(b.later ?? 0) - Number(a.later ?? 0));
     const more = nodes.length < totalCount && this.#last < MOST;
     return [
-      el("h3", {}, "What happened to it"),
-      el("ol", { class: "events" }, events.map((event) => entry(event, { travel: this.travel }))),
+      el("h3", "What happened to it"),
+      el("ol.events", events.map((event) => entry(event, this.page))),
       put(
-        el("p", {}),
-        el("span", { class: "quiet" }, `${number(nodes.length)} of ${plural(totalCount, "event")}. `),
-        more && el("button", { class: "quiet", onclick: () => { this.#last = Math.min(this.#last * 4, MOST); this.show(this.asked); } }, "Show earlier ones"),
+        el("p"),
+        el("span.quiet", `${number(nodes.length)} of ${plural(totalCount, "event")}. `),
+        more && el("button.quiet", { onclick: () => { this.#last = Math.min(this.#last * 4, MOST); this.show(this.asked); } }, "Show earlier ones"),
       ),
     ];
   }

@@ -1,17 +1,17 @@
 // Joins the parts: one moment, shown by a bar and by panels, and a live connection that is kept apart from it.
 
 import { Api, Refused, Unauthenticated, Unreachable } from "./graphql.js";
-import { DENSITY, EXTENT, LIVE_EVENTS, MARKS, NEWEST } from "./queries.js";
+import { DENSITY, LIVE_EVENTS, MARKS, NEWEST } from "./queries.js";
 import { LIVE, fromAddress, past, toAddress } from "./moment.js";
 import { Board, WINDOWS } from "./board.js";
 import { Changes } from "./changes.js";
 import { Feed } from "./feed.js";
 import { Follower } from "./socket.js";
 import { ItemView } from "./item.js";
-import { Player, SPEEDS, Steps } from "./player.js";
+import { Player, Steps } from "./player.js";
 import { Projections } from "./projections.js";
 import { TimeBar } from "./timebar.js";
-import { el, put, refill, write } from "./dom.js";
+import { el, put, write } from "./dom.js";
 import { longDate, number, plural, time } from "./format.js";
 
 const SETTLE_MS = 180;
@@ -27,7 +27,6 @@ const socketEndpoint = Object.assign(new URL(endpoint), { protocol: endpoint.pro
 class Page {
   #settling = 0;
   #refreshing = 0;
-  #steps = 0;
 
   constructor() {
     const said = fromAddress(location.search);
@@ -37,29 +36,16 @@ class Page {
     this.item = said.item;
     this.window = said.window in WINDOWS ? said.window : "P30D";
     this.product = said.product;
-    this.looked = remembered();
+    this.looked = looked();
     this.since = said.since ?? (this.looked ? "look" : "week");
-    const shared = {
-      api: this.api, product: this.product,
-      open: (id) => this.open(id),
-      travel: (event) => this.travel(event),
-    };
-    this.board = new Board($("board"), { ...shared, windowed: (window) => this.#change({ window }) });
-    this.itemView = new ItemView($("item"), { ...shared, close: () => this.open(null) });
-    this.changes = new Changes($("changes"), { ...shared, looked: this.looked, since: (since) => this.#change({ since }) });
-    this.feed = new Feed($("feed"), shared);
-    this.projections = new Projections($("projections"), shared);
+    this.board = new Board($("board"), this);
+    this.itemView = new ItemView($("item"), this);
+    this.changes = new Changes($("changes"), this);
+    this.feed = new Feed($("feed"), this);
+    this.projections = new Projections($("projections"), this);
     this.steps = new Steps(this.api, this.product);
-    this.player = new Player({
-      step: (direction) => this.step(direction),
-      advance: (amount) => this.advance(amount),
-      changed: (is) => this.bar.playing(is),
-    });
-    this.bar = new TimeBar($("bar"), {
-      go: (moment, how) => (this.player.stop(), this.go(moment, how)),
-      step: (direction) => (this.player.stop(), this.step(direction)),
-      play: () => this.play(), live: () => this.live(), clock: (clock) => this.setClock(clock), copy: () => this.copy(),
-    });
+    this.player = new Player(this);
+    this.bar = new TimeBar($("bar"), this);
     this.#tabs();
     this.#keys();
   }
@@ -72,49 +58,42 @@ class Page {
     }
     $("token").hidden = true;
     this.bar.setClock(this.moment.clock);
-    this.#speeds();
     this.follower = new Follower({
-      endpoint: socketEndpoint, document: LIVE_EVENTS, token: () => this.api.token,
+      endpoint: socketEndpoint, document: LIVE_EVENTS, variables: { productId: this.product }, token: () => this.api.token,
       onevent: (event) => this.#happened(event), onstate: (state, why) => this.#connection(state, why),
     });
     this.follower.start(this.extent.head);
     this.show(this.view);
     await this.go(this.moment, { settled: true });
-    remember(this.extent.head);
+    looked(this.extent.head);
   }
 
   async #load() {
     const { product: productId } = this;
-    const [extent, newest] = await Promise.all([
-      this.api.ask(EXTENT, { productId }), this.api.ask(NEWEST, { productId, last: 60 }),
+    const [density, newest] = await Promise.all([
+      this.api.ask(DENSITY, { productId }), this.api.ask(NEWEST, { productId, last: 60 }),
     ]);
-    const [first] = extent.data.first.nodes;
-    const [last] = extent.data.last.nodes;
-    const now = new Date().toISOString();
-    this.extent = {
-      from: Date.parse(first?.occurredAt ?? now), to: Date.parse(last?.occurredAt ?? now), head: extent.position ?? last?.position ?? 0,
-    };
-    this.feed.begin(newest.data.events.nodes);
+    const days = density.data.eventSeries;
+    const events = newest.data.events.nodes;
+    const times = events.map(({ occurredAt }) => Date.parse(occurredAt));
+    this.extent = { from: Date.parse(days[0]?.t) || Date.now(), to: Math.max(...times), head: newest.position };
+    if (!events.length) this.extent.to = Date.now();
+    this.feed.begin(events);
     this.feed.at(this.extent.head);
-    this.bar.load({ extent: this.extent, days: [], marks: [] });
-    this.#decorate();
+    this.bar.load(this.extent, days, []);
+    this.#mark(productId, days);
   }
 
-  /** Draw how much happened when, and what stands out; the page works before this is there, and without. */
-  async #decorate() {
-    const { product: productId } = this;
-    const days = await this.api.ask(DENSITY, { productId }).then(({ data }) => data.eventSeries, () => []);
-    let [marks, after] = [[], null];
-    for (let page = 0; page < MARK_PAGES; page++) {
-      this.bar.load({ extent: this.extent, days, marks });
+  /** Mark what stands out on the bar; the page works before this is there, and without. */
+  async #mark(productId, days) {
+    let [marks, after, more] = [[], null, true];
+    for (let page = 0; more && page < MARK_PAGES; page++) {
       const answer = await this.api.ask(MARKS, { productId, after }).catch(() => null);
-      if (!answer) break;
-      const { nodes, pageInfo } = answer.data.events;
+      const { nodes, pageInfo } = answer?.data.events ?? { nodes: [], pageInfo: {} };
       marks = [...marks, ...nodes];
-      after = pageInfo.endCursor;
-      if (!pageInfo.hasNextPage) break;
+      [after, more] = [pageInfo.endCursor, pageInfo.hasNextPage];
+      this.bar.load(this.extent, days, marks);
     }
-    this.bar.load({ extent: this.extent, days, marks });
     document.body.dataset.ready = "true";
   }
 
@@ -158,7 +137,7 @@ class Page {
       return await panel.show(shown);
     } catch (error) {
       panel.frame.say(error);
-      if (!(error instanceof Unreachable || error instanceof Refused || error instanceof Unauthenticated)) throw error;
+      if (!(error instanceof Refused)) throw error;
       return false;
     }
   }
@@ -170,29 +149,27 @@ class Page {
     this.moving = false;
     if (this.view === "item") this.#attempt(this.itemView, shown);
     if (this.view === "changes") this.#attempt(this.changes, shown);
-    const { view, item, window, since, product } = this;
-    const address = toAddress(this.moment, {
-      view: view === this.#first() ? null : view, item, window: window === "P30D" ? null : window, since: view === "changes" ? since : null, product,
-    });
-    if (`${location.pathname}${address}` !== `${location.pathname}${location.search}`) history.replaceState(null, "", address);
-    if (!this.player.playing) this.#announce();
+    history.replaceState(null, "", this.#address(this.moment));
+    if (this.moment.live || this.player.playing) return;
+    const first = $("board").querySelector("button.title")?.textContent ?? "nothing";
+    const when = `${longDate(this.moment.time)}, ${time(this.moment.time)}`;
+    write($("announcer"), `${when}. ${this.board.count.textContent}, first: ${first}`);
   }
 
-  #announce() {
-    const { moment } = this;
-    const first = $("board").querySelector("button.title")?.textContent;
-    const when = moment.live ? "Now" : `${longDate(moment.time)}, ${time(moment.time)}`;
-    write($("announcer"), moment.live ? "" : `${when}. ${this.board.count.textContent}${first ? `, first: ${first}` : ""}`);
+  #address(moment) {
+    const { view, item, window, since, product } = this;
+    return toAddress(moment, {
+      view: view !== this.#first() && view, item, product,
+      window: window !== "P30D" && window, since: view === "changes" && since,
+    });
   }
 
   /** Go one event on or back; says whether there was one. */
   async step(direction) {
-    const run = ++this.#steps;
     const from = this.moment.live ? this.#now() : this.moment;
     if (this.moment.live && direction > 0) return false;
     const found = await this.steps.from(from, direction).catch((error) => (this.board.frame.say(error), null));
-    if (!found || run !== this.#steps) return false;
-    return this.go(found.moment, { events: found.events });
+    return found !== null && this.go(found.moment, { events: found.events });
   }
 
   /** Go along the axis by an amount of its own unit; reaching the end is being live again. */
@@ -218,7 +195,7 @@ class Page {
       const { axis } = this.bar;
       this.go(axis.moment(Math.max(axis.low, axis.high - (axis.high - axis.low) / 3), this.extent.head));
     }
-    this.player.start(Number(this.bar.speed.value));
+    this.player.start(this.bar.speed.value * this.bar.axis.day);
   }
 
   live() {
@@ -238,25 +215,15 @@ class Page {
   setClock(clock) {
     this.player.stop();
     this.bar.setClock(clock);
-    this.#speeds();
     if (this.moment.live) return this.go({ ...LIVE, clock }, { settled: true });
     // The same state on the other clock: what was known is the position; what had happened, its event's time.
     this.go(past(clock, this.moment.time, this.moment.position), { settled: true });
   }
 
-  #speeds() {
-    const speeds = SPEEDS[this.bar.axis.clock];
-    refill(this.bar.speed, Object.entries(speeds).map(([text, value]) => el("option", { value }, text)));
-    this.bar.speed.onchange = () => this.player.playing && this.player.start(Number(this.bar.speed.value));
-  }
-
   async copy() {
-    const moment = this.moment.live ? this.#now() : this.moment;
-    const { view, item, window, product } = this;
-    const address = new URL(toAddress(moment, { view, item, window, product }), location.href).href;
-    const done = await navigator.clipboard?.writeText(address).then(() => true, () => false);
-    write($("announcer"), done ? "Link copied." : address);
-    write(this.bar.said, done ? "Link copied: it answers the same for good." : address);
+    const { href } = new URL(this.#address(this.moment.live ? this.#now() : this.moment), location.href);
+    const done = await navigator.clipboard?.writeText(href).then(() => true, () => false);
+    write(this.bar.said, done ? "Link copied: it answers the same for good." : href);
   }
 
   // Panels
@@ -268,7 +235,8 @@ class Page {
     if (id) $("item").focus({ preventScroll: WIDE.matches });
   }
 
-  #change(part) {
+  /** Take another window for gains, or another beginning for what changed. */
+  change(part) {
     Object.assign(this, part);
     if (part.window) this.#attempt(this.board, this.#shown());
     this.#settle();
@@ -314,22 +282,15 @@ class Page {
       if (event.ctrlKey || event.metaKey || event.altKey || !this.bar.axis) return;
       if (event.target.closest("input, select, textarea, pre")) return;
       if (event.key === " " && event.target.closest("button, a, summary")) return;
-      const direction = event.key === "ArrowLeft" ? -1 : 1;
-      switch (event.key) {
-        case "ArrowLeft":
-        case "ArrowRight":
-          this.player.stop();
-          if (event.shiftKey) this.advance(direction * this.bar.axis.day);
-          else this.step(direction);
-          break;
-        case "Home": this.advance(-Infinity); break;
-        case "End": this.live(); break;
-        case " ": this.play(); break;
-        case "[": this.bar.jump(this.moment, -1); break;
-        case "]": this.bar.jump(this.moment, 1); break;
-        case "Escape": if (this.item) this.open(null); break;
-        default: return;
-      }
+      const arrow = (direction) => (event.shiftKey ? this.advance(direction * this.bar.axis.day) : this.step(direction));
+      const does = {
+        ArrowLeft: () => arrow(-1), ArrowRight: () => arrow(1), Home: () => this.advance(-Infinity), End: () => this.live(),
+        "[": () => this.bar.jump(this.moment, -1), "]": () => this.bar.jump(this.moment, 1),
+        Escape: () => this.item && this.open(null),
+      };
+      if (event.key === " ") this.play();
+      else if (event.key in does) does[event.key](this.player.stop());
+      else return;
       event.preventDefault();
     });
   }
@@ -337,9 +298,10 @@ class Page {
   // What happens meanwhile
 
   #happened(event) {
-    this.extent.head = Math.max(this.extent.head, event.position);
-    this.extent.to = Math.max(this.extent.to, Date.parse(event.occurredAt));
-    this.bar.extend(this.extent);
+    const { extent } = this;
+    extent.head = event.position;
+    extent.to = Math.max(extent.to, Date.parse(event.occurredAt));
+    this.bar.extend(extent);
     this.feed.take(event);
     this.feed.at(event.position);
     this.#replayed(event.position);
@@ -365,7 +327,7 @@ class Page {
     // How much was missed is known once the head is; until then events come in and are counted.
     this.replay = { after: this.cutAt, until: null };
     this.cutAt = undefined;
-    this.api.ask(EXTENT, { productId: this.product }).then(({ position }) => {
+    this.api.ask(NEWEST, { productId: this.product, last: 1 }).then(({ position }) => {
       if (this.replay) this.replay.until = position;
       this.#replayed(this.follower.position);
       if (this.moment.live) this.go(this.moment, { settled: true });
@@ -383,22 +345,14 @@ class Page {
   }
 }
 
-function remembered() {
+/** The position up to which this browser had looked, for "since I last looked"; given another, that is noted instead. */
+function looked(position) {
   try {
-    return JSON.parse(localStorage.getItem("recount:looked"));
+    if (position) localStorage.setItem("recount:looked", position);
+    return Number(localStorage.getItem("recount:looked"));
   } catch {
-    return null;
+    return 0; // A browser that keeps nothing shows a week instead.
   }
 }
 
-/** Note up to where this browser has looked, for "since I last looked"; only a position and a time. */
-function remember(position) {
-  try {
-    localStorage.setItem("recount:looked", JSON.stringify({ position, at: new Date().toISOString() }));
-  } catch {
-    // A browser that keeps nothing shows a week instead.
-  }
-}
-
-const page = new Page();
-page.start();
+new Page().start();

@@ -10,13 +10,13 @@ export class Frame {
 
   constructor(root, title) {
     this.root = root;
-    this.title = el("h2", {}, title);
-    this.head = el("div", { class: "head" }, this.title);
-    this.trouble = el("p", { class: "trouble", role: "status" });
-    this.body = el("div", { class: "body" });
+    this.title = el("h2", title);
+    this.head = el("div.head", this.title);
+    this.trouble = el("p.trouble", { role: "status" });
+    this.body = el("div.body");
     this.text = el("pre", { tabindex: "0", "aria-label": "Query and variables" });
-    this.link = el("a", {}, "Open in GraphiQL");
-    const query = el("details", { class: "query" }, el("summary", {}, "The query behind this"), this.text, this.link);
+    this.link = el("a", "Open in GraphiQL");
+    const query = el("details.query", el("summary", "The query behind this"), this.text, this.link);
     put(root, this.head, this.trouble, this.body, query);
   }
 
@@ -69,12 +69,16 @@ const NAMES = { votesUp: "votes for", votesDown: "votes against", commentCount: 
 /** One field's difference, in a line. */
 export function change({ field, before, after, words }) {
   return el(
-    "p",
-    { class: "change" },
-    el("span", { class: "field" }, nameOfField(field)),
+    "p.change",
+    el("span.field", nameOfField(field)),
     " ",
-    words ? el("span", { class: "words" }, wording(words, field)) : plain(...(KEYS.has(field) ? [labelOf(before), labelOf(after)] : [before, after])),
+    words ? el("span.words", wording(words, field)) : plain(...(KEYS.has(field) ? [labelOf(before), labelOf(after)] : [before, after])),
   );
+}
+
+/** An item by its title; chosen, it opens. */
+export function nameOfItem({ id, title }, page) {
+  return el("button.title", { onclick: () => page.open(id) }, title ?? "(title not known)");
 }
 
 /** A field of the API in words: `commentCount` is "comments". */
@@ -84,8 +88,8 @@ export function nameOfField(field) {
 
 function plain(before, after) {
   return [
-    before !== null && before !== undefined && [el("del", {}, said(before)), " → "],
-    after === null || after === undefined ? "not known" : el("ins", {}, said(after)),
+    before !== null && before !== undefined && [el("del", said(before)), " → "],
+    after === null || after === undefined ? "not known" : el("ins", said(after)),
   ];
 }
 

@@ -3,18 +3,12 @@
 import { Lane } from "./graphql.js";
 import { STEPS } from "./queries.js";
 import { past } from "./moment.js";
-import { DAY_MS } from "./axis.js";
 
 const PAGE = 100;
 const EVENT_MS = 450;
 
-export const SPEEDS = {
-  OCCURRED: {
-    "a week a second": 7 * DAY_MS, "a month a second": 30 * DAY_MS,
-    "a day a second": DAY_MS, "an hour a second": DAY_MS / 24, "event by event": 0,
-  },
-  RECORDED: { "200 events a second": 200, "2,000 events a second": 2_000, "20 events a second": 20, "event by event": 0 },
-};
+/** How many days a second: on the clock RECORDED a day is so many positions. */
+export const SPEEDS = { steadily: 7, fast: 30, slowly: 1, "event by event": 0 };
 
 /** Microseconds of a moment, which a Date would cut to milliseconds. */
 export function micros(text) {
@@ -105,9 +99,9 @@ function grouped(events, occurred) {
 export class Player {
   #run = 0;
 
-  /** `step(1)` goes one event on and says whether it could; `advance(amount)` moves along the axis and says the same. */
-  constructor({ step, advance, changed }) {
-    Object.assign(this, { step, advance, changed });
+  /** `page.step(1)` goes one event on and says whether it could; `page.advance(amount)` moves along the axis, likewise. */
+  constructor(page) {
+    this.page = page;
   }
 
   get playing() {
@@ -118,7 +112,7 @@ export class Player {
     if (!this.playing) return;
     cancelAnimationFrame(this.#run);
     this.#run = 0;
-    this.changed(false);
+    this.page.bar.playing(false);
   }
 
   /** `speed` is how far to go in a second; 0 goes from event to event. */
@@ -131,11 +125,11 @@ export class Player {
       busy = true;
       const passed = Math.min(now - before, 500) / 1000;
       before = now;
-      const went = await (speed ? this.advance(speed * passed) : this.step(1)).catch(() => false);
+      const went = await (speed ? this.page.advance(speed * passed) : this.page.step(1)).catch(() => false);
       busy = false;
       if (!went && this.playing) this.stop();
     };
     this.#run = requestAnimationFrame(turn);
-    this.changed(true);
+    this.page.bar.playing(true);
   }
 }

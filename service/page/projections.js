@@ -1,7 +1,7 @@
 // How far the service has got: its projections, what came in, and where Sleekplan's totals and ours part.
 
 import { badge, el } from "./dom.js";
-import { Frame, nameOfField } from "./panel.js";
+import { Frame, nameOfField, nameOfItem } from "./panel.js";
 import { Lane } from "./graphql.js";
 import { PROJECTIONS } from "./queries.js";
 import { dateTime, length, number, plural, signed } from "./format.js";
@@ -11,9 +11,9 @@ const EVERY_MS = 2_000;
 export class Projections {
   #timer = 0;
 
-  constructor(root, { api, open }) {
-    this.open = open;
-    this.lane = new Lane(api);
+  constructor(root, page) {
+    this.page = page;
+    this.lane = new Lane(page.api);
     this.frame = new Frame(root, "Projections");
     this.frame.behind(PROJECTIONS, {});
   }
@@ -39,19 +39,19 @@ export class Projections {
 
   #draw({ projections, ingest, drift }) {
     this.frame.fill(
-      el("ul", { class: "projections" }, (projections ?? []).map(row)),
-      ingest && el("dl", { class: "ingest" }, facts(ingest)),
-      el("h3", {}, "Totals that no event explains"),
+      el("ul.projections", (projections ?? []).map(row)),
+      ingest && el("dl.ingest", facts(ingest)),
+      el("h3", "Totals that no event explains"),
       drift?.length
-        ? el("ul", { class: "differences" }, drift.map((each) => this.#drift(each)))
-        : el("p", { class: "quiet" }, "None: the votes seen add up to Sleekplan's totals."),
+        ? el("ul.differences", drift.map((each) => this.#drift(each)))
+        : el("p.quiet", "None: the votes seen add up to Sleekplan's totals."),
     );
   }
 
   #drift({ item, field, ours, theirs, likelyCause }) {
     return el(
-      "li", {},
-      item ? el("button", { class: "title", onclick: () => this.open(item.id) }, item.title ?? "(title not known)") : "An item",
+      "li",
+      item ? nameOfItem(item, this.page) : "An item",
       ` ${nameOfField(field)}: ${number(ours)} seen, ${number(theirs)} by Sleekplan (${signed(theirs - ours)}) `,
       badge("inferred", likelyCause ?? "Concluded from Sleekplan's totals"),
     );
@@ -61,16 +61,16 @@ export class Projections {
 function row({ name, state, position, head, lagEvents, lagSeconds, ratePerSecond, etaSeconds, parked, rebuildProgress, lastError }) {
   const share = rebuildProgress ?? (head ? Math.min(1, position / head) : 1);
   return el(
-    "li", {},
-    el("strong", {}, name), el("span", {}, String(state).toLowerCase().replaceAll("_", " ")),
-    el("span", { class: "figure" }, `${number(position)} of ${number(head)}`),
+    "li",
+    el("strong", name), el("span", String(state).toLowerCase().replaceAll("_", " ")),
+    el("span.figure", `${number(position)} of ${number(head)}`),
     el("progress", { max: 1, value: share, "aria-label": `${name}: ${Math.floor(share * 100)} %` }),
-    el("span", { class: "quiet" }, lagEvents ? `${plural(lagEvents, "event")} behind, ${length(lagSeconds ?? 0)}` : "up to the head"),
-    ratePerSecond && (lagEvents || rebuildProgress !== null) ? el("span", { class: "quiet" }, `${number(Math.round(ratePerSecond))} events/s`) : null,
-    etaSeconds ? el("span", { class: "quiet" }, `${length(etaSeconds)} left`) : null,
-    rebuildProgress === null ? null : el("span", {}, `rebuilt to ${Math.floor(share * 100)} %`),
-    parked ? el("span", { class: "trouble" }, `${plural(parked, "event")} parked`) : null,
-    lastError && el("span", { class: "trouble" }, lastError),
+    el("span.quiet", lagEvents ? `${plural(lagEvents, "event")} behind, ${length(lagSeconds ?? 0)}` : "up to the head"),
+    ratePerSecond && (lagEvents || rebuildProgress !== null) ? el("span.quiet", `${number(Math.round(ratePerSecond))} events/s`) : null,
+    etaSeconds ? el("span.quiet", `${length(etaSeconds)} left`) : null,
+    rebuildProgress === null ? null : el("span", `rebuilt to ${Math.floor(share * 100)} %`),
+    parked ? el("span.trouble", `${plural(parked, "event")} parked`) : null,
+    lastError && el("span.trouble", lastError),
   );
 }
 
@@ -80,7 +80,7 @@ function facts({ lastEventAt, eventsLastHour, duplicatesDropped, quarantined, qu
     "in the last hour": number(eventsLastHour), "duplicates dropped": number(duplicatesDropped), quarantined: number(quarantined),
   };
   return [
-    Object.entries(said).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
-    quietAlarm && el("p", { class: "trouble" }, "Unusually quiet: is the webhook still saved at Sleekplan?"),
+    Object.entries(said).map(([name, value]) => el("div", el("dt", name), el("dd", value))),
+    quietAlarm && el("p.trouble", "Unusually quiet: is the webhook still saved at Sleekplan?"),
   ];
 }

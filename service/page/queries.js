@@ -5,16 +5,6 @@ const EVENT = `
     user { name }
     item { id title }`;
 
-/** Where the log begins and ends, on both clocks. */
-export const EXTENT = `query Extent($productId: ID) {
-  first: events(productId: $productId, first: 1, orderBy: {field: OCCURRED_AT, direction: ASC}) {
-    nodes { position occurredAt }
-  }
-  last: events(productId: $productId, first: 1, orderBy: {field: OCCURRED_AT, direction: DESC}) {
-    nodes { position occurredAt recordedAt }
-  }
-}`;
-
 /** How many events there were each day: the shape of the time bar. */
 export const DENSITY = `query Density($productId: ID) {
   eventSeries(bucket: DAY, productId: $productId) { t events lastPosition }
@@ -35,7 +25,7 @@ export const STEPS = `query Steps(
   behind: events(productId: $productId, filter: $behind, orderBy: $newestFirst, first: 100) { ...Step }
   ahead: events(productId: $productId, filter: $ahead, orderBy: $oldestFirst, first: 100) { ...Step }
 }
-fragment Step on EventConnection { nodes { position occurredAt recordedAt summary item { id } } }`;
+fragment Step on EventConnection { nodes { position occurredAt recordedAt summary } }`;
 
 /** The board as of a moment. */
 export const BOARD = `query Board($asOf: AsOf, $first: Int!, $since: DateTime!, $course: Boolean!, $productId: ID) {
@@ -53,27 +43,25 @@ export const BOARD = `query Board($asOf: AsOf, $first: Int!, $since: DateTime!, 
 }`;
 
 /** One item as of a moment, with all that led there. */
-export const ITEM = `query Item($id: ID!, $asOf: AsOf, $bucket: Bucket!, $last: Int!) {
+export const ITEM = `query Item($id: ID!, $asOf: AsOf, $last: Int!) {
   item(id: $id, asOf: $asOf) {
-    id sleekplanId title description typeLabel type
-    createdAt deletedAt commentCount subscriberCount rank
+    id title description typeLabel type createdAt deletedAt commentCount rank
     status { key label role }
     author { name }
     votes { up down net }
-    knownVotes { up down }
-    voteSeries(bucket: $bucket) { t up down withdrawn cumulative }
+    voteSeries(bucket: WEEK) { t cumulative }
     statusHistory { to { key label role } enteredAt leftAt lasted }
     revisions(fields: ["title", "description"]) {
       at position by { name }
       changes { field before after words { kind text } }
       votesBefore { net } votesAfter { net }
     }
-    inferences { position kind field delta ours theirs seenAt likelyCause }
-    ofTitle: provenance(field: "title") { event { position occurredAt origin summary } }
-    ofText: provenance(field: "description") { event { position occurredAt origin summary } }
-    ofStatus: provenance(field: "status") { event { position occurredAt origin summary } }
-    ofType: provenance(field: "type") { event { position occurredAt origin summary } }
-    ofVotes: provenance(field: "votes") { event { position occurredAt origin summary } }
+    inferences { position kind field delta ours theirs seenAt }
+    ofTitle: provenance(field: "title") { ...Source }
+    ofText: provenance(field: "description") { ...Source }
+    ofStatus: provenance(field: "status") { ...Source }
+    ofType: provenance(field: "type") { ...Source }
+    ofVotes: provenance(field: "votes") { ...Source }
     timeline(last: $last) {
       totalCount
       nodes {
@@ -83,7 +71,8 @@ export const ITEM = `query Item($id: ID!, $asOf: AsOf, $bucket: Bucket!, $last: 
       }
     }
   }
-}`;
+}
+fragment Source on Provenance { event { position occurredAt origin summary } }`;
 
 /** What two moments differ by. */
 export const CHANGES = `query Changes($from: AsOf!, $to: AsOf, $productId: ID) {
@@ -104,7 +93,7 @@ export const PROJECTIONS = `query Projections {
     name state position head lagEvents lagSeconds ratePerSecond etaSeconds parked rebuildProgress lastError
   }
   ingest { lastEventAt eventsLastHour duplicatesDropped quarantined quietAlarm }
-  drift(first: 10) { item { id title } field ours theirs seenAt likelyCause }
+  drift(first: 10) { item { id title } field ours theirs likelyCause }
 }`;
 
 /** The newest events, to begin the feed with. */
@@ -116,8 +105,8 @@ export const NEWEST = `query Newest($productId: ID, $last: Int!) {
 }`;
 
 /** Every event from now on, or after a position. */
-export const LIVE_EVENTS = `subscription Live($after: Position, $filter: EventFilter) {
-  events(after: $after, filter: $filter) {${EVENT}
+export const LIVE_EVENTS = `subscription Live($after: Position, $productId: ID) {
+  events(after: $after, productId: $productId) {${EVENT}
   }
 }`;
 

@@ -27,13 +27,13 @@ export function nameOf(status) {
 
 /** A status in words, with its sign. */
 export function statusChip(status) {
-  if (!status) return el("span", { class: "status" }, "not known");
+  if (!status) return el("span.status", "not known");
   const role = ROLES[status.role];
   return el(
-    "span",
-    { class: "status", "data-role": role, title: role ? `${status.key}: ${role}` : status.key },
+    "span.status",
+    { "data-role": role, title: role ? `${status.key}: ${role}` : status.key },
     sign(status.role),
-    el("span", {}, nameOf(status)),
+    el("span", nameOf(status)),
   );
 }
 

@@ -2,49 +2,53 @@
 
 import { el, put, refill, svg, write } from "./dom.js";
 import { date, dateTime, exactTime, longDate, number, plural } from "./format.js";
+import { SPEEDS } from "./player.js";
 import { Happened, Learnt } from "./axis.js";
 
-/** Calls `go(moment, {settled})` when the moment is chosen here, `step(direction)` for one event, `play()` for space. */
 export class TimeBar {
   #marks = [];
   #days = [];
   #dragging = false;
   #pin = 0;
 
-  constructor(root, { go, step, play, live, clock, copy }) {
-    Object.assign(this, { go, step, play, live });
-    this.day = el("h2", { class: "day" });
-    this.place = el("p", { class: "place" });
-    this.said = el("p", { class: "said" });
+  constructor(root, page) {
+    this.page = page;
+    const step = (direction) => () => (page.player.stop(), page.step(direction));
+    this.day = el("h2.day");
+    this.place = el("p.place");
+    this.said = el("p.said");
     this.button = {
-      back: el("button", { class: "sign-button", "aria-label": "One event back", title: "One event back (←)", onclick: () => step(-1) }, "‹"),
-      play: el("button", { class: "sign-button wide", "aria-pressed": "false", title: "Play (space)", onclick: play }, "Play"),
-      on: el("button", { class: "sign-button", "aria-label": "One event on", title: "One event on (→)", onclick: () => step(1) }, "›"),
-      live: el("button", { class: "live-button", onclick: live }, "Back to live"),
-      copy: el("button", { class: "quiet", onclick: copy, title: "Copy an address that always answers the same" }, "Copy link"),
+      back: el("button", { "aria-label": "One event back", title: "One event back (←)", onclick: step(-1) }, "‹"),
+      play: el("button.wide", { "aria-pressed": "false", title: "Play (space)", onclick: () => page.play() }, "Play"),
+      on: el("button", { "aria-label": "One event on", title: "One event on (→)", onclick: step(1) }, "›"),
+      live: el("button.live-button", { onclick: () => page.live() }, "Back to live"),
+      copy: el("button.quiet", { onclick: () => page.copy(), title: "Copy an address that always answers the same" }, "Copy link"),
     };
-    this.speed = el("select", { "aria-label": "Speed" });
+    this.speed = el(
+      "select", { "aria-label": "Speed", onchange: () => page.player.playing && page.play(page.player.stop()) },
+      Object.entries(SPEEDS).map(([text, value]) => el("option", { value }, text)),
+    );
     this.clock = el(
       "select",
-      { "aria-label": "Clock", onchange: () => clock(this.clock.value) },
+      { "aria-label": "Clock", onchange: () => page.setClock(this.clock.value) },
       el("option", { value: "OCCURRED" }, "as it happened"),
       el("option", { value: "RECORDED" }, "as we learnt of it"),
     );
     this.shape = svg("svg", { class: "shape", preserveAspectRatio: "none", viewBox: "0 0 1000 40", "aria-hidden": "true" });
     this.lanes = svg("svg", { class: "lanes", preserveAspectRatio: "none", viewBox: "0 0 1000 10", "aria-hidden": "true" });
-    this.notes = el("div", { class: "notes", "aria-hidden": "true" });
-    this.past = el("div", { class: "elapsed" });
-    this.hover = el("div", { class: "hover", "aria-hidden": "true" });
-    this.handle = el("div", { role: "slider", tabindex: "0", class: "handle", "aria-label": "Moment shown", "aria-keyshortcuts": "ArrowLeft ArrowRight Shift+ArrowLeft Shift+ArrowRight Home End Space" });
-    this.track = el("div", { class: "track" }, this.past, this.shape, this.lanes, this.notes, this.handle, this.hover);
-    this.ticks = el("div", { class: "ticks", "aria-hidden": "true" });
+    this.notes = el("div.notes", { "aria-hidden": "true" });
+    this.past = el("div.elapsed");
+    this.hover = el("div.hover", { "aria-hidden": "true" });
+    this.handle = el("div", { role: "slider", tabindex: "0", class: "handle", "aria-label": "Moment shown", "aria-keyshortcuts": "ArrowLeft ArrowRight Home End Space" });
+    this.track = el("div.track", this.past, this.shape, this.lanes, this.notes, this.handle, this.hover);
+    this.ticks = el("div.ticks", { "aria-hidden": "true" });
     put(
       root,
       el(
-        "div", { class: "now" },
-        el("div", {}, this.day, this.place),
+        "div.now",
+        el("div", this.day, this.place),
         el(
-          "div", { class: "controls", role: "group", "aria-label": "Move through time" },
+          "div.controls", { role: "group", "aria-label": "Move through time" },
           this.button.back, this.button.play, this.button.on, this.speed, this.clock, this.button.live, this.button.copy,
         ),
       ),
@@ -52,10 +56,8 @@ export class TimeBar {
       this.track,
       this.ticks,
       el(
-        "p", { class: "legend", "aria-hidden": "true" },
-        el("span", { class: "key shape-key" }, "events a day"), el("span", { class: "key tick-key" }, "status moves"),
-        el("span", { class: "key note-key" }, "changelog"),
-        el("span", { class: "hint" }, "← → one event · shift a day · [ ] changelog · space plays"),
+        "p.legend", { "aria-hidden": "true" },
+        el("span", "▂▅▃ events a day"), el("span", "||| status moves"), el("span", "◆ changelog"), el("span.hint", "← → one event · shift a day · [ ] changelog · space plays"),
       ),
     );
     this.#listen();
@@ -63,7 +65,7 @@ export class TimeBar {
   }
 
   /** Take the bounds of the log on both clocks, and what is drawn between them. */
-  load({ extent, days, marks }) {
+  load(extent, days, marks) {
     this.#days = days;
     this.#marks = marks;
     this.extend(extent);
@@ -96,10 +98,11 @@ export class TimeBar {
     document.body.classList.toggle("in-past", !moment.live);
     this.button.live.disabled = moment.live;
     write(this.button.live, moment.live ? "Live" : "Back to live");
-    for (const [name, value] of [
-      ["min", Math.floor(this.axis.low)], ["max", Math.ceil(this.axis.high)], ["now", Math.round(this.axis.valueOf(moment))],
-    ]) this.handle.setAttribute(`aria-value${name}`, value);
-    this.handle.setAttribute("aria-valuetext", moment.live ? "now, live" : `${longDate(at)}, ${placeOf(moment, at, this.extent)}`);
+    Object.assign(this.handle, {
+      ariaValueMin: Math.floor(this.axis.low), ariaValueMax: Math.ceil(this.axis.high),
+      ariaValueNow: Math.floor(this.axis.valueOf(moment)),
+      ariaValueText: moment.live ? "now, live" : `${longDate(at)}, ${this.place.textContent}`,
+    });
   }
 
   playing(is) {
@@ -111,9 +114,10 @@ export class TimeBar {
     const choose = (event, settled) => {
       const { left, width } = this.track.getBoundingClientRect();
       const share = (event.clientX - left) / width;
-      if (share >= 1) return this.live();
+      this.page.player.stop();
+      if (share >= 1) return this.page.live();
       const value = this.axis.rounded(this.axis.at(share), width);
-      this.go(this.axis.moment(value, this.#pin), { settled, share });
+      this.page.go(this.axis.moment(value, this.#pin), { settled });
     };
     this.track.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
@@ -123,7 +127,7 @@ export class TimeBar {
       const note = event.target.closest("[data-note]");
       if (note) {
         this.#dragging = false;
-        return this.toMark(this.#marks[note.dataset.note]);
+        return this.page.travel(this.#marks[note.dataset.note]);
       }
       choose(event, false);
     });
@@ -131,13 +135,10 @@ export class TimeBar {
       this.#hover(event);
       if (this.#dragging) choose(event, false);
     });
-    const end = (event) => {
-      if (this.#dragging) {
-        this.#dragging = false;
-        choose(event, true);
-      }
-    };
-    this.track.addEventListener("pointerup", end);
+    this.track.addEventListener("pointerup", (event) => {
+      if (this.#dragging) choose(event, true);
+      this.#dragging = false;
+    });
     this.track.addEventListener("pointercancel", () => (this.#dragging = false));
     this.track.addEventListener("pointerleave", () => (this.hover.hidden = true));
     this.hover.hidden = true;
@@ -153,15 +154,7 @@ export class TimeBar {
     this.hover.hidden = false;
     this.hover.style.left = `${share * 100}%`;
     this.hover.classList.toggle("left", share > 0.6);
-    write(this.hover, [this.axis.clock === "OCCURRED" ? date(value) : `position ${number(Math.round(value))}`, what].filter(Boolean).join(" · "));
-  }
-
-  /** Go to the moment of a mark. */
-  toMark(mark) {
-    const moment = this.axis.clock === "OCCURRED"
-      ? { ...this.axis.moment(0, this.#pin), time: mark.occurredAt }
-      : this.axis.moment(mark.position, 0, mark.occurredAt);
-    this.go(moment, { settled: true, events: [mark] });
+    write(this.hover, what ?? (this.axis.clock === "OCCURRED" ? date(value) : `position ${number(Math.round(value))}`));
   }
 
   /** Go to the changelog entry before or after a moment. */
@@ -170,7 +163,7 @@ export class TimeBar {
     const entries = this.#marks.filter(({ type }) => type === "CHANGELOG_CREATED");
     const away = (mark) => (this.axis.ofEvent(mark) - here) * direction;
     const found = entries.filter((mark) => away(mark) > 0).sort((a, b) => away(a) - away(b))[0];
-    if (found) this.toMark(found);
+    if (found) this.page.travel(found);
   }
 
   #draw() {
@@ -208,7 +201,7 @@ export class TimeBar {
 
   #drawTicks() {
     refill(this.ticks, this.axis.ticks(this.track.clientWidth).map(({ share, text }) => {
-      const tick = el("span", {}, text);
+      const tick = el("span", text);
       tick.style.left = `${share * 100}%`;
       if (share > 0.95) tick.classList.add("last");
       return tick;
