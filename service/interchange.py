@@ -7,7 +7,9 @@ is a webhook's body, as somebody may have kept it, and is recorded with the orig
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,18 +93,29 @@ async def import_lines(
     With `anew` they are recorded at the log's end, as plain bodies are. Imported again after a cut, what
     was recorded is known. Raises ImportLineUnreadable, LogNotEmpty, LogUnavailable.
     """
-    store = EventStore(pool)
-    importer = _Import(pool, store, Quarantine(pool, store), now, anew)
+    # Two connections: while Postgres records one run of bodies, the next is decoded and sent, so that it
+    # stands behind the lock of the log when its turn comes.
+    stores = [EventStore(pool) for _ in range(2)]
+    importers = [_Import(pool, store, Quarantine(pool, store), now, anew) for store in stores]
+    under_way: deque[asyncio.Task[Imported]] = deque()
     total, done = Imported(), 0
     numbered = enumerate(iter(lambda: lines.readline(LINE_BYTES_MAX + 1), b""), start=1)
     try:
         while batch := list(islice(numbered, BATCH_LINES)):
             for kind, run in groupby(map(_read, batch), type):
-                total = total.plus(await importer.take(kind, list(run)))
+                while len(under_way) > (1 if kind is _Body else 0):
+                    total = total.plus(await under_way.popleft())
+                importers.reverse()
+                under_way.append(asyncio.create_task(importers[0].take(kind, list(run))))
+                await asyncio.sleep(0)  # it decodes and sends
             done += sum(len(line) for _, line in batch)
             advance(done)
+        while under_way:
+            total = total.plus(await under_way.popleft())
     finally:
-        await store.close()
+        await asyncio.gather(*under_way, return_exceptions=True)  # what was sent is recorded all the same
+        for store in stores:
+            await store.close()
     return total
 
 
