@@ -51,6 +51,11 @@ class NotCertain(Exception):
     """A value is not one that its type takes as it is: the reference executor completes the answer."""
 
 
+def page_of(args: Mapping[str, Any]) -> tuple[int, bool, Mapping[str, Any]]:
+    """Return a page's size, whether it is taken from the end, and its arguments."""
+    return page_size(args), is_backward(args), args
+
+
 def uncertain() -> Any:
     """Stop: whatever this value becomes, or breaks, the reference executor decides."""
     raise NotCertain
@@ -110,22 +115,22 @@ class _Compiler:
         self._source: list[str] = []
         self._names = 0
         self._globals: dict[str, Any] = {
-            "__builtins__": {"len": len, "str": str, "int": int, "float": float, "bool": bool, "list": list},
             "uncertain": uncertain,
             "isfinite": isfinite,
             "encode_cursor": encode_cursor,
-            "page_size": page_size,
-            "is_backward": is_backward,
+            "page_of": page_of,
         }
+        self._pages: list[int] = []
         self._serializers: dict[str, str] = {}
 
     def root(
         self, definition: GraphQLField, selected: Selected, nodes: list[FieldNode], decode: Decoder
     ) -> Projector:
         value = self._rows("answer", definition.type, selected, nodes, decode)
-        name = self._function("answer, env", [f"return {value}"])
+        pages = "".join(f"page_of(env.args[{place}]), " for place in self._pages)
+        self._source += ["def projector(answer, env):", f"    pages = ({pages})", f"    return {value}"]
         exec(compile("\n".join(self._source), "<projector>", "exec"), self._globals)
-        projector: Projector = self._globals[name]
+        projector: Projector = self._globals["projector"]
         return projector
 
     # Names
@@ -187,28 +192,30 @@ class _Compiler:
                 made = self._object(self._object_type(inner), selected, nodes, layout)
                 return self._call(made, value, required)
             case ListLayout() if isinstance(inner, GraphQLList):
-                return f"{self._list(inner, selected, nodes, layout)}({value}, env)"
+                return f"{self._list(inner, selected, nodes, layout)}({value}, env, pages)"
             case PageLayout():
-                return f"{self._page(self._object_type(inner), selected, nodes, layout)}({value}, env)"
+                return f"{self._page(self._object_type(inner), selected, nodes, layout)}({value}, env, pages)"
             case FoundLayout():
                 found, pick = self._name("v"), self._known(layout.pick)
                 rest = self._rows(found, type_, selected, nodes, layout.row)
-                made = self._function("answer, env", [f"{found} = {pick}(answer, env)", f"return {rest}"])
-                return f"{made}({value}, env)"
+                made = self._function(
+                    "answer, env, pages", [f"{found} = {pick}(answer, env)", f"return {rest}"]
+                )
+                return f"{made}({value}, env, pages)"
         # Decoded into objects and completed from their attributes, as the executor would.
         made = self._function(
-            "answer, env",
+            "answer, env, pages",
             [
                 f"made = {self._known(decode)}(answer, env)",
                 f"return {self._complete('made', type_, selected, nodes)}",
             ],
         )
-        return f"{made}({value}, env)"
+        return f"{made}({value}, env, pages)"
 
     @staticmethod
     def _call(function: str, value: str, required: bool) -> str:
         missing = "uncertain()" if required else "None"
-        return f"{missing} if {value} is None else {function}({value}, env)"
+        return f"{missing} if {value} is None else {function}({value}, env, pages)"
 
     def _object(
         self,
@@ -222,50 +229,49 @@ class _Compiler:
     ) -> str:
         """Return the function that makes an object of a row, or with `many` a list of them of rows."""
         self._check_class(type_, layout.cls)
-        lines: list[str] = []
         names = [self._name("v") for _ in range(layout.size)]
-        if layout.chunked:
-            lines.append("row = [value for part in row for value in part]")
-        lines.append(f"({', '.join(names)}{',' if names else ''}) = row" if names else "() = row")
+        unpacked = f"({', '.join(names)}{',' if names else ''})"
+        converted: dict[str, tuple[str, str]] = {}
         entries = []
-        made: dict[str, str] = {}
         for key, of_key, definition, each in self._below(type_, nodes, selected):
             if definition is None or each is None:
-                entries.append((key, repr(type_.name)))
+                entries.append(f"{key!r}: {type_.name!r}")
                 continue
-            field = self._field(type_, each.name)
-            attribute = self._attribute(field)
+            attribute = self._attribute(self._field(type_, each.name))
             if attribute is None:
                 nested = layout.nested.get(f"@{key}")
                 if nested is None:
                     raise NotCompiled(f"{type_.name}.{key} is not in the row")
                 index, decode = nested
-                entries.append((key, self._rows(names[index], definition.type, each, of_key, decode)))
+                value = self._rows(names[index], definition.type, each, of_key, decode)
             elif attribute in layout.converted:
-                start, end, convert = layout.converted[attribute]
-                if attribute not in made:
-                    made[attribute] = self._name("c")
+                if attribute not in converted:
+                    start, end, convert = layout.converted[attribute]
                     given = ", ".join(("env", *names[start:end]))
-                    lines.append(f"{made[attribute]} = {self._known(convert)}({given})")
-                entries.append((key, self._complete(made[attribute], definition.type, each, of_key)))
+                    converted[attribute] = self._name("c"), f"{self._known(convert)}({given})"
+                value = self._complete(converted[attribute][0], definition.type, each, of_key)
             elif attribute in layout.plain:
-                value = names[layout.plain[attribute]]
-                entries.append((key, self._complete(value, definition.type, each, of_key)))
+                value = self._complete(names[layout.plain[attribute]], definition.type, each, of_key)
             else:
                 raise NotCompiled(f"{type_.name}.{key} is not in the row")
-        made_of = "{" + ", ".join(f"{key!r}: {value}" for key, value in entries) + "}"
+            entries.append(f"{key!r}: {value}")
+        made = f"{{{', '.join(entries)}}}"
+        if many and required and names and not layout.chunked:
+            # `for c in (f(v),)` is how a comprehension names a value; a row that is null cannot be unpacked.
+            named = "".join(f" for {name} in ({call},)" for name, call in converted.values())
+            return self._function("rows, env, pages", [f"return [{made} for {unpacked} in rows{named}]"])
+        lines = ["row = [value for part in row for value in part]"] if layout.chunked else []
+        lines.append(f"{unpacked} = row")
+        lines += [f"{name} = {call}" for name, call in converted.values()]
+        single = self._function("row, env, pages", [*lines, f"return {made}"])
         if not many:
-            return self._function("row, env", [*lines, f"return {made_of}"])
-        missing = "uncertain()" if required else "made.append(None)"
-        skipped = ["if row is None:", f"    {missing}", "    continue"]
-        inside = [*skipped, *lines, f"made.append({made_of})"]
-        return self._function(
-            "rows, env", ["made = []", "for row in rows:", *(f"    {line}" for line in inside), "return made"]
-        )
+            return single
+        row = f"{'uncertain()' if required else 'None'} if row is None else {single}(row, env, pages)"
+        return self._function("rows, env, pages", [f"return [{row} for row in rows]"])
 
     def _list(self, type_: Any, selected: Selected, nodes: Sequence[FieldNode], layout: ListLayout) -> str:
         of = self._many(type_.of_type, selected, nodes, layout.row)
-        return self._function("rows, env", [f"return {of}(rows or (), env)"])
+        return self._function("rows, env, pages", [f"return {of}(rows or (), env, pages)"])
 
     def _many(self, type_: Any, selected: Selected, nodes: Sequence[FieldNode], decode: Decoder) -> str:
         """Return the function from rows to a list, for one kind of row."""
@@ -285,11 +291,11 @@ class _Compiler:
     ) -> str:
         """Return the function that makes a connection: its rows, where it stands, and its count."""
         self._check_class(type_, layout.connection_class)
-        place = layout.place
+        if layout.place not in self._pages:
+            self._pages.append(layout.place)
         lines = [
             "rows, count = answer",
-            f"args = env.args[{place}]",
-            "size, backward = page_size(args), is_backward(args)",
+            f"size, backward, args = pages[{self._pages.index(layout.place)}]",
             "more = len(rows) > size",
             "if more:",
             "    rows = rows[-size:] if backward and size else rows[:size]",
@@ -307,7 +313,7 @@ class _Compiler:
                 self._plain_field(type_, each.name)
                 value = self._part_of_page(definition, of_key, each, layout)
             entries.append(f"{key!r}: {value}")
-        return self._function("answer, env", [*lines, f"return {{{', '.join(entries)}}}"])
+        return self._function("answer, env, pages", [*lines, f"return {{{', '.join(entries)}}}"])
 
     def _part_of_page(
         self, definition: GraphQLField, nodes: Sequence[FieldNode], selected: Selected, layout: PageLayout
@@ -316,7 +322,7 @@ class _Compiler:
             case "nodes":
                 items = _list_of(definition.type)
                 made = self._many(items, selected, nodes, layout.node)
-                return f"{made}({self._part_of_rows(layout, 'node')}, env)"
+                return f"{made}({self._part_of_rows(layout, 'node')}, env, pages)"
             case "edges":
                 return self._edges(definition, nodes, selected, layout)
             case "pageInfo":
@@ -343,17 +349,16 @@ class _Compiler:
                 entries.append(f"{key!r}: {self._complete(name, inner.type, each, of_key)}")
             elif each.name == "node":
                 made = self._many(inner.type, each, of_key, layout.edge_node)
-                lines.append(f"made_{name} = {made}({self._part_of_rows(layout, 'edge_node')}, env)")
+                lines.append(f"made_{name} = {made}({self._part_of_rows(layout, 'edge_node')}, env, pages)")
                 loops.append((name, f"made_{name}"))
                 entries.append(f"{key!r}: {name}")
             else:
                 raise NotCompiled(f"{each.name} is new on an edge")
         names = ", ".join(name for name, _ in loops)
         values = ", ".join(value for _, value in loops)
-        self._globals["zip"] = zip
         lines.append(f"return [{{{', '.join(entries)}}} for {names}, in zip({values})]")
         cursors = "cursors" if "cursor" in layout.parts else "None"
-        return f"{self._function('rows, cursors, env', lines)}(rows, {cursors}, env)"
+        return f"{self._function('rows, cursors, env, pages', lines)}(rows, {cursors}, env, pages)"
 
     def _page_info(self, definition: GraphQLField, nodes: Sequence[FieldNode], selected: Selected) -> str:
         type_ = self._object_type(_required(definition.type))
@@ -395,11 +400,11 @@ class _Compiler:
         if isinstance(type_, GraphQLList):
             item = self._name("v")
             items = f"[{self._complete(item, type_.of_type, selected, nodes)} for {item} in {value}]"
-            return f"({items} if {value}.__class__ is list else uncertain())"
+            return f"({items} if type({value}) is list else uncertain())"
         if isinstance(type_, GraphQLScalarType):
             return self._scalar(value, type_)
         if isinstance(type_, GraphQLEnumType):
-            return f"{self._enum(type_)}[{value}.__class__, {value}]"
+            return f"{self._enum(type_)}[type({value}), {value}]"
         if isinstance(type_, GraphQLObjectType):
             return self._of_class({type_.name: type_}, value, selected, nodes)
         if is_abstract_type(type_):
@@ -411,20 +416,20 @@ class _Compiler:
     def _scalar_known(value: str, type_: GraphQLScalarType) -> str | None:
         match type_.name:
             case "String" | "Duration":
-                return f"({value} if {value}.__class__ is str else uncertain())"
+                return f"({value} if type({value}) is str else uncertain())"
             case "ID":
-                as_text = f"str({value}) if {value}.__class__ is int else uncertain()"
-                return f"({value} if {value}.__class__ is str else {as_text})"
+                as_text = f"str({value}) if type({value}) is int else uncertain()"
+                return f"({value} if type({value}) is str else {as_text})"
             case "Int":
-                fits = f"{value}.__class__ is int and {_INT_MIN} <= {value} <= {_INT_MAX}"
+                fits = f"type({value}) is int and {_INT_MIN} <= {value} <= {_INT_MAX}"
                 return f"({value} if {fits} else uncertain())"
             case "Float":
-                whole = f"float({value}) if {value}.__class__ is int else uncertain()"
-                return f"({value} if {value}.__class__ is float and isfinite({value}) else {whole})"
+                whole = f"float({value}) if type({value}) is int else uncertain()"
+                return f"({value} if type({value}) is float and isfinite({value}) else {whole})"
             case "Boolean":
-                return f"({value} if {value}.__class__ is bool else uncertain())"
+                return f"({value} if type({value}) is bool else uncertain())"
             case "Position":
-                return f"({value} if {value}.__class__ is int else uncertain())"
+                return f"({value} if type({value}) is int else uncertain())"
             case "JSON":
                 return f"({value} if {value} is not None else uncertain())"
         return None
@@ -432,7 +437,7 @@ class _Compiler:
     def _scalar(self, value: str, type_: GraphQLScalarType) -> str:
         known = self._scalar_known(value, type_)
         if type_.name == "DateTime" and moment_text("") == "Z":
-            return f"({value} + 'Z' if {value}.__class__ is str else uncertain())"
+            return f"({value} + 'Z' if type({value}) is str else uncertain())"
         if known is None:
             raise NotCompiled(f"the scalar {type_.name} is new")
         return known
@@ -467,7 +472,7 @@ class _Compiler:
         for cls, function in functions.items():
             # The functions exist once the source has run; until then their names stand for them.
             made[cls] = _Late(self._globals, function)
-        return f"{by_class}[{value}.__class__]({value}, env)"
+        return f"{by_class}[type({value})]({value}, env, pages)"
 
     def _attributes(self, type_: GraphQLObjectType, selected: Selected, nodes: Sequence[FieldNode]) -> str:
         """Return the function that completes an object from its attributes."""
@@ -487,7 +492,7 @@ class _Compiler:
             else:
                 lines.append(f"{name} = {self._known(_own_resolver(field))}(made)")
             entries.append(f"{key!r}: {self._complete(name, definition.type, each, of_key)}")
-        return self._function("made, env", [*lines, f"return {{{', '.join(entries)}}}"])
+        return self._function("made, env, pages", [*lines, f"return {{{', '.join(entries)}}}"])
 
     # What the schema says of fields
 
@@ -539,8 +544,8 @@ class _Late:
     def __init__(self, functions: Mapping[str, Any], name: str) -> None:
         self._functions, self._name = functions, name
 
-    def __call__(self, made: object, env: Env) -> Any:
-        return self._functions[self._name](made, env)
+    def __call__(self, made: object, env: Env, pages: tuple[Any, ...]) -> Any:
+        return self._functions[self._name](made, env, pages)
 
 
 def _resolver(field: StrawberryField) -> Callable[..., Any]:

@@ -93,9 +93,9 @@ class FastPath:
             }
         except NotCompiled:
             self.left["selection"] += 1
-        except Exception:
+        except Exception as error:
             # Whatever it was, the reference executor meets it again and tells it properly.
-            self.left["value"] += 1
+            self.left[type(error).__name__] += 1
         else:
             self.taken += 1
             return data
