@@ -1,0 +1,120 @@
+"""All benches, one after the other: `make bench`, an hour on two cores; `make bench-quick`, five minutes.
+
+Each runs in a process of its own and may take so long and no longer; one that fails or runs over is said so
+at the end and leaves the others their turn. Exit 1 then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Final, NamedTuple
+
+from bench.harness import RESULTS, ROOT, machine_line, say, table
+from bench.setup_peers import PeersNotInstalled, peers_python, postgraphile
+
+
+class Turn(NamedTuple):
+    """A bench and the most minutes that it may take; quick ones may take half a minute or so."""
+
+    name: str
+    minutes_max: float
+    quick_seconds_max: float
+
+
+TURNS: Final = (
+    Turn("ingest", 7, 45),
+    Turn("versus_ingest", 7, 45),
+    Turn("rebuild", 9, 45),
+    Turn("versus_rebuild", 11, 45),
+    Turn("asof", 6, 40),
+    Turn("live", 6, 40),
+    Turn("versus_live", 4, 40),
+    Turn("queries", 8, 60),
+    Turn("growth", 12, 50),
+)
+ALL_MINUTES_MAX: Final = 58.0
+QUICK_SECONDS_MAX: Final = 290.0
+
+
+def main() -> int:
+    """Run every bench, print one table, draw the plots; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("--quick", action="store_true", help="a short look: smaller and fewer runs")
+    quick = parser.parse_args().quick
+    fetch()
+    give_up = time.monotonic() + (QUICK_SECONDS_MAX if quick else ALL_MINUTES_MAX * 60)
+    problems = []
+    measured = []
+    for turn in TURNS:
+        if not (ROOT / "bench" / f"{turn.name}.py").exists():
+            continue
+        left = give_up - time.monotonic()
+        most = min(left, turn.quick_seconds_max if quick else turn.minutes_max * 60)
+        if most < 5:
+            problems.append(f"{turn.name}: no time was left")
+            continue
+        say(f"\n{turn.name}: at most {most:.0f} s")
+        problem = run(turn.name, quick, most)
+        if problem:
+            problems.append(f"{turn.name}: {problem}")
+        else:
+            measured.append(turn.name)
+    rows = [row for name in measured for row in json.loads((RESULTS / f"{name}.json").read_text())["rows"]]
+    text = f"{machine_line()}\n\n{table(rows)}\n" if rows else ""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "table.md").write_text(text)
+    print(f"\n{text}")
+    if not quick:
+        draw()
+    for problem in problems:
+        say(f"NOT MEASURED  {problem}")
+    return 1 if problems else 0
+
+
+def fetch() -> None:
+    """Get the peers before any time counts."""
+    peers_python()
+    try:
+        postgraphile()
+    except PeersNotInstalled as missing:
+        say(f"NOT MEASURED  PostGraphile: {missing}")
+
+
+def run(name: str, quick: bool, seconds: float) -> str | None:
+    """Run one bench to its end; return what went wrong, if anything did."""
+    command = [sys.executable, "-m", f"bench.{name}", *(["--quick"] if quick else [])]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        code = process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        end(process)
+        return f"not done after {seconds:.0f} s"
+    except KeyboardInterrupt:
+        end(process)
+        raise
+    return f"ended with {code}" if code else None
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Let a bench stop what it started; after twenty seconds stop it all."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def draw() -> None:
+    """Draw the plots, in the peers' venv."""
+    subprocess.run([peers_python(), ROOT / "bench" / "plots.py"], cwd=ROOT, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
