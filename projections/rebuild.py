@@ -188,7 +188,9 @@ class Build:
 
     async def _read(self, number: int, first: int, last: int) -> None:
         table = f"{self._staged['hot']}_{number % 2}"
-        sql = between(fill(STAGING["hot"], {"group": group_of(self.projections), "only": "true"}), first, last)
+        sql = between(
+            fill(STAGING["hot"], {"group": group_of(self.projections), "only": "true"}), first, last
+        )
         await self._reading.execute(
             f"drop table if exists {table}; create unlogged table {table} as {sql}; analyze {table}"
         )

@@ -76,13 +76,10 @@ async def replay_rows(
     counted = [names[table] for projection in projections for table in projection.tables]
     await _take_away(connection, counted, product_id, item_id)
     staged = {name: f"pg_temp.replay_{name}" for name in STAGING}
-    places = {**names, **staged, "group": group_of(projections)}
-    only = f"and e.product_id = {int(product_id)}"
+    places = {**names, **staged, "group": group_of(projections), "only": f"e.product_id = {int(product_id)}"}
     events = 0
     for name in staging_of(projections):
         sql = between(fill(STAGING[name], places), 0, position)
-        if name == "hot":
-            sql = f"{sql} {only}"
         await connection.execute(f"create temporary table replay_{name} on commit drop as {sql}")
         if name == "hot":
             if item_id is not None:

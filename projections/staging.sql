@@ -1,114 +1,148 @@
 -- What a step reads from the log, once for all projections: each block fills one table of the step.
 -- A step covers the positions ($1, $2]. Following live, the tables are temporary and emptied at commit;
 -- a rebuild makes them anew for each of its far larger steps. The select is the same. {group} is '*' for the
--- built-in projections, else the name of the one whose step this is: its parked events are left out.
+-- built-in projections, else the name of the one whose step this is: its parked events are left out. {only} is
+-- true, or what events a replay of one product is about.
 
 -- name: hot
 -- One row an event, with what more than one projection needs. `data` is carried along for the rarer
 -- kinds of event only; the wide columns of posts and users are read again by position where they changed.
+-- Each level is kept apart by `offset 0`: merged into one, the planner takes the post out of the body anew
+-- for each of its members (24 instead of 9 microseconds an event).
 --   $1 first  the position already handled
 --   $2 last   the position to handle up to
-select e.position,
-       e.product_id,
-       e.entity,
-       e.entity_id,
-       split_part(e.action, '.', 2) as verb,
-       e.action,
-       e.occurred_at,
-       e.occurred_assumed,
-       e.recorded_at,
-       e.origin,
-       e.erased_at is not null as erased,
-       i.item_id,
-       i.item_id is not null and coalesce(
-           p.votes_up, p.votes_down, p.total_sum, p.comments, p.subscribers, p.trend, p.scoring, p.ratio,
-           p.title, p.description, p.status, p.type, p.effort, p.created, p.updated, i.author_id
-       ) is not null as has_post,
-       e.entity = 'item' and split_part(e.action, '.', 2) = 'delete' as deletes_item,
-       coalesce(read_model.moment_of(p.updated), '-infinity') as post_updated_at,
-       read_model.int_of(p.votes_up) as votes_up,
-       read_model.int_of(p.votes_down) as votes_down,
-       read_model.int_of(p.total_sum) as total_sum,
-       read_model.int_of(p.comments) as comments,
-       read_model.int_of(p.subscribers) as subscribers,
-       read_model.number_of(p.trend) as trend,
-       read_model.number_of(p.scoring) as scoring,
-       read_model.number_of(p.ratio) as ratio,
-       hash_record_extended(
-           row(p.title, p.description, p.status, p.type, p.effort, p.created, i.author_id), 0
-       ) as content_hash,
+select i.position, i.product_id, i.entity, i.entity_id, i.verb, i.action, i.occurred_at, i.occurred_assumed,
+       i.recorded_at, i.origin, i.erased, i.item_id,
+       i.item_id is not null and (i.content_told or coalesce(
+           i.votes_up, i.votes_down, i.total_sum, i.comments, i.subscribers, i.trend, i.scoring, i.ratio, i.updated,
+           i.author_id
+       ) is not null) as has_post,
+       i.entity = 'item' and i.verb = 'delete' as deletes_item,
+       coalesce(i.post_updated_at, '-infinity') as post_updated_at,
+       read_model.int_of(i.votes_up) as votes_up,
+       read_model.int_of(i.votes_down) as votes_down,
+       read_model.int_of(i.total_sum) as total_sum,
+       read_model.int_of(i.comments) as comments,
+       read_model.int_of(i.subscribers) as subscribers,
+       read_model.number_of(i.trend) as trend,
+       read_model.number_of(i.scoring) as scoring,
+       read_model.number_of(i.ratio) as ratio,
+       i.content_hash,
        i.author_id,
-       case when i.user_id = i.author_id and d.said is not null then null
-            when jsonb_typeof(p.author) = 'object' then jsonb_hash_extended(p.author, 0) end as author_hash,
+       case when i.user_id = i.author_id and i.said is not null then null else i.author_hash end as author_hash,
        i.user_id,
-       jsonb_hash_extended(d.said, 0) as user_hash,
-       d.vote,
-       coalesce(read_model.moment_of(d.created), e.occurred_at) as created_at,
-       case when e.entity = 'item' then coalesce(read_model.moment_of(p.updated), '-infinity')
-            else coalesce(read_model.moment_of(d.updated), '-infinity') end as updated_at,
-       case when e.entity not in ('vote', 'item') then e.data end as data
-  from log.events e
- cross join lateral (
-       select read_model.post_of(e.entity, e.data) as post,
-              read_model.user_of(e.entity, e.data) as said,
-              e.data ->> 'feedback_id' as feedback_id,
-              e.data ->> 'vote' as vote,
-              e.data ->> 'created' as created,
-              e.data ->> 'updated' as updated,
-              e.data ->> 'user_id' as user_id
+       jsonb_hash_extended(i.said, 0) as user_hash,
+       i.vote,
+       coalesce(read_model.moment_of(i.created), i.occurred_at) as created_at,
+       coalesce(case when i.entity = 'item' then i.post_updated_at else read_model.moment_of(i.own_updated) end,
+                '-infinity') as updated_at,
+       case when i.entity not in ('vote', 'item') then i.data end as data
+  from (
+       select p.position, p.product_id, p.entity, p.entity_id, p.verb, p.action, p.occurred_at, p.occurred_assumed,
+              p.recorded_at, p.origin, p.erased, p.data, p.said, p.vote, p.created, p.own_updated,
+              p.votes_up, p.votes_down, p.total_sum, p.comments, p.subscribers, p.trend, p.scoring, p.ratio, p.updated,
+              coalesce(
+                  read_model.id_of(p.post_feedback_id), read_model.id_of(p.post_id), read_model.id_of(p.feedback_id)
+              ) as item_id,
+              p.author_id,
+              case when p.entity <> 'item' then coalesce(
+                  read_model.id_of(p.said_user_id),
+                  read_model.id_of(p.user_id),
+                  case when p.entity in ('user', 'changelog_subscriber') then read_model.id_of(p.said_id) end
+              ) end as user_id,
+              read_model.moment_of(p.updated) as post_updated_at,
+              p.content_told,
+              p.content_hash,
+              p.author_hash
+         from (
+              select o.position, o.product_id, o.entity, o.entity_id, o.verb, o.action, o.occurred_at,
+                     o.occurred_assumed, o.recorded_at, o.origin, o.erased, o.data, o.said,
+                     o.data ->> 'feedback_id' as feedback_id,
+                     o.data ->> 'vote' as vote,
+                     o.data ->> 'created' as created,
+                     o.data ->> 'updated' as own_updated,
+                     o.data ->> 'user_id' as user_id,
+                     o.said ->> 'user_id' as said_user_id,
+                     o.said ->> 'id' as said_id,
+                     o.post ->> 'feedback_id' as post_feedback_id,
+                     o.post ->> 'id' as post_id,
+                     o.post ->> 'updated' as updated,
+                     o.post ->> 'total_up' as votes_up,
+                     o.post ->> 'total_down' as votes_down,
+                     o.post ->> 'total_sum' as total_sum,
+                     o.post ->> 'total_comments' as comments,
+                     o.post ->> 'total_subscriber' as subscribers,
+                     o.post ->> 'trend' as trend,
+                     o.post ->> 'scoring' as scoring,
+                     o.post ->> 'total_ratio' as ratio,
+                     coalesce(o.title, o.description, o.status, o.type, o.effort, o.created) is not null as content_told,
+                     hash_record_extended(
+                         row(o.title, o.description, o.status, o.type, o.effort, o.created, o.author_id), 0
+                     ) as content_hash,
+                     o.author_id,
+                     case when jsonb_typeof(o.author) = 'object' then jsonb_hash_extended(o.author, 0) end as author_hash
+                from (
+                     select n.position, n.product_id, n.entity, n.entity_id, n.verb, n.action, n.occurred_at,
+                            n.occurred_assumed, n.recorded_at, n.origin, n.erased, n.data, n.said, n.post, n.author,
+                            n.post ->> 'title' as title,
+                            n.post ->> 'description' as description,
+                            n.post ->> 'status' as status,
+                            n.post ->> 'type' as type,
+                            n.post ->> 'effort' as effort,
+                            n.post ->> 'created' as created,
+                            coalesce(
+                                read_model.id_of(n.author_user_id), read_model.id_of(n.post ->> 'user_id')
+                            ) as author_id
+                       from (
+                            select m.position, m.product_id, m.entity, m.entity_id, m.verb, m.action, m.occurred_at,
+                                   m.occurred_assumed, m.recorded_at, m.origin, m.erased, m.data, m.said, m.post, m.author,
+                                   m.author ->> 'user_id' as author_user_id
+                              from (
+                                   select l.position, l.product_id, l.entity, l.entity_id, l.verb, l.action,
+                                          l.occurred_at, l.occurred_assumed, l.recorded_at, l.origin, l.erased,
+                                          l.data, l.post, l.post -> 'user' as author,
+                                          case when l.entity = 'item' then null
+                                               when jsonb_typeof(l.beside) = 'object' then l.beside
+                                               when l.entity in ('user', 'changelog_subscriber') then l.data end as said
+                                     from (
+                                          select e.position, e.product_id, e.entity, e.entity_id, e.action,
+                                                 split_part(e.action, '.', 2) as verb,
+                                                 e.occurred_at, e.occurred_assumed, e.recorded_at, e.origin,
+                                                 e.erased_at is not null as erased,
+                                                 e.data,
+                                                 read_model.post_of(e.entity, e.data) as post,
+                                                 e.data -> 'user' as beside
+                                            from log.events e
+                                           where e.position > $1
+                                             and e.position <= $2
+                                             and {only}
+                                             and not exists (
+                                                 select 1
+                                                   from read_model.parked w
+                                                  where w.projection = '{group}'
+                                                    and w.product_id = e.product_id
+                                                    and w.entity = e.entity
+                                                    and w.entity_id = e.entity_id
+                                                    and w.position <= e.position
+                                                 )
+                                             and not exists (
+                                                 select 1
+                                                   from read_model.parked w
+                                                  where w.projection = '{group}'
+                                                    and w.position = e.position
+                                                 )
+                                          offset 0
+                                          ) l
+                                   offset 0
+                                   ) m
+                            offset 0
+                            ) n
+                     offset 0
+                     ) o
+              offset 0
+              ) p
        offset 0
-       ) d
- cross join lateral (
-       select d.post ->> 'title' as title,
-              d.post ->> 'description' as description,
-              d.post ->> 'status' as status,
-              d.post ->> 'type' as type,
-              d.post ->> 'effort' as effort,
-              d.post ->> 'created' as created,
-              d.post ->> 'updated' as updated,
-              d.post ->> 'feedback_id' as feedback_id,
-              d.post ->> 'id' as id,
-              d.post -> 'user' as author,
-              d.post -> 'user' ->> 'user_id' as author_user_id,
-              d.post ->> 'user_id' as author_id,
-              d.post ->> 'total_up' as votes_up,
-              d.post ->> 'total_down' as votes_down,
-              d.post ->> 'total_sum' as total_sum,
-              d.post ->> 'total_comments' as comments,
-              d.post ->> 'total_subscriber' as subscribers,
-              d.post ->> 'trend' as trend,
-              d.post ->> 'scoring' as scoring,
-              d.post ->> 'total_ratio' as ratio,
-              d.said ->> 'user_id' as user_id,
-              d.said ->> 'id' as user_own_id
-       offset 0
-       ) p
- cross join lateral (
-       select coalesce(read_model.id_of(p.feedback_id), read_model.id_of(p.id), read_model.id_of(d.feedback_id)) as item_id,
-              coalesce(read_model.id_of(p.author_user_id), read_model.id_of(p.author_id)) as author_id,
-              case when e.entity <> 'item'
-                   then coalesce(
-                       read_model.id_of(p.user_id),
-                       read_model.id_of(d.user_id),
-                       case when e.entity in ('user', 'changelog_subscriber') then read_model.id_of(p.user_own_id) end
-                   ) end as user_id,
-              p.updated
-       offset 0
-       ) i
- where e.position > $1
-   and e.position <= $2
-   and not exists (
-       select 1
-         from read_model.parked w
-        where w.projection = '{group}'
-          and w.product_id = e.product_id
-          and w.entity = e.entity
-          and w.entity_id = e.entity_id
-          and w.position <= e.position
-       )
-   and not exists (
-       select 1 from read_model.parked w where w.projection = '{group}' and w.position = e.position
-       );
+       ) i;
 
 -- name: ballots
 -- One row a vote event, with the vote of the same voter that was the newest before it (by arrival), and by

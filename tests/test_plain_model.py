@@ -281,7 +281,9 @@ def expected(rows: dict[Any, dict[str, Any]]) -> dict[Any, dict[str, Any]]:
 async def world(pool: asyncpg.Pool) -> AsyncIterator[World]:
     async with Projector(pool).turn() as turn:
         assert turn is not None
-        yield World(pool, turn)
+        world = World(pool, turn)
+        yield world
+        await world.store.close()
 
 
 async def _compare_now(world: World, events: list[Event]) -> None:
