@@ -13,7 +13,7 @@ from typing import Any
 import matplotlib  # type: ignore[import-not-found]
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # type: ignore[import-not-found]
+from matplotlib import pyplot
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import aiohttp
 
 from bench.board import bodies
 from bench.harness import (
@@ -32,10 +33,10 @@ from bench.harness import (
     pinned,
     running,
 )
+from bench.listeners import Heard, hang_up, listen, subscription
 from bench.load import closed_loop, open_loop, post
 from bench.ours import projected, recount
 from bench.setup_peers import peer, peers_python
-from bench.subscribers import subscribers
 from bench.versus_ingest import deliveries
 
 OURS: Final = "recount"
@@ -43,7 +44,7 @@ THEIRS: Final = "plain Strawberry subscription, from LISTEN"
 SUBSCRIBERS: Final = 500
 EVENTS: Final = 400
 RATE: Final = 10
-QUERY: Final = "subscription { events { position action occurredAt } }"
+QUERY: Final = "subscription { events { action occurredAt position } }"
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,10 @@ async def bench(options: Options, report: Report) -> None:
         await _check_equal(sides, next(fresh))
         for name, side in sides.items():
             before = memory_mib(side.pid)
-            async with subscribers(side.port, count, QUERY, lambda *_: None):
+            async with listening(side, count):
                 each = (memory_mib(side.pid) - before) * 1024 / count
             report.add("memory of one more subscriber", name, each, unit="KiB")
-        rates = {name: flood(side, fresh, count, EVENTS) for name, side in sides.items()}
+        rates = {name: flood(side, fresh, count) for name, side in sides.items()}
         report.compare(
             f"frames to {count} equal subscribers",
             await in_turn(rates, options.runs),
@@ -109,75 +110,76 @@ async def their_side(postgres: Any) -> AsyncIterator[Side]:
         yield Side(port, pid, dsn)
 
 
-def flood(side: Side, fresh: Any, count: int, events: int) -> Callable[[], Awaitable[float]]:
+def flood(side: Side, fresh: Iterator[bytes], count: int) -> Callable[[], Awaitable[float]]:
     """Return what measures frames a second while events come as fast as they are acknowledged."""
 
     async def once() -> float:
-        missing = count * events
-        done = asyncio.Event()
-
-        def told(number: int, payload: bytes) -> None:
-            nonlocal missing
-            missing -= 1
-            if not missing:
-                done.set()
-
-        async with subscribers(side.port, count, QUERY, told):
-            requests = [
-                post("/webhooks", body, headers=side.headers) for body in itertools.islice(fresh, events)
-            ]
+        async with listening(side, count) as heard:
+            some = itertools.islice(fresh, EVENTS)
+            requests = [post("/webhooks", body, headers=side.headers) for body in some]
+            heard.want(count * EVENTS)
             with pinned(cores().load):
                 began = time.perf_counter()
                 (await closed_loop(side.port, requests, connections=8)).all_well()
-                await asyncio.wait_for(done.wait(), 120)
+                await asyncio.wait_for(heard.reached.wait(), 120)
                 seconds = time.perf_counter() - began
         await _at_rest(side)
-        return count * events / seconds
+        return count * EVENTS / seconds
 
     return once
 
 
 def paced(
-    side: Side, fresh: Any, count: int, seconds: float, times: list[tuple[float, float]]
+    side: Side, fresh: Iterator[bytes], count: int, seconds: float, times: list[tuple[float, float]]
 ) -> Callable[[], Awaitable[float]]:
     """Return what measures the p99 from webhook to frame, and notes it with the p50 in `times`."""
 
     async def once() -> float:
         events = int(RATE * seconds)
-        took: list[float] = []
-        began = 0.0
-        done = asyncio.Event()
-
-        def told(number: int, payload: bytes) -> None:
-            took.append(time.perf_counter() - began - number / RATE)
-            if len(took) == count * events:
-                done.set()
-
-        async with subscribers(side.port, count, QUERY, told):
+        async with listening(side, count, timed=True) as heard:
             requests = (post("/webhooks", body, headers=side.headers) for body in fresh)
+            heard.want(count * events)
             with pinned(cores().load):
                 began = time.perf_counter()
-                # The n-th frame counts as the n-th webhook's: two that overtake each other swap their times.
                 load = await open_loop(side.port, requests, rate=RATE, connections=8, seconds=seconds)
                 if load.all_well().behind:
                     raise RuntimeError(f"{load.behind} of {events} webhooks were not answered in time")
-                await asyncio.wait_for(done.wait(), 120)
+                await asyncio.wait_for(heard.reached.wait(), 120)
+            first = min(position for position, _ in heard.arrivals)
+            # The n-th position counts as the n-th webhook's: two that overtake each other swap their times.
+            took = sorted(at - began - (position - first) / RATE for position, at in heard.arrivals)
         await _at_rest(side)
-        took.sort()
         times.append((took[len(took) // 2] * 1_000, took[int(len(took) * 0.99)] * 1_000))
         return times[-1][1]
 
     return once
 
 
+@asynccontextmanager
+async def listening(side: Side, count: int, *, timed: bool = False) -> AsyncIterator[Heard]:
+    """Keep so many equal subscriptions open, each on a socket of its own; entered once all of them run."""
+    heard = Heard(timed=timed)
+    opened = await listen(side.port, [subscription(QUERY)] * count, heard)
+    try:
+        yield heard
+    finally:
+        hang_up(opened)
+
+
 async def _check_equal(sides: dict[str, Side], body: bytes) -> None:
     """Raise unless one event's frame says the same on both sides, but for the spelling of a moment."""
     said: dict[str, Any] = {}
     for name, side in sides.items():
-        came: asyncio.Queue[bytes] = asyncio.Queue()
-        async with subscribers(side.port, 1, QUERY, lambda _, payload, q=came: q.put_nowait(payload)):  # type: ignore[misc]
-            await closed_loop(side.port, [post("/webhooks", body, headers=side.headers)], connections=1)
-            frame = json.loads(await asyncio.wait_for(came.get(), 30))
+        async with aiohttp.ClientSession() as session:
+            url = f"ws://127.0.0.1:{side.port}/graphql"
+            async with session.ws_connect(url, protocols=["graphql-transport-ws"]) as socket:
+                await socket.send_json({"type": "connection_init"})
+                await socket.receive_json(timeout=30)
+                await socket.send_str(subscription(QUERY).decode())
+                await socket.send_json({"type": "ping"})
+                await socket.receive_json(timeout=30)
+                await closed_loop(side.port, [post("/webhooks", body, headers=side.headers)], connections=1)
+                frame = await socket.receive_json(timeout=30)
         event = frame["payload"]["data"]["events"]
         said[name] = event | {"occurredAt": event["occurredAt"].replace("+00:00", "Z")}
     if said[OURS] != said[THEIRS]:
