@@ -8,10 +8,11 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from bench.harness import Report, Samples, in_turn, number_text, pinned, table
+from bench.harness import Measure, Report, Samples, in_turn, number_text, pinned, table
 from bench.load import ask, closed_loop, open_loop, post
 from bench.queries import difference, values_of
 
@@ -27,7 +28,7 @@ async def server(answer: bytes, *, stalls_after: int | None = None, seconds: flo
 
     class Connection(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            self.transport = transport
+            self.transport = cast(asyncio.Transport, transport)
 
         def data_received(self, data: bytes) -> None:
             delay = seconds if next(seen) == stalls_after else 0
@@ -42,7 +43,7 @@ async def server(answer: bytes, *, stalls_after: int | None = None, seconds: flo
 async def test_the_sides_take_turns_and_the_order_is_reversed_each_round() -> None:
     order: list[str] = []
 
-    def side(name: str, value: float):  # type: ignore[no-untyped-def]
+    def side(name: str, value: float) -> Measure:
         async def measure() -> float:
             order.append(name)
             return value
