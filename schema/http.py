@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import urllib.parse
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +18,7 @@ from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.limits import Limits
 from schema.live import Live
-from schema.operation import Answer, Operations, Request
+from schema.operation import Answer, Observed, Operations, Request
 from schema.transport_sse import EventStreams
 from schema.transport_ws import Authenticate, SocketLimits, Sockets, bearer
 
@@ -42,7 +43,7 @@ _SECURITY: Final = {
 }
 _PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'; "
+    "font-src 'self'; connect-src 'self'; worker-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -65,9 +66,13 @@ class GraphQLEndpoint:
         allowed_origins: frozenset[str] = frozenset(),
         graphiql: Path | None = None,
         path: str = "/graphql",
+        fast: bool = True,
+        observed: Observed | None = None,
     ) -> None:
         self.services = services
-        self.operations = Operations(schema, limits, timeout_seconds=timeout_seconds, debug=debug)
+        self.operations = Operations(
+            schema, limits, timeout_seconds=timeout_seconds, debug=debug, fast=fast, observed=observed
+        )
         self.live = Live(services, self.operations)
         self.sockets = Sockets(services, self.operations, self.live, authenticate, socket_limits)
         self.streams = EventStreams(
@@ -88,7 +93,7 @@ class GraphQLEndpoint:
         """The routes to add to an application."""
         routes: list[web.AbstractRouteDef] = [web.route("*", self._path, self.handle)]
         if self._graphiql is not None:
-            routes.append(web.get(self._path + "/{file:.+}", self._file))
+            routes.append(web.get("/graphiql/{file:.+}", self._file))
         return routes
 
     async def close(self, _app: web.Application | None = None) -> None:
@@ -237,7 +242,7 @@ class GraphQLEndpoint:
     # GraphiQL
 
     def _wants_page(self, request: web.Request) -> bool:
-        if self._graphiql is None or request.method == hdrs.METH_POST or "query" in request.query:
+        if self._graphiql is None or request.method == hdrs.METH_POST:
             return False
         accepted = _accepted(request.headers.get(hdrs.ACCEPT))
         page = accepted.get(HTML, 0.0)
@@ -264,7 +269,8 @@ _PAGE_HEADERS: Final = {
 }
 
 
-def _accepted(header: str | None) -> dict[str, float]:
+@lru_cache(maxsize=128)
+def _accepted(header: str | None) -> Mapping[str, float]:
     """Return the media types of an Accept header with how much they are wanted."""
     accepted: dict[str, float] = {}
     for part in (header or "*/*").split(",")[:50]:
@@ -288,7 +294,12 @@ def _media_type(request: web.Request) -> str | None:
 
     A client that names none, or takes anything, gets application/json, as the specification has it.
     """
-    accepted = _accepted(request.headers.get(hdrs.ACCEPT))
+    return _best_media_type(request.headers.get(hdrs.ACCEPT))
+
+
+@lru_cache(maxsize=128)
+def _best_media_type(header: str | None) -> str | None:
+    accepted = _accepted(header)
 
     def wanted(media_type: str) -> float:
         return accepted.get(media_type, 0.0)
