@@ -264,10 +264,8 @@ class Service:
     async def _erase(self) -> None:
         """Finish erasures that were cut off, then honour Sleekplan's deletions as they come due."""
         await self.counted(lambda _done, _total: None)
-        await self.erasure.reapply()
         days = self.settings.erase_after_user_delete_days
-        if days is not None:
-            await self.erasure.keep_honouring(timedelta(days=days))
+        await self.erasure.keep_honouring(None if days is None else timedelta(days=days))
 
     async def _count_again(self, product_id: int) -> None:
         await count_again(self.pool, product_id)

@@ -24,11 +24,12 @@ import orjson
 import structlog
 
 from service.database import Pool
-from service.errors import UserAmbiguous, UserUnknown
+from service.errors import RecountError, UserAmbiguous, UserUnknown
 from service.sql_files import load
 
 LEDGER_NAME: Final = "erasures.jsonl"
 LOOK_SECONDS: Final = 3600.0
+RETRY_SECONDS: Final = 30.0
 ERASED_AT_ONCE_MAX: Final = 100
 ERASE_SECONDS_MAX: Final = 3600.0
 
@@ -191,15 +192,27 @@ class Erasure:
             await self._count_again(product_id, [erased.id for erased in done])
         return len(rows)
 
-    async def keep_honouring(self, delay: timedelta, *, every_seconds: float = LOOK_SECONDS) -> None:
-        """Look for deletions that come due, for ever. A Postgres that is away is asked again later."""
+    async def keep_honouring(self, delay: timedelta | None, *, every_seconds: float = LOOK_SECONDS) -> None:
+        """Finish what was cut off and, unless `delay` is None, erase whom Sleekplan deleted; for ever.
+
+        Whatever goes wrong is told and tried again: this runs beside the projector, which it must not end.
+        """
         while True:
+            pause = every_seconds
             try:
-                while await self.honour_deletions(delay) == ERASED_AT_ONCE_MAX:
+                await self.reapply()
+                while delay is not None and await self.honour_deletions(delay) == ERASED_AT_ONCE_MAX:
                     pass
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                _log.warning("deletions_not_honoured_yet", reason=type(error).__name__)
-            await asyncio.sleep(every_seconds)
+            except (
+                OSError,
+                TimeoutError,
+                RecountError,
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+            ) as error:
+                _log.warning("erasure_waits", reason=type(error).__name__)
+                pause = min(RETRY_SECONDS, every_seconds)
+            await asyncio.sleep(pause)
 
     # Inside
 

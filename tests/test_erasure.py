@@ -20,13 +20,14 @@ from projections.rebuild import rebuild
 from projections.verify import verify
 from service.database import connect, migrate, open_pool
 from service.erasure import LEDGER_NAME, Erasure
-from service.errors import UserAmbiguous, UserUnknown
+from service.errors import RebuildRuns, UserAmbiguous, UserUnknown
 from service.event_store import EventStore
 from service.events import decode
 from service.interchange import export, import_lines
 from service.quarantine import Quarantine, Refused
 from tests.bodies import a_body
 from tests.postgres_tools import dump
+from tests.waiting import eventually
 
 PAYLOADS: Final = Path(__file__).parent / "payloads"
 PRODUCT: Final = 647288130
@@ -363,6 +364,26 @@ async def test_whom_sleekplan_deleted_is_erased_once_the_delay_is_over(
 
     assert [person.user_id for person in await erasure.suppressions()] == [ANA]
     assert await erasure.honour_deletions(timedelta(0)) == 0
+
+
+async def test_a_deletion_that_cannot_be_honoured_yet_is_tried_again(
+    erasure: Erasure, log: asyncpg.Pool, tmp_path: Path
+) -> None:
+    attempts: list[int] = []
+
+    async def busy_at_first(product_id: int) -> None:
+        attempts.append(product_id)
+        if len(attempts) == 1:
+            raise RebuildRuns(7, "another process")
+
+    keeping = asyncio.create_task(
+        Erasure(log, busy_at_first, data_dir=tmp_path).keep_honouring(timedelta(0), every_seconds=0.01)
+    )
+    await eventually(lambda: log.fetchval("select bool_and(replayed_at is not null) from log.erasures"))
+    keeping.cancel()
+
+    assert len(attempts) >= 2
+    assert [person.user_id for person in await erasure.suppressions()] == [ANA]
 
 
 async def test_a_lifted_erasure_lets_the_person_be_known_again(erasure: Erasure, log: asyncpg.Pool) -> None:
