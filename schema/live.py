@@ -23,6 +23,7 @@ from graphql.execution import create_source_event_stream
 
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
+from schema.fast.path import Frame
 from schema.live_filter import Fact, Index, Wanted
 from schema.operation import Document, Operations, Request
 from service.errors import PositionBeyondHead, ReadModelChanging, RecountError
@@ -159,6 +160,7 @@ class Broadcast:
         self._key = key
         self._caller = caller
         self._executor = executor
+        self.frame: Frame | None = None
         self._shared = shared
         self._newest: Message | None = None
         self._had: dict[Sink, Message | None] = {}
@@ -182,7 +184,9 @@ class Broadcast:
         while True:
             context = Context(self._live.services, self._caller)
             try:
-                result = await executed(self._executor, await self._shared.value(context), context)
+                result = await executed(
+                    self._executor, await self._shared.value(context), context, self.frame
+                )
             except _AWAY as error:
                 _log.warning("live_waits_for_postgres", reason=type(error).__name__)
             except Exception as error:
@@ -293,7 +297,8 @@ class Live:
         if isinstance(source, Shared):
             key = self._key(document, request, context.caller, "shared")
             if key not in self._broadcasts:
-                self._broadcasts[key] = Broadcast(self, key, context.caller, executor, source)
+                broadcast = self._broadcasts[key] = Broadcast(self, key, context.caller, executor, source)
+                broadcast.frame = self.operations.frame(document, request)
             return self._broadcasts[key].join(sink)
         if not isinstance(source, Source):
             return Stream(self.spawn(self._stream(executor, context, source, sink)))
@@ -366,6 +371,7 @@ class Live:
         feed = self._feeds.get(key)
         if feed is None:
             feed = self._feeds[key] = Feed(self, key, caller, executor, source)
+            feed.frame = self.operations.frame(document, request)
             feed.task = self.spawn(feed.run())
         return feed
 
@@ -491,6 +497,7 @@ class Feed:
         self._live = live
         self._caller = caller
         self._executor = executor
+        self.frame: Frame | None = None
         self._source = source
         self._followers: Index[Subscriber] = Index()
         self._rendering = asyncio.Lock()
@@ -616,7 +623,7 @@ class Feed:
             fresh: dict[int, list[Message]] = {position: [] for position in missing}
             context = Context(self._live.services, self._caller)
             for position, value in await self._source.load(context, missing):
-                result = await executed(self._executor, value, context)
+                result = await executed(self._executor, value, context, self.frame)
                 body = self._live.operations.encode(result, position)
                 self._live.rendered += 1
                 fresh[position].append(Message(position, body))
@@ -637,8 +644,13 @@ async def _pause(error: Exception) -> None:
     await asyncio.sleep(random.uniform(0.2, 1.0))
 
 
-async def executed(executor: Executor, value: object, context: Context) -> ExecutionResult:
+async def executed(
+    executor: Executor, value: object, context: Context, frame: Frame | None = None
+) -> ExecutionResult:
     """Return what a subscription's selection makes of one value."""
+    data = frame(value) if frame is not None else None
+    if data is not None:
+        return ExecutionResult(data)
     of_event = executor.build_per_event_executor(value)
     of_event.context_value = context
     result = of_event.execute_operation(False)

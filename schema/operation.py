@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import orjson
 from graphql import (
@@ -32,7 +33,7 @@ from schema import limits as limits_of
 from schema.context import Context
 from schema.cost import COST_EXCEEDED, Costs
 from schema.errors import SYNTAX, Refused, refusal, told
-from schema.fast.path import FastPath, Kept
+from schema.fast.path import FastPath, Frame, Kept
 from schema.limits import LIMIT_EXCEEDED, Limits
 from schema.validation import refuse_invalid
 
@@ -99,6 +100,15 @@ class Answer:
     body: bytes
     executed: bool = True
     status: int = 200
+    fast: bool = False
+    failed: bool = False
+
+
+class Observed(Protocol):
+    """Who counts operations: by their first root field, how long, on which path, how they ended."""
+
+    def __call__(self, operation: str, seconds: float, *, fast: bool = False, failed: bool = False) -> None:
+        """Count one."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -121,7 +131,9 @@ class Operations:
         timeout_seconds: float = 10.0,
         debug: bool = False,
         fast: bool = True,
+        observed: Observed | None = None,
     ) -> None:
+        self._observed = observed
         self.schema = schema._schema
         self.fast = FastPath(self.schema) if fast and not schema.extensions else None
         self.limits = limits or Limits()
@@ -213,6 +225,25 @@ class Operations:
 
         This is the one way from a document's text to an answer's bytes, for HTTP, WebSocket and SSE.
         """
+        if self._observed is None:
+            return await self._execute(request, context, only_queries)
+        begun = time.perf_counter()
+        answer = await self._execute(request, context, only_queries)
+        failed = answer.failed or not answer.executed
+        self._observed(
+            self._first_field(request), time.perf_counter() - begun, fast=answer.fast, failed=failed
+        )
+        return answer
+
+    def _first_field(self, request: Request) -> str:
+        document = self._documents.get(request.query)
+        operation = (
+            document.operations.get(request.operation_name or "") if isinstance(document, Document) else None
+        )
+        first = operation.selection_set.selections[0] if operation is not None else None
+        return first.name.value if isinstance(first, FieldNode) else ""
+
+    async def _execute(self, request: Request, context: Context, only_queries: bool) -> Answer:
         try:
             document = await self.prepare(request.query)
             operation = document.operation(request.operation_name)
@@ -229,7 +260,7 @@ class Operations:
             async with asyncio.timeout(self._timeout_seconds):
                 data = await self.fast.data(document, request, context) if self.fast is not None else None
                 if data is not None:
-                    return Answer(self.encode(ExecutionResult(data), context.position, cost))
+                    return Answer(self.encode(ExecutionResult(data), context.position, cost), fast=True)
                 result = await self._run(document, request, context)
         except Refused as refused:
             return self.refuse(refused)
@@ -243,7 +274,11 @@ class Operations:
             )
         if result.data is None and result.errors and all(error.path is None for error in result.errors):
             return self.refuse(Refused(_coded(result.errors)))
-        return Answer(self.encode(result, context.position, cost))
+        return Answer(self.encode(result, context.position, cost), failed=bool(result.errors))
+
+    def frame(self, document: Document, request: Request) -> Frame | None:
+        """Return what makes the messages of a subscription; None where the executor does."""
+        return self.fast.frame(document, request) if self.fast is not None else None
 
     async def _run(self, document: Document, request: Request, context: Context) -> ExecutionResult:
         executor = self.executor(document, request, context)

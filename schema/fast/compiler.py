@@ -27,10 +27,11 @@ from graphql import (
     is_abstract_type,
 )
 
+from schema.answer import planner_of
 from schema.fields import child
 from schema.ids import encode_cursor
 from schema.layout import FoundLayout, ListLayout, ObjectLayout, PageLayout, layout_of
-from schema.planner import Decoder, Env, Types, is_backward, page_size
+from schema.planner import Decoder, Env, is_backward, page_size
 from schema.scalars import moment_text
 from schema.selection import Selected, SelectionReader
 
@@ -79,22 +80,20 @@ def hands_on_child(resolver: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What selections are compiled against: the schema, its types as planned, the document's reader."""
+    """What selections are compiled against: the schema, and the document's reader."""
 
     schema: GraphQLSchema
-    types: Types
     reader: SelectionReader
 
 
 def scene_of(
     schema: GraphQLSchema,
-    types: Types,
     fragments: Mapping[str, FragmentDefinitionNode],
     variables: Mapping[str, Any],
 ) -> Scene:
     """Return what the selections of one document with one set of coerced variables are compiled against."""
     info: Any = SimpleNamespace(schema=schema, fragments=fragments, variable_values=variables)
-    return Scene(schema, types, SelectionReader(info))
+    return Scene(schema, SelectionReader(info))
 
 
 def compile_projector(
@@ -107,11 +106,19 @@ def compile_projector(
     return _Compiler(scene).root(definition, selected, nodes, decode)
 
 
+def compile_completer(
+    scene: Scene, definition: GraphQLField, selected: Selected, nodes: list[FieldNode]
+) -> Projector:
+    """Return the function from an object that the planner made to its value in the response."""
+    return _Compiler(scene).completer(definition, selected, nodes)
+
+
 class _Compiler:
     """Collects functions' source; each object, list and page of the selection becomes one function."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
+        self._types = planner_of(None).types
         self._source: list[str] = []
         self._names = 0
         self._globals: dict[str, Any] = {
@@ -126,7 +133,12 @@ class _Compiler:
     def root(
         self, definition: GraphQLField, selected: Selected, nodes: list[FieldNode], decode: Decoder
     ) -> Projector:
-        value = self._rows("answer", definition.type, selected, nodes, decode)
+        return self._projector(self._rows("answer", definition.type, selected, nodes, decode))
+
+    def completer(self, definition: GraphQLField, selected: Selected, nodes: list[FieldNode]) -> Projector:
+        return self._projector(self._complete("answer", definition.type, selected, nodes))
+
+    def _projector(self, value: str) -> Projector:
         pages = "".join(f"page_of(env.args[{place}]), " for place in self._pages)
         self._source += ["def projector(answer, env):", f"    pages = ({pages})", f"    return {value}"]
         exec(compile("\n".join(self._source), "<projector>", "exec"), self._globals)
@@ -455,7 +467,7 @@ class _Compiler:
         nodes: Sequence[FieldNode],
     ) -> str:
         """Return the expression for an object completed from its attributes, by its class."""
-        classes = {name: self._scene.types.classes.get(name) for name in types}
+        classes = {name: self._types.classes.get(name) for name in types}
         made: dict[type, Any] = {}
         by_class = self._known(made, "classes")
         functions: dict[type, str] = {}
@@ -519,7 +531,7 @@ class _Compiler:
             raise NotCompiled(f"{type_.name}.{name} has a resolver of its own")
 
     def _check_class(self, type_: GraphQLObjectType, cls: type) -> None:
-        if self._scene.types.classes.get(type_.name) is not cls:
+        if self._types.classes.get(type_.name) is not cls:
             raise NotCompiled(f"{type_.name} is made of {cls.__name__}")
 
 

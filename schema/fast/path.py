@@ -17,15 +17,23 @@ from graphql import (
     GraphQLField,
     GraphQLSchema,
     Node,
+    OperationDefinitionNode,
     OperationType,
     VariableNode,
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
-from schema.answer import READ, Read, answer, planner_of, read_roots
+from schema.answer import READ, Read, answer, read_roots
 from schema.context import Context, Info
-from schema.fast.compiler import NotCompiled, Projector, Scene, compile_projector, scene_of
-from schema.planner import Plan
+from schema.fast.compiler import (
+    NotCompiled,
+    Projector,
+    Scene,
+    compile_completer,
+    compile_projector,
+    scene_of,
+)
+from schema.planner import Env, Plan
 from schema.selection import Selected
 
 if TYPE_CHECKING:
@@ -36,6 +44,8 @@ if TYPE_CHECKING:
 PREPARED_MAX: Final = 64
 PROJECTORS_MAX: Final = 64
 """So many sets of variables, and so many selections, are kept for one document."""
+
+_NO_ENV: Final = Env({}, (), 0, None)
 
 
 @dataclass(slots=True)
@@ -65,6 +75,23 @@ class Kept:
     prepared: OrderedDict[tuple[str | None, bytes], Prepared | None] = field(default_factory=OrderedDict)
     projectors: OrderedDict[object, tuple[Plan, Projector]] = field(default_factory=OrderedDict)
     choosing: frozenset[str] | None = None
+
+
+class Frame:
+    """Makes the data of a subscription's message of the object that the message is about."""
+
+    def __init__(self, path: FastPath, key: str, complete: Projector) -> None:
+        self._path, self._key, self._complete = path, key, complete
+
+    def __call__(self, value: object) -> dict[str, Any] | None:
+        """Return the message's `data`; None when the reference executor is to make it."""
+        try:
+            data = {self._key: self._complete(value, _NO_ENV)}
+        except Exception as error:
+            self._path.left[type(error).__name__] += 1
+            return None
+        self._path.taken += 1
+        return data
 
 
 class FastPath:
@@ -102,6 +129,22 @@ class FastPath:
         context.memo[READ] = found
         return None
 
+    def frame(self, document: Document, request: Request) -> Frame | None:
+        """Return what makes a subscription's messages; None where the reference executor does."""
+        try:
+            operation = document.operation(request.operation_name)
+            subscription = self._schema.subscription_type
+            if operation.operation is not OperationType.SUBSCRIPTION or subscription is None:
+                raise NotCompiled("no subscription")
+            scene = self._scene(document, operation, request)
+            [(key, nodes)] = scene.reader.collect(subscription, [operation]).items()
+            definition = subscription.fields[nodes[0].name.value]
+            selected = scene.reader.field(definition, key, nodes)
+            return Frame(self, key, compile_completer(scene, definition, selected, nodes))
+        except Exception:
+            self.left["selection"] += 1
+            return None
+
     def _project(
         self, kept: Kept, prepared: Prepared, root: Root, found: Mapping[str, Read | Exception]
     ) -> Any:
@@ -135,7 +178,8 @@ class FastPath:
             kept.prepared.move_to_end(key)
             return kept.prepared[key]
         if kept.choosing is None:
-            kept.choosing = frozenset(_directive_variables(document.node))
+            variables = any(each.variable_definitions for each in document.operations.values())
+            kept.choosing = frozenset(_directive_variables(document.node) if variables else ())
         try:
             prepared: Prepared | None = self._prepare(document, request)
         except Exception:
@@ -148,19 +192,9 @@ class FastPath:
     def _prepare(self, document: Document, request: Request) -> Prepared:
         operation = document.operation(request.operation_name)
         query = self._schema.query_type
-        if operation.operation is not OperationType.QUERY or operation.directives or query is None:
+        if operation.operation is not OperationType.QUERY or query is None:
             raise NotCompiled("only queries")
-        variables = get_variable_values(
-            self._schema, operation.variable_definitions or (), dict(request.variables)
-        )
-        if not isinstance(variables, VariableValues):
-            raise NotCompiled("the variables are refused")
-        fragments = {
-            node.name.value: node
-            for node in document.node.definitions
-            if isinstance(node, FragmentDefinitionNode)
-        }
-        scene = scene_of(self._schema, planner_of(None).types, fragments, variables.coerced)
+        scene = self._scene(document, operation, request)
         entries: list[tuple[str, Root | str]] = []
         for key, nodes in scene.reader.collect(query, [operation]).items():
             name = nodes[0].name.value
@@ -175,6 +209,21 @@ class FastPath:
         if not roots:
             raise NotCompiled("nothing to read")
         return Prepared(scene, roots, entries)
+
+    def _scene(self, document: Document, operation: OperationDefinitionNode, request: Request) -> Scene:
+        if operation.directives:
+            raise NotCompiled("directives on an operation")
+        variables = get_variable_values(
+            self._schema, operation.variable_definitions or (), dict(request.variables)
+        )
+        if not isinstance(variables, VariableValues):
+            raise NotCompiled("the variables are refused")
+        fragments = {
+            node.name.value: node
+            for node in document.node.definitions
+            if isinstance(node, FragmentDefinitionNode)
+        }
+        return scene_of(self._schema, fragments, variables.coerced)
 
 
 async def _answer_only(self: Any, info: Info) -> Any:
