@@ -486,10 +486,23 @@ def drifts(events: list[Event]) -> set[tuple[int, str, int]]:
 
 def _says_something(event: Event) -> bool:
     """Whether a post tells more than its id, readable or not."""
-    names = (
-        "title description status type effort created updated total_up total_down total_sum total_comments "
-        "total_subscriber trend scoring total_ratio"
-    ).split()
+    names = [
+        "title",
+        "description",
+        "status",
+        "type",
+        "effort",
+        "created",
+        "updated",
+        "total_up",
+        "total_down",
+        "total_sum",
+        "total_comments",
+        "total_subscriber",
+        "trend",
+        "scoring",
+        "total_ratio",
+    ]
     post = post_of(event) or {}
     return any(post.get(name) is not None for name in names) or author_id_of(event) is not None
 

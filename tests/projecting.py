@@ -62,7 +62,7 @@ def a_history(
 
 
 def payload(name: str, **members: Any) -> dict[str, Any]:
-    """One of the sample bodies, with members of its `data` changed; `timestamp` and `product_id` of the body."""
+    """One of the sample bodies, with members of its `data` changed, or its `timestamp` or `product_id`."""
     body: dict[str, Any] = json.loads((PAYLOADS / f"{name}.json").read_text())
     for outer in ("timestamp", "product_id"):
         if outer in members:

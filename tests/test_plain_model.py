@@ -1,4 +1,4 @@
-"""Following live = rebuilding = the rules in plain Python, for any list of events in any order and batches."""
+"""Following live = rebuilding = the rules in plain Python, for any events in any order and any batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from projections.catalogue import BUILT_IN
+from projections import catalogue
 from projections.projector import Projector
 from projections.read_model import Reader
 from projections.verify import verify
@@ -22,18 +22,60 @@ from service.sql_files import load
 from tests import plain_model
 from tests.plain_model import Event
 
-AS_OF = load(BUILT_IN and __import__("projections").__file__, "as_of.sql")
+AS_OF = load(catalogue.__file__, "as_of.sql")
 RECEIVED = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 FOREVER = datetime.max.replace(tzinfo=UTC)
-ITEM = (
-    "title description status type effort created_at author_id updated_at votes_up votes_down total_sum comments "
-    "subscribers trend scoring ratio deleted deleted_at status_since"
-).split()
-USER = (
-    "name mail img admin_id data_id full_name anonymous segments custom system weight created_at deleted deleted_at "
-    "first_seen_at last_active_at"
-).split()
-COMMENT = "item_id author_id body status type likes created_at updated_at deleted deleted_at".split()
+ITEM = [
+    "title",
+    "description",
+    "status",
+    "type",
+    "effort",
+    "created_at",
+    "author_id",
+    "updated_at",
+    "votes_up",
+    "votes_down",
+    "total_sum",
+    "comments",
+    "subscribers",
+    "trend",
+    "scoring",
+    "ratio",
+    "deleted",
+    "deleted_at",
+    "status_since",
+]
+USER = [
+    "name",
+    "mail",
+    "img",
+    "admin_id",
+    "data_id",
+    "full_name",
+    "anonymous",
+    "segments",
+    "custom",
+    "system",
+    "weight",
+    "created_at",
+    "deleted",
+    "deleted_at",
+    "first_seen_at",
+    "last_active_at",
+]
+COMMENT = [
+    "item_id",
+    "author_id",
+    "body",
+    "status",
+    "type",
+    "likes",
+    "created_at",
+    "updated_at",
+    "deleted",
+    "deleted_at",
+]
 
 ids = st.sampled_from([1, 2, "3", "1", 0, "", None, [7]])
 moments = st.sampled_from(
@@ -114,6 +156,19 @@ whole_post = st.fixed_dictionaries(
         "user": embedded,
     }
 )
+few_posts = st.builds(
+    lambda title, status, up, name: {
+        "feedback_id": 1,
+        "title": title,
+        "status": status,
+        "total_up": up,
+        "user": {"user_id": 5, "data_name": name},
+    },
+    st.sampled_from(["a", "b"]),
+    st.sampled_from(["open", "planned"]),
+    st.sampled_from([1, 2]),
+    st.sampled_from(["ana", "ann"]),
+)
 part_of_post = some_of(
     feedback_id=ids,
     id=ids,
@@ -190,6 +245,17 @@ other = st.tuples(
     ),
 )
 bodies = st.tuples(item | vote | vote | subscription | comment | user | other, timestamps)
+
+
+late_posts = st.tuples(
+    st.sampled_from(["item.update", "item.update", "vote.create"]).flatmap(
+        lambda action: st.tuples(
+            st.just(action),
+            few_posts.map(lambda post: post if action == "item.update" else {"feedback_item": post}),
+        )
+    ),
+    st.integers(1780000000, 1780000006),
+)
 
 
 class History(NamedTuple):
@@ -379,6 +445,37 @@ async def test_following_in_any_batches_equals_the_plain_model_and_a_rebuild(wor
     await _run_examples(holds)
 
     report = await verify(world.pool, events_a_step=37)
+    assert report.equal, [(t.table, t.differences) for t in report.tables if not t.equal]
+
+
+async def test_posts_that_come_late_are_history_from_their_own_time_to_the_next(world: World) -> None:
+    @settings(
+        max_examples=100,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+    @given(
+        arrivals=st.lists(late_posts, min_size=3, max_size=9),
+        batch_ends=st.lists(st.booleans(), min_size=9, max_size=9),
+        moment=st.tuples(st.integers(1, 9), st.integers(1780000000, 1780000006)),
+    )
+    async def holds(arrivals: Any, batch_ends: list[bool], moment: tuple[int, int]) -> None:
+        world.product_id += 1
+        events = await world.record(arrivals, [RECEIVED] * len(arrivals))
+        for event, batch_ends_here in zip(events, batch_ends, strict=False):
+            if batch_ends_here:
+                await world.follow(event.position)
+        await world.follow(events[-1].position)
+
+        await _compare_now(world, events)
+        await _compare_facts(world, events)
+        position = events[0].position - 1 + min(moment[0], len(events))
+        await _compare_as_of(world, events, position, datetime.fromtimestamp(moment[1], UTC))
+
+    await _run_examples(holds)
+
+    report = await verify(world.pool, events_a_step=11)
     assert report.equal, [(t.table, t.differences) for t in report.tables if not t.equal]
 
 

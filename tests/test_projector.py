@@ -203,7 +203,7 @@ async def test_catch_up_says_when_nobody_projects_in_time(pool: asyncpg.Pool) ->
     async with Projector(pool).turn() as turn:
         assert turn is not None
 
-        with pytest.raises(NotProjectedInTime, match="within 0.3 s"):
+        with pytest.raises(NotProjectedInTime, match=r"within 0\.3 s"):
             await Projector(pool).catch_up(timeout=0.3)
 
 
