@@ -29,6 +29,22 @@ else (
        and case :metric when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers else c.votes_up end is not null
      order by :key_desc(c) limit 1) end
 
+-- name: newest_value
+-- The same with the time of that post; of ACTIVITY the time of the newest event.
+select post.value, post.occurred_at
+  from (select case :metric when 'NET_VOTES' then c.votes_up - coalesce(c.votes_down, 0) when 'UPVOTES' then c.votes_up
+                    when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers end as value, c.occurred_at
+          from {item_counts} as c
+         where c.product_id = item.product_id and c.item_id = item.item_id and :known(c) and c.occurred_at < span.ends_at
+           and :metric <> 'ACTIVITY' and case :metric when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers else c.votes_up end is not null
+         order by :key_desc(c) limit 1) as post
+union all
+select count(*), max(f.occurred_at)
+  from {event_facts} as f
+ where :metric = 'ACTIVITY' and f.product_id = item.product_id and f.item_id = item.item_id and :known(f)
+   and f.occurred_at < span.ends_at
+having :metric = 'ACTIVITY'
+
 -- name: first_value
 -- What was told of it first.
 case when :metric = 'ACTIVITY' then 0 else (
@@ -51,15 +67,22 @@ select moved.product_id, moved.item_id, moved.gained, moved.gained_previous, mov
          from (
               select item.product_id, item.item_id, told.value_now,
                      told.value_begin is not null as there_before,
-                     coalesce(told.value_begin, case when item.created_at >= span.begins_at then 0 else told.value_first end) as value_begin,
-                     coalesce(told.value_earlier, case when item.created_at >= span.earlier then 0
-                         else coalesce(told.value_first, told.value_begin) end) as value_earlier
+                     coalesce(told.value_begin,
+                         case when item.created_at >= span.begins_at then 0 else :value_first end) as value_begin,
+                     coalesce(told.value_earlier,
+                         case when item.created_at >= span.earlier then 0 else :value_first end) as value_earlier
                 from (select :from as begins_at, least(:until, :at + interval '1 microsecond') as ends_at,
                              :from - (least(:until, :at) - :from) as earlier) as span
                cross join :items(created_at__deleted) as item
+               cross join lateral (:newest_value) as newest
                cross join lateral (
-                     select :value_now as value_now, :value_begin as value_begin, :value_earlier as value_earlier,
-                            :value_first as value_first
+                     -- Most items have not moved since, and need no second look. `offset 0`: once a row.
+                     select newest.value as value_now,
+                            case when newest.occurred_at < span.begins_at then newest.value
+                                 else :value_begin end as value_begin,
+                            case when newest.occurred_at < span.earlier then newest.value
+                                 else :value_earlier end as value_earlier
+                     offset 0
                      ) as told
                where :visible(item) and not item.deleted and told.value_now is not null
               ) as counted
@@ -82,7 +105,7 @@ select line.product_id, line.item_id, max(line.rank) filter (where line.newest =
                      rank() over (partition by item.product_id, bucket.starts_at order by told.value desc) as rank
                 from (:buckets) as bucket
                cross join :items(created_at__deleted__deleted_at) as item
-               cross join lateral (select :value_then as value) as told
+               cross join lateral (select :value_then as value offset 0) as told
                where :visible(item) and told.value is not null
                  and (not item.deleted or item.deleted_at >= least(bucket.ends_at, :until))
               ) as ranked

@@ -94,7 +94,7 @@ MOVERS: Final = Rows(
     "Mover",
     _block(
         "movers",
-        value_now=_value("span.ends_at"),
+        newest_value=BLOCKS["newest_value"],
         value_begin=_value("span.begins_at"),
         value_earlier=_value("span.earlier"),
         value_first=BLOCKS["first_value"],
