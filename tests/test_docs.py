@@ -1,7 +1,7 @@
 """What the documentation says can be done is done here: its commands and queries run against a service.
 
 A block of ```sh or ```graphql runs, page by page and in its order, unless a comment before it says why not
-(`<!-- not run: … -->`). `<!-- variables: {…} -->` before a query gives its variables.
+(`<!-- not run: … -->`). `<!-- variables: {…} -->` before a query gives its variables, beside the common ones.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 
+from schema.ids import encode_id
 from service.config import Settings, variable
 from tests.running import Running, running
 
@@ -33,6 +34,17 @@ _FENCE = re.compile(
 _COMMAND = re.compile(
     r"^\s*(?:[A-Z_]+=\S* )*(?:\.venv/bin/)?(?:recount|make|curl|docker|pg_\w+|pip|npm|python3?) ", re.M
 )
+
+
+COMMON: dict[str, object] = {
+    "id": encode_id("Item", 647288130, "42"),
+    "user": encode_id("User", 647288130, "17"),
+    "product": "647288130",
+    "time": "2026-06-14T09:13:10Z",
+    "promised": "2026-06-14T09:00:00Z",
+    "meeting": "2026-06-10T00:00:00Z",
+    "after": 0,
+}
 
 
 class Block(NamedTuple):
@@ -50,8 +62,12 @@ class Block(NamedTuple):
 
     @property
     def variables(self) -> dict[str, object]:
+        """What the comment says, and for the names that several pages use, something of the samples."""
         found = re.search(r"<!-- variables: (.*?) -->", self.before)
-        return json.loads(found[1]) if found else {}
+        declared = re.findall(r"\$(\w+): ", self.text)
+        return {name: COMMON[name] for name in declared if name in COMMON} | (
+            json.loads(found[1]) if found else {}
+        )
 
 
 def _blocks(page: Path) -> Iterator[Block]:
