@@ -8,7 +8,9 @@ import io
 import json
 import logging
 import zlib
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -417,28 +419,43 @@ def _spellings() -> Iterator[str]:
 # Fuzz
 
 
-async def fuzz(board: Board, bodies: Any, most: int) -> None:
-    """Every body is answered without a 5xx, and comes back byte for byte or as equal JSON."""
+async def fuzz(board: Board, bodies: Any, most: int) -> int:
+    """Send bodies; each is answered without a 5xx and comes back as it was. Return how many there were."""
     loop = asyncio.get_running_loop()
-    sent: dict[bytes, tuple[int, dict[str, Any]]] = {}
+    under_way: deque[tuple[bytes, Future[tuple[int, dict[str, Any]]]]] = deque()
+    positions: dict[int, list[bytes]] = {}
+    quarantined: dict[str, bytes] = {}
+
+    def settle(left: int) -> None:
+        while len(under_way) > left:
+            body, answer = under_way.popleft()
+            status, said = answer.result(60)
+            assert status in (200, 202), (status, body)
+            if status == 200:
+                positions.setdefault(said["position"], []).append(body)
+            else:
+                quarantined[said["quarantined"]] = body
 
     @settings(max_examples=most, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(bodies)
-    def one(body: bytes) -> None:
-        sent[body] = asyncio.run_coroutine_threadsafe(board.post(body), loop).result(30)
+    def send(body: bytes) -> None:
+        under_way.append((body, asyncio.run_coroutine_threadsafe(board.post(body), loop)))
+        settle(64)
 
-    await asyncio.to_thread(one)
+    await asyncio.to_thread(send)
+    await asyncio.to_thread(settle, 0)
 
-    for body, (status, answer) in sent.items():
-        assert status in (200, 202), (status, body)
-        if status == 202:
-            assert (await board.quarantine.show(answer["quarantined"])).body == body
-            continue
-        [event] = await board.store.read_after(answer["position"] - 1, 1)
-        if event.raw is not None:
-            assert event.raw == body
-        else:
-            assert _exactly(event.envelope) | {"data": _exactly(event.data)} == _exactly(body)
+    async for event in board.store.read_all():
+        for body in positions.pop(event.position):
+            if event.raw is not None:
+                assert event.raw == body
+            else:
+                assert _exactly(event.envelope) | {"data": _exactly(event.data)} == _exactly(body)
+        found = event.position
+    for id, body in quarantined.items():
+        assert (await board.quarantine.show(id)).body == body
+    assert positions == {}
+    return found + len(quarantined)
 
 
 def _exactly(text: str | bytes) -> Any:
