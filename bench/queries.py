@@ -37,9 +37,8 @@ from bench.load import Load, ask, closed_loop, open_loop, post
 from bench.ours import projected, recount
 from bench.setup_peers import SOURCES, PeersNotInstalled, peer, peers_python, postgraphile
 
-EVENTS: Final = 300_000
-ITEMS: Final = 20_000
-USERS: Final = 30_000
+BOARD: Final = (300_000, 20_000, 30_000)
+QUICK_BOARD: Final = (30_000, 2_000, 3_000)
 CONNECTIONS: Final = 8
 SECONDS: Final = 3.0
 OURS: Final = "recount"
@@ -158,8 +157,9 @@ async def bench(options: Options, report: Report) -> None:
     """Measure each question on each side, then ours and the nearest under rising load."""
     async with bench_postgres() as postgres, AsyncExitStack() as stack:
         dsn = await database(postgres, "board")
-        say(f"recording and projecting {EVENTS:,} events")
-        await fill_log(dsn, EVENTS, items=ITEMS, users=USERS)
+        events, items, users = QUICK_BOARD if options.quick else BOARD
+        say(f"recording and projecting {events:,} events")
+        await fill_log(dsn, events, items=items, users=users)
         async with recount(dsn, on=frozenset()):
             await projected(dsn)
         item_id = await copy_tables(dsn)
