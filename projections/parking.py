@@ -57,9 +57,14 @@ def is_data_error(error: asyncpg.PostgresError) -> bool:
     return str(error.sqlstate or "")[:2] in ("21", "22", "23", "54", "P0")
 
 
+def reason_of(error: asyncpg.PostgresError) -> str:
+    """What Postgres says, without the row that it quotes: that is what somebody wrote."""
+    return f"{type(error).__name__}: {error.as_dict().get('message', '')}"
+
+
 async def park(connection: AnyConnection, group: str, position: int, error: asyncpg.PostgresError) -> None:
     """Set an event aside; in the transaction that holds the checkpoints."""
-    await connection.execute(_sql["park"], group, position, f"{type(error).__name__}: {error}")
+    await connection.execute(_sql["park"], group, position, reason_of(error))
 
 
 async def hold_back(connection: AnyConnection, group: str, first: int, last: int) -> None:
@@ -95,7 +100,7 @@ async def parked_retry(pool: Pool, position: int) -> Retried:
             raise
         async with pool.acquire() as connection:
             await park(connection, found.projection, position, error)
-        return Retried((), f"{type(error).__name__}: {error}")
+        return Retried((), reason_of(error))
 
 
 async def _retry(connection: AnyConnection, found: Parked) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ import structlog
 
 from projections.catalogue import STAGING, Projection, all_projections, fill, staging_of, together
 from projections.declare import declare, next_generation
-from projections.parking import is_data_error
+from projections.parking import is_data_error, reason_of
 from projections.replay import replay
 from projections.report import Progress, RebuildReport, Watch
 from projections.steps import (
@@ -207,6 +207,25 @@ class Build:
             for statement in projection.applies:
                 await run(self._counting, fill(statement, names), first, last)
         await drop_tables(self._counting, (names[name] for name in self._staging))
+
+    async def first_refused(self, first: int, last: int) -> int:
+        """The first event of (first, last] that cannot be counted in; counts in those before it.
+
+        The step that failed is halved until one event is left. Only for a build that is given up then.
+        """
+        low, high = first, min(last, first + self._events_a_step)
+        while high - low > 1:
+            middle = (low + high) // 2
+            try:
+                await self._read(0, low, middle)
+                async with self._counting.transaction():
+                    await self._count(0, low, middle)
+                low = middle
+            except asyncpg.PostgresError as error:
+                if not is_data_error(error):
+                    raise
+                high = middle
+        return high
 
     async def settle(self, last: int) -> None:
         """Make the indexes, then run what leans on them over all that was loaded, in one transaction."""
@@ -498,11 +517,16 @@ class _Run:
 
     async def _stopped(self, error: asyncpg.PostgresError) -> RebuildStopped:
         row = await self._connection.fetchrow(_sql["show"], self._rebuild)
-        position = row["position"] if row else 0
-        reason = f"{type(error).__name__}: {error}"
+        counted = row["position"] if row else 0
+        position = counted if self._settled or counted >= self._head else await self._culprit(counted)
         await self._build.drop()
-        await self._connection.execute(_sql["finish"], self._rebuild, "FAILED", reason, None)
-        return RebuildStopped(", ".join(p.name for p in self._build.projections), position, reason)
+        await self._connection.execute(_sql["finish"], self._rebuild, "FAILED", reason_of(error), None)
+        names = ", ".join(projection.name for projection in self._build.projections)
+        return RebuildStopped(names, position, reason_of(error))
+
+    async def _culprit(self, counted: int) -> int:
+        """The event that the step after `counted` cannot apply; found by halving."""
+        return await self._build.first_refused(counted, self._head)
 
 
 async def stale(pool: Pool) -> list[str]:
