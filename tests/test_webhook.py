@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import io
 import json
@@ -80,13 +81,14 @@ async def board_on(pool: Pool, folder: Path, **options: Any) -> AsyncIterator[Bo
     store = EventStore(pool)
     quarantine = Quarantine(pool, store)
     metrics = Metrics()
+    head_seconds = options.pop("head_seconds", 10)
     ring = WebhookKeys.of([*parse_webhook_keys(f"{BOUND}@7"), WebhookKey(SecretStr(KEY))])
     spool = Spool(folder, options.pop("spool_bytes_max", 10**9))
     async with spool, Appender(store, quarantine, spool, metrics=metrics) as appender:
         webhook = Webhook(appender, ring, metrics=metrics, **({"body_bytes_max": LIMIT} | options))
         app = web.Application()
         app.add_routes(webhook.routes())
-        runner = Runner(app, access_log_class=AccessLog, shutdown_timeout=1)
+        runner = Runner(app, access_log_class=AccessLog, shutdown_timeout=1, head_seconds=head_seconds)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -267,6 +269,25 @@ async def test_a_body_that_never_ends_is_given_up(pool: Pool, tmp_path: Path) ->
         answer = await board.raw(head, b'{"product_id"')
 
         assert answer.startswith(b"HTTP/1.1 408")
+        assert (await board.post(a_body(1)))[0] == 200
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /webhooks HTTP/1.1\r\nHost: x\r\n\r\n"])
+async def test_a_head_that_never_ends_is_given_up(pool: Pool, tmp_path: Path, before: bytes) -> None:
+    async with board_on(pool, tmp_path, head_seconds=0.3) as board:
+        reader, writer = await asyncio.open_connection("127.0.0.1", board.port)
+        writer.write(before + b"POST /webhooks HTTP/1.1\r\n")
+        said = b""
+        for _ in range(100):
+            with contextlib.suppress(TimeoutError):
+                said += await asyncio.wait_for(reader.read(4_096), 0.05)
+            if b"408" in said:
+                break
+            with contextlib.suppress(ConnectionError):
+                writer.write(b"X: y\r\n")  # it trickles, so silence is not what ends it
+        writer.close()
+
+        assert b"HTTP/1.1 408" in said
         assert (await board.post(a_body(1)))[0] == 200
 
 
