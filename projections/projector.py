@@ -114,7 +114,7 @@ class Projector:
                 head = await self._head(turn.connection)
                 moved = await turn.advance(head)
                 self._reached(turn.position)
-                if target is not None and self.position >= target:
+                if target is not None and self.position >= target and not moved:
                     return
                 if not moved:
                     await self._wait("head", head)
