@@ -1,4 +1,4 @@
-"""A Chromium driven by playwright-core, one script at a time: for tests that use the page as a person would."""
+"""A Chromium driven by playwright-core, one script at a time, for tests that use the page as people do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Driver:
 
     async def run(self, script: str, **values: Any) -> Any:
         """Return what a script returns; `values` are its variables."""
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
         line = json.dumps({"id": next(self._numbers), "script": script, "values": values})
         self._process.stdin.write(line.encode() + b"\n")
         answer = await self._next()

@@ -45,11 +45,16 @@ def test_it_loads_only_files_that_are_ours():
 
 
 def test_no_text_ever_becomes_markup_or_code():
-    ways = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment|\beval\(|new Function|javascript:"
+    ways = (
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment"
+        r"|\beval\(|new Function|javascript:"
+    )
     found = {name: re.findall(ways, text) for name, text in MODULES.items()}
 
     assert {name: ways for name, ways in found.items() if ways} == {}
-    assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", (FOLDER / "index.html").read_text())
+    assert not re.search(
+        r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", (FOLDER / "index.html").read_text()
+    )
 
 
 def test_every_question_that_the_page_asks_is_valid_in_the_public_schema():
@@ -71,7 +76,9 @@ async def test_its_policy_lets_nothing_in_from_elsewhere_and_nothing_inline(serv
     address, session = served
 
     async with session.get(f"{address}/") as answer:
-        policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
+        policy = dict(
+            part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";")
+        )
 
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
@@ -88,7 +95,9 @@ async def test_a_file_that_has_not_changed_is_not_sent_again(served):
         assert (first.status, first.headers["Cache-Control"]) == (200, "no-cache")
         assert await first.text() == MODULES["main.js"]
 
-    async with session.get(f"{address}/page/main.js", headers={"If-None-Match": first.headers["ETag"]}) as again:
+    async with session.get(
+        f"{address}/page/main.js", headers={"If-None-Match": first.headers["ETag"]}
+    ) as again:
         assert (again.status, await again.read()) == (304, b"")
     async with session.get(f"{address}/page/main.js", headers={"If-None-Match": '"another"'}) as other:
         assert other.status == 200
@@ -104,7 +113,9 @@ async def test_files_are_sent_compressed_to_whoever_takes_that(served):
         assert "Content-Encoding" not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["none.js", "..%2fpage_routes.py", "%2e%2e/page_routes.py", "", "index.html%00"])
+@pytest.mark.parametrize(
+    "path", ["none.js", "..%2fpage_routes.py", "%2e%2e/page_routes.py", "", "index.html%00"]
+)
 async def test_only_the_pages_own_files_are_served(served, path):
     address, session = served
     from yarl import URL

@@ -63,14 +63,14 @@ function row({ name, state, position, head, lagEvents, lagSeconds, ratePerSecond
   return el(
     "li",
     el("strong", name), el("span", String(state).toLowerCase().replaceAll("_", " ")),
-    el("span.figure", `${number(position)} of ${number(head)}`),
-    el("progress", { max: 1, value: share, "aria-label": `${name}: ${Math.floor(share * 100)} %` }),
     el("span.quiet", lagEvents ? `${plural(lagEvents, "event")} behind, ${length(lagSeconds ?? 0)}` : "up to the head"),
     ratePerSecond && (lagEvents || rebuildProgress !== null) ? el("span.quiet", `${number(Math.round(ratePerSecond))} events/s`) : null,
     etaSeconds ? el("span.quiet", `${length(etaSeconds)} left`) : null,
     rebuildProgress === null ? null : el("span", `rebuilt to ${Math.floor(share * 100)} %`),
     parked ? el("span.trouble", `${plural(parked, "event")} parked`) : null,
     lastError && el("span.trouble", lastError),
+    el("span.figure", `${number(position)} of ${number(head)}`),
+    el("progress", { max: 1, value: share, "aria-label": `${name}: ${Math.floor(share * 100)} %` }),
   );
 }
 
