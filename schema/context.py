@@ -11,8 +11,8 @@ import strawberry
 
 if TYPE_CHECKING:
     import asyncpg
-    from projections.read_model import Reader
 
+    from projections.read_model import Reader
     from service.config import Label, Settings
     from service.event_store import EventStore
     from service.hub import Hub

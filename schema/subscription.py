@@ -54,11 +54,11 @@ class ThresholdHit:
 
     @nested(_HIT_ITEM, "The item, as of the event.")
     def item(self, info: Info) -> Item:
-        return child(self, info)  # type: ignore[no-any-return]
+        return child(self, info)
 
     @nested(_HIT_EVENT, "The event.")
     def event(self, info: Info) -> Event:
-        return child(self, info)  # type: ignore[no-any-return]
+        return child(self, info)
 
 
 @strawberry.type(

@@ -89,7 +89,7 @@ class _Watched(Reader):
                 self._noted.append(snapshot.generation.fill(sql))
                 return await fetch(sql, *args)
 
-            snapshot.fetch = noting
+            snapshot.fetch = noting  # type: ignore[method-assign]
             yield snapshot
 
 

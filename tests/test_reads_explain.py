@@ -34,7 +34,7 @@ async def board(server_url: str, template: str) -> AsyncIterator[Board]:
 
 
 def told(number: int, day: int) -> dict[str, Any]:
-    fields = {"title": f"Idea {number}", "status": "open", "created": "2026-05-01 00:00:00"}
+    fields: dict[str, Any] = {"title": f"Idea {number}", "status": "open", "created": "2026-05-01 00:00:00"}
     said = post(number, up=number * day % 97, **fields)
     return said if day == 1 else {"vote": 1, "user_id": day * 1000 + number, "feedback_item": said}
 

@@ -12,9 +12,7 @@ from schema.scalars import duration_text, moment_text, parse_duration, parse_mom
 from schema.words import word_changes
 from service.errors import BadCursor, BadId
 
-TEXT = st.text(
-    st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), min_size=1, max_size=20
-)
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=20)
 
 
 @given(st.integers(-(2**63), 2**63 - 1), TEXT, TEXT)
