@@ -47,7 +47,7 @@ from service.metrics import Metrics
 from service.page_routes import Page
 from service.probes import Probes
 from service.quarantine import Quarantine
-from service.request_log import AccessLog
+from service.request_log import METRICS, AccessLog
 from service.runner import Runner
 from service.simulator import LABELS as DEMO_LABELS
 from service.spool import Spool
@@ -168,7 +168,7 @@ class Service:
         self.stopping = False
         self.away = False
         self.port = settings.port
-        self.metrics = Metrics()
+        self.metrics = Metrics(operations=_root_fields())
         self.webhook_keys = WebhookKeys.of(settings.webhook_keys)
         self.tokens = Tokens.of(settings.api_tokens)
         self._made_key: str | None = None
@@ -351,6 +351,7 @@ class Service:
     def _application(self) -> web.Application:
         settings = self.settings
         application = web.Application()
+        application[METRICS] = self.metrics
         webhook = Webhook(
             self.appender,
             self.webhook_keys,
@@ -385,9 +386,11 @@ class Service:
             allowed_origins=frozenset(settings.allowed_origins),
             open_on_loopback=self._is_open,
             graphiql=GRAPHIQL,
+            observed=self.metrics.graphql,
         )
         application.add_routes(graphql.routes)
         application.on_shutdown.append(graphql.close)
+        self.metrics.watch_subscribers(lambda: graphql.live.subscribers, lambda: graphql.live.sent)
         return application
 
     @property
@@ -426,6 +429,13 @@ async def _prepared(dsn: str) -> None:
         await declare(connection)
     finally:
         await connection.close()
+
+
+def _root_fields() -> list[str]:
+    """The names that a metric may tell of an operation: what a client calls it may be anything."""
+    schema = build_schema()._schema
+    roots = [root for root in (schema.query_type, schema.mutation_type) if root is not None]
+    return [name for root in roots for name in root.fields]
 
 
 async def _close_pool(pool: Pool) -> None:

@@ -13,7 +13,8 @@ from enum import StrEnum
 from importlib import metadata
 from typing import Final, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, Metric
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -105,9 +106,8 @@ class Metrics:
         self._subscribers = Gauge(
             "recount_subscribers", "GraphQL subscriptions that are open.", registry=registry
         )
-        self._sent = Counter(
-            "recount_subscription_deliveries", "Results sent to subscribers.", registry=registry
-        )
+        self._sent = _Total("recount_subscription_deliveries", "Results sent to subscribers.")
+        registry.register(self._sent)
         self._graphql_seconds = Histogram(
             "recount_graphql_seconds",
             "One GraphQL query or mutation, by its root field.",
@@ -170,10 +170,6 @@ class Metrics:
         self._graphql_seconds.labels(label).observe(seconds)
         self._graphql_operations.labels("fast" if fast else "general", "error" if failed else "ok").inc()
 
-    def sent(self, results: int = 1) -> None:
-        """Count results sent to subscribers."""
-        self._sent.inc(results)
-
     def http(self, route: str, method: str, status: int) -> None:
         """Count one request; `route` is the pattern that matched it, never what was asked for."""
         counter = self._http_of.get((route, method, status))
@@ -199,9 +195,10 @@ class Metrics:
         self._spool_bytes.set_function(size)
         self._spool_bytes_max.set(max_bytes)
 
-    def watch_subscribers(self, subscribers: Callable[[], float]) -> None:
-        """Ask how many subscriptions are open."""
+    def watch_subscribers(self, subscribers: Callable[[], float], sent: Callable[[], float]) -> None:
+        """Ask how many subscriptions are open, and how many results were sent since the start."""
         self._subscribers.set_function(subscribers)
+        self._sent.told = sent
 
     def watch_pool(self, name: str, pool: WatchedPool) -> None:
         """Ask how many connections a pool holds; `name` says what it is for."""
@@ -224,6 +221,17 @@ class Metrics:
                 return OTHER
             self._products.add(product_id)
         return str(product_id)
+
+
+class _Total(Collector):
+    """A counter that somebody else counts."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._name, self._text = name, text
+        self.told: Callable[[], float] = lambda: 0
+
+    def collect(self) -> Iterable[Metric]:
+        yield CounterMetricFamily(self._name, self._text, value=self.told())
 
 
 def _version() -> str:

@@ -59,13 +59,14 @@ def test_levels_are_asked_for_at_each_scrape(metrics: Metrics) -> None:
     waiting = [3]
     metrics.watch_appender(lambda: len(waiting))
     metrics.watch_spool(lambda: 2, lambda: 900, 1000)
-    metrics.watch_subscribers(lambda: 5)
+    metrics.watch_subscribers(lambda: 5, lambda: 70)
     waiting.append(4)
 
     assert _value(metrics, "recount_append_queue_events") == 2
     assert _value(metrics, "recount_spool_bytes") == 900
     assert _value(metrics, "recount_spool_max_bytes") == 1000
     assert _value(metrics, "recount_subscribers") == 5
+    assert _value(metrics, "recount_subscription_deliveries_total") == 70
 
 
 async def test_what_the_database_knows_is_sampled(pool: asyncpg.Pool, metrics: Metrics) -> None:
