@@ -493,8 +493,9 @@ class NoWebhookKey(RecountError):
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         super().__init__(
-            f"found no webhook key: RECOUNT_WEBHOOK_KEYS is not set and {data_dir / 'webhook-key'} is not there; "
-            "start the service once in this folder, set RECOUNT_WEBHOOK_KEYS as the service has it, or pass --url"
+            f"found no webhook key: RECOUNT_WEBHOOK_KEYS is not set, and {data_dir / 'webhook-key'} is not "
+            "there; start the service once in this folder, set RECOUNT_WEBHOOK_KEYS as the service has it, "
+            "or pass --url"
         )
 
 
@@ -504,8 +505,9 @@ class DemoNeedsEmptyLog(RecountError):
     def __init__(self, head: int) -> None:
         self.head = head
         super().__init__(
-            f"this log holds {head} events that are not the demo's, and made-up events never enter a real log; "
-            "serve it with: recount serve, or give the demo a folder of its own: RECOUNT_DATA_DIR=demo recount demo"
+            f"this log holds {head} events that are not the demo's, and made-up events never enter a real "
+            "log; serve it with: recount serve, or give the demo a folder of its own: "
+            "RECOUNT_DATA_DIR=demo recount demo"
         )
 
 
@@ -552,7 +554,7 @@ class RebuildRuns(ProjectionError):
     def __init__(self, rebuild: int, holder: str) -> None:
         self.rebuild, self.holder = rebuild, holder
         super().__init__(
-            f"rebuild {rebuild} is running ({holder}); one runs at a time: wait for it (recount projections), then ask again"
+            f"rebuild {rebuild} is running ({holder}); one runs at a time: wait for it, then ask again"
         )
 
 
@@ -562,8 +564,8 @@ class RebuildStopped(ProjectionError):
     def __init__(self, projection: str, position: int, error: str) -> None:
         self.projection, self.position, self.error = projection, position, error
         super().__init__(
-            f"the rebuild stopped at position {position}: projection {projection!r} cannot apply it ({error}); "
-            "the tables in use are as before. Mend the projection, then start the rebuild again"
+            f"the rebuild stopped at position {position}: projection {projection!r} cannot apply it "
+            f"({error}); the tables in use are as before. Mend the projection, then start the rebuild again"
         )
 
 
