@@ -107,12 +107,9 @@ class EventStore:
         outcomes: list[Appended | None] = [None] * len(batch)
         waiting = list(range(len(batch)))
         while waiting:
-            rows = await self._call(
-                _sql["append"],
-                *_columns([batch[index] for index in waiting]),
-                self._untimed_window,
-                timeout=timeout,
-            )
+            # EventData has the members of log.delivery, in its order.
+            again = [batch[index] for index in waiting]
+            rows = await self._call(_sql["append"], again, self._untimed_window, timeout=timeout)
             for index, (position, duplicate) in zip(waiting, rows, strict=True):
                 if position is not None:
                     outcomes[index] = Appended(position, duplicate)
@@ -209,33 +206,3 @@ def _is_closed(connection: PooledConnection | None) -> bool:
         return connection is None or connection.is_closed()
     except asyncpg.InterfaceError:
         return True
-
-
-def _columns(batch: Sequence[EventData]) -> list[Sequence[Any]]:
-    """Return the batch as one array for each parameter of log.append."""
-    (
-        product_ids,
-        actions,
-        entities,
-        entity_ids,
-        occurred_ats,
-        assumed,
-        digests,
-        bodies,
-        raws,
-        received_ats,
-        origins,
-    ) = zip(*batch, strict=True)
-    return [
-        product_ids,
-        actions,
-        entities,
-        entity_ids,
-        occurred_ats,
-        assumed,
-        received_ats,
-        origins,
-        digests,
-        bodies,
-        raws,
-    ]

@@ -2,11 +2,10 @@
 
 -- name: append
 -- Record a batch in one call; log.append says how and why.
---   $1 … $11  one array for each column of a delivery
---   $12       untimed_window
+--   $1 deliveries
+--   $2 untimed_window
 select position, duplicate
-  from log.append($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::boolean[],
-                  $7::timestamptz[], $8::text[], $9::bytea[], $10::text[], $11::bytea[], $12::interval)
+  from log.append($1::log.delivery[], $2::interval)
  order by ordinal;
 
 -- name: restore

@@ -8,39 +8,35 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
 from service.database import Connection, connect
-from service.event_store import UNTIMED_WINDOW, _columns
+from service.event_store import UNTIMED_WINDOW
 from service.event_store import _sql as store_sql
 from service.events import EventData
 from tests.bodies import an_event
 
-WINDOW: Final = timedelta(seconds=UNTIMED_WINDOW.total_seconds())
-
-# Everything that is about to be appended goes through one of these, by its parameters.
-Append = Callable[[Connection, list[Sequence[Any]]], Awaitable[None]]
+# One way to append a batch.
+Append = Callable[[Connection, list[EventData]], Awaitable[None]]
 
 _READ: Final = "select position from {table} where position > $1 order by position limit 10000"
 
 
-async def as_designed(connection: Connection, columns: list[Sequence[Any]]) -> None:
+async def as_designed(connection: Connection, events: list[EventData]) -> None:
     """Call the log's own function."""
-    await connection.fetch(store_sql["append"], *columns, WINDOW)
+    await connection.fetch(store_sql["append"], events, UNTIMED_WINDOW)
 
 
 # A plain sequence: each insert takes its number when it starts, and shows when it commits.
 SEQUENCE_TABLE: Final = "create table log.by_sequence (position bigserial primary key, body text not null)"
 
 
-async def by_sequence(connection: Connection, columns: list[Sequence[Any]]) -> None:
+async def by_sequence(connection: Connection, events: list[EventData]) -> None:
     """Broken: take numbers from a sequence."""
-    await connection.execute(
-        "insert into log.by_sequence (body) select * from unnest($1::text[])", columns[9]
-    )
+    bodies = [event.body for event in events]
+    await connection.execute("insert into log.by_sequence (body) select * from unnest($1::text[])", bodies)
 
 
 _ONE_STATEMENT: Final = """
@@ -52,10 +48,9 @@ newest as materialized (
 fresh as (
     select i.*, n.position + row_number() over (order by i.ordinal) as position
       from newest n,
-           unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::boolean[],
-                  $7::timestamptz[], $8::text[], $9::bytea[], $10::text[], $11::bytea[])
-           with ordinality as i (product_id, action, entity, entity_id, occurred_at, assumed, received_at,
-                                 origin, digest, body, raw, ordinal)
+           unnest($1::log.delivery[]) with ordinality
+           as i (product_id, action, entity, entity_id, occurred_at, assumed, digest, body, raw, received_at,
+                 origin, ordinal)
      where not exists (select 1
                          from log.deliveries d
                         where d.product_id = i.product_id and d.digest = i.digest)
@@ -72,9 +67,9 @@ select product_id, digest, received_at + position * interval '1 microsecond', re
 """
 
 
-async def in_one_statement(connection: Connection, columns: list[Sequence[Any]]) -> None:
+async def in_one_statement(connection: Connection, events: list[EventData]) -> None:
     """Broken: lock, look and insert in one statement, whose snapshot is older than its lock."""
-    await connection.execute(_ONE_STATEMENT, *columns)
+    await connection.execute(_ONE_STATEMENT, events)
 
 
 @dataclass
@@ -109,9 +104,9 @@ async def gap_race(
         connection = await connect(dsn)
         try:
             while (first := next(numbers)) < rows:
-                columns = _columns(_events(range(first, min(first + batch, rows))))
+                events = _events(range(first, min(first + batch, rows)))
                 async with connection.transaction():
-                    await append(connection, columns)
+                    await append(connection, events)
                     if chance.random() < 0.2:
                         await asyncio.sleep(chance.uniform(0, 0.004))
         finally:
@@ -160,9 +155,9 @@ async def duplicate_race(
         try:
             for number in range(batches):
                 first = max(number * batch // 2 - chance.randrange(batch), 0)
-                columns = _columns(_events(range(first, min(first + batch, rows))))
+                events = _events(range(first, min(first + batch, rows)))
                 try:
-                    await append(connection, columns)
+                    await append(connection, events)
                 except asyncpg.UniqueViolationError:
                     race.failed += 1
         finally:
@@ -206,13 +201,13 @@ async def old_snapshot(dsn: str, *, appends: int, parts: int = 4, updating_head:
     async def rate() -> float:
         began = time.monotonic()
         for _ in range(appends):
-            columns = _columns(_events([next(numbers)]))
+            events = _events([next(numbers)])
             if updating_head:
                 async with writer.transaction():
                     await writer.execute(UPDATED_HEAD)
-                    await as_designed(writer, columns)
+                    await as_designed(writer, events)
             else:
-                await as_designed(writer, columns)
+                await as_designed(writer, events)
         return appends / (time.monotonic() - began)
 
     try:
