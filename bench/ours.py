@@ -41,7 +41,7 @@ async def recount(
     *,
     on: frozenset[int] | None = None,
 ) -> AsyncIterator[Service]:
-    """Run `recount serve` on the server's core until the block ends; but for place and key all is default."""
+    """Run `recount serve` on the server's core until the block ends; all but what is set here is default."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="recount-bench-") as folder:
         environment = {
@@ -49,6 +49,8 @@ async def recount(
             "RECOUNT_DATA_DIR": folder,
             "RECOUNT_PORT": str(port),
             "RECOUNT_WEBHOOK_KEYS": KEY,
+            # The simulated board is back-dated: whom it deleted long ago would be erased while we measure.
+            "RECOUNT_ERASE_AFTER_USER_DELETE_DAYS": "never",
         }
         ready = f"http://127.0.0.1:{port}/readyz"
         async with running(
