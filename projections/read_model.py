@@ -82,6 +82,15 @@ class Snapshot:
         rows: list[asyncpg.Record] = await self._connection.fetch(self.generation.fill(sql), *args)
         return rows
 
+    async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
+        """Return the `answer` of a statement of one row, and the position.
+
+        In a savepoint: a statement that Postgres refuses, for a time zone say, spoils none of the others.
+        """
+        async with self._connection.transaction():
+            rows = await self.fetch(sql, *args)
+        return rows[0]["answer"], self.position
+
 
 class Reader:
     """The one way that all reads go.

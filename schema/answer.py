@@ -12,7 +12,6 @@ from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
 
-from projections.read_model import Snapshot
 from schema.by_position import by_position
 from schema.context import Context, Info
 from schema.ids import GlobalId, decode_cursor_position, decode_id
@@ -56,17 +55,6 @@ class Reads(Protocol):
 
     async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
         """Return the `answer` of a statement of one row, and the position it was read at."""
-
-
-class _AtOnce:
-    """One snapshot, read like the reader itself."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-
-    async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
-        rows = await self._snapshot.fetch(sql, *args)
-        return rows[0]["answer"], self._snapshot.position
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,10 +264,9 @@ async def read_roots(roots: Sequence[Selected], context: Context) -> dict[str, R
             found[roots[0].key] = await planner.read(roots[0], context, context.services.reader)
             return found
         async with context.services.reader.snapshot() as snapshot:
-            reads = _AtOnce(snapshot)
             for root in roots:
                 try:
-                    found[root.key] = await planner.read(root, context, reads)
+                    found[root.key] = await planner.read(root, context, snapshot)
                 except asyncpg.PostgresError:
                     raise
                 except Exception as error:
