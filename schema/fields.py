@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import strawberry
@@ -58,6 +58,19 @@ def mutation(*, description: str) -> Callable[[Callable[..., T]], T]:
 
     def declare(method: Callable[..., T]) -> T:
         made: Any = strawberry.mutation(method, description=description)
+        return made  # type: ignore[no-any-return]
+
+    return declare
+
+
+def subscription(
+    *, description: str, source: Spec | None = None
+) -> Callable[[Callable[..., Awaitable[T]]], T]:
+    """Declare a field that is followed; `source` says where the planner reads what it sends."""
+
+    def declare(method: Callable[..., Awaitable[T]]) -> T:
+        metadata = {} if source is None else {SPEC: source}
+        made: Any = strawberry.subscription(method, description=description, metadata=metadata)
         return made  # type: ignore[no-any-return]
 
     return declare

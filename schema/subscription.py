@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any, cast
+from typing import Annotated, TypeVar, cast
 
 import strawberry
 from strawberry import UNSET
@@ -12,12 +12,14 @@ from schema import specs
 from schema.board import Projection
 from schema.context import Info
 from schema.enums import Metric
-from schema.fields import child, column, moment, nested
+from schema.fields import child, column, moment, nested, subscription
 from schema.inputs import EventFilter, ItemFilter, ProductId
 from schema.live_sources import EventsSource, ItemSource, ItemsSource, ProjectionsShared, ThresholdsSource
 from schema.scalars import DateTime, Duration, Position
-from schema.spec import SPEC, ByPosition, One
+from schema.spec import ByPosition, One
 from schema.types import Event, Item, ItemChange
+
+T = TypeVar("T")
 
 AfterPosition = Annotated[
     Position | None,
@@ -68,9 +70,9 @@ class ThresholdHit:
     )
 )
 class Subscription:
-    @strawberry.subscription(
+    @subscription(
         description="Events, each once all projections hold it, with what is selected as of its position.",
-        metadata={SPEC: specs.EVENTS_AT},
+        source=specs.EVENTS_AT,
     )
     async def events(
         self,
@@ -81,7 +83,7 @@ class Subscription:
     ) -> AsyncGenerator[Event, None]:
         return _followed(EventsSource(info))
 
-    @strawberry.subscription(description="What happens to one item.", metadata={SPEC: specs.ITEM_CHANGES_AT})
+    @subscription(description="What happens to one item.", source=specs.ITEM_CHANGES_AT)
     async def item(
         self,
         info: Info,
@@ -90,9 +92,9 @@ class Subscription:
     ) -> AsyncGenerator[ItemChange, None]:
         return _followed(ItemSource(info))
 
-    @strawberry.subscription(
+    @subscription(
         description="What happens to the items that the filter lets through, before the event or after it.",
-        metadata={SPEC: specs.ITEM_CHANGES_AT},
+        source=specs.ITEM_CHANGES_AT,
     )
     async def items(
         self,
@@ -103,9 +105,9 @@ class Subscription:
     ) -> AsyncGenerator[ItemChange, None]:
         return _followed(ItemsSource(info))
 
-    @strawberry.subscription(
+    @subscription(
         description="Totals of items that reach a bound: 50 votes, 10 more in a day.",
-        metadata={SPEC: _HITS_AT},
+        source=_HITS_AT,
     )
     async def thresholds(
         self,
@@ -116,11 +118,11 @@ class Subscription:
     ) -> AsyncGenerator[ThresholdHit, None]:
         return _followed(ThresholdsSource(info))
 
-    @strawberry.subscription(description="How far each projection has got, and how a rebuild goes on.")
+    @subscription(description="How far each projection has got, and how a rebuild goes on.")
     async def projections(self, info: Info) -> AsyncGenerator[list[Projection], None]:
         return _followed(ProjectionsShared(info))
 
 
-def _followed(source: object) -> Any:
+def _followed(source: object) -> AsyncGenerator[T, None]:
     """Hand a source to schema.live, which follows it in place of the iterator that GraphQL asks for."""
-    return cast("AsyncGenerator[Any, None]", source)
+    return cast("AsyncGenerator[T, None]", source)
