@@ -13,14 +13,14 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from bench.harness import RESULTS, ROOT, machine_line, say, table
 from bench.setup_peers import PeersNotInstalled, peers_python, postgraphile
 
 
 class Turn(NamedTuple):
-    """A bench and the most minutes that it may take; quick ones may take half a minute or so."""
+    """A bench and the most time that it may take."""
 
     name: str
     minutes_max: float
@@ -28,25 +28,36 @@ class Turn(NamedTuple):
 
 
 TURNS: Final = (
-    Turn("ingest", 7, 45),
+    Turn("queries", 8, 50),
     Turn("versus_ingest", 7, 45),
-    Turn("rebuild", 9, 45),
-    Turn("versus_rebuild", 11, 45),
-    Turn("asof", 6, 40),
-    Turn("live", 6, 40),
-    Turn("versus_live", 4, 40),
-    Turn("queries", 8, 60),
-    Turn("growth", 12, 50),
+    Turn("versus_rebuild", 12, 40),
+    Turn("versus_live", 5, 30),
+    Turn("ingest", 8, 40),
+    Turn("rebuild", 10, 40),
+    Turn("asof", 8, 40),
+    Turn("live", 8, 40),
+    Turn("growth", 12, 40),
 )
 ALL_MINUTES_MAX: Final = 58.0
 QUICK_SECONDS_MAX: Final = 290.0
+MARK: Final = "<!-- bench -->"
+END_MARK: Final = "<!-- end of bench -->"
 
 
 def main() -> int:
     """Run every bench, print one table, draw the plots; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("--quick", action="store_true", help="a short look: smaller and fewer runs")
-    quick = parser.parse_args().quick
+    parser.add_argument(
+        "--publish",
+        action="store_true",
+        help="measure nothing; put the last full results into the documentation",
+    )
+    given = parser.parse_args()
+    if given.publish:
+        publish()
+        return 0
+    quick = given.quick
     fetch()
     give_up = time.monotonic() + (QUICK_SECONDS_MAX if quick else ALL_MINUTES_MAX * 60)
     problems = []
@@ -109,6 +120,38 @@ def end(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def results_of(name: str) -> dict[str, Any]:
+    """Return what a bench wrote."""
+    content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return content
+
+
+def publish() -> None:
+    """Put the tables of the last full run of each bench between the marks in the documentation, and draw."""
+    found = [
+        results_of(turn.name)
+        for turn in TURNS
+        if (RESULTS / f"{turn.name}.json").exists() and not results_of(turn.name)["quick"]
+    ]
+    rows = [row for content in found for row in content["rows"]]
+    days = sorted({content["measured_at"][:10] for content in found})
+    where = f"{' and '.join(days)}, {found[0]['machine']}, commit {found[0]['commit']}."
+    rates = [row for row in rows if row["ours_is_times"] and row["unit"].endswith("/s")]
+    _put("docs/benchmarks.md", f"{where}\n\n{table(rows)}")
+    _put("README.md", f"{where}\n\n{table(rates)}")
+    draw()
+
+
+def _put(file: str, text: str) -> None:
+    """Replace what stands between the marks of a file, where it has them."""
+    path = ROOT / file
+    before, mark, rest = path.read_text().partition(MARK)
+    _, end, after = rest.partition(END_MARK)
+    if mark and end:
+        path.write_text(f"{before}{mark}\n{text}\n{end}{after}")
+        say(f"{file}: {len(text.splitlines())} lines")
 
 
 def draw() -> None:

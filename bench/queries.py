@@ -40,7 +40,7 @@ from bench.setup_peers import SOURCES, PeersNotInstalled, peer, peers_python, po
 BOARD: Final = (300_000, 20_000, 30_000)
 QUICK_BOARD: Final = (30_000, 2_000, 3_000)
 CONNECTIONS: Final = 8
-SECONDS: Final = 3.0
+SECONDS: Final = 2.0
 OURS: Final = "recount"
 
 _COPY: Final = """
@@ -300,7 +300,7 @@ def difference(ours: Any, theirs: Any, path: str = "") -> str:
 async def measure(question: Question, sides: Mapping[str, Side], options: Options, report: Report) -> None:
     """Measure one question on every side, in turn."""
     say(question.name)
-    seconds = 0.7 if options.quick else SECONDS
+    seconds = 0.5 if options.quick else SECONDS
     loads: dict[str, list[Load]] = {name: [] for name in sides}
 
     def run(name: str, side: Side) -> Callable[[], Awaitable[float]]:

@@ -37,7 +37,7 @@ from bench.ours import KEY, projected, recount
 from bench.setup_peers import peer, peers_python
 
 CONNECTIONS: Final = 64
-SECONDS: Final = 3.0
+SECONDS: Final = 2.5
 OURS: Final = "recount, receiving"
 FULL: Final = "recount serve, projecting too"
 BARE: Final = "bare aiohttp (stores nothing)"
