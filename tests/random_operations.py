@@ -28,6 +28,8 @@ from graphql import (
 )
 
 DEPTH_MAX: Final = 4
+LIKELY: Final = {"first": 0.6, "last": 0.07, "after": 0.08, "before": 0.08}
+"""How likely an optional argument is given: pages small, and seldom from both ends at once."""
 
 
 class Enumerated(str):
@@ -142,7 +144,7 @@ class RandomOperations:
         written = []
         for name, arg in args.items():
             required = isinstance(arg.type, GraphQLNonNull) and arg.default_value is Undefined
-            if required or self._chance(0.6 if name in ("first", "last") else 0.25):
+            if required or self._chance(LIKELY.get(name, 0.2)):
                 written.append(f"{name}: {self._argument(name, arg.type)}")
         return f"({', '.join(written)})" if written else ""
 

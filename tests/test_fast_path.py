@@ -19,7 +19,7 @@ from projections.read_model import Reader
 from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Context, Services
 from schema.fast import compiler
-from schema.ids import encode_id
+from schema.ids import encode_cursor, encode_id
 from schema.limits import Limits
 from schema.operation import Operations, Request
 from service.errors import NotAnEvent
@@ -42,28 +42,38 @@ EVENTS = 500
 SHORT, LONG = 150, 20_000
 READER = Caller(frozenset({"read"}), frozenset({PRODUCT}))
 
+CURSORS = [
+    encode_cursor("VOTES DESC", 5, ["1", str(PRODUCT), "1"]),
+    encode_cursor("VOTES DESC", None, [None, str(PRODUCT), "1"]),
+    encode_cursor("CAST_AT DESC", None, ["2026-06-20 00:00:00+00", str(PRODUCT), "1", "1"]),
+    encode_cursor("POSITION ASC", None, ["3", "3"]),
+    encode_cursor("OCCURRED_AT ASC", None, ["2026-06-10 00:00:00+00", "3"]),
+    "none",
+]
 WHAT_IS_ASKED_FOR: dict[str, list[Any]] = {
     "Int": [0, 1, 2, 3, 5],
     "Float": [0.5, 2],
     "Boolean": [True, False],
     "String": ["planned", "merged", "dark", "", "UTC", "title", "a\u0000b", '\u2028 "quoted" \\ 😀'],
     "ID": [str(PRODUCT), ITEM_1, ITEM_2, "1", "none", encode_id("User", PRODUCT, 1)],
-    "DateTime": ["2026-06-01T09:00:00Z", "2026-06-20T00:00:00+02:00", "2026-06-10T00:00:00Z", "yesterday"],
-    "Duration": ["P7D", "PT12H", "P1M", "P"],
-    "Position": [0, 3, 20, 400, "7", 2**62],
+    "DateTime": ["2026-06-01T09:00:00Z", "2026-06-20T00:00:00+02:00", "2026-06-10T00:00:00Z"],
+    "Duration": ["P7D", "PT12H", "P1M"],
+    "Position": [0, 3, 20, 30, "7", 25, 2**62],
     "JSON": [None, {"a": 1}],
-    "first": [0, 1, 2, 3, 3, 3, 501, -1],
-    "last": [1, 2, 2, 2, 600],
+    "first": [0, *[1, 2, 3] * 6, 501, -1],
+    "last": [*[1, 2, 3] * 3, 600],
+    "after": CURSORS,
+    "before": CURSORS,
     "top": [1, 3],
-    "productId": [str(PRODUCT), str(PRODUCT), PRODUCT, "8", "647288130", "none"],
+    "productId": [*[str(PRODUCT), PRODUCT, "647288130"] * 4, "8", "none"],
     "sleekplanId": ["1", "2", "3", "999"],
     "minPosition": [0, 1, 5],
-    "timeZone": ["UTC", "Europe/Zurich", "Mars/Olympus"],
-    "field": ["title", "status", "votes", "author", "nonsense"],
-    "fields": ["title", "status", "nonsense"],
+    "timeZone": ["UTC", "Europe/Zurich", "America/Lima", "Mars/Olympus"],
+    "field": ["title", "status", "votes", "author", "title", "createdAt", "nonsense"],
+    "fields": [*["title", "status", "effort"] * 3, "nonsense"],
     "window": ["P7D", "P1M"],
     "search": ["dark", "export csv", "the"],
-    "ids": [ITEM_1, ITEM_2, encode_id("User", PRODUCT, 1), encode_id("Item", PRODUCT, 99), "none"],
+    "ids": [*[ITEM_1, ITEM_2, encode_id("User", PRODUCT, 1), encode_id("Item", PRODUCT, 99)] * 3, "none"],
 }
 
 
