@@ -52,13 +52,11 @@ export class Happened extends Axis {
     const months = (this.high - this.low) / DAY_MS / 30.4;
     const every = [1, 2, 3, 6, 12, 24].find((count) => months / count <= pixels / 72) ?? 60;
     const ticks = [];
-    const first = Math.ceil((from.getUTCMonth() + 1) / every) * every;
-    for (let i = first; ticks.length < 40; i += every) {
-      const at = Date.UTC(from.getUTCFullYear(), i, 1);
-      if (at > this.high) break;
+    for (let i = Math.ceil((from.getUTCMonth() + 1) / every) * every, at; ; i += every) {
+      at = Date.UTC(from.getUTCFullYear(), i, 1);
+      if (at > this.high) return ticks;
       ticks.push({ share: this.share(at), text: month(at) });
     }
-    return ticks;
   }
 }
 
@@ -79,8 +77,9 @@ export class Learnt extends Axis {
     return event.position;
   }
 
-  moment(value, _, time = new Date().toISOString()) {
-    return past("RECORDED", time, Math.max(1, Math.round(value)));
+  /** Its time is told by the event there, once that is read. */
+  moment(value) {
+    return past("RECORDED", null, Math.max(1, Math.round(value)));
   }
 
   rounded(value) {
@@ -92,7 +91,7 @@ export class Learnt extends Axis {
     const power = 10 ** Math.floor(Math.log10(Math.max(wanted, 1)));
     const every = Math.max(1, [1, 2, 5, 10].find((count) => count * power >= wanted) * power);
     const ticks = [];
-    for (let at = every; at <= this.high && ticks.length < 40; at += every)
+    for (let at = every; at <= this.high; at += every)
       ticks.push({ share: this.share(at), text: number(at) });
     return ticks;
   }

@@ -48,14 +48,12 @@ export class Board {
    *
    * While the moment is `moving` the courses are not asked for: they cost more than all the rest.
    */
-  async show({ moment, window, item, moving = false }) {
-    this.asked = { moment, window, item };
+  async show(asked) {
+    const { moment, window, item, at, moving = false } = (this.asked = asked);
     this.window.value = window;
-    // To the minute, so that a board that is looked at again asks the same question.
-    const now = moment.live ? Math.floor(Date.now() / 60_000) * 60_000 : Date.parse(moment.time);
     const variables = {
       asOf: asOf(moment), first: this.#first, productId: this.page.product, course: !moving,
-      since: new Date(now - WINDOWS[window][1] * DAY_MS).toISOString(),
+      since: new Date(at - WINDOWS[window][1] * DAY_MS).toISOString(),
     };
     this.frame.behind(BOARD, variables);
     const answer = await this.lane.ask(BOARD, variables, !moment.live);

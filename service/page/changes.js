@@ -29,9 +29,8 @@ export class Changes {
     this.frame.head.append(el("span.choice", "since ", this.preset, " ", this.from));
   }
 
-  async show({ moment, since }) {
-    const to = moment.live || moment.clock === "RECORDED" ? Date.now() : Date.parse(moment.time);
-    const from = this.#from(since, to, moment);
+  async show({ moment, since, at }) {
+    const from = this.#from(since, at, moment);
     this.preset.value = since in AGO || (since === "look" && this.page.looked) ? since : "moment";
     if (from.time) this.from.value = new Date(from.time).toISOString().slice(0, 16);
     const variables = { from, to: asOf(moment), productId: this.page.product };
@@ -39,7 +38,7 @@ export class Changes {
     const answer = await this.lane.ask(CHANGES, variables, !moment.live);
     if (!answer) return;
     this.frame.say(answer.errors);
-    this.#draw(answer.data.boardDiff, from, moment);
+    this.#draw(answer.data.boardDiff, from, moment.live ? "now" : dateTime(at));
   }
 
   #from(since, to, moment) {
@@ -48,10 +47,9 @@ export class Changes {
     return { time: new Date(at).toISOString(), ...(moment.live ? {} : { position: moment.position }) };
   }
 
-  #draw({ added, removed, changed }, from, moment) {
+  #draw({ added, removed, changed }, from, ended) {
     for (const { before, after } of changed) for (const { status } of [before, after]) learn(status?.key, status?.label);
     const began = from.time ? dateTime(from.time) : `position ${number(from.position)}`;
-    const ended = moment.live ? "now" : dateTime(moment.time);
     const statuses = changed.filter(({ changes }) => changes.some(({ field }) => !COUNTS.has(field)));
     const counts = changed.filter((each) => !statuses.includes(each)).sort((a, b) => Math.abs(moved(b)) - Math.abs(moved(a)));
     this.frame.fill(

@@ -27,10 +27,10 @@ export class ItemView {
     this.#nothing();
   }
 
-  async show({ moment, item }) {
+  async show(asked) {
+    const { moment, item, at } = (this.asked = asked);
     if (item !== this.#of) this.#last = PAGE;
     this.#of = item;
-    this.asked = { moment, item };
     if (!item) return this.#nothing();
     const variables = { id: item, asOf: asOf(moment), last: this.#last };
     this.frame.behind(ITEM, variables);
@@ -39,7 +39,7 @@ export class ItemView {
     this.frame.say(answer.errors);
     // An open list or a focus would be lost by drawing the same once more.
     const drawn = JSON.stringify([answer.data, moment.time]);
-    if (drawn !== this.#drawn) this.#draw(answer.data.item, moment);
+    if (drawn !== this.#drawn) this.#draw(answer.data.item, at);
     this.#drawn = drawn;
   }
 
@@ -49,7 +49,7 @@ export class ItemView {
     this.frame.fill(el("p.empty", "Choose an item on the board to see how it came to be."));
   }
 
-  #draw(item, moment) {
+  #draw(item, now) {
     if (!item) {
       this.frame.title.textContent = "Item";
       return this.frame.fill(el("p.empty", "At this moment nothing had been heard of the item."));
@@ -57,7 +57,6 @@ export class ItemView {
     this.frame.title.textContent = item.title ?? "(title not known)";
     learn(item.type, item.typeLabel);
     for (const { to } of item.statusHistory) learn(to?.key, to?.label);
-    const now = moment.live ? Date.now() : Date.parse(moment.time);
     this.frame.fill(
       this.#facts(item),
       this.#course(item, now),

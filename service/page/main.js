@@ -31,12 +31,9 @@ class Page {
   constructor() {
     const said = fromAddress(location.search);
     this.api = new Api(endpoint);
-    this.moment = said.moment;
-    this.view = said.view in VIEWS ? said.view : said.item ? "item" : "board";
-    this.item = said.item;
+    Object.assign(this, { moment: said.moment, item: said.item, product: said.product, looked: looked() });
+    this.view = said.view in VIEWS ? said.view : this.#first();
     this.window = said.window in WINDOWS ? said.window : "P30D";
-    this.product = said.product;
-    this.looked = looked();
     this.since = said.since ?? (this.looked ? "look" : "week");
     this.board = new Board($("board"), this);
     this.itemView = new ItemView($("item"), this);
@@ -129,7 +126,7 @@ class Page {
 
   #shown() {
     const { moment, window, item, since } = this;
-    return { moment, window, item, since };
+    return { moment, window, item, since, at: this.bar.happened(moment) };
   }
 
   async #attempt(panel, shown) {
@@ -150,10 +147,20 @@ class Page {
     if (this.view === "item") this.#attempt(this.itemView, shown);
     if (this.view === "changes") this.#attempt(this.changes, shown);
     history.replaceState(null, "", this.#address(this.moment));
-    if (this.moment.live || this.player.playing) return;
+    const { moment } = this;
+    if (moment.live || this.player.playing) return;
     const first = $("board").querySelector("button.title")?.textContent ?? "nothing";
-    const when = `${longDate(this.moment.time)}, ${time(this.moment.time)}`;
-    write($("announcer"), `${when}. ${this.board.count.textContent}, first: ${first}`);
+    write($("announcer"), `${longDate(shown.at)}, ${time(shown.at)}. ${this.board.count.textContent}, first: ${first}`);
+    if (!moment.time) this.#name(moment);
+  }
+
+  /** Learn when a position was recorded, and by what. */
+  async #name(moment) {
+    const found = await this.steps.from(moment, 0).catch(() => null);
+    if (!found || this.moment !== moment) return;
+    this.moment = found.moment;
+    this.bar.show(found.moment, found.events);
+    history.replaceState(null, "", this.#address(found.moment));
   }
 
   #address(moment) {
@@ -180,7 +187,7 @@ class Page {
       this.live();
       return false;
     }
-    await this.go(axis.moment(value, this.moment.live ? this.extent.head : this.moment.position, this.moment.time));
+    await this.go(axis.moment(value, this.moment.live ? this.extent.head : this.moment.position));
     return true;
   }
 
@@ -212,12 +219,14 @@ class Page {
     this.go(moment, { settled: true, events: event.summary ? [event] : [] });
   }
 
-  setClock(clock) {
+  /** Take the other clock, at the event that the moment shows last. */
+  async setClock(clock) {
     this.player.stop();
+    const found = this.moment.live ? null : await this.steps.from(this.moment, 0).catch(() => null);
     this.bar.setClock(clock);
-    if (this.moment.live) return this.go({ ...LIVE, clock }, { settled: true });
-    // The same state on the other clock: what was known is the position; what had happened, its event's time.
-    this.go(past(clock, this.moment.time, this.moment.position), { settled: true });
+    this.moment = { ...LIVE, clock };
+    if (found) this.travel(found.events.at(-1));
+    else this.live();
   }
 
   async copy() {

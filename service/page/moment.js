@@ -23,23 +23,19 @@ export function fromAddress(search) {
   const position = Number(said.get("position"));
   const time = said.get("at");
   const clock = said.get("clock") === "recorded" ? "RECORDED" : "OCCURRED";
-  const named = Number.isSafeInteger(position) && position > 0 && Number.isFinite(Date.parse(time));
-  return {
-    moment: named ? past(clock, time, position) : { ...LIVE, clock },
-    view: said.get("view"), item: said.get("item"), window: said.get("window"), since: said.get("since"),
-    product: said.get("product"),
-  };
+  const named = Number.isSafeInteger(position) && position > 0 && (clock === "RECORDED" || Date.parse(time) > 0);
+  return { ...Object.fromEntries(said), moment: named ? past(clock, time, position) : { ...LIVE, clock } };
 }
 
 /** The address of what is shown, without the origin. */
-export function toAddress(moment, { view, item, window, since, product }) {
+export function toAddress(moment, shown) {
   const said = new URLSearchParams();
   if (!moment.live) {
-    said.set("at", moment.time);
+    if (moment.time) said.set("at", moment.time);
     said.set("position", moment.position);
   }
   if (!moment.live || moment.clock === "RECORDED") said.set("clock", moment.clock.toLowerCase());
-  for (const [name, value] of Object.entries({ view, item, window, since, product })) if (value) said.set(name, value);
+  for (const [name, value] of Object.entries(shown)) if (value) said.set(name, value);
   const text = said.toString().replaceAll("%3A", ":");
   return text ? `?${text}` : "./";
 }

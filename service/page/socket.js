@@ -5,9 +5,8 @@ const WAIT_MS = [250, 500, 1_000, 2_000, 5_000];
 const SILENCE_MS = 60_000;
 
 /**
- * Sends events to `onevent(event)`, in order and once each; tells `onstate("connecting" | "open" | "lost" | "refused", why)`.
- *
- * `document` is a subscription of `events` that takes `$after`.
+ * Of `{endpoint, document, variables, token, onevent, onstate}`: the document is a subscription of `events` that takes
+ * `$after`; `onevent(event)` gets them in order and once each; `onstate` is told "open", "lost" or "refused" and why.
  */
 export class Follower {
   #socket = null;
@@ -16,10 +15,8 @@ export class Follower {
   #timer = 0;
   #silence = 0;
 
-  constructor({ endpoint, document, variables = {}, token = () => null, onevent, onstate }) {
-    Object.assign(this, { endpoint, document, variables, token, onevent, onstate });
-    this.position = null;
-    addEventListener("online", () => this.#again(0));
+  constructor(how) {
+    Object.assign(this, how);
   }
 
   /** Begin after a position. */
@@ -39,7 +36,6 @@ export class Follower {
   #connect() {
     clearTimeout(this.#timer);
     if (this.#stopped || this.#socket) return;
-    this.onstate("connecting");
     const socket = new WebSocket(this.endpoint, PROTOCOL);
     this.#socket = socket;
     const send = (message) => socket.send(JSON.stringify(message));

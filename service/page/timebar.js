@@ -87,11 +87,18 @@ export class TimeBar {
     this.#draw();
   }
 
+  /** When what a moment shows had happened, in milliseconds; at a position, to the day. */
+  happened(moment) {
+    if (moment.live) return this.extent.to;
+    if (moment.clock === "OCCURRED") return Date.parse(moment.time);
+    return Date.parse(this.#days.find(({ lastPosition }) => lastPosition >= moment.position)?.t) || this.extent.to;
+  }
+
   /** Show which moment is shown; `events` are those that the last step passed. */
   show(moment, events = []) {
     const share = this.axis.share(this.axis.valueOf(moment));
     this.handle.style.left = this.past.style.width = `${share * 100}%`;
-    const at = moment.live ? this.extent.to : Date.parse(moment.time);
+    const at = this.happened(moment);
     write(this.day, moment.live ? "Now" : longDate(at));
     write(this.place, placeOf(moment, at, this.extent));
     write(this.said, sentence(events));
@@ -211,7 +218,8 @@ export class TimeBar {
 
 function placeOf(moment, at, extent) {
   if (moment.live) return `position ${number(extent.head)} · ${dateTime(at)} UTC`;
-  if (moment.clock === "RECORDED") return `position ${number(moment.position)} · learnt ${exactTime(at)} UTC`;
+  if (moment.clock === "RECORDED")
+    return `position ${number(moment.position)}${moment.time ? ` · learnt ${dateTime(moment.time)} UTC` : ""}`;
   return `${exactTime(at)} UTC · as known at position ${number(moment.position)}`;
 }
 
