@@ -31,9 +31,15 @@ url_option = click.option(
 @click.command()
 @click.option("--events", type=click.IntRange(min=1), required=True, help="How many deliveries to make up.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same bytes.")
-@click.option("--months", type=click.IntRange(1, 120), default=18, show_default=True, help="The span they cover.")
-@click.option("--items", type=click.IntRange(min=1), default=400, show_default=True, help="Items on the board.")
-@click.option("--users", type=click.IntRange(min=1), default=900, show_default=True, help="People on the board.")
+@click.option(
+    "--months", type=click.IntRange(1, 120), default=18, show_default=True, help="The span they cover."
+)
+@click.option(
+    "--items", type=click.IntRange(min=1), default=400, show_default=True, help="Items on the board."
+)
+@click.option(
+    "--users", type=click.IntRange(min=1), default=900, show_default=True, help="People on the board."
+)
 @click.option(
     "--chaos",
     is_flag=True,
@@ -92,7 +98,9 @@ def _without_query(url: str) -> str:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
 @url_option
 @json_option
 def send(files: tuple[Path, ...], url: str | None, as_json: bool) -> None:
