@@ -25,9 +25,9 @@ from schema.operation import Operations, Request
 from service.errors import NotAnEvent
 from service.events import decode
 from service.simulator import simulate
-from tests.asking import NOW, Board, a_board, a_pool, new_database
+from tests.asking import NOW, PRODUCT, Board, a_board, a_pool, new_database
 from tests.random_operations import Made, RandomOperations
-from tests.test_questions import HISTORY, ITEM_1, ITEM_2, PRODUCT
+from tests.test_questions import HISTORY, ITEM_1, ITEM_2
 
 QUESTIONS = Path(__file__).with_name("questions")
 ANSWERS = {

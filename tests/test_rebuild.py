@@ -232,6 +232,7 @@ async def test_a_rebuild_stops_at_an_event_that_cannot_be_applied_and_says_so(
     assert vote == "vote"
     assert await dump(followed) == before
     failed = await followed.fetchrow("select state, error from read_model.rebuilds")
+    assert failed is not None
     assert failed["state"] == "FAILED"
 
 
