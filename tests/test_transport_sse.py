@@ -25,7 +25,7 @@ async def service() -> AsyncIterator[Served]:
         yield running
 
 
-def _stream(service: Served, query: str, **headers: str):  # type: ignore[no-untyped-def]
+def _stream(service: Served, query: str, **headers: str):
     return service.session.post(service.url, json={"query": query}, headers={**HEADERS, **headers})
 
 
