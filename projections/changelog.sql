@@ -174,32 +174,28 @@ select t.product_id, t.changelog_id, v.title, v.description, v.type, v.segment, 
           and position <= $2
        ) t
  cross join lateral (
-       select (array_agg(c.title order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.title is not null))[1] as title,
-              (array_agg(c.description order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.description is not null))[1] as description,
-              (array_agg(c.type order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.type is not null))[1] as type,
-              (array_agg(c.segment order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.segment is not null))[1] as segment,
-              (array_agg(c.draft order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.draft is not null))[1] as draft,
-              (array_agg(c.announcement order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.announcement is not null))[1] as announcement,
-              (array_agg(c.scheduled_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.scheduled_at is not null))[1] as scheduled_at,
-              (array_agg(c.item_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.item_id is not null))[1] as item_id,
-              (array_agg(c.created_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.created_at is not null))[1] as created_at,
-              (array_agg(c.updated_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.updated_at > '-infinity'))[1] as updated_at,
+       select substr(max((c.key || c.title) collate "C"), 52) as title,
+              substr(max((c.key || c.description) collate "C"), 52) as description,
+              substr(max((c.key || c.type) collate "C"), 52) as type,
+              substr(max((c.key || c.segment) collate "C"), 52) as segment,
+              substr(max((c.key || c.draft::text) collate "C"), 52)::boolean as draft,
+              substr(max((c.key || c.announcement::text) collate "C"), 52)::boolean as announcement,
+              substr(max((c.key || c.scheduled_at::text) collate "C"), 52)::timestamptz as scheduled_at,
+              substr(max((c.key || c.item_id) collate "C"), 52) as item_id,
+              substr(max((c.key || c.created_at::text) collate "C"), 52)::timestamptz as created_at,
+              substr(max((c.key || nullif(c.updated_at, '-infinity')::text) collate "C"), 52)::timestamptz as updated_at,
               min(c.occurred_at) filter (where c.action = 'create') as first_told_at,
               max(c.occurred_at) as occurred_at,
               max(c.position) as position
-         from {changelog_versions} c
-        where c.product_id = t.product_id
-          and c.changelog_id = t.changelog_id
+         from (
+              select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
+                     c.action, c.announcement, c.created_at, c.description, c.draft, c.item_id, c.occurred_at,
+                     c.position, c.scheduled_at, c.segment, c.title, c.type, c.updated_at
+                from {changelog_versions} c
+               where c.product_id = t.product_id
+                 and c.changelog_id = t.changelog_id
+              offset 0
+              ) c
        ) v
   left join lateral (
        select c.action = 'delete' as deleted, c.occurred_at

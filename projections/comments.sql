@@ -115,26 +115,24 @@ select t.product_id, t.comment_id, v.item_id, v.author_id, v.body, v.status, v.t
           and position <= $2
        ) t
  cross join lateral (
-       select (array_agg(c.item_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.item_id is not null))[1] as item_id,
-              (array_agg(c.author_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.author_id is not null))[1] as author_id,
-              (array_agg(c.body order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.body is not null))[1] as body,
-              (array_agg(c.status order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.status is not null))[1] as status,
-              (array_agg(c.type order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.type is not null))[1] as type,
-              (array_agg(c.likes order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.likes is not null))[1] as likes,
-              (array_agg(c.created_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.created_at is not null))[1] as created_at,
-              (array_agg(c.updated_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.updated_at > '-infinity'))[1] as updated_at,
+       select substr(max((c.key || c.item_id) collate "C"), 52) as item_id,
+              substr(max((c.key || c.author_id) collate "C"), 52) as author_id,
+              substr(max((c.key || c.body) collate "C"), 52) as body,
+              substr(max((c.key || c.status) collate "C"), 52) as status,
+              substr(max((c.key || c.type) collate "C"), 52) as type,
+              substr(max((c.key || c.likes::text) collate "C"), 52)::int as likes,
+              substr(max((c.key || c.created_at::text) collate "C"), 52)::timestamptz as created_at,
+              substr(max((c.key || nullif(c.updated_at, '-infinity')::text) collate "C"), 52)::timestamptz as updated_at,
               max(c.occurred_at) as occurred_at, max(c.position) as position
-         from {comment_versions} c
-        where c.product_id = t.product_id
-          and c.comment_id = t.comment_id
+         from (
+              select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
+                     c.author_id, c.body, c.created_at, c.item_id, c.likes, c.occurred_at, c.position,
+                     c.status, c.type, c.updated_at
+                from {comment_versions} c
+               where c.product_id = t.product_id
+                 and c.comment_id = t.comment_id
+              offset 0
+              ) c
        ) v
   left join lateral (
        select c.action = 'delete' as deleted, c.occurred_at

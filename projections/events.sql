@@ -129,35 +129,33 @@ update {event_facts} f
          from {item_contents} v
          join {item_lifecycles} l on l.position = v.position and l.action = 'update'
         cross join lateral (
-              select (array_agg(c.title order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.title is not null))[1] as title,
-                     (array_agg(c.description order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.description is not null))[1] as description,
-                     (array_agg(c.status order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.status is not null))[1] as status,
-                     (array_agg(c.type order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.type is not null))[1] as type,
-                     (array_agg(c.effort order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.effort is not null))[1] as effort,
-                     (array_agg(c.created_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.created_at is not null))[1] as created_at,
-                     (array_agg(c.author_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.author_id is not null))[1] as author_id
-                from {item_contents} c
-               where c.product_id = v.product_id
-                 and c.item_id = v.item_id
-                 and (c.occurred_at, c.is_delete, c.updated_at, c.position)
-                     < (v.occurred_at, v.is_delete, v.updated_at, v.position)
-                 and c.position < v.position
-                 and c.occurred_at >= coalesce((
-                         select o.occurred_at from {item_contents} o
-                          where o.product_id = v.product_id and o.item_id = v.item_id and o.complete
-                            and (o.occurred_at, o.is_delete, o.updated_at, o.position)
-                                < (v.occurred_at, v.is_delete, v.updated_at, v.position)
-                            and o.position < v.position
-                          order by o.occurred_at desc, o.is_delete desc, o.updated_at desc, o.position desc
-                          limit 1
-                     ), '-infinity')
+              select substr(max((c.key || c.title) collate "C"), 52) collate "default" as title,
+                     substr(max((c.key || c.description) collate "C"), 52) collate "default" as description,
+                     substr(max((c.key || c.status) collate "C"), 52) collate "default" as status,
+                     substr(max((c.key || c.type) collate "C"), 52) collate "default" as type,
+                     substr(max((c.key || c.effort::text) collate "C"), 52)::int as effort,
+                     substr(max((c.key || c.created_at::text) collate "C"), 52)::timestamptz as created_at,
+                     substr(max((c.key || c.author_id) collate "C"), 52) collate "default" as author_id
+                from (
+                     select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
+                            c.author_id, c.created_at, c.description, c.effort, c.status, c.title, c.type
+                       from {item_contents} c
+                      where c.product_id = v.product_id
+                        and c.item_id = v.item_id
+                        and (c.occurred_at, c.is_delete, c.updated_at, c.position)
+                            < (v.occurred_at, v.is_delete, v.updated_at, v.position)
+                        and c.position < v.position
+                        and c.occurred_at >= coalesce((
+                                select o.occurred_at from {item_contents} o
+                                 where o.product_id = v.product_id and o.item_id = v.item_id and o.complete
+                                   and (o.occurred_at, o.is_delete, o.updated_at, o.position)
+                                       < (v.occurred_at, v.is_delete, v.updated_at, v.position)
+                                   and o.position < v.position
+                                order by o.occurred_at desc, o.is_delete desc, o.updated_at desc, o.position desc
+                                limit 1
+                           ), '-infinity')
+                     offset 0
+                     ) c
               ) b
         where v.position > $1
           and v.position <= $2
@@ -181,26 +179,24 @@ update {event_facts} f
               ], null) as changed_fields
          from {comment_versions} v
         cross join lateral (
-              select (array_agg(c.item_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.item_id is not null))[1] as item_id,
-                     (array_agg(c.author_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.author_id is not null))[1] as author_id,
-                     (array_agg(c.body order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.body is not null))[1] as body,
-                     (array_agg(c.status order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.status is not null))[1] as status,
-                     (array_agg(c.type order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.type is not null))[1] as type,
-                     (array_agg(c.likes order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.likes is not null))[1] as likes,
-                     (array_agg(c.created_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.created_at is not null))[1] as created_at
-                from {comment_versions} c
-               where c.product_id = v.product_id
-                 and c.comment_id = v.comment_id
-                 and (c.occurred_at, c.is_delete, c.updated_at, c.position)
-                     < (v.occurred_at, v.is_delete, v.updated_at, v.position)
-                 and c.position < v.position
+              select substr(max((c.key || c.item_id) collate "C"), 52) collate "default" as item_id,
+                     substr(max((c.key || c.author_id) collate "C"), 52) collate "default" as author_id,
+                     substr(max((c.key || c.body) collate "C"), 52) collate "default" as body,
+                     substr(max((c.key || c.status) collate "C"), 52) collate "default" as status,
+                     substr(max((c.key || c.type) collate "C"), 52) collate "default" as type,
+                     substr(max((c.key || c.likes::text) collate "C"), 52)::int as likes,
+                     substr(max((c.key || c.created_at::text) collate "C"), 52)::timestamptz as created_at
+                from (
+                     select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
+                            c.author_id, c.body, c.created_at, c.item_id, c.likes, c.status, c.type
+                       from {comment_versions} c
+                      where c.product_id = v.product_id
+                        and c.comment_id = v.comment_id
+                        and (c.occurred_at, c.is_delete, c.updated_at, c.position)
+                            < (v.occurred_at, v.is_delete, v.updated_at, v.position)
+                        and c.position < v.position
+                     offset 0
+                     ) c
               ) b
         where v.action = 'update'
           and v.position > $1
@@ -227,30 +223,27 @@ update {event_facts} f
               ], null) as changed_fields
          from {changelog_versions} v
         cross join lateral (
-              select (array_agg(c.title order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.title is not null))[1] as title,
-                     (array_agg(c.description order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.description is not null))[1] as description,
-                     (array_agg(c.type order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.type is not null))[1] as type,
-                     (array_agg(c.segment order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.segment is not null))[1] as segment,
-                     (array_agg(c.draft order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.draft is not null))[1] as draft,
-                     (array_agg(c.announcement order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.announcement is not null))[1] as announcement,
-                     (array_agg(c.scheduled_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.scheduled_at is not null))[1] as scheduled_at,
-                     (array_agg(c.item_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.item_id is not null))[1] as item_id,
-                     (array_agg(c.created_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.created_at is not null))[1] as created_at
-                from {changelog_versions} c
-               where c.product_id = v.product_id
-                 and c.changelog_id = v.changelog_id
-                 and (c.occurred_at, c.is_delete, c.updated_at, c.position)
-                     < (v.occurred_at, v.is_delete, v.updated_at, v.position)
-                 and c.position < v.position
+              select substr(max((c.key || c.title) collate "C"), 52) collate "default" as title,
+                     substr(max((c.key || c.description) collate "C"), 52) collate "default" as description,
+                     substr(max((c.key || c.type) collate "C"), 52) collate "default" as type,
+                     substr(max((c.key || c.segment) collate "C"), 52) collate "default" as segment,
+                     substr(max((c.key || c.draft::text) collate "C"), 52)::boolean as draft,
+                     substr(max((c.key || c.announcement::text) collate "C"), 52)::boolean as announcement,
+                     substr(max((c.key || c.scheduled_at::text) collate "C"), 52)::timestamptz as scheduled_at,
+                     substr(max((c.key || c.item_id) collate "C"), 52) collate "default" as item_id,
+                     substr(max((c.key || c.created_at::text) collate "C"), 52)::timestamptz as created_at
+                from (
+                     select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
+                            c.announcement, c.created_at, c.description, c.draft, c.item_id, c.scheduled_at,
+                            c.segment, c.title, c.type
+                       from {changelog_versions} c
+                      where c.product_id = v.product_id
+                        and c.changelog_id = v.changelog_id
+                        and (c.occurred_at, c.is_delete, c.updated_at, c.position)
+                            < (v.occurred_at, v.is_delete, v.updated_at, v.position)
+                        and c.position < v.position
+                     offset 0
+                     ) c
               ) b
         where v.action = 'update'
           and v.position > $1
@@ -282,40 +275,32 @@ update {event_facts} f
               ], null) as changed_fields
          from {user_versions} v
         cross join lateral (
-              select (array_agg(c.data_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.data_id is not null))[1] as data_id,
-                     (array_agg(c.name order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.name is not null))[1] as name,
-                     (array_agg(c.full_name order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.full_name is not null))[1] as full_name,
-                     (array_agg(c.mail order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.mail is not null))[1] as mail,
-                     (array_agg(c.img order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.img is not null))[1] as img,
-                     (array_agg(c.admin_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.admin_id is not null))[1] as admin_id,
-                     (array_agg(c.anonymous order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.anonymous is not null))[1] as anonymous,
-                     (array_agg(to_jsonb(c.segments) order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.segments is not null))[1] as segments,
-                     (array_agg(c.custom order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.custom is not null))[1] as custom,
-                     (array_agg(c.system order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.system is not null))[1] as system,
-                     (array_agg(c.weight order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.weight is not null))[1] as weight,
-                     (array_agg(c.notify order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.notify is not null))[1] as notify,
-                     (array_agg(c.stats order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.stats is not null))[1] as stats,
-                     (array_agg(c.created_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.created_at is not null))[1] as created_at
-                from {user_versions} c
-               where c.product_id = v.product_id
-                 and c.user_id = v.user_id
-                 and (c.occurred_at, c.is_delete, c.updated_at, c.position)
-                     < (v.occurred_at, v.is_delete, v.updated_at, v.position)
-                 and c.position < v.position
+              select substr(max((c.key || c.data_id) collate "C"), 52) collate "default" as data_id,
+                     substr(max((c.key || c.name) collate "C"), 52) collate "default" as name,
+                     substr(max((c.key || c.full_name) collate "C"), 52) collate "default" as full_name,
+                     substr(max((c.key || c.mail) collate "C"), 52) collate "default" as mail,
+                     substr(max((c.key || c.img) collate "C"), 52) collate "default" as img,
+                     substr(max((c.key || c.admin_id) collate "C"), 52) collate "default" as admin_id,
+                     substr(max((c.key || c.anonymous::text) collate "C"), 52)::boolean as anonymous,
+                     substr(max((c.key || to_jsonb(c.segments)::text) collate "C"), 52)::jsonb as segments,
+                     substr(max((c.key || c.custom::text) collate "C"), 52)::jsonb as custom,
+                     substr(max((c.key || c.system::text) collate "C"), 52)::jsonb as system,
+                     substr(max((c.key || c.weight::text) collate "C"), 52)::int as weight,
+                     substr(max((c.key || c.notify::text) collate "C"), 52)::jsonb as notify,
+                     substr(max((c.key || c.stats::text) collate "C"), 52)::jsonb as stats,
+                     substr(max((c.key || c.created_at::text) collate "C"), 52)::timestamptz as created_at
+                from (
+                     select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
+                            c.admin_id, c.anonymous, c.created_at, c.custom, c.data_id, c.full_name, c.img,
+                            c.mail, c.name, c.notify, c.segments, c.stats, c.system, c.weight
+                       from {user_versions} c
+                      where c.product_id = v.product_id
+                        and c.user_id = v.user_id
+                        and (c.occurred_at, c.is_delete, c.updated_at, c.position)
+                            < (v.occurred_at, v.is_delete, v.updated_at, v.position)
+                        and c.position < v.position
+                     offset 0
+                     ) c
               ) b
         where v.action = 'update'
           and v.position > $1

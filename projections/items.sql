@@ -299,58 +299,53 @@ update {items} i
          from {items} t
          left join lateral (
               -- Each from the newest post that told it; none older than the newest complete one is needed.
-              select (array_agg(c.updated_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.updated_at > '-infinity'))[1] as updated_at,
-                     (array_agg(c.votes_up order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.votes_up is not null))[1] as votes_up,
-                     (array_agg(c.votes_down order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.votes_down is not null))[1] as votes_down,
-                     (array_agg(c.total_sum order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.total_sum is not null))[1] as total_sum,
-                     (array_agg(c.comments order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.comments is not null))[1] as comments,
-                     (array_agg(c.subscribers order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.subscribers is not null))[1] as subscribers,
-                     (array_agg(c.trend order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.trend is not null))[1] as trend,
-                     (array_agg(c.scoring order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.scoring is not null))[1] as scoring,
-                     (array_agg(c.ratio order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.ratio is not null))[1] as ratio
-                from {item_counts} c
-               where c.product_id = t.product_id
-                 and c.item_id = t.item_id
-                 and c.occurred_at >= coalesce((
-                         select o.occurred_at from {item_counts} o
-                          where o.product_id = t.product_id and o.item_id = t.item_id and o.complete
-                          order by o.occurred_at desc, o.is_delete desc, o.updated_at desc, o.position desc
-                          limit 1
-                     ), '-infinity')
+              select substr(max((c.key || nullif(c.updated_at, '-infinity')::text) collate "C"), 52)::timestamptz as updated_at,
+                     substr(max((c.key || c.votes_up::text) collate "C"), 52)::int as votes_up,
+                     substr(max((c.key || c.votes_down::text) collate "C"), 52)::int as votes_down,
+                     substr(max((c.key || c.total_sum::text) collate "C"), 52)::int as total_sum,
+                     substr(max((c.key || c.comments::text) collate "C"), 52)::int as comments,
+                     substr(max((c.key || c.subscribers::text) collate "C"), 52)::int as subscribers,
+                     substr(max((c.key || c.trend::text) collate "C"), 52)::float8 as trend,
+                     substr(max((c.key || c.scoring::text) collate "C"), 52)::float8 as scoring,
+                     substr(max((c.key || c.ratio::text) collate "C"), 52)::float8 as ratio
+                from (
+                     select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
+                            c.comments, c.ratio, c.scoring, c.subscribers, c.total_sum, c.trend, c.updated_at,
+                            c.votes_down, c.votes_up
+                       from {item_counts} c
+                      where c.product_id = t.product_id
+                        and c.item_id = t.item_id
+                        and c.occurred_at >= coalesce((
+                                select o.occurred_at from {item_counts} o
+                                 where o.product_id = t.product_id and o.item_id = t.item_id and o.complete
+                                order by o.occurred_at desc, o.is_delete desc, o.updated_at desc, o.position desc
+                                limit 1
+                           ), '-infinity')
+                     offset 0
+                     ) c
               ) n on true
          left join lateral (
-              select (array_agg(c.title order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.title is not null))[1] as title,
-                     (array_agg(c.description order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.description is not null))[1] as description,
-                     (array_agg(c.status order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.status is not null))[1] as status,
-                     (array_agg(c.type order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.type is not null))[1] as type,
-                     (array_agg(c.effort order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.effort is not null))[1] as effort,
-                     (array_agg(c.created_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.created_at is not null))[1] as created_at,
-                     (array_agg(c.author_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.author_id is not null))[1] as author_id
-                from {item_contents} c
-               where c.product_id = t.product_id
-                 and c.item_id = t.item_id
-                 and c.occurred_at >= coalesce((
-                         select o.occurred_at from {item_contents} o
-                          where o.product_id = t.product_id and o.item_id = t.item_id and o.complete
-                          order by o.occurred_at desc, o.is_delete desc, o.updated_at desc, o.position desc
-                          limit 1
-                     ), '-infinity')
+              select substr(max((c.key || c.title) collate "C"), 52) collate "default" as title,
+                     substr(max((c.key || c.description) collate "C"), 52) collate "default" as description,
+                     substr(max((c.key || c.status) collate "C"), 52) collate "default" as status,
+                     substr(max((c.key || c.type) collate "C"), 52) collate "default" as type,
+                     substr(max((c.key || c.effort::text) collate "C"), 52)::int as effort,
+                     substr(max((c.key || c.created_at::text) collate "C"), 52)::timestamptz as created_at,
+                     substr(max((c.key || c.author_id) collate "C"), 52) collate "default" as author_id
+                from (
+                     select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
+                            c.author_id, c.created_at, c.description, c.effort, c.status, c.title, c.type
+                       from {item_contents} c
+                      where c.product_id = t.product_id
+                        and c.item_id = t.item_id
+                        and c.occurred_at >= coalesce((
+                                select o.occurred_at from {item_contents} o
+                                 where o.product_id = t.product_id and o.item_id = t.item_id and o.complete
+                                order by o.occurred_at desc, o.is_delete desc, o.updated_at desc, o.position desc
+                                limit 1
+                           ), '-infinity')
+                     offset 0
+                     ) c
               ) v on true
          left join lateral (
               select c.action = 'delete' as deleted, c.occurred_at

@@ -48,6 +48,8 @@ _BUILD_SETTINGS: Final = {
     "maintenance_work_mem": "256MB",
     "max_parallel_maintenance_workers": "2",
     "idle_in_transaction_session_timeout": "60s",
+    # It would keep what it remembers of a body by the body.
+    "enable_memoize": "off",
 }
 
 _log = structlog.get_logger(__name__)

@@ -82,23 +82,22 @@ select t.product_id, t.satisfaction_id, v.user_id, v.score, v.comment, coalesce(
           and position <= $2
        ) t
  cross join lateral (
-       select (array_agg(c.user_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.user_id is not null))[1] as user_id,
-              (array_agg(c.score order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.score is not null))[1] as score,
-              (array_agg(c.comment order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.comment is not null))[1] as comment,
-              (array_agg(c.grp order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.grp is not null))[1] as grp,
-              (array_agg(c.meta order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.meta is not null))[1] as meta,
-              (array_agg(c.answered_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.answered_at is not null))[1] as answered_at,
+       select substr(max((c.key || c.user_id) collate "C"), 52) as user_id,
+              substr(max((c.key || c.score::text) collate "C"), 52)::smallint as score,
+              substr(max((c.key || c.comment) collate "C"), 52) as comment,
+              substr(max((c.key || c.grp) collate "C"), 52) as grp,
+              substr(max((c.key || c.meta::text) collate "C"), 52)::jsonb as meta,
+              substr(max((c.key || c.answered_at::text) collate "C"), 52)::timestamptz as answered_at,
               max(c.occurred_at) as occurred_at,
               max(c.position) as position
-         from {satisfaction_versions} c
-        where c.product_id = t.product_id
-          and c.satisfaction_id = t.satisfaction_id
+         from (
+              select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
+                     c.answered_at, c.comment, c.grp, c.meta, c.occurred_at, c.position, c.score, c.user_id
+                from {satisfaction_versions} c
+               where c.product_id = t.product_id
+                 and c.satisfaction_id = t.satisfaction_id
+              offset 0
+              ) c
        ) v
  cross join lateral (
        select c.is_delete, c.occurred_at

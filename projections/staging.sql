@@ -116,21 +116,21 @@ select i.position, i.product_id, i.entity, i.entity_id, i.verb, i.action, i.occu
                                            where e.position > $1
                                              and e.position <= $2
                                              and {only}
-                                             and not exists (
-                                                 select 1
-                                                   from read_model.parked w
-                                                  where w.projection = '{group}'
-                                                    and w.product_id = e.product_id
-                                                    and w.entity = e.entity
-                                                    and w.entity_id = e.entity_id
-                                                    and w.position <= e.position
-                                                 )
-                                             and not exists (
-                                                 select 1
-                                                   from read_model.parked w
-                                                  where w.projection = '{group}'
-                                                    and w.position = e.position
-                                                 )
+                                             -- Asked once a step: only where something is parked is each event held
+                                             -- against it.
+                                             and (not exists (
+                                                      select 1 from read_model.parked w where w.projection = '{group}'
+                                                  )
+                                                  or not exists (
+                                                      select 1
+                                                        from read_model.parked w
+                                                       where w.projection = '{group}'
+                                                         and w.product_id = e.product_id
+                                                         and (w.position = e.position
+                                                              or w.entity = e.entity
+                                                                 and w.entity_id = e.entity_id
+                                                                 and w.position <= e.position)
+                                                  ))
                                           offset 0
                                           ) l
                                    offset 0

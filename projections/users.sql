@@ -183,37 +183,29 @@ update {users} u
                          and e.user_id = t.user_id) as erased
          from {users} t
         cross join lateral (
-              select (array_agg(c.data_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.data_id is not null))[1] as data_id,
-                     (array_agg(c.name order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.name is not null))[1] as name,
-                     (array_agg(c.full_name order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.full_name is not null))[1] as full_name,
-                     (array_agg(c.mail order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.mail is not null))[1] as mail,
-                     (array_agg(c.img order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.img is not null))[1] as img,
-                     (array_agg(c.admin_id order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.admin_id is not null))[1] as admin_id,
-                     (array_agg(c.anonymous order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.anonymous is not null))[1] as anonymous,
-                     (array_agg(to_jsonb(c.segments) order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.segments is not null))[1] as segments,
-                     (array_agg(c.custom order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.custom is not null))[1] as custom,
-                     (array_agg(c.system order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.system is not null))[1] as system,
-                     (array_agg(c.weight order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.weight is not null))[1] as weight,
-                     (array_agg(c.notify order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.notify is not null))[1] as notify,
-                     (array_agg(c.stats order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.stats is not null))[1] as stats,
-                     (array_agg(c.created_at order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                          filter (where c.created_at is not null))[1] as created_at
-                from {user_versions} c
-               where c.product_id = t.product_id
-                 and c.user_id = t.user_id
+              select substr(max((c.key || c.data_id) collate "C"), 52) as data_id,
+                     substr(max((c.key || c.name) collate "C"), 52) as name,
+                     substr(max((c.key || c.full_name) collate "C"), 52) as full_name,
+                     substr(max((c.key || c.mail) collate "C"), 52) as mail,
+                     substr(max((c.key || c.img) collate "C"), 52) as img,
+                     substr(max((c.key || c.admin_id) collate "C"), 52) as admin_id,
+                     substr(max((c.key || c.anonymous::text) collate "C"), 52)::boolean as anonymous,
+                     substr(max((c.key || to_jsonb(c.segments)::text) collate "C"), 52)::jsonb as segments,
+                     substr(max((c.key || c.custom::text) collate "C"), 52)::jsonb as custom,
+                     substr(max((c.key || c.system::text) collate "C"), 52)::jsonb as system,
+                     substr(max((c.key || c.weight::text) collate "C"), 52)::int as weight,
+                     substr(max((c.key || c.notify::text) collate "C"), 52)::jsonb as notify,
+                     substr(max((c.key || c.stats::text) collate "C"), 52)::jsonb as stats,
+                     substr(max((c.key || c.created_at::text) collate "C"), 52)::timestamptz as created_at
+                from (
+                     select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
+                            c.admin_id, c.anonymous, c.created_at, c.custom, c.data_id, c.full_name, c.img,
+                            c.mail, c.name, c.notify, c.segments, c.stats, c.system, c.weight
+                       from {user_versions} c
+                      where c.product_id = t.product_id
+                        and c.user_id = t.user_id
+                     offset 0
+                     ) c
               ) v
          left join lateral (
               select c.action = 'delete' as deleted, c.occurred_at
