@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Collection
 from datetime import datetime
@@ -67,16 +68,17 @@ class Quarantine:
     async def keep(self, refused: Refused) -> str:
         """Keep a delivery and return its id. Raises LogUnavailable."""
         try:
-            await self._pool.execute(
-                _sql["quarantine"],
-                refused.id,
-                refused.product_id,
-                refused.received_at,
-                refused.reason,
-                refused.body,
-                refused.origin,
-                timeout=QUARANTINE_SECONDS_MAX,
-            )
+            # Around all of it: the wait for a connection has no limit of its own.
+            async with asyncio.timeout(QUARANTINE_SECONDS_MAX):
+                await self._pool.execute(
+                    _sql["quarantine"],
+                    refused.id,
+                    refused.product_id,
+                    refused.received_at,
+                    refused.reason,
+                    refused.body,
+                    refused.origin,
+                )
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise LogUnavailable(type(error).__name__) from error
         return refused.id
