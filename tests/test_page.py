@@ -165,6 +165,23 @@ async def test_an_arrow_key_goes_one_event_on_and_the_other_one_back(history, br
     await browser.run("await page.waitForFunction((at) => location.search.includes(at), at)", at=moments[0])
 
 
+async def test_on_our_own_clock_an_arrow_key_goes_one_position_on(history, browser):
+    await opened(browser, history, "?position=15000&clock=recorded")
+    told = await history.ask(
+        "{ events(filter: {position: {gte: 15000, lte: 15001}}) { nodes { recordedAt summary } } }"
+    )
+    first, second = told["events"]["nodes"]
+
+    await browser.run(
+        "await page.waitForFunction((at) => location.search.includes(at), at)", at=first["recordedAt"]
+    )
+    await browser.run("await page.locator('[role=slider]').focus(); await page.keyboard.press('ArrowRight')")
+    await browser.run("await page.waitForFunction(() => location.search.includes('position=15001'))")
+
+    assert await browser.run("return page.locator('.said').textContent()") == second["summary"]
+    assert await rows(browser) == await board_by_api(history, {"position": 15001})
+
+
 async def test_shift_and_arrow_go_a_day_and_the_ends_have_keys(history, browser):
     await opened(browser, history, "?at=2026-03-02T10:00:00.000Z&position=50000")
 
@@ -390,6 +407,32 @@ async def test_a_hostile_title_is_text_everywhere_it_is_shown(tmp_path, browser)
             == 0
         )
         assert await browser.problems() == []
+        await browser.run("await page.goto('about:blank')")
+
+
+async def test_a_service_that_wants_a_token_is_asked_with_the_one_typed_in(tmp_path, browser):
+    token = "a-token-of-the-test-0123456789abcdef"
+    async with running(tmp_path / "data", env={"RECOUNT_API_TOKENS": f"{token}:read"}) as service:
+        await service.post((PAYLOADS / "item.create.json").read_bytes())
+        await browser.run(
+            "await page.goto(url); await page.locator('#token-field').waitFor()", url=service.address
+        )
+        assert not await browser.run("return page.locator('#bar').isVisible()")
+
+        await browser.run(
+            """await page.locator('#token-field').fill(token);
+            await page.keyboard.press('Enter');
+            await page.waitForFunction(() => document.body.dataset.connection === 'open');
+            await page.locator('.board button.title').first().waitFor();""",
+            token=token,
+        )
+
+        assert not await browser.run("return page.locator('#token').isVisible()")
+        assert token not in await browser.run(
+            "return page.evaluate(() => JSON.stringify([localStorage, sessionStorage]))"
+        )
+        problems = await browser.problems()
+        assert all("401" in problem for problem in problems)
         await browser.run("await page.goto('about:blank')")
 
 

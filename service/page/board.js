@@ -74,7 +74,7 @@ export class Board {
   }
 
   #draw({ totalCount, nodes }, open) {
-    write(this.count, plural(totalCount, "item"));
+    write(this.count, totalCount ? plural(totalCount, "item") : "nothing on it");
     this.more.hidden = nodes.length >= totalCount || this.#first >= MOST;
     let place = 0;
     nodes.forEach((item, i) => {

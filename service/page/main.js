@@ -54,6 +54,7 @@ class Page {
       return this.#stumble(error);
     }
     $("token").hidden = true;
+    document.body.classList.remove("waiting");
     this.bar.setClock(this.moment.clock);
     this.follower = new Follower({
       endpoint: socketEndpoint, document: LIVE_EVENTS, variables: { productId: this.product }, token: () => this.api.token,
@@ -97,6 +98,7 @@ class Page {
   #stumble(error) {
     if (error instanceof Unauthenticated) {
       $("token").hidden = false;
+      $("token-field").focus();
       $("token").onsubmit = (event) => {
         event.preventDefault();
         this.api.token = $("token-field").value;
@@ -117,10 +119,10 @@ class Page {
     this.moment = moment;
     this.bar.show(moment, events);
     clearTimeout(this.#settling);
-    this.#settling = setTimeout(() => this.#settle(), settled ? 0 : SETTLE_MS);
     this.moving = !settled;
     const shown = await this.#attempt(this.board, { ...this.#shown(), moving: this.moving });
     if (shown) performance.measure("recount:step", { start: asked });
+    if (this.moment === moment) this.#settling = setTimeout(() => this.#settle(), settled ? 0 : SETTLE_MS);
     return shown;
   }
 
