@@ -14,15 +14,20 @@ from typing import Any
 
 import orjson
 import pytest
+from graphql import GraphQLError
 
 from projections.read_model import Reader
-from schema.build import build_schema
+from schema.build import build_schema, planner
 from schema.context import EVERYTHING, Caller, Context, Services
+from schema.errors import Refused
 from schema.fast import compiler
+from schema.fast.compiler import scene_of
 from schema.ids import encode_cursor, encode_id
 from schema.limits import Limits
+from schema.live import executed
 from schema.operation import Operations, Request
-from service.errors import NotAnEvent
+from schema.selection import Selected
+from service.errors import NotAnEvent, RecountError
 from service.events import decode
 from service.simulator import simulate
 from tests.asking import NOW, PRODUCT, Board, a_board, a_pool, new_database
@@ -281,6 +286,39 @@ async def compare_doctored(two_ways: TwoWays, operations: int, seed: int) -> Non
         )
         fast, reference = await two_ways.ask(made)
         assert fast == reference, f"operation {number} of seed {seed}: {made}"
+
+
+async def test_messages_of_random_subscriptions_are_the_same_to_the_byte(two_ways: TwoWays) -> None:
+    random = operations_of(seed=4)
+    for number in range(40):
+        made = random.subscription("events" if number % 2 else "items")
+        await compare_messages(two_ways, made)
+    assert two_ways.taken > 100
+
+
+async def compare_messages(two_ways: TwoWays, made: Made) -> None:
+    fast, request = two_ways.fast, Request(made.text, made.variables)
+    try:
+        document = await fast.prepare(made.text)
+        frame = fast.frame(document, request)
+        context = Context(two_ways.services)
+        executor = fast.executor(document, request, context)
+        values = await planner().load(_selected(executor), context, range(1, 30))
+    except (Refused, RecountError, GraphQLError):
+        return
+    assert frame is not None, made
+    for position, value in values:
+        by_frame = await executed(executor, value, context, frame)
+        by_reference = await executed(executor, value, context)
+        assert fast.encode(by_frame, position) == fast.encode(by_reference, position), made
+
+
+def _selected(executor: Any) -> Selected:
+    """Return what a subscription's root field selects."""
+    type_ = executor.schema.subscription_type
+    reader = scene_of(executor.schema, executor.fragments, executor.variable_values.coerced).reader
+    [(key, nodes)] = reader.collect(type_, [executor.operation]).items()
+    return reader.field(type_.fields[nodes[0].name.value], key, nodes)
 
 
 # Controls: the comparison catches a compiler that is wrong
