@@ -153,7 +153,12 @@ class GraphQLEndpoint:
         context = Context(self.services, caller)
         only_queries = request.method != hdrs.METH_POST
         if media_type == EVENTS:
-            return await self.streams.serve(request, asked, context, only_queries=only_queries)
+
+            async def still_valid() -> bool:
+                token = bearer(request.headers.get(hdrs.AUTHORIZATION))
+                return await self._authenticate(token) == caller
+
+            return await self.streams.serve(request, asked, context, still_valid, only_queries=only_queries)
         answer = await self.operations.execute(asked, context, only_queries=only_queries)
         if answer.status == 405:
             raise Refused.because("a mutation is sent by POST", "MUTATION_BY_GET", status=405)

@@ -191,8 +191,11 @@ class Broadcast:
                 _log.warning("live_waits_for_postgres", reason=type(error).__name__)
             except Exception as error:
                 _log.exception("live_broadcast_failed", error=type(error).__name__)
-                for sink in list(self._had):
+                for sink in self._had:
                     sink.fail(_FAILED)
+                self._had.clear()
+                self._live.forget_broadcast(self._key)
+                return
             else:
                 found = self._live.operations.encode(result)
                 if found != state:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import orjson
@@ -50,7 +50,13 @@ class EventStreams:
         return len(self._open)
 
     async def serve(
-        self, request: web.Request, asked: Request, context: Context, *, only_queries: bool = False
+        self,
+        request: web.Request,
+        asked: Request,
+        context: Context,
+        still_valid: Callable[[], Awaitable[bool]],
+        *,
+        only_queries: bool = False,
     ) -> web.StreamResponse:
         """Answer one operation as an event stream; what is wrong with it is told there, too.
 
@@ -74,7 +80,7 @@ class EventStreams:
         try:
             running = await self._start(stream, asked, context, only_queries)
             await stream.begin()
-            await stream.until_ended(context.caller.expires_at)
+            await stream.until_ended(still_valid)
         finally:
             if running is not None:
                 running.cancel()
@@ -141,15 +147,15 @@ class EventStream:
             self._write(frame)
         self._early.clear()
 
-    async def until_ended(self, expires_at: dt.datetime | None) -> None:
-        """Wait until the operation ended or the client went away, with a comment now and then."""
+    async def until_ended(self, still_valid: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until the operation ended, the token did or the client went away; a comment now and then."""
         loop = asyncio.get_running_loop()
         beat_at = loop.time() + HEARTBEAT_SECONDS
         while not self._ended.done():
             await asyncio.wait([self._ended], timeout=LOOK_SECONDS)
             if self._gone:
                 return
-            if expires_at is not None and dt.datetime.now(dt.UTC) >= expires_at:
+            if not await still_valid():
                 self.end()
             if loop.time() >= beat_at:
                 beat_at = loop.time() + HEARTBEAT_SECONDS

@@ -123,11 +123,12 @@ class Sockets:
         return response
 
     async def _sweep(self) -> None:
-        """Ping each socket in its turn, and drop those that have been silent for long."""
+        """Ping each socket in its turn, drop the long silent, close those whose token was revoked."""
         while True:
             await asyncio.sleep(min(5.0, self.limits.ping_seconds / 5))
             for number, socket in enumerate(list(self._open)):
                 socket.look()
+                await socket.check_token()
                 if number % 1_000 == 999:
                     await asyncio.sleep(0)
 
@@ -156,6 +157,7 @@ class Socket:
         self._response = response
         self._header = request.headers.get("Authorization")
         self._address = request.remote or ""
+        self._token: str | None = None
         self._caller: Caller | None = None
         self._initialised = False
         self._operations: dict[str, Operation] = {}
@@ -225,6 +227,11 @@ class Socket:
             self._pinged_at = now
             self.write(b"\x89\x00")
 
+    async def check_token(self) -> None:
+        """Close when the token that opened it is good no longer, or reaches less than it did."""
+        if self._caller is not None and await self._sockets.authenticate(self._token) != self._caller:
+            self.end(Close.FORBIDDEN, "Forbidden: the token was revoked or has expired")
+
     def write(self, frame: bytes) -> None:
         """Write a whole frame without waiting."""
         if self._closing is None and not self.transport.is_closing():
@@ -260,8 +267,8 @@ class Socket:
         if self._initialised:
             raise Violation(Close.TOO_MANY_INIT, "Too many initialisation requests")
         self._initialised = True
-        token = _token(payload) or bearer(self._header)
-        caller = await self._sockets.authenticate(token)
+        self._token = _token(payload) or bearer(self._header)
+        caller = await self._sockets.authenticate(self._token)
         if caller is None:
             raise Violation(Close.FORBIDDEN, "Forbidden: the token is missing, unknown or expired")
         self._caller = caller

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import json
 import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
@@ -105,6 +106,7 @@ async def run(settings: Settings, plan: Plan, announcer: Announcer) -> None:
 
     Raises a RecountError when it cannot start.
     """
+    _allow_many_sockets()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -126,6 +128,13 @@ async def run(settings: Settings, plan: Plan, announcer: Announcer) -> None:
         announcer.ready(service.ready(is_demo=found is not None))
         await stop.wait()
         _log.info("stopping")
+
+
+def _allow_many_sockets() -> None:
+    """Raise the limit of open files as far as it may be: often 1,024, and each subscriber is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else soft, hard))
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -100,8 +100,10 @@ async def test_without_a_valid_token_there_is_no_stream() -> None:
 async def test_a_stream_ends_with_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport_sse, "LOOK_SECONDS", 0.01)
 
-    async def soon_over(_: str | None) -> Caller:
-        return Caller(SCOPES, expires_at=dt.datetime.now(dt.UTC) + dt.timedelta(seconds=0.1))
+    over = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=0.5)
+
+    async def soon_over(_: str | None) -> Caller | None:
+        return Caller(SCOPES, expires_at=over) if dt.datetime.now(dt.UTC) < over else None
 
     async with served(schema, authenticate=soon_over) as service:
         async with _stream(service, "subscription { silence }") as response:

@@ -235,6 +235,20 @@ async def test_a_token_that_expires_closes_with_4403() -> None:
         assert await _close_of(socket) == (4403, "Forbidden: the token has expired")
 
 
+async def test_a_token_that_is_revoked_closes_with_4403() -> None:
+    valid = True
+
+    async def until_revoked(_: str | None) -> Caller | None:
+        return Caller(SCOPES) if valid else None
+
+    limits = SocketLimits(ping_seconds=0.05)
+    async with served(schema, authenticate=until_revoked, socket_limits=limits) as service:
+        async with service.socket() as socket:
+            await _ready(socket)
+            valid = False
+            assert (await _close_of(socket))[0] == 4403
+
+
 async def test_pages_of_other_sites_get_no_socket(service: Served) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         await service.socket(origin="https://evil.example.com")
