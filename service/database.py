@@ -18,26 +18,8 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
-
-class _PooledConnection(asyncpg.Connection):  # type: ignore[misc,type-arg,unused-ignore]
-    """A connection whose session need not be reset after a use that changed nothing of it."""
-
-    __slots__ = ("as_found",)
-
-    def get_reset_query(self) -> str:
-        """Return what to run when the connection goes back to its pool; "" saves the round trip."""
-        as_found, self.as_found = getattr(self, "as_found", False), False
-        return "" if as_found else super().get_reset_query()
-
-
-def leave_as_found(connection: PooledConnection) -> None:
-    """Say that this use of a pool's connection changed nothing of its session: no setting, LISTEN or lock."""
-    found: Any = getattr(connection, "_con", None)
-    if isinstance(found, _PooledConnection):
-        found.as_found = True
-
-
 CONNECT_SECONDS_MAX: Final = 5.0
+STATEMENT_BYTES_MAX: Final = 256 * 1024
 
 _SESSION: Final = {
     "timezone": "UTC",
@@ -58,6 +40,24 @@ _POSTGRES_MIN: Final = 150000
 _ATTEMPTS_MAX: Final = 20
 
 _sql = load(__file__, "database.sql")
+
+
+class _PooledConnection(asyncpg.Connection):  # type: ignore[misc,type-arg,unused-ignore]
+    """A connection whose session need not be reset after a use that changed nothing of it."""
+
+    __slots__ = ("as_found",)
+
+    def get_reset_query(self) -> str:
+        """Return what to run when the connection goes back to its pool; "" saves the round trip."""
+        as_found, self.as_found = getattr(self, "as_found", False), False
+        return "" if as_found else super().get_reset_query()
+
+
+def leave_as_found(connection: PooledConnection) -> None:
+    """Say that this use of a pool's connection changed nothing of its session: no setting, LISTEN or lock."""
+    found: Any = getattr(connection, "_con", None)
+    if isinstance(found, _PooledConnection):
+        found.as_found = True
 
 
 async def open_pool(
@@ -81,6 +81,8 @@ async def open_pool(
             max_size=max_size,
             timeout=timeout,
             connection_class=_PooledConnection,
+            # Asyncpg plans longer statements anew each time; what an event changed is asked by one of 20 KB.
+            max_cacheable_statement_size=STATEMENT_BYTES_MAX,
             server_settings={"application_name": application_name, **_SESSION, **settings},
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
