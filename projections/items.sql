@@ -146,7 +146,7 @@ select s.product_id, s.item_id, s.occurred_at, s.position
   from (
        select h.product_id, h.item_id, h.occurred_at, h.position,
               least(i.first_seen_at, min(h.occurred_at) over (
-                  partition by h.product_id, h.item_id order by h.position
+                  partition by h.item_id collate "C", h.product_id order by h.position
                   rows between unbounded preceding and 1 preceding
               )) as first_seen_at
          from {hot} h

@@ -144,6 +144,9 @@ select i.position, i.product_id, i.entity, i.entity_id, i.verb, i.action, i.occu
        offset 0
        ) i;
 
+-- Below, partitions start with the id and compare it byte by byte: started with the product, which is one and
+-- the same for most, each comparison goes the long way.
+
 -- name: ballots
 -- One row a vote event, with the vote of the same voter that was the newest before it (by arrival), and by
 -- how much it moved the known votes. A vote whose direction was not told counts as one for.
@@ -186,7 +189,7 @@ select w.position, w.product_id, w.item_id, w.voter, w.user_id, w.occurred_at, w
                 left join {votes} v
                   on v.product_id = t.product_id and v.item_id = t.item_id and v.voter = t.voter
               window arrivals as (
-                  partition by t.product_id, t.item_id, t.voter order by t.position
+                  partition by t.item_id collate "C", t.voter collate "C", t.product_id order by t.position
                   rows between unbounded preceding and 1 preceding
               )
               ) b
@@ -207,7 +210,7 @@ select w.position, w.product_id, w.item_id, w.occurred_at, w.is_delete, w.update
   from (
        select t.*,
               greatest(t.newest_post, max(t.told) over (
-                  partition by t.product_id, t.item_id order by t.position
+                  partition by t.item_id collate "C", t.product_id order by t.position
                   rows between unbounded preceding and 1 preceding
               )) collate "C" as before
          from (
@@ -233,7 +236,7 @@ select w.position, w.product_id, w.item_id, w.occurred_at, w.is_delete, w.update
                       where h.has_post
                          or b.position is not null
                      window arrivals as (
-                         partition by h.product_id, h.item_id order by h.position
+                         partition by h.item_id collate "C", h.product_id order by h.position
                          rows between unbounded preceding and current row
                      )
                      ) m
@@ -289,7 +292,7 @@ select w.position, w.product_id, w.user_id, w.occurred_at, w.is_delete, w.update
               ) t
          left join {users} u on u.product_id = t.product_id and u.user_id = t.user_id
        window arrivals as (
-           partition by t.product_id, t.user_id order by t.position
+           partition by t.user_id collate "C", t.product_id order by t.position
            rows between unbounded preceding and 1 preceding
        )
        ) w;

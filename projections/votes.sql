@@ -28,11 +28,11 @@ create index on {votes} (product_id, item_id, cast_at desc, voter);
 insert into {votes} as v (
     product_id, item_id, voter, user_id, value, withdrawn, cast_at, occurred_at, position, told
 )
-select distinct on (b.product_id, b.item_id, b.voter)
+select distinct on (b.item_id collate "C", b.voter collate "C", b.product_id)
        b.product_id, b.item_id, b.voter, b.user_id, b.value, b.withdrawn, b.cast_at, b.occurred_at, b.position, b.told
   from {ballots} b
  where b.newest
- order by b.product_id, b.item_id, b.voter, b.position desc
+ order by b.item_id collate "C", b.voter collate "C", b.product_id, b.position desc
     on conflict (product_id, item_id, voter) do update
    set value = excluded.value,
        withdrawn = excluded.withdrawn,
