@@ -32,8 +32,6 @@ const PICTURES = [
   ["changes", WIDE, "light", `?${past}&view=changes&since=month`],
   ["live", WIDE, "dark", ""],
   ["projections", WIDE, "light", "?view=projections"],
-  ["item-dark", { ...WIDE, height: 1150 }, "dark", `?view=item&item=${item}`],
-  ["tablet", { width: 800, height: 1000 }, "light", `?${past}`],
   ["narrow", NARROW, "light", `?${past}`],
   ["narrow-item", NARROW, "dark", `?view=item&item=${item}`],
 ];
