@@ -1,0 +1,160 @@
+"""How fast the log is counted again: current state, everything, and whether a longer log costs more an event.
+
+The log is copied into Postgres directly (its content is what deliveries would have left). Each rebuild is one
+from an empty generation to the switch. Quick: 60,000 events instead of two million.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from bench.harness import Options, Report, bench_postgres, database, main, say, seconds_of, settled
+from projections.rebuild import rebuild
+from service.database import connect, migrate, open_pool
+from service.events import decode
+from service.simulator import simulate
+
+EVENTS: Final = 2_000_000
+QUICK_EVENTS: Final = 60_000
+VOTES_SHARE: Final = 0.70
+CURRENT: Final = ("items", "votes", "users")
+STEPS: Final = (1, 2, 4)
+"""How many times the shortest log the logs of the growth curve are."""
+
+_COLUMNS: Final = [
+    *("position", "product_id", "action", "entity", "entity_id", "occurred_at", "occurred_assumed"),
+    *("recorded_at", "origin", "digest", "envelope", "data"),
+]
+_BATCH: Final = 20_000
+_START: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+async def bench(options: Options, report: Report) -> None:
+    """Measure rebuilds of one log, then of logs of one, two and four times a length."""
+    events = options.pick(EVENTS, QUICK_EVENTS)
+    async with bench_postgres() as postgres:
+        dsn = await database(postgres, "rebuild")
+        await copy_log(dsn, 1, events, size=events)
+        await settled(dsn)
+        await _counted(dsn, None)  # the first one fills the read model
+        runs = max(1, options.runs // 2)
+        for what, names in (
+            ("current state of items, votes and users", CURRENT),
+            ("everything, with its past", None),
+        ):
+            rates, peaks = [], []
+            for _ in range(runs):
+                seconds, peak = await _measured(dsn, lambda names=names: _counted(dsn, names))  # type: ignore[misc]
+                rates.append(events / seconds)
+                peaks.append(peak)
+            report.add(f"rebuild of {events:,} events", what, rates, unit="events/s")
+            report.add("memory of its sessions, most", what, peaks, unit="MiB")
+            say(f"  {what}: {max(rates):,.0f} events/s")
+        await _growth(postgres, events // 2, report)
+
+
+async def _growth(postgres: Any, shortest: int, report: Report) -> None:
+    """Rebuild logs of one and more times a length; what an event costs should stay what it was."""
+    dsn, length, points = await database(postgres, "growth"), 0, []
+    for times in STEPS:
+        await copy_log(dsn, length + 1, shortest * times, size=shortest * STEPS[-1])
+        length = shortest * times
+        await settled(dsn)
+        seconds = await seconds_of(_counted(dsn, None))
+        points.append((length, seconds / length * 1e6))
+        report.add("what an event costs a rebuild", f"log of {length:,}", points[-1][1], unit="µs")
+    report.add(
+        "growth", f"{STEPS[-1]} times the log", points[-1][1] / points[0][1], unit="x the cost an event"
+    )
+    report.curve("rebuild", "recount", points, x="events in the log", y="microseconds an event")
+
+
+async def copy_log(dsn: str, first: int, last: int, *, size: int) -> None:
+    """Put the events from `first` to `last`, of a log that will have `size`, into it as deliveries would."""
+    connection = await connect(dsn)
+    try:
+        await migrate(connection)
+        await connection.execute("set synchronous_commit = off")
+        records = islice(_records(size), first - 1, last)
+        while batch := list(islice(records, _BATCH)):
+            await connection.copy_records_to_table(
+                "events", schema_name="log", columns=_COLUMNS, records=batch
+            )
+        await connection.execute("analyze log.events")
+    finally:
+        await connection.close()
+
+
+def _records(size: int) -> Iterator[tuple[Any, ...]]:
+    bodies = simulate(
+        seed=7,
+        events=size,
+        items=size // 200,
+        users=size // 30,
+        votes_share=VOTES_SHARE,
+        rate=max(100.0, size / 300),
+    )
+    for position, body in enumerate(bodies, 1):
+        at = _START + dt.timedelta(milliseconds=position)
+        event = decode(body, at)
+        yield (
+            position,
+            event.product_id,
+            event.action,
+            event.entity,
+            event.entity_id,
+            event.occurred_at,
+            event.occurred_assumed,
+            at,
+            "IMPORT",
+            event.digest,
+            "{}",
+            json.dumps(json.loads(event.body)["data"]),
+        )
+
+
+async def _counted(dsn: str, names: tuple[str, ...] | None) -> None:
+    pool = await open_pool(dsn, min_size=1, max_size=8, application_name="bench")
+    try:
+        await rebuild(pool, names)
+        await pool.execute("delete from read_model.discarded")
+    finally:
+        await pool.close()
+
+
+async def _measured(dsn: str, work: Callable[[], Awaitable[None]]) -> tuple[float, float]:
+    """Return the seconds, and the most memory of their own that the sessions of Postgres had together."""
+    task = asyncio.create_task(seconds_of(work()))
+    watcher = await connect(dsn)
+    most = 0.0
+    try:
+        while not task.done():
+            rows = await watcher.fetch(
+                "select pid from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+            most = max(most, sum(_own_mib(row["pid"]) for row in rows))
+            await asyncio.wait([task], timeout=0.5)
+    finally:
+        await watcher.close()
+    return await task, most
+
+
+def _own_mib(pid: int) -> float:
+    """The anonymous memory of a process: without the buffers that all of Postgres shares."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+if __name__ == "__main__":
+    main("rebuild", bench)
