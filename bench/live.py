@@ -72,7 +72,6 @@ async def fan_out(
 ) -> None:
     """Send the same events to many equal subscriptions."""
     heard = Heard()
-    before = memory_mib(service.pid)
     began = time.perf_counter()
     listeners = await listen(service.port, itertools.repeat(subscription(EVENTS), sockets), heard)
     say(f"  {sockets} subscribed in {time.perf_counter() - began:.1f} s")
@@ -206,9 +205,11 @@ async def idle(service: Service, report: Report, dsn: str, *, sockets: int, seco
     """Count what is asked of Postgres while nothing happens: without sockets, then with many."""
     await _queries(dsn, 2)
     without = await _queries(dsn, seconds)
-    heard = Heard()
+    heard, before = Heard(), memory_mib(service.pid)
     listeners = await listen(service.port, itertools.repeat(subscription(EVENTS), sockets), heard)
     await asyncio.sleep(3)
+    grown = (memory_mib(service.pid) - before) * 1024
+    report.add("memory a subscriber", f"{sockets:,} subscribers", grown / sockets, unit="KiB")
     cpu = processor_seconds(service.pid)
     with_them = await _queries(dsn, seconds)
     cpu = processor_seconds(service.pid) - cpu
