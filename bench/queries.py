@@ -300,13 +300,13 @@ def difference(ours: Any, theirs: Any, path: str = "") -> str:
 async def measure(question: Question, sides: Mapping[str, Side], options: Options, report: Report) -> None:
     """Measure one question on every side, in turn."""
     say(question.name)
-    seconds = 0.5 if options.quick else SECONDS
+    seconds = 0.3 if options.quick else SECONDS
     loads: dict[str, list[Load]] = {name: [] for name in sides}
 
     def run(name: str, side: Side) -> Callable[[], Awaitable[float]]:
         async def once() -> float:
             request = side.request(question)
-            await closed_loop(side.port, repeat(request), connections=CONNECTIONS, seconds=0.3)
+            await closed_loop(side.port, repeat(request), connections=CONNECTIONS, seconds=seconds / 5)
             load = await closed_loop(side.port, repeat(request), connections=CONNECTIONS, seconds=seconds)
             loads[name].append(load.all_well())
             return load.per_second

@@ -91,7 +91,7 @@ async def bench(options: Options, report: Report) -> None:
         sides: dict[str, Side] = {}
         for name, opened in servers(postgres).items():
             sides[name] = await stack.enter_async_context(opened)
-        seconds = 1.0 if options.quick else SECONDS
+        seconds = 0.5 if options.quick else SECONDS
         rates = await in_turn(
             {name: closed(side, fresh, seconds) for name, side in sides.items()}, options.runs
         )
@@ -168,7 +168,7 @@ def closed(side: Side, fresh: Iterator[bytes], seconds: float) -> Callable[[], A
     """Return what measures the rate of a side, and that it stored every event that it acknowledged."""
 
     async def once() -> float:
-        await closed_loop(side.port, requests(side, fresh), connections=CONNECTIONS, seconds=0.3)
+        await closed_loop(side.port, requests(side, fresh), connections=CONNECTIONS, seconds=seconds / 5)
         before = await side.stored()
         load = await closed_loop(side.port, requests(side, fresh), connections=CONNECTIONS, seconds=seconds)
         side.loads.append(load.all_well())

@@ -33,7 +33,7 @@ from projections.rebuild import rebuild
 from service.database import open_pool
 
 EVENTS: Final = 100_000
-QUICK_EVENTS: Final = 10_000
+QUICK_EVENTS: Final = 5_000
 NAMES: Final = ("items", "votes", "users")
 OURS: Final = "recount, items, votes and users with their past"
 EVERYTHING: Final = "recount, everything with its past"
