@@ -76,7 +76,6 @@ async def fan_out(
     listeners = await listen(service.port, itertools.repeat(subscription(EVENTS), sockets), heard)
     say(f"  {sockets} subscribed in {time.perf_counter() - began:.1f} s")
     side = f"{sockets:,} equal subscribers"
-    report.add("memory a subscriber", side, (memory_mib(service.pid) - before) * 1024 / sockets, unit="KiB")
     heard.want(sockets * events)
     cpu, wall = processor_seconds(service.pid), time.perf_counter()
     with pinned(cores().load):
