@@ -167,6 +167,8 @@ async def _value(reads: Reads, sql: str, values: list[object]) -> tuple[str, int
         raise
     except (asyncpg.DatetimeFieldOverflowError, asyncpg.IntervalFieldOverflowError) as error:
         raise BadArgument("window", str(error), "reaches beyond any calendar; ask for less") from None
+    except asyncpg.CharacterNotInRepertoireError:
+        raise BadArgument("an argument", r"\u0000", "can be in no text here; leave it out") from None
 
 
 def now(context: Context) -> dt.datetime:

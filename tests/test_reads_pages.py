@@ -262,6 +262,7 @@ async def test_a_page_out_of_bounds_a_foreign_cursor_and_a_strange_id_are_refuse
         ('{ node(id: "3") { id } }', BadId),
         ('{ item(sleekplanId: "1") { id } }', AmbiguousItem),
         ('{ items(productId: "x") { nodes { id } } }', BadArgument),
+        (r'{ items(filter: {search: "nul \u0000"}) { nodes { id } } }', BadArgument),
     ):
         refused = await board.refusal(query)
         assert isinstance(refused, error), (query, refused)
