@@ -13,7 +13,7 @@ from typing import Any
 import matplotlib  # type: ignore[import-not-found]
 
 matplotlib.use("Agg")
-from matplotlib import pyplot
+from matplotlib import pyplot, ticker
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -72,7 +72,8 @@ def panels(plot: str, drawn: list[dict[str, Any]], machine: str) -> None:
         axes = grid[number // columns][number % columns]
         axes.plot(*_xy(curve), marker="o", linewidth=2)
         axes.set_xscale("log")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * max(_xy(curve)[1]) or 1)
+        axes.xaxis.set_minor_formatter(ticker.NullFormatter())
         axes.set_title(curve["side"], fontsize=8)
         axes.grid(visible=True, alpha=0.25)
         axes.tick_params(labelsize=7)
