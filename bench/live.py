@@ -202,11 +202,11 @@ class _Poster(asyncio.Protocol):
 
 async def idle(service: Service, report: Report, dsn: str, *, sockets: int, seconds: float) -> None:
     """Count what is asked of Postgres while nothing happens: without sockets, then with many."""
-    await _queries(dsn, 2)
+    await _queries(dsn, 12)
     without = await _queries(dsn, seconds)
     heard, before = Heard(), memory_mib(service.pid)
     listeners = await listen(service.port, itertools.repeat(subscription(EVENTS), sockets), heard)
-    await asyncio.sleep(3)
+    await asyncio.sleep(12)  # an idle session of Postgres tells its statistics up to ten seconds late
     grown = (memory_mib(service.pid) - before) * 1024
     report.add("memory a subscriber", f"{sockets:,} subscribers", grown / sockets, unit="KiB")
     cpu = processor_seconds(service.pid)
@@ -227,7 +227,6 @@ async def idle(service: Service, report: Report, dsn: str, *, sockets: int, seco
 async def _queries(dsn: str, seconds: float) -> float:
     connection = await asyncpg.connect(dsn)
     try:
-        # Statistics of other sessions arrive when these go idle, a second later at most.
         before = await connection.fetchval(_QUERIES)
         await asyncio.sleep(seconds)
         return float(await connection.fetchval(_QUERIES) - before) / seconds
