@@ -109,10 +109,12 @@ def staging_of(projections: Iterable[Projection]) -> tuple[str, ...]:
     return tuple(name for name in STAGING if name in mentioned)
 
 
-def together(names: Iterable[str], projections: Iterable[Projection]) -> tuple[Projection, ...]:
+def together(
+    names: Iterable[str], projections: Iterable[Projection], *, settled: bool = True
+) -> tuple[Projection, ...]:
     """The named projections and those whose tables their steps read: these are rebuilt together.
 
-    Raises UnknownProjection.
+    Without `settled`, those that the `apply.…` statements alone read. Raises UnknownProjection.
     """
     known = {projection.name: projection for projection in projections}
     owner = {table: projection.name for projection in known.values() for table in projection.tables}
@@ -128,7 +130,7 @@ def together(names: Iterable[str], projections: Iterable[Projection]) -> tuple[P
         projection = known[name]
         texts = [
             *projection.applies,
-            *projection.settles,
+            *(projection.settles if settled else ()),
             *(STAGING[name] for name in staging_of([projection])),
         ]
         waiting.extend(owner[place] for text in texts for place in _PLACE.findall(text) if place in owner)

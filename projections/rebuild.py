@@ -7,50 +7,28 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import asyncpg
 import structlog
 
-from projections.catalogue import STAGING, Projection, all_projections, fill, staging_of, together
+from projections.build import EVENTS_A_STEP, Build, Lane
+from projections.catalogue import Projection, all_projections, together
 from projections.declare import declare, next_generation
 from projections.parking import is_data_error, reason_of
 from projections.replay import replay
 from projections.report import Progress, RebuildReport, Watch
-from projections.steps import (
-    AnyConnection,
-    LiveSteps,
-    between,
-    create_indexes,
-    create_tables,
-    drop_tables,
-    group_of,
-    run,
-    tables_of,
-)
+from projections.steps import AnyConnection, drop_tables
 from service.database import Pool
 from service.errors import LostLease, RebuildRuns, RebuildStopped
 from service.sql_files import load
 
-EVENTS_A_STEP: Final = 500_000
 # The rest is small enough to be counted in with every index in place.
 NEARLY_THERE: Final = 20_000
 LEASE_SECONDS: Final = 10.0
 GRACE_SECONDS: Final = 30.0
 REQUEST_POLL_SECONDS: Final = 5.0
-
-# For the session that builds. A crash loses at most steps that are not yet committed as far as their rebuild
-# row says; the switch itself commits durably (see `_switch`).
-_BUILD_SETTINGS: Final = {
-    "synchronous_commit": "off",
-    "work_mem": "128MB",
-    "maintenance_work_mem": "256MB",
-    "max_parallel_maintenance_workers": "2",
-    "idle_in_transaction_session_timeout": "60s",
-    # It would keep what it remembers of a body by the body.
-    "enable_memoize": "off",
-}
 
 _log = structlog.get_logger(__name__)
 _sql = load(__file__, "rebuild.sql")
@@ -101,148 +79,6 @@ class Lease:
             await asyncio.sleep(LEASE_SECONDS / 4)
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await self._pool.execute(_follow["take_lease"], "rebuild", self._holder, LEASE_SECONDS)
-
-
-class Build:
-    """A generation of tables being counted from the log, in large steps.
-
-    One connection reads the next step's events from the log while the other counts the present one in: this
-    keeps two cores busy. What a step reads and writes is committed together with `note`.
-    """
-
-    def __init__(
-        self,
-        reading: AnyConnection,
-        counting: AnyConnection,
-        projections: Sequence[Projection],
-        generation: int,
-        *,
-        events_a_step: int = EVENTS_A_STEP,
-    ) -> None:
-        self._reading = reading
-        self._counting = counting
-        self.projections = tuple(projections)
-        self.generation = generation
-        self.names = tables_of(projections, generation)
-        self._events_a_step = events_a_step
-        self._staging = staging_of(projections)
-        self._staged = {name: f"read_model.step_{name}_{generation}" for name in STAGING}
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def on(
-        cls, pool: Pool, projections: Sequence[Projection], generation: int, **arguments: Any
-    ) -> AsyncIterator[Build]:
-        """A build on two connections of the pool, with settings for long work while it lasts."""
-        async with pool.acquire() as reading, pool.acquire() as counting:
-            try:
-                for name, value in _BUILD_SETTINGS.items():
-                    await reading.execute("select set_config($1, $2, false)", name, value)
-                    await counting.execute("select set_config($1, $2, false)", name, value)
-                yield cls(reading, counting, projections, generation, **arguments)
-            finally:
-                for connection in (reading, counting):
-                    if not connection.is_closed():
-                        await connection.execute("; ".join(f"reset {name}" for name in _BUILD_SETTINGS))
-
-    @property
-    def counting(self) -> AnyConnection:
-        """The connection whose transactions hold the steps."""
-        return self._counting
-
-    async def create(self) -> None:
-        """Make the tables, empty; what a killed build of this generation left is dropped first."""
-        await self.drop()
-        await create_tables(self._counting, self.projections, self.names)
-
-    async def drop(self) -> None:
-        """Drop the tables of this generation and of its steps."""
-        await drop_tables(self._counting, self.names.values())
-        await self.drop_staged()
-
-    async def drop_staged(self) -> None:
-        """Drop what steps staged."""
-        staged = [f"{table}{suffix}" for table in self._staged.values() for suffix in ("", "_0", "_1")]
-        await drop_tables(self._counting, staged)
-
-    async def load(self, first: int, last: int, note: Callable[[int, int, float], Any]) -> None:
-        """Count (first, last] in, step by step; `note(first, last, rate)` is awaited in each transaction."""
-        loop = asyncio.get_running_loop()
-        ends = [*range(first + self._events_a_step, last, self._events_a_step), last] if last > first else []
-        starts = [first, *ends][: len(ends)]
-        reading: asyncio.Task[None] | None = None
-        try:
-            for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
-                began = loop.time()
-                await (reading or self._read(number, start, end))
-                reading = None
-                if number + 1 < len(ends):
-                    ahead = self._read(number + 1, end, ends[number + 1])
-                    reading = asyncio.create_task(ahead, name="rebuild reading ahead")
-                async with self._counting.transaction():
-                    await self._count(number, start, end)
-                    await note(start, end, (end - start) / max(loop.time() - began, 1e-6))
-        finally:
-            if reading is not None:
-                reading.cancel()
-                with contextlib.suppress(asyncio.CancelledError, asyncpg.PostgresError):
-                    await reading
-
-    async def _read(self, number: int, first: int, last: int) -> None:
-        table = f"{self._staged['hot']}_{number % 2}"
-        sql = between(
-            fill(STAGING["hot"], {"group": group_of(self.projections), "only": "true"}), first, last
-        )
-        await self._reading.execute(
-            f"drop table if exists {table}; create unlogged table {table} as {sql}; analyze {table}"
-        )
-
-    async def _count(self, number: int, first: int, last: int) -> None:
-        names = {**self.names, **self._staged, "hot": f"{self._staged['hot']}_{number % 2}"}
-        for name in self._staging:
-            if name != "hot":
-                sql = between(fill(STAGING[name], names), first, last)
-                await self._counting.execute(
-                    f"create unlogged table {names[name]} as {sql}; analyze {names[name]}"
-                )
-        for projection in self.projections:
-            for statement in projection.applies:
-                await run(self._counting, fill(statement, names), first, last)
-        await drop_tables(self._counting, (names[name] for name in self._staging))
-
-    async def first_refused(self, first: int, last: int) -> int:
-        """The first event of (first, last] that cannot be counted in; counts in those before it.
-
-        The step that failed is halved until one event is left. Only for a build that is given up then.
-        """
-        low, high = first, min(last, first + self._events_a_step)
-        while high - low > 1:
-            middle = (low + high) // 2
-            try:
-                await self._read(0, low, middle)
-                async with self._counting.transaction():
-                    await self._count(0, low, middle)
-                low = middle
-            except asyncpg.PostgresError as error:
-                if not is_data_error(error):
-                    raise
-                high = middle
-        return high
-
-    async def settle(self, last: int) -> None:
-        """Make the indexes, then run what leans on them over all that was loaded, in one transaction."""
-        await create_indexes(self._counting, self.projections, self.names)
-        for table in self.names.values():
-            await self._counting.execute(f"analyze {table}")
-        for projection in self.projections:
-            for statement in projection.settles:
-                await run(self._counting, fill(statement, self.names), 0, last)
-
-    async def follower(self) -> LiveSteps:
-        """The same tables, followed like the live ones: for the last events."""
-        steps = LiveSteps(self._counting, self.projections, self.names)
-        await steps.open()
-        return steps
 
 
 async def rebuild(
@@ -398,18 +234,18 @@ class _Run:
     async def run(self, row: asyncpg.Record, resumed: bool) -> RebuildReport:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        position = row["position"] if resumed else 0
+        resumed = resumed and len(row["lanes"]) == len(self._build.lanes)
+        if resumed:
+            for lane in self._build.lanes:
+                lane.position, lane.indexed = row["lanes"][lane.number], row["indexed"][lane.number]
         self._settled = bool(row["settled"]) and resumed
+        resumed_at = self._build.position
         try:
-            await self._start(position, resumed)
-            resumed_at = position
+            await self._start(resumed)
             if not self._settled:
-                while (self._head - position) > (NEARLY_THERE if position else 0):
-                    await self._build.load(position, self._head, self._note)
-                    position = self._head
-                    self._head = await self._live()
-                await self._settle(position)
-            position = await self._catch_up(position)
+                await self._load()
+                await self._settle()
+            position = await self._catch_up(self._build.position)
             switch_began = loop.time()
             position = await self._switch(position)
             switch_seconds = loop.time() - switch_began
@@ -429,7 +265,7 @@ class _Run:
             switch_seconds,
         )
 
-    async def _start(self, position: int, resumed: bool) -> None:
+    async def _start(self, resumed: bool) -> None:
         self._head = await self._live()
         await self._build.drop_staged()
         async with self._connection.transaction():
@@ -439,12 +275,23 @@ class _Run:
                 _sql["start"],
                 self._rebuild,
                 self._build.generation,
-                position,
+                [lane.position for lane in self._build.lanes],
+                [lane.indexed for lane in self._build.lanes],
                 self._settled,
                 self._head,
                 [projection.name for projection in self._build.projections],
                 _fingerprint(self._build.projections),
             )
+
+    async def _load(self) -> None:
+        """Count in until what is left is little; once indexes are there, that is left to following."""
+        if any(lane.indexed for lane in self._build.lanes):
+            return
+        # A kill between their commits leaves one lane behind the other; what follows takes them for even.
+        await self._build.load(max(lane.position for lane in self._build.lanes), self._note)
+        while self._head - self._build.position > (NEARLY_THERE if self._build.position else 0):
+            await self._build.load(self._head, self._note)
+            self._head = await self._live()
 
     async def _live(self) -> int:
         """How far the new tables must get: to where those in use are, or to the head of the log."""
@@ -460,34 +307,55 @@ class _Run:
         built_in = {row["projection"] for row in rows if row["built_in"]}
         return built_in <= names or not built_in & names
 
-    async def _note(self, first: int, last: int, rate: float, settled: bool = False) -> None:
-        await self._lease.check(self._connection)
-        moved = await self._connection.fetch(
-            _sql["advance"], self._rebuild, first, last, max(self._head, last), rate, settled
+    async def _note(self, lane: Lane, first: int, last: int, rate: float, settled: bool = False) -> None:
+        """Write down what a lane has counted in, in its transaction; refused when it is not our turn."""
+        await self._lease.check(lane.connection)
+        row = await lane.connection.fetchrow(
+            _sql["advance"],
+            self._rebuild,
+            lane.number + 1,
+            first,
+            last,
+            lane.indexed,
+            max(self._head, last),
+            rate,
+            settled,
         )
-        if not moved:
+        if row is None:
             raise LostLease("rebuild", self._lease.epoch)
-        self._tell(last, "loading", rate)
+        if row["position"] == last and first < last:
+            self._tell(last, "loading", rate)
 
     def _tell(self, position: int, stage: str, rate: float) -> None:
         if self._progress is not None:
             self._progress(Progress(self._rebuild, position, max(self._head, position), rate, stage))
 
-    async def _settle(self, position: int) -> None:
-        self._tell(position, "indexing", 0.0)
+    async def _settle(self) -> None:
+        self._tell(self._build.position, "indexing", 0.0)
+        await self._build.index(self._note)
         async with self._connection.transaction():
-            await self._build.settle(position)
-            await self._note(position, position, 0.0, settled=True)
+            await self._build.settle()
+            await self._lease.check(self._connection)
+            await self._follow(self._build.position, self._build.position)
         self._settled = True
+
+    async def _follow(self, first: int, last: int) -> None:
+        row = await self._connection.fetchrow(
+            _sql["follow"], self._rebuild, first, last, max(self._head, last), len(self._build.lanes)
+        )
+        if row is None:
+            raise LostLease("rebuild", self._lease.epoch)
 
     async def _catch_up(self, position: int) -> int:
         self._steps = await self._build.follower()
         while self._head - position > 1_000 or self._head < await self._live() - 1_000:
             last = min(self._head, position + NEARLY_THERE)
             async with self._connection.transaction():
+                await self._lease.check(self._connection)
                 await self._steps.apply(position, last)
-                await self._note(position, last, 0.0, settled=True)
+                await self._follow(position, last)
             position = last
+            self._tell(last, "catching up", 0.0)
             self._head = await self._live()
         return position
 
@@ -518,17 +386,12 @@ class _Run:
         return live
 
     async def _stopped(self, error: asyncpg.PostgresError) -> RebuildStopped:
-        row = await self._connection.fetchrow(_sql["show"], self._rebuild)
-        counted = row["position"] if row else 0
-        position = counted if self._settled or counted >= self._head else await self._culprit(counted)
+        unread = not self._settled and self._build.position < self._head
+        position = await self._build.first_refused(self._head) if unread else self._build.position
         await self._build.drop()
         await self._connection.execute(_sql["finish"], self._rebuild, "FAILED", reason_of(error), None)
         names = ", ".join(projection.name for projection in self._build.projections)
         return RebuildStopped(names, position, reason_of(error))
-
-    async def _culprit(self, counted: int) -> int:
-        """The event that the step after `counted` cannot apply; found by halving."""
-        return await self._build.first_refused(counted, self._head)
 
 
 async def stale(pool: Pool) -> list[str]:

@@ -2,7 +2,7 @@
 
 -- name: requested
 -- The next rebuild to run: one whose process was lost goes first.
-select rebuild, projections, state, generation, fingerprint, product_id, item_id, position, settled, attempts
+select rebuild, projections, state, generation, fingerprint, product_id, item_id, position, lanes, indexed, settled, attempts
   from read_model.rebuilds
  where state in ('REQUESTED', 'RUNNING')
  order by state desc, rebuild
@@ -21,31 +21,53 @@ lock table read_model.rebuilds in share row exclusive mode;
 
 -- name: start
 -- Begin, or go on with, a rebuild.
---   $1 rebuild  $2 generation  $3 position  $4 settled  $5 head  $6 projections  $7 fingerprint
+--   $1 rebuild  $2 generation  $3 and $4 each lane's position, and whether it has its indexes  $5 settled  $6 head
+--   $7 projections  $8 fingerprint
 update read_model.rebuilds
    set state = 'RUNNING',
        generation = $2,
-       position = $3,
-       settled = $4,
-       head = $5,
-       projections = $6,
-       fingerprint = $7,
+       position = (select min(l.position) from unnest($3::bigint[]) as l (position)),
+       lanes = $3,
+       indexed = $4,
+       settled = $5,
+       head = $6,
+       projections = $7,
+       fingerprint = $8,
        started_at = coalesce(started_at, clock_timestamp()),
        attempts = attempts + 1
  where rebuild = $1;
 
 -- name: advance
--- In the transaction of a step, so that position and rows are of one piece.
---   $1 rebuild  $2 first  $3 last  $4 head  $5 events a second  $6 settled
+-- In the transaction of a lane's step, so that its position and its rows are of one piece.
+--   $1 rebuild  $2 lane  $3 first  $4 last  $5 indexed  $6 head  $7 events a second  $8 settled
 update read_model.rebuilds
-   set position = $3,
+   set lanes[$2] = $4,
+       indexed[$2] = $5,
+       position = least($4, (
+           select min(l.position)
+             from unnest(lanes) with ordinality as l (position, lane)
+            where l.lane <> $2
+       )),
+       head = $6,
+       rate = $7,
+       settled = $8
+ where rebuild = $1
+   and state = 'RUNNING'
+   and lanes[$2] = $3
+returning position;
+
+-- name: follow
+-- In the transaction of a step of all lanes together, once all is settled.
+--   $1 rebuild  $2 first  $3 last  $4 head  $5 how many lanes
+update read_model.rebuilds
+   set lanes = array_fill($3::bigint, array[$5::int]),
+       position = $3,
        head = $4,
-       rate = $5,
-       settled = $6
+       settled = true
  where rebuild = $1
    and state = 'RUNNING'
    and position = $2
-returning rebuild;
+returning position;
 
 -- name: finish
 --   $1 rebuild  $2 state  $3 error  $4 position

@@ -55,6 +55,9 @@ create table if not exists read_model.rebuilds (
     error         text
 );
 
+alter table read_model.rebuilds add column if not exists lanes bigint[] not null default '{}';
+alter table read_model.rebuilds add column if not exists indexed boolean[] not null default '{}';
+
 -- Tables of generations that are read no longer, kept a while for readers with an older snapshot.
 create table if not exists read_model.discarded (
     table_name    text        primary key,

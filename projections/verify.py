@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from projections.build import EVENTS_A_STEP, Build, Lane
 from projections.catalogue import Projection, all_projections, fill, together
 from projections.declare import declare, next_generation
-from projections.rebuild import EVENTS_A_STEP, Build, Lease
+from projections.rebuild import Lease
 from projections.report import Progress, Watch
 from projections.steps import AnyConnection, drop_tables
 from service.database import Pool
@@ -104,13 +105,14 @@ async def _verify(
             await build.create()
             position = await _position(build.counting, group)
 
-            async def note(first: int, last: int, rate: float) -> None:
-                if progress is not None:
+            async def note(lane: Lane, first: int, last: int, rate: float) -> None:
+                if progress is not None and lane.number == 0:
                     progress(Progress(0, last, position, rate))
 
-            await build.load(0, position, note)
+            await build.load(position, note)
+            await build.index(note)
             async with build.counting.transaction():
-                await build.settle(position)
+                await build.settle()
             steps = await build.follower()
             async with build.counting.transaction(isolation="repeatable_read"):
                 now = await _position(build.counting, group)

@@ -8,12 +8,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from projections import rebuild as rebuilding
+from projections.build import Build, lanes_of
 from projections.catalogue import BUILT_IN, all_projections, together
 from projections.health import status
 from projections.projector import Projector
 from projections.read_model import Reader, tables
-from projections.rebuild import Build, Rebuilder, rebuild, stale
+from projections.rebuild import Rebuilder, rebuild, stale
 from projections.report import Progress
 from service.errors import RebuildRuns, RebuildStopped, UnknownProjection
 from tests.projecting import PRODUCT, a_history, dump, record
@@ -101,7 +101,7 @@ class _Killed(BaseException):
     """Ends a rebuild the way a kill does: nothing of ours runs afterwards."""
 
 
-@pytest.mark.parametrize("killed_at", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("killed_at", [1, 2, 3, 4, 5, 6])
 async def test_a_killed_rebuild_is_gone_on_with_and_ends_the_same(
     followed: asyncpg.Pool, killed_at: int
 ) -> None:
@@ -221,7 +221,7 @@ async def test_a_rebuild_stops_at_an_event_that_cannot_be_applied_and_says_so(
             f"alter table {build.names['votes']} add constraint broken check (position < 100)"
         )
 
-    monkeypatch.setattr(rebuilding.Build, "create", create_and_break)
+    monkeypatch.setattr(Build, "create", create_and_break)
     with pytest.raises(RebuildStopped, match="broken") as stopped:
         await rebuild(followed, events_a_step=70)
 
@@ -282,3 +282,11 @@ def test_what_is_rebuilt_together_follows_from_the_statements() -> None:
     assert [p.name for p in together(["votes"], all_projections())] == ["votes"]
     assert [p.name for p in together(["users"], all_projections())] == ["users"]
     assert {p.name for p in together(["events"], BUILT_IN)} >= {"items", "users", "votes", "vote_history"}
+
+
+def test_lanes_share_no_table_that_a_step_reads() -> None:
+    first, second = lanes_of(BUILT_IN)
+
+    assert {"items", "votes"} <= {p.name for p in first}
+    assert "users" in {p.name for p in second}
+    assert len(first) + len(second) == len(BUILT_IN)

@@ -1,0 +1,270 @@
+"""Counts the log into a generation of tables, in steps as large as set-based SQL likes them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+
+from projections.catalogue import STAGING, Projection, fill, staging_of, together
+from projections.parking import is_data_error
+from projections.steps import (
+    AnyConnection,
+    LiveSteps,
+    between,
+    create_indexes,
+    create_tables,
+    drop_tables,
+    group_of,
+    run,
+    tables_of,
+)
+from service.database import Pool
+
+EVENTS_A_STEP: Final = 500_000
+LANES_MAX: Final = 2
+
+# For the session that builds. A crash loses at most steps that are not yet committed as far as their rebuild
+# row says; the switch itself commits durably (see `_switch`).
+_BUILD_SETTINGS: Final = {
+    "synchronous_commit": "off",
+    "work_mem": "128MB",
+    "maintenance_work_mem": "256MB",
+    "max_parallel_maintenance_workers": "2",
+    "idle_in_transaction_session_timeout": "60s",
+    # It would keep what it remembers of a body by the body.
+    "enable_memoize": "off",
+}
+
+Note = Callable[["Lane", int, int, float], Awaitable[None]]
+
+
+@dataclass
+class Lane:
+    """Projections whose steps read no table of another lane: counted on a connection of their own."""
+
+    number: int
+    connection: AnyConnection
+    projections: tuple[Projection, ...]
+    position: int = 0
+    indexed: bool = False
+
+
+class Build:
+    """A generation of tables being counted from the log.
+
+    One connection reads the next step's events from the log while the lanes count the present one in, each in
+    transactions of its own: this keeps the cores busy. What a lane writes is committed together with `note`.
+    """
+
+    def __init__(
+        self,
+        reading: AnyConnection,
+        lanes: Sequence[Lane],
+        projections: Sequence[Projection],
+        generation: int,
+        *,
+        events_a_step: int = EVENTS_A_STEP,
+    ) -> None:
+        self._reading = reading
+        self.lanes = tuple(lanes)
+        self.projections = tuple(projections)
+        self.generation = generation
+        self.names = tables_of(self.projections, generation)
+        self._events_a_step = events_a_step
+        self._staged = {name: f"read_model.step_{name}_{generation}" for name in STAGING}
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def on(
+        cls,
+        pool: Pool,
+        projections: Sequence[Projection],
+        generation: int,
+        *,
+        events_a_step: int = EVENTS_A_STEP,
+    ) -> AsyncIterator[Build]:
+        """A build on connections of the pool, with settings for long work while it lasts."""
+        async with contextlib.AsyncExitStack() as stack:
+            reading = await stack.enter_async_context(_working(pool))
+            lanes = [
+                Lane(number, await stack.enter_async_context(_working(pool)), lane)
+                for number, lane in enumerate(lanes_of(projections))
+            ]
+            yield cls(reading, lanes, projections, generation, events_a_step=events_a_step)
+
+    @property
+    def counting(self) -> AnyConnection:
+        """The connection for what concerns all lanes."""
+        return self.lanes[0].connection
+
+    @property
+    def position(self) -> int:
+        """The position to which all lanes have got."""
+        return min(lane.position for lane in self.lanes)
+
+    async def create(self) -> None:
+        """Make the tables, empty; what a killed build of this generation left is dropped first."""
+        await self.drop()
+        await create_tables(self.counting, self.projections, self.names)
+
+    async def drop(self) -> None:
+        """Drop the tables of this generation and of its steps."""
+        await drop_tables(self.counting, self.names.values())
+        await self.drop_staged()
+
+    async def drop_staged(self) -> None:
+        """Drop what steps staged."""
+        staged = [f"{table}{suffix}" for table in self._staged.values() for suffix in ("", "_0", "_1")]
+        await drop_tables(self.counting, staged)
+
+    async def load(self, last: int, note: Note) -> None:
+        """Count everything up to `last` in; `note(lane, first, last, rate)` is part of each transaction."""
+        ahead = max(lane.position for lane in self.lanes)
+        for lane in self.lanes:
+            await self._load([lane], lane.position, min(ahead, last), note)
+        await self._load(self.lanes, ahead, last, note)
+
+    async def _load(self, lanes: Sequence[Lane], first: int, last: int, note: Note) -> None:
+        if first >= last:
+            return
+        ends = [*range(first + self._events_a_step, last, self._events_a_step), last]
+        steps = list(zip([first, *ends[:-1]], ends, strict=True))
+        reading: asyncio.Task[None] | None = None
+        try:
+            for number, (start, end) in enumerate(steps):
+                await (reading or self._read(number, start, end))
+                reading = None
+                if number + 1 < len(steps):
+                    ahead = self._read(number + 1, *steps[number + 1])
+                    reading = asyncio.create_task(ahead, name="rebuild reading ahead")
+                await _all(self._count_in(lane, number, start, end, note) for lane in lanes)
+        finally:
+            if reading is not None:
+                reading.cancel()
+                await asyncio.wait([reading])
+
+    async def _read(self, number: int, first: int, last: int) -> None:
+        table = f"{self._staged['hot']}_{number % 2}"
+        places = {"group": group_of(self.projections), "only": "true"}
+        sql = between(fill(STAGING["hot"], places), first, last)
+        await self._reading.execute(
+            f"drop table if exists {table}; create unlogged table {table} as {sql}; analyze {table}"
+        )
+
+    async def _count_in(self, lane: Lane, number: int, first: int, last: int, note: Note) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        async with lane.connection.transaction():
+            await self._count(lane, number, first, last)
+            await note(lane, first, last, (last - first) / max(loop.time() - began, 1e-6))
+        lane.position = last
+
+    async def _count(self, lane: Lane, number: int, first: int, last: int) -> None:
+        names = {**self.names, **self._staged, "hot": f"{self._staged['hot']}_{number % 2}"}
+        staging = [name for name in staging_of(lane.projections) if name != "hot"]
+        for name in staging:
+            sql = between(fill(STAGING[name], names), first, last)
+            await lane.connection.execute(
+                f"create unlogged table {names[name]} as {sql}; analyze {names[name]}"
+            )
+        for projection in lane.projections:
+            for statement in projection.applies:
+                await run(lane.connection, fill(statement, names), first, last)
+        await drop_tables(lane.connection, (names[name] for name in staging))
+
+    async def first_refused(self, last: int) -> int:
+        """The first event up to `last` that cannot be counted in; counts in those before it.
+
+        The step that failed is halved until one event is left. Only for a build that is given up then.
+        """
+        found = last
+        for lane in self.lanes:
+            low, high = lane.position, min(last, lane.position + self._events_a_step)
+            while high - low > 1:
+                middle = (low + high) // 2
+                if await self._takes(lane, low, middle):
+                    low = middle
+                else:
+                    high = middle
+            if high > low and not await self._takes(lane, low, high):
+                found = min(found, high)
+        return found
+
+    async def _takes(self, lane: Lane, first: int, last: int) -> bool:
+        try:
+            await self._read(0, first, last)
+            async with lane.connection.transaction():
+                await self._count(lane, 0, first, last)
+        except asyncpg.PostgresError as error:
+            if not is_data_error(error):
+                raise
+            return False
+        return True
+
+    async def index(self, note: Note) -> None:
+        """Make the indexes that reads and `settle.…` need, each lane its own."""
+        await _all(self._index(lane, note) for lane in self.lanes if not lane.indexed)
+
+    async def settle(self) -> None:
+        """Run what leans on the indexes over all that was loaded, in a transaction of `counting`."""
+        for projection in self.projections:
+            for statement in projection.settles:
+                await run(self.counting, fill(statement, self.names), 0, self.position)
+
+    async def _index(self, lane: Lane, note: Note) -> None:
+        async with lane.connection.transaction():
+            await create_indexes(lane.connection, lane.projections, self.names)
+            for projection in lane.projections:
+                for table in projection.tables:
+                    await lane.connection.execute(f"analyze {self.names[table]}")
+            lane.indexed = True
+            await note(lane, lane.position, lane.position, 0.0)
+
+    async def follower(self) -> LiveSteps:
+        """The same tables, followed like the live ones: for the last events."""
+        steps = LiveSteps(self.counting, self.projections, self.names)
+        await steps.open()
+        return steps
+
+
+def lanes_of(projections: Sequence[Projection]) -> list[tuple[Projection, ...]]:
+    """Part projections into lanes whose steps read no table of each other; the most work goes first."""
+    parts: list[set[str]] = []
+    for projection in projections:
+        part = {found.name for found in together([projection.name], projections, settled=False)}
+        for other in [other for other in parts if other & part]:
+            parts.remove(other)
+            part |= other
+        parts.append(part)
+    parts.sort(key=len, reverse=True)
+    rest = {name for part in parts[1:] for name in part}
+    return [
+        tuple(projection for projection in projections if projection.name in names)
+        for names in (parts[0], rest)[:LANES_MAX]
+        if names
+    ]
+
+
+@contextlib.asynccontextmanager
+async def _working(pool: Pool) -> AsyncIterator[AnyConnection]:
+    async with pool.acquire() as connection:
+        try:
+            for name, value in _BUILD_SETTINGS.items():
+                await connection.execute("select set_config($1, $2, false)", name, value)
+            yield connection
+        finally:
+            if not connection.is_closed():
+                await connection.execute("; ".join(f"reset {name}" for name in _BUILD_SETTINGS))
+
+
+async def _all(work: Iterable[Awaitable[None]]) -> None:
+    """Await all; the first error is raised once every one has ended, so that no transaction is left."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
