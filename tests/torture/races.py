@@ -195,7 +195,9 @@ async def old_snapshot(dsn: str, *, appends: int, parts: int = 4, updating_head:
 
     `updating_head` is the broken design: the head row is updated by every append.
     """
-    writer, dump = await connect(dsn), await connect(dsn)
+    writer = await connect(dsn)
+    # Open and idle for as long as the measurement takes, like a slow pg_dump.
+    dump = await connect(dsn, idle_in_transaction_session_timeout="0")
     numbers = itertools.count()
 
     async def rate() -> float:
