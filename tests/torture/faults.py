@@ -21,10 +21,9 @@ from typing import Final
 
 from service.postgres_binaries import find_binaries
 from tests.proxy import Proxy, proxy_before
-from tests.torture.harness import ROOT, Load, Receiver, Toll, count, postgres
-from tests.torture.service import AS_DESIGNED
+from tests.torture.harness import ROOT, Load, Toll, count, postgres, receiving
 
-DISK_BYTES: Final = {"data": 120_000_000, "wal": 80_000_000, "spool": 2_000_000}
+DISK_BYTES: Final = {"data": 1_500_000_000, "wal": 80_000_000, "spool": 2_000_000}
 
 
 async def network_faults(folder: Path, *, faults: int, seed: int = 1) -> Toll:
@@ -32,9 +31,11 @@ async def network_faults(folder: Path, *, faults: int, seed: int = 1) -> Toll:
     chance = random.Random(seed)
     toll = Toll()
     began = time.monotonic()
-    async with postgres(folder) as running, proxy_before(running.dsn) as (proxy, through):
-        receiver = Receiver(through, folder, AS_DESIGNED)
-        await receiver.start()
+    async with (
+        postgres(folder) as running,
+        proxy_before(running.dsn) as (proxy, through),
+        receiving(through, folder) as receiver,
+    ):
         load = Load(receiver.port)
         load.start()
         kinds: dict[str, Callable[[Proxy], None]] = {
@@ -87,9 +88,12 @@ async def failing_syncs(folder: Path, shared: Path, *, part: str, seconds: float
         "RECOUNT_TEST_EIO_PATH": part,
     }
     bindir = preloading_binaries(shared, environment) if part == "pg_wal" else None
-    async with postgres(folder, bindir=bindir) as running, proxy_before(running.dsn) as (proxy, through):
-        receiver = Receiver(through, folder, AS_DESIGNED, environment if part == "spool" else None)
-        await receiver.start()
+    ours = environment if part == "spool" else None
+    async with (
+        postgres(folder, bindir=bindir) as running,
+        proxy_before(running.dsn) as (proxy, through),
+        receiving(through, folder, environment=ours) as receiver,
+    ):
         load = Load(receiver.port)
         load.start()
         while time.monotonic() - began < seconds:
@@ -151,9 +155,11 @@ async def full_disk(folder: Path, which: str, *, seconds: float) -> Toll:
         disk.mkdir()
         _move_to_small_disk(disk, DISK_BYTES[which])
     settings = {"max_wal_size": "48MB", "min_wal_size": "32MB"}
-    async with postgres(folder, settings=settings) as running, proxy_before(running.dsn) as (proxy, through):
-        receiver = Receiver(through, folder, AS_DESIGNED)
-        await receiver.start()
+    async with (
+        postgres(folder, settings=settings) as running,
+        proxy_before(running.dsn) as (proxy, through),
+        receiving(through, folder) as receiver,
+    ):
         load = Load(receiver.port)
         load.start()
         while time.monotonic() - began < seconds:

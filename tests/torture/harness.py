@@ -116,6 +116,19 @@ class Receiver:
         return found
 
 
+@asynccontextmanager
+async def receiving(
+    dsn: str, folder: Path, variant: str = AS_DESIGNED, environment: dict[str, str] | None = None
+) -> AsyncIterator[Receiver]:
+    """Run a service that does not outlive the block."""
+    receiver = Receiver(dsn, folder, variant, environment)
+    try:
+        await receiver.start()
+        yield receiver
+    finally:
+        await receiver.kill()
+
+
 class Load:
     """Connections that deliver numbered bodies, each again until it is acknowledged."""
 
@@ -222,9 +235,7 @@ async def storm(folder: Path, *, kills: int, events: int, variant: str = AS_DESI
     chance = random.Random(seed)
     toll = Toll(kills={"service": 0, "postgres": 0, "both": 0})
     began = time.monotonic()
-    async with postgres(folder) as running:
-        receiver = Receiver(running.dsn, folder, variant)
-        await receiver.start()
+    async with postgres(folder) as running, receiving(running.dsn, folder, variant) as receiver:
         load = Load(receiver.port)
         load.start()
         while sum(toll.kills.values()) < kills or len(load.acknowledged) < events:
