@@ -115,9 +115,8 @@ class Planner:
             personal=context.caller.may("personal"),
             positions=positions,
         )
-        text, position = await context.services.reader.value(
-            plan.sql, *(bind(request) for bind in plan.binders)
-        )
+        values = [bind(request) for bind in plan.binders]
+        text, position = await _value(context.services.reader, plan.sql, values)
         env = Env(context.services.labels, args, position, None)
         answers: list[tuple[int, Any]] = plan.decode(parse_json(text), env)
         return answers

@@ -53,6 +53,15 @@ def child(parent: object, info: Info) -> T:  # type: ignore[type-var]  # as the 
     return found
 
 
+def listed(description: str) -> Any:
+    """Declare a field of a connection, or of its edges, that holds rows: each alias of it has its own."""
+    return strawberry.field(resolver=_listed, description=description)
+
+
+def _listed(self: Any, info: Info) -> Any:
+    return child(self, info)
+
+
 def mutation(*, description: str) -> Callable[[Callable[..., T]], T]:
     """Declare a field that acts."""
 

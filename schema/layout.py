@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 D = TypeVar("D", bound=Callable[..., Any])
 
+ViewPath = tuple[str, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectLayout:
@@ -37,16 +39,16 @@ class ListLayout:
 
 @dataclass(frozen=True, slots=True)
 class PageLayout:
-    """A page of a connection: rows of what is wanted (cursor, node, edge's node), and the count.
+    """A page of a connection: rows of what is wanted, and the count.
 
-    `parts` says where each stands in a row; one that is `bare` is the row itself.
+    `cursor` says where a row holds its cursor, and `views` where it holds what is selected of it: as `nodes`,
+    by response key, and as the `node` of `edges`, by both response keys. A `bare` row is its only part.
     """
 
     connection_class: type
-    parts: Mapping[str, int]
+    cursor: int | None
+    views: Mapping[ViewPath, tuple[int, Decoder]]
     bare: bool
-    node: Decoder
-    edge_node: Decoder
     place: int
     order_name: str
     pinned: bool

@@ -7,14 +7,14 @@ values: those are parameters, bound when it runs. So plans are kept and used aga
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Final
 
 from schema.filters import conditions, search_rank
 from schema.ids import Cursor, decode_cursor, encode_cursor
-from schema.layout import ListLayout, ObjectLayout, PageLayout, laid_out
+from schema.layout import ListLayout, ObjectLayout, PageLayout, ViewPath, laid_out
 from schema.selection import Args, Selected
 from schema.spec import (
     BLOCKS,
@@ -522,13 +522,12 @@ class Builder:
         entity_name = spec.type_name
 
         names = {part.name for part in parts}
-        node_fields = [child for part in parts if part.name == "nodes" for child in part.of(entity_name)]
-        edge_parts = [
-            child for part in parts if part.name == "edges" for child in part.of(f"{entity_name}Edge")
-        ]
-        edge_nodes = [child for part in edge_parts if part.name == "node" for child in part.of(entity_name)]
-        nodes_array, decode_node = self.object(entity_name, node_fields, scope)
-        edges_array, decode_edge = self.object(entity_name, edge_nodes, scope)
+        edges = {part.key: part.of(f"{entity_name}Edge") for part in parts if part.name == "edges"}
+        # Each alias of `nodes` selects for itself: what is nested has a response key, and perhaps arguments,
+        # that mean something else under another alias.
+        views = {
+            path: self.object(entity_name, view.of(entity_name), scope) for path, view in _views(parts, edges)
+        }
         alias = entity.alias
 
         ties = list(entity.key)
@@ -553,24 +552,22 @@ class Builder:
         keyset = self._keyset(place, node.args, order_name, order, descending, ties, alias, sort)
         condition = " and ".join(f"({text})" for text in (*where, *keyset) if text != "true") or "true"
         inner_ordering = _ordering(f"({sort})", descending, order.nullable, ties, f"{alias}.{{}}", backward)
-        wanted = columns_of(alias, nodes_array, edges_array)
+        wanted = columns_of(alias, *(array for array, _ in views.values()))
         keys = {name for name, _ in ties}
         tested = columns_of(alias, condition, sort) | keys
         limit = f"limit {self.argument(place, 'bigint', lambda args: page_size(args) + 1)}"
 
         # Only what is selected: of a row's few values, the cursor alone would double the cost.
         info = {child.name for part in parts if part.name == "pageInfo" for child in part.of("PageInfo")}
-        row_parts: dict[str, str] = {}
-        if info & {"startCursor", "endCursor"} or any(part.name == "cursor" for part in edge_parts):
+        row_parts = [array for array, _ in views.values()]
+        cursor: int | None = None
+        if info & {"startCursor", "endCursor"} or any(
+            part.name == "cursor" for parts_of_edge in edges.values() for part in parts_of_edge
+        ):
             values = ", ".join(("sort_value::text", *(f"{alias}.{name}::text" for name, _ in ties)))
-            row_parts["cursor"] = f"json_build_array({values})"
-        if "nodes" in names:
-            row_parts["node"] = nodes_array
-        if any(part.name == "node" for part in edge_parts):
-            row_parts["edge_node"] = edges_array
-        row = ", ".join(row_parts.values()) or "0"
-        if len(row_parts) > 1:
-            row = f"json_build_array({row})"
+            cursor = len(row_parts)
+            row_parts.append(f"json_build_array({values})")
+        row = row_parts[0] if len(row_parts) == 1 else _array(row_parts) if row_parts else "0"
         # json_agg sorts what a join hands on, whose order nothing promises.
         final = _ordering("sort_value", descending, order.nullable, ties, f"{alias}.{{}}", backward=False)
         outer_ordering = _ordering("sort_value", descending, order.nullable, ties, f"{alias}.{{}}", backward)
@@ -610,19 +607,16 @@ class Builder:
             uncut = " and ".join(f"({text})" for text in where if text != "true") or "true"
             source = self.source(entity_name, moment, columns_of(alias, uncut) | keys)
             count = f"(select count(*) from {source} where {uncut})"
-        decode = _page_decoder(
-            self.types,
-            connection_type,
-            entity_name,
-            decode_node,
-            decode_edge,
-            "nodes" in names,
-            "edges" in names,
-            tuple(row_parts),
-            place,
-            order_name,
+        layout = PageLayout(
+            connection_class=self.types.classes[connection_type],
+            cursor=cursor,
+            views={path: (index, decode) for index, (path, (_, decode)) in enumerate(views.items())},
+            bare=len(row_parts) == 1,
+            place=place,
+            order_name=order_name,
             pinned=root and spec.pinned,
         )
+        decode = _page_decoder(self.types, f"{entity_name}Edge", edges, layout)
         return f"json_build_array(({aggregate}), {count})", decode
 
     def _keyset(
@@ -840,31 +834,46 @@ def _list_decoder(decode: Decoder) -> Decoder:
     return laid_out(lambda rows, env: [decode(row, env) for row in rows or ()], ListLayout(decode))
 
 
+def _views(
+    parts: Sequence[Selected], edges: Mapping[str, Sequence[Selected]]
+) -> Iterator[tuple[ViewPath, Selected]]:
+    """Yield where a connection's rows are selected, by the response keys that lead there."""
+    for part in parts:
+        if part.name == "nodes":
+            yield (part.key,), part
+    for key, parts_of_edge in edges.items():
+        for part in parts_of_edge:
+            if part.name == "node":
+                yield (key, part.key), part
+
+
 def _page_decoder(
-    types: Types,
-    connection_type: str,
-    entity_name: str,
-    decode_node: Decoder,
-    decode_edge: Decoder,
-    wants_nodes: bool,
-    wants_edges: bool,
-    row_parts: tuple[str, ...],
-    place: int,
-    order_name: str,
-    *,
-    pinned: bool,
+    types: Types, edge_type: str, edges: Mapping[str, Sequence[Selected]], layout: PageLayout
 ) -> Decoder:
     new = object.__new__
-    connection_class, edge_class, info_class = (
-        types.classes[name] for name in (connection_type, f"{entity_name}Edge", "PageInfo")
-    )
-    wants_cursors, wants_edge_nodes = "cursor" in row_parts, "edge_node" in row_parts
-    bare = len(row_parts) == 1
-    places = {name: index for index, name in enumerate(row_parts)}
-    cursor_of_row, node_of_row, edge_node_of_row = (
-        (lambda row: row) if bare else itemgetter(places.get(name, 0))
-        for name in ("cursor", "node", "edge_node")
-    )
+    connection_class, place, order_name = layout.connection_class, layout.place, layout.order_name
+    edge_class, info_class = types.classes[edge_type], types.classes["PageInfo"]
+
+    def part(index: int) -> Callable[[Any], Any]:
+        return (lambda row: row) if layout.bare else itemgetter(index)
+
+    cursor_of_row = None if layout.cursor is None else part(layout.cursor)
+    of_nodes = [
+        (f"@{path[0]}", part(index), decode)
+        for path, (index, decode) in layout.views.items()
+        if len(path) == 1
+    ]
+    of_edges = [
+        (
+            f"@{key}",
+            [
+                (f"@{path[1]}", part(index), decode)
+                for path, (index, decode) in layout.views.items()
+                if len(path) == 2 and path[0] == key
+            ],
+        )
+        for key in edges
+    ]
 
     def decode(answer: Any, env: Env) -> Any:
         rows, count = answer
@@ -873,25 +882,24 @@ def _page_decoder(
         more = len(rows) > size
         if more:
             rows = rows[-size:] if backward and size else rows[:size]
-        position = (env.pinned if env.pinned is not None else env.position) if pinned else None
-        cursors = (
+        position = (env.pinned if env.pinned is not None else env.position) if layout.pinned else None
+        cursors: list[str | None] = (
             [encode_cursor(order_name, position, cursor_of_row(row)) for row in rows]
-            if wants_cursors
+            if cursor_of_row is not None
             else [None] * len(rows)
         )
         made: Any = new(connection_class)
         values = made.__dict__
-        if wants_nodes:
-            values["nodes"] = [decode_node(node_of_row(row), env) for row in rows]
-        if wants_edges:
-            edges = []
+        for name, node_of_row, decode_node in of_nodes:
+            values[name] = [decode_node(node_of_row(row), env) for row in rows]
+        for name, nodes_of_edge in of_edges:
+            found = values[name] = []
             for cursor, row in zip(cursors, rows, strict=True):
                 edge: Any = new(edge_class)
                 edge.__dict__["cursor"] = cursor
-                if wants_edge_nodes:
-                    edge.__dict__["node"] = decode_edge(edge_node_of_row(row), env)
-                edges.append(edge)
-            values["edges"] = edges
+                for node_name, node_of_row, decode_node in nodes_of_edge:
+                    edge.__dict__[node_name] = decode_node(node_of_row(row), env)
+                found.append(edge)
         info: Any = new(info_class)
         info.__dict__.update(
             has_next_page=more if not backward else args.get("before") is not None,
@@ -903,7 +911,4 @@ def _page_decoder(
         values["total_count"] = count
         return made
 
-    return laid_out(
-        decode,
-        PageLayout(connection_class, places, bare, decode_node, decode_edge, place, order_name, pinned),
-    )
+    return laid_out(decode, layout)

@@ -13,7 +13,7 @@ from strawberry import UNSET
 from schema import specs
 from schema.context import Info
 from schema.enums import Bucket, EventType, Origin
-from schema.fields import child, column, computed, moment, nested
+from schema.fields import child, column, computed, listed, moment, nested
 from schema.history import (
     CountPoint,
     Impact,
@@ -74,7 +74,7 @@ class PageInfo:
 @strawberry.type(description="A row of a list, with its place in it.")
 class Edge(Generic[T]):
     cursor: str = computed("Its place, for `after` and `before`.")
-    node: T = computed("The row.")
+    node: T = listed("The row.")
 
 
 @strawberry.type(
@@ -84,8 +84,8 @@ class Edge(Generic[T]):
     )
 )
 class Connection(Generic[T]):
-    edges: list[Edge[T]] = computed("The rows with their cursors.")
-    nodes: list[T] = computed("The rows.")
+    edges: list[Edge[T]] = listed("The rows with their cursors.")
+    nodes: list[T] = listed("The rows.")
     page_info: PageInfo = computed("Where the page stands in the list.")
     total_count: int = computed("How many rows the whole list has; counted only when selected.")
 

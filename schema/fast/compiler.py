@@ -30,7 +30,7 @@ from graphql import (
 from schema.answer import planner_of
 from schema.fields import child
 from schema.ids import encode_cursor
-from schema.layout import FoundLayout, ListLayout, ObjectLayout, PageLayout, layout_of
+from schema.layout import FoundLayout, ListLayout, ObjectLayout, PageLayout, ViewPath, layout_of
 from schema.planner import Decoder, Env, is_backward, page_size
 from schema.scalars import moment_text
 from schema.selection import Selected, SelectionReader
@@ -312,8 +312,8 @@ class _Compiler:
             "if more:",
             "    rows = rows[-size:] if backward and size else rows[:size]",
         ]
-        if "cursor" in layout.parts:
-            row = self._part(layout, "cursor")
+        if layout.cursor is not None:
+            row = self._part(layout, layout.cursor)
             position = "(env.pinned if env.pinned is not None else env.position)" if layout.pinned else "None"
             lines.append(f"position = {position}")
             lines.append(f"cursors = [encode_cursor({layout.order_name!r}, position, {row}) for row in rows]")
@@ -322,26 +322,47 @@ class _Compiler:
             if definition is None or each is None:
                 value = repr(type_.name)
             else:
-                self._plain_field(type_, each.name)
-                value = self._part_of_page(definition, of_key, each, layout)
+                value = self._part_of_page(type_, definition, of_key, each, layout)
             entries.append(f"{key!r}: {value}")
         return self._function("answer, env, pages", [*lines, f"return {{{', '.join(entries)}}}"])
 
     def _part_of_page(
-        self, definition: GraphQLField, nodes: Sequence[FieldNode], selected: Selected, layout: PageLayout
+        self,
+        type_: GraphQLObjectType,
+        definition: GraphQLField,
+        nodes: Sequence[FieldNode],
+        selected: Selected,
+        layout: PageLayout,
     ) -> str:
         match selected.name:
             case "nodes":
-                items = _list_of(definition.type)
-                made = self._many(items, selected, nodes, layout.node)
-                return f"{made}({self._part_of_rows(layout, 'node')}, env, pages)"
+                self._child_field(type_, "nodes")
+                return self._view(_list_of(definition.type), selected, nodes, layout, (selected.key,))
             case "edges":
+                self._child_field(type_, "edges")
                 return self._edges(definition, nodes, selected, layout)
             case "pageInfo":
+                self._plain_field(type_, "pageInfo")
                 return self._page_info(definition, nodes, selected)
             case "totalCount":
+                self._plain_field(type_, "totalCount")
                 return self._complete("count", definition.type, selected, nodes)
         raise NotCompiled(f"{selected.name} is new on a connection")
+
+    def _view(
+        self,
+        type_: Any,
+        selected: Selected,
+        nodes: Sequence[FieldNode],
+        layout: PageLayout,
+        path: ViewPath,
+    ) -> str:
+        """Return the expression of the list of one part of each row."""
+        if path not in layout.views:
+            raise NotCompiled(f"{'.'.join(path)} is not in the row")
+        index, decode = layout.views[path]
+        rows = "rows" if layout.bare else f"[{self._part(layout, index)} for row in rows]"
+        return f"{self._many(type_, selected, nodes, decode)}({rows}, env, pages)"
 
     def _edges(
         self, definition: GraphQLField, nodes: Sequence[FieldNode], selected: Selected, layout: PageLayout
@@ -354,14 +375,15 @@ class _Compiler:
             if inner is None or each is None:
                 entries.append(f"{key!r}: {type_.name!r}")
                 continue
-            self._plain_field(type_, each.name)
             name = self._name("v")
             if each.name == "cursor":
+                self._plain_field(type_, "cursor")
                 loops.append((name, "cursors"))
                 entries.append(f"{key!r}: {self._complete(name, inner.type, each, of_key)}")
             elif each.name == "node":
-                made = self._many(inner.type, each, of_key, layout.edge_node)
-                lines.append(f"made_{name} = {made}({self._part_of_rows(layout, 'edge_node')}, env, pages)")
+                self._child_field(type_, "node")
+                view = self._view(inner.type, each, of_key, layout, (selected.key, key))
+                lines.append(f"made_{name} = {view}")
                 loops.append((name, f"made_{name}"))
                 entries.append(f"{key!r}: {name}")
             else:
@@ -369,7 +391,7 @@ class _Compiler:
         names = ", ".join(name for name, _ in loops)
         values = ", ".join(value for _, value in loops)
         lines.append(f"return [{{{', '.join(entries)}}} for {names}, in zip({values})]")
-        cursors = "cursors" if "cursor" in layout.parts else "None"
+        cursors = "cursors" if layout.cursor is not None else "None"
         return f"{self._function('rows, cursors, env, pages', lines)}(rows, {cursors}, env, pages)"
 
     def _page_info(self, definition: GraphQLField, nodes: Sequence[FieldNode], selected: Selected) -> str:
@@ -392,11 +414,8 @@ class _Compiler:
         return f"{{{', '.join(entries)}}}"
 
     @staticmethod
-    def _part(layout: PageLayout, name: str) -> str:
-        return "row" if layout.bare else f"row[{layout.parts[name]}]"
-
-    def _part_of_rows(self, layout: PageLayout, name: str) -> str:
-        return "rows" if layout.bare else f"[{self._part(layout, name)} for row in rows]"
+    def _part(layout: PageLayout, index: int) -> str:
+        return "row" if layout.bare else f"row[{index}]"
 
     # Values that are Python's own
 
@@ -529,6 +548,11 @@ class _Compiler:
     def _plain_field(self, type_: GraphQLObjectType, name: str) -> None:
         if self._field(type_, name).base_resolver is not None:
             raise NotCompiled(f"{type_.name}.{name} has a resolver of its own")
+
+    def _child_field(self, type_: GraphQLObjectType, name: str) -> None:
+        resolver = self._field(type_, name).base_resolver
+        if resolver is None or not hands_on_child(resolver.wrapped_func):
+            raise NotCompiled(f"{type_.name}.{name} is not handed on")
 
     def _check_class(self, type_: GraphQLObjectType, cls: type) -> None:
         if self._types.classes.get(type_.name) is not cls:
