@@ -54,7 +54,6 @@ class RandomOperations:
     roots: Sequence[str] = ()
     _variables: dict[str, tuple[str, Any]] = field(default_factory=dict)
     _fragments: list[str] = field(default_factory=list)
-    _aliases: int = 0
 
     def query(self) -> Made:
         """Return a query of one to three root fields."""
@@ -69,8 +68,11 @@ class RandomOperations:
         return self._operation("subscription", subscription, [root])
 
     def _operation(self, kind: str, type_: GraphQLObjectType, names: Sequence[str]) -> Made:
-        self._variables, self._fragments, self._aliases = {}, [], 0
-        fields = [self._field(name, type_.fields[name], DEPTH_MAX, at_root=kind != "query") for name in names]
+        self._variables, self._fragments = {}, []
+        fields = [
+            self._field(name, type_.fields[name], DEPTH_MAX, f"a{place}", at_root=kind != "query")
+            for place, name in enumerate(names)
+        ]
         if kind == "query" and self._chance(0.1):
             fields.append("__typename")
         declared = ", ".join(f"${name}: {type_name}" for name, (type_name, _) in self._variables.items())
@@ -81,19 +83,28 @@ class RandomOperations:
 
     # Selections
 
-    def _field(self, name: str, field_: GraphQLField, depth: int, *, at_root: bool = False) -> str:
+    def _field(
+        self,
+        name: str,
+        field_: GraphQLField,
+        depth: int,
+        alias: str,
+        *,
+        again: bool = False,
+        at_root: bool = False,
+    ) -> str:
         text = name
         args = self._arguments(field_.args)
-        if args or self._chance(0.2):
-            # Two fields of one name with other arguments would not merge; aliases keep them apart.
-            self._aliases += 1
-            text = f"a{self._aliases}: {name}{args}"
+        if again or args or self._chance(0.2):
+            # Two fields of one name with other arguments would not merge; aliases keep them apart. They are
+            # counted anew in each selection: what stands beside each other is called the same further down.
+            text = f"{alias}: {name}{args}"
         if not at_root:
             text += self._directive()
         named = get_named_type(field_.type)
         return text if is_leaf_type(named) else f"{text} {self._selection(named, depth - 1)}"
 
-    def _selection(self, type_: Any, depth: int) -> str:
+    def _selection(self, type_: Any, depth: int, prefix: str = "a") -> str:
         if not isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
             return f"{{ __typename {self._on_some(type_, depth)} }}"
         leaves = [name for name, each in type_.fields.items() if is_leaf_type(get_named_type(each.type))]
@@ -106,7 +117,12 @@ class RandomOperations:
                 names += self._some(others, 2)
         if depth <= 0:
             names = [name for name in names if name in leaves]
-        parts = [self._field(name, type_.fields[name], depth) for name in names]
+        if self._chance(0.3) and (nested := [name for name in names if name in others]):
+            names.append(self.random.choice(nested))
+        parts = [
+            self._field(name, type_.fields[name], depth, f"{prefix}{place}", again=name in names[:place])
+            for place, name in enumerate(names)
+        ]
         if self._chance(0.15):
             parts.insert(self.random.randrange(len(parts) + 1), "__typename")
         if isinstance(type_, GraphQLInterfaceType):
@@ -129,7 +145,9 @@ class RandomOperations:
     def _on_some(self, type_: Any, depth: int) -> str:
         possible = list(self.schema.get_possible_types(type_))
         chosen = self._some(possible, 3)
-        return " ".join(f"... on {each.name} {self._selection(each, depth - 1)}" for each in chosen)
+        return " ".join(
+            f"... on {each.name} {self._selection(each, depth - 1, each.name.lower())}" for each in chosen
+        )
 
     def _directive(self) -> str:
         if not self._chance(0.08):

@@ -19,7 +19,7 @@ from graphql import GraphQLError
 from projections.read_model import Reader
 from schema.build import build_schema, planner
 from schema.context import EVERYTHING, Caller, Context, Services
-from schema.errors import Refused
+from schema.errors import INTERNAL, Refused
 from schema.fast import compiler
 from schema.fast.compiler import scene_of
 from schema.ids import encode_cursor, encode_id
@@ -211,6 +211,7 @@ async def compare(two_ways: TwoWays, operations: int, seed: int) -> None:
         caller = READER if number % 5 == 0 else EVERYTHING
         fast, reference = await two_ways.ask(made, caller)
         assert fast == reference, f"operation {number} of seed {seed}: {made}"
+        assert INTERNAL.encode() not in fast, f"operation {number} of seed {seed}: {made}"
     # Few would prove little: most of what is not refused is answered by the compiled functions.
     assert two_ways.taken > operations / 4, two_ways.fast.fast.left  # type: ignore[union-attr]
 
