@@ -152,6 +152,14 @@ class Ingest:
     )
 
 
+@strawberry.type(description="A board of Sleekplan's, one of several that a log may hold.")
+class Product:
+    product_id: strawberry.ID = column(
+        "Sleekplan's product; too large for 32 bits, hence an ID.", "product.product_id"
+    )
+    last_event_at: DateTime = moment("When its newest event arrived.", "product.last_at")
+
+
 @strawberry.type(description="How far a projection of the log has got.")
 class Projection:
     name: str = column("Its name.", "projection.name")

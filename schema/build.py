@@ -36,6 +36,7 @@ DERIVED = (
     ("BacklogPoint", "point"),
     ("EventCount", "point"),
     ("Ingest", "ingest"),
+    ("Product", "product"),
     ("Projection", "projection"),
     ("QuarantinedDelivery", "delivery"),
     ("ItemDelta", "diff"),

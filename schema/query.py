@@ -16,6 +16,7 @@ from schema.board import (
     EventCount,
     Ingest,
     Mover,
+    Product,
     Projection,
     QuarantinedDelivery,
     RankSeries,
@@ -451,6 +452,10 @@ class Query:
 
     @nested(roots.INGEST, "What has arrived, and whether webhooks are suspiciously quiet.")
     async def ingest(self, info: Info, product_id: ProductId = UNSET) -> Ingest:
+        return await answer(info)
+
+    @nested(roots.PRODUCTS, "The products that any event was about, of those that the caller sees.")
+    async def products(self, info: Info) -> list[Product]:
         return await answer(info)
 
     @nested(roots.PROJECTIONS, "How far each projection of the log has got.")

@@ -178,6 +178,7 @@ DRIFT: Final = Rows(
     parameters={"first": _FIRST},
 )
 INGEST: Final = Single("Ingest", "ingest")
+PRODUCTS: Final = Rows("Product", "products_heard_of", "product.product_id")
 PROJECTIONS: Final = Rows("Projection", "projections", "projection.name")
 QUARANTINE: Final = Rows(
     "QuarantinedDelivery",
