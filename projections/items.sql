@@ -379,6 +379,7 @@ update {items} i
                limit 1
               ) f on true
         where t.position > $1
+          and t.position <= $2
        ) s
  where s.product_id = i.product_id
    and s.item_id = i.item_id;

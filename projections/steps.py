@@ -97,6 +97,7 @@ class LiveSteps:
         self._function = f"pg_temp.step_{crc32(body.encode())}"
         await self._connection.execute(
             f"create or replace function {self._function}(bigint, bigint) returns void language plpgsql "
+            f"set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off "
             f"as $step$ begin\n{body};\nend $step$"
         )
 

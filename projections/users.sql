@@ -217,6 +217,7 @@ update {users} u
                limit 1
               ) l on true
         where t.position > $1
+          and t.position <= $2
        ) s
  where s.product_id = u.product_id
    and s.user_id = u.user_id;
