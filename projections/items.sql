@@ -53,6 +53,7 @@ create table {item_counts} (
     position     bigint      not null,
     newest       boolean     not null,
     complete     boolean     not null,
+    content_hash bigint      not null,
     votes_up     int,
     votes_down   int,
     total_sum    int,
@@ -157,18 +158,19 @@ select s.product_id, s.item_id, s.occurred_at, s.position
 
 -- name: apply.counts
 insert into {item_counts} (
-    product_id, item_id, occurred_at, is_delete, updated_at, position, newest, complete,
+    product_id, item_id, occurred_at, is_delete, updated_at, position, newest, complete, content_hash,
     votes_up, votes_down, total_sum, comments, subscribers, trend, scoring, ratio
 )
 select product_id, item_id, occurred_at, is_delete, updated_at, position, newest,
        num_nulls(votes_up, votes_down, total_sum, comments, subscribers, trend, scoring, ratio) = 0
            and updated_at > '-infinity',
+       content_hash,
        votes_up, votes_down, total_sum, comments, subscribers, trend, scoring, ratio
   from {posts};
 
 -- name: apply.contents
--- The text, status and the like, only where they differ from the newest post before (most posts come with
--- votes and repeat them), or where the post came late. `successors` adds what late ones need besides.
+-- The text, status and the like, only where they differ from the newest post before: most posts come with
+-- votes and repeat them. `late` adds those of posts that came late.
 insert into {item_contents} (
     product_id, item_id, occurred_at, is_delete, updated_at, position, newest, complete,
     title, description, status, type, effort, created_at, author_id
@@ -234,33 +236,51 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
        known_down = i.known_down + excluded.known_down,
        newest_post = greatest(i.newest_post, excluded.newest_post);
 
--- name: settle.successors
--- A post that came before a late one but happened after it: what it said holds again from there on, so it
--- needs a row of its own although it changed nothing when it came.
+-- name: settle.late
+-- A post that came late: what it said, unless the post before it (by key) had said the same. Then the one
+-- after it, which changed nothing when it came, changes it back, so it gets a row of its own.
 insert into {item_contents} (
     product_id, item_id, occurred_at, is_delete, updated_at, position, newest, again, complete,
     title, description, status, type, effort, created_at, author_id
 )
-select s.product_id, s.item_id, s.occurred_at, s.is_delete, s.updated_at, s.position, s.newest, true,
+select s.product_id, s.item_id, s.occurred_at, s.is_delete, s.updated_at, s.position, s.newest, s.again,
        num_nulls(c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id) = 0,
        c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id
   from (
-       select distinct n.product_id, n.item_id, n.occurred_at, n.is_delete, n.updated_at, n.position, n.newest
+       select r.product_id, r.item_id, r.occurred_at, r.is_delete, r.updated_at, r.position, r.newest,
+              bool_and(r.again) as again
          from {item_counts} l
-        cross join lateral (
-              select n.product_id, n.item_id, n.occurred_at, n.is_delete, n.updated_at, n.position, n.newest
-                from {item_counts} n
-               where n.product_id = l.product_id
-                 and n.item_id = l.item_id
-                 and (n.occurred_at, n.is_delete, n.updated_at, n.position)
-                     > (l.occurred_at, l.is_delete, l.updated_at, l.position)
-                 and n.position < l.position
-               order by n.occurred_at, n.is_delete, n.updated_at, n.position
+         left join lateral (
+              select p.content_hash
+                from {item_counts} p
+               where p.product_id = l.product_id
+                 and p.item_id = l.item_id
+                 and (p.occurred_at, p.is_delete, p.updated_at, p.position)
+                     < (l.occurred_at, l.is_delete, l.updated_at, l.position)
+                 and p.position < l.position
+               order by p.occurred_at desc, p.is_delete desc, p.updated_at desc, p.position desc
                limit 1
-              ) n
+              ) p on true
+        cross join lateral (
+              select l.product_id, l.item_id, l.occurred_at, l.is_delete, l.updated_at, l.position, l.newest,
+                     false as again
+              union all
+              (select n.product_id, n.item_id, n.occurred_at, n.is_delete, n.updated_at, n.position, n.newest,
+                      true
+                 from {item_counts} n
+                where n.product_id = l.product_id
+                  and n.item_id = l.item_id
+                  and (n.occurred_at, n.is_delete, n.updated_at, n.position)
+                      > (l.occurred_at, l.is_delete, l.updated_at, l.position)
+                  and n.position < l.position
+                order by n.occurred_at, n.is_delete, n.updated_at, n.position
+                limit 1)
+              ) r
         where not l.newest
           and l.position > $1
           and l.position <= $2
+          and l.content_hash is distinct from p.content_hash
+        group by r.product_id, r.item_id, r.occurred_at, r.is_delete, r.updated_at, r.position, r.newest
        ) s
   join log.events e on e.position = s.position and e.product_id = s.product_id
  cross join lateral read_model.post_content(e.entity, e.data) c

@@ -204,9 +204,10 @@ select w.position, w.product_id, w.item_id, w.occurred_at, w.is_delete, w.update
        w.votes_up, w.votes_down, w.total_sum, w.comments, w.subscribers, w.trend, w.scoring, w.ratio,
        w.told,
        w.before,
+       w.content_hash,
        w.before is null or w.told > w.before as newest,
-       w.before is null or w.told < w.before
-           or substr(w.told, 52, 16) <> substr(w.before, 52, 16) as content_told
+       w.before is null or w.told > w.before
+           and substr(w.told, 52, 16) <> substr(w.before, 52, 16) as content_told
   from (
        select t.*,
               greatest(t.newest_post, max(t.told) over (
@@ -248,18 +249,20 @@ select w.position, w.product_id, w.item_id, w.occurred_at, w.is_delete, w.update
 -- One row for each user that an event mentions: the one beside the post, or the user itself, and the
 -- post's author. `said` is null where only the id came.
 select w.position, w.product_id, w.user_id, w.occurred_at, w.is_delete, w.updated_at, w.actor, w.author,
+       w.hash as content_hash,
        w.told,
        w.before,
        w.told is not null and (w.before is null or w.told > w.before) as newest,
        w.told is not null and (
-           w.whole or w.before is null or w.told < w.before or substr(w.told, 52, 16) <> substr(w.before, 52, 16)
+           w.whole or w.before is null
+           or w.told > w.before and substr(w.told, 52, 16) <> substr(w.before, 52, 16)
        ) as content_told
   from (
        select t.*,
               greatest(u.newest_mention collate "C", max(t.told) over arrivals) as before
          from (
               select m.position, m.product_id, m.user_id, m.occurred_at, m.is_delete, m.updated_at,
-                     m.actor, m.author, m.whole,
+                     m.actor, m.author, m.whole, m.hash,
                      case when m.hash is not null then
                          (read_model.key(m.occurred_at, m.is_delete, m.updated_at, m.position)
                              || encode(int8send(m.hash), 'hex')

@@ -64,7 +64,8 @@ create table {user_sightings} (
     newest       boolean     not null,
     said         boolean     not null,
     actor        boolean     not null,
-    author       boolean     not null
+    author       boolean     not null,
+    content_hash bigint
 );
 comment on column {user_sightings}.said is 'Whether the event told more than the id.';
 comment on column {user_sightings}.author is 'Whether the event told it as the post''s author.';
@@ -84,13 +85,14 @@ create index on {user_sightings} (position) where said and not newest;
 
 -- name: apply.sightings
 insert into {user_sightings} (
-    product_id, user_id, occurred_at, is_delete, updated_at, position, newest, said, actor, author
+    product_id, user_id, occurred_at, is_delete, updated_at, position, newest, said, actor, author, content_hash
 )
-select product_id, user_id, occurred_at, is_delete, updated_at, position, newest, told is not null, actor, author
+select product_id, user_id, occurred_at, is_delete, updated_at, position, newest, told is not null, actor, author,
+       content_hash
   from {mentions};
 
 -- name: apply.versions
--- What a mention told, only where it differs from the newest mention before, or came late.
+-- What a mention told, only where it differs from the newest mention before. `late` adds those that came late.
 insert into {user_versions} (
     product_id, user_id, occurred_at, is_delete, updated_at, position, newest, action,
     data_id, name, full_name, mail, img, admin_id, anonymous, segments, custom, system, weight, notify, stats, created_at
@@ -119,8 +121,8 @@ select product_id, user_id, min(occurred_at), max(occurred_at) filter (where act
        position = excluded.position,
        newest_mention = greatest(u.newest_mention, excluded.newest_mention);
 
--- name: settle.successors
--- As with items: a mention that came before a late one but happened after it holds again from there on.
+-- name: settle.late
+-- As with items: what a late mention told, unless the one before it told the same, and the one after it.
 insert into {user_versions} (
     product_id, user_id, occurred_at, is_delete, updated_at, position, newest, action,
     data_id, name, full_name, mail, img, admin_id, anonymous, segments, custom, system, weight, notify, stats, created_at
@@ -129,24 +131,39 @@ select s.product_id, s.user_id, s.occurred_at, s.is_delete, s.updated_at, s.posi
        c.data_id, c.name, c.full_name, c.mail, c.img, c.admin_id, c.anonymous, c.segments, c.custom, c.system,
        c.weight, c.notify, c.stats, c.created_at
   from (
-       select distinct n.product_id, n.user_id, n.occurred_at, n.is_delete, n.updated_at, n.position, n.newest, n.author
+       select distinct r.product_id, r.user_id, r.occurred_at, r.is_delete, r.updated_at, r.position, r.newest, r.author
          from {user_sightings} l
-        cross join lateral (
-              select n.product_id, n.user_id, n.occurred_at, n.is_delete, n.updated_at, n.position, n.newest, n.author
-                from {user_sightings} n
-               where n.product_id = l.product_id
-                 and n.user_id = l.user_id
-                 and (n.occurred_at, n.is_delete, n.updated_at, n.position)
-                     > (l.occurred_at, l.is_delete, l.updated_at, l.position)
-                 and n.position < l.position
-                 and n.said
-               order by n.occurred_at, n.is_delete, n.updated_at, n.position
+         left join lateral (
+              select p.content_hash
+                from {user_sightings} p
+               where p.product_id = l.product_id
+                 and p.user_id = l.user_id
+                 and (p.occurred_at, p.is_delete, p.updated_at, p.position)
+                     < (l.occurred_at, l.is_delete, l.updated_at, l.position)
+                 and p.position < l.position
+                 and p.said
+               order by p.occurred_at desc, p.is_delete desc, p.updated_at desc, p.position desc
                limit 1
-              ) n
+              ) p on true
+        cross join lateral (
+              select l.product_id, l.user_id, l.occurred_at, l.is_delete, l.updated_at, l.position, l.newest, l.author
+              union all
+              (select n.product_id, n.user_id, n.occurred_at, n.is_delete, n.updated_at, n.position, n.newest, n.author
+                 from {user_sightings} n
+                where n.product_id = l.product_id
+                  and n.user_id = l.user_id
+                  and (n.occurred_at, n.is_delete, n.updated_at, n.position)
+                      > (l.occurred_at, l.is_delete, l.updated_at, l.position)
+                  and n.position < l.position
+                  and n.said
+                order by n.occurred_at, n.is_delete, n.updated_at, n.position
+                limit 1)
+              ) r
         where l.said
           and not l.newest
           and l.position > $1
           and l.position <= $2
+          and l.content_hash is distinct from p.content_hash
        ) s
   join log.events e on e.position = s.position and e.product_id = s.product_id
  cross join lateral read_model.user_content(e.entity, e.action, e.data, s.author) c
