@@ -24,6 +24,7 @@ from projections.steps import (
     tables_of,
 )
 from service.database import Pool
+from service.sql_files import load
 
 EVENTS_A_STEP: Final = 500_000
 LANES_MAX: Final = 2
@@ -39,6 +40,13 @@ _BUILD_SETTINGS: Final = {
     # It would keep what it remembers of a body by the body.
     "enable_memoize": "off",
 }
+# Where our role may. Compressing the pages of new indexes takes longer than making them.
+_PRIVILEGED_SETTINGS: Final = {"wal_compression": "off"}
+
+# What a step staged is read whole: a short look at it does. Until the end of the transaction.
+_LOOK: Final = "select set_config('default_statistics_target', '10', true)"
+
+_sql = load(__file__, "rebuild.sql")
 
 Note = Callable[["Lane", int, int, float], Awaitable[None]]
 
@@ -153,7 +161,7 @@ class Build:
         places = {"group": group_of(self.projections), "only": "true"}
         sql = between(fill(STAGING["hot"], places), first, last)
         await self._reading.execute(
-            f"drop table if exists {table}; create unlogged table {table} as {sql}; analyze {table}"
+            f"drop table if exists {table}; create unlogged table {table} as {sql}; {_LOOK}; analyze {table}"
         )
 
     async def _count_in(self, lane: Lane, number: int, first: int, last: int, note: Note) -> None:
@@ -170,7 +178,7 @@ class Build:
         for name in staging:
             sql = between(fill(STAGING[name], names), first, last)
             await lane.connection.execute(
-                f"create unlogged table {names[name]} as {sql}; analyze {names[name]}"
+                f"create unlogged table {names[name]} as {sql}; {_LOOK}; analyze {names[name]}"
             )
         for projection in lane.projections:
             for statement in projection.applies:
@@ -211,10 +219,26 @@ class Build:
         await _all(self._index(lane, note) for lane in self.lanes if not lane.indexed)
 
     async def settle(self) -> None:
-        """Run what leans on the indexes over all that was loaded, in a transaction of `counting`."""
-        for projection in self.projections:
-            for statement in projection.settles:
-                await run(self.counting, fill(statement, self.names), 0, self.position)
+        """Run what leans on the indexes over all that was loaded; run again after a kill, it changes nothing.
+
+        Each lane settles its own at the same time as the others; what reads tables of several lanes follows.
+        """
+        apart = [
+            tuple(p for p in lane.projections if _read_by([p], self.projections) <= _names(lane.projections))
+            for lane in self.lanes
+        ]
+        await _all(
+            self._settle(lane.connection, projections)
+            for lane, projections in zip(self.lanes, apart, strict=True)
+        )
+        done = {name for projections in apart for name in _names(projections)}
+        await self._settle(self.counting, tuple(p for p in self.projections if p.name not in done))
+
+    async def _settle(self, connection: AnyConnection, projections: Sequence[Projection]) -> None:
+        async with connection.transaction():
+            for projection in projections:
+                for statement in projection.settles:
+                    await run(connection, fill(statement, self.names), 0, self.position)
 
     async def _index(self, lane: Lane, note: Note) -> None:
         async with lane.connection.transaction():
@@ -230,6 +254,15 @@ class Build:
         steps = LiveSteps(self.counting, self.projections, self.names)
         await steps.open()
         return steps
+
+
+def _names(projections: Iterable[Projection]) -> set[str]:
+    return {projection.name for projection in projections}
+
+
+def _read_by(some: Iterable[Projection], projections: Sequence[Projection]) -> set[str]:
+    """The names of the projections whose tables these read, and their own."""
+    return _names(together(_names(some), projections))
 
 
 def lanes_of(projections: Sequence[Projection]) -> list[tuple[Projection, ...]]:
@@ -256,10 +289,12 @@ async def _working(pool: Pool) -> AsyncIterator[AnyConnection]:
         try:
             for name, value in _BUILD_SETTINGS.items():
                 await connection.execute("select set_config($1, $2, false)", name, value)
+            for name, value in _PRIVILEGED_SETTINGS.items():
+                await connection.execute(_sql["set_if_allowed"], name, value)
             yield connection
         finally:
             if not connection.is_closed():
-                await connection.execute("; ".join(f"reset {name}" for name in _BUILD_SETTINGS))
+                await connection.execute("reset all")
 
 
 async def _all(work: Iterable[Awaitable[None]]) -> None:

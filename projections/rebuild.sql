@@ -156,3 +156,9 @@ select c.projection
  where c.fingerprint <> n.fingerprint
     or c.built_in and c.position < (select max(b.position) from read_model.checkpoints b where b.built_in)
  order by c.projection;
+
+-- name: set_if_allowed
+-- A setting of this session that takes a privilege.
+--   $1 name  $2 value
+select set_config($1, $2, false)
+ where has_parameter_privilege($1, 'set');

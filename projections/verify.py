@@ -111,8 +111,7 @@ async def _verify(
 
             await build.load(position, note)
             await build.index(note)
-            async with build.counting.transaction():
-                await build.settle()
+            await build.settle()
             steps = await build.follower()
             async with build.counting.transaction(isolation="repeatable_read"):
                 now = await _position(build.counting, group)
