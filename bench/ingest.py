@@ -71,10 +71,10 @@ async def server(kind: str, postgres: object, number: int) -> AsyncIterator[Serv
             yield Server(port, f"X-Secret: {KEY}\r\n", number)
 
 
-def requests(header: str) -> Iterator[bytes]:
+def requests(header: str, first: int) -> Iterator[bytes]:
     """Give deliveries for ever, each with another number in it."""
     head, _, tail = post("/webhooks", body(_NUMBER), headers=header).partition(_NUMBER)
-    for number in itertools.count(1):
+    for number in itertools.count(first):
         yield b"%s%010d%s" % (head, number, tail)
 
 
@@ -120,8 +120,8 @@ async def bench(options: Options, report: Report) -> None:
 
         async def peak(kind: str) -> float:
             async with server(kind, postgres, next(numbers)) as on:
-                await closed_loop(on.port, requests(on.header), connections=CONNECTIONS, seconds=1)
-                stream = itertools.islice(requests(on.header), 10**6, None)
+                await closed_loop(on.port, requests(on.header, 1), connections=CONNECTIONS, seconds=1)
+                stream = requests(on.header, 10**6)
                 load = await closed_loop(on.port, stream, connections=CONNECTIONS, seconds=seconds)
                 return load.all_well().per_second
 
@@ -133,9 +133,9 @@ async def bench(options: Options, report: Report) -> None:
 
         async def p99(kind: str) -> float:
             async with server(kind, postgres, next(numbers)) as on:
-                await closed_loop(on.port, requests(on.header), connections=CONNECTIONS, seconds=1)
+                await closed_loop(on.port, requests(on.header, 1), connections=CONNECTIONS, seconds=1)
                 rate = SHARE_OF_PEAK * peaks[kind].median
-                stream = itertools.islice(requests(on.header), 10**6, None)
+                stream = requests(on.header, 10**6)
                 load = await open_loop(on.port, stream, rate=rate, connections=CONNECTIONS, seconds=seconds)
                 if load.behind:
                     raise RuntimeError(f"{kind} was {load.behind} answers behind at {rate:.0f} a second")

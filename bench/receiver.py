@@ -44,9 +44,8 @@ async def serve(port: int, dsn: str, folder: Path) -> None:
         async with Appender(store, Quarantine(pool, store), spool, metrics=metrics) as appender:
             app = web.Application()
             app[METRICS] = metrics
-            app.add_routes(
-                Webhook(appender, WebhookKeys.of([WebhookKey(SecretStr(KEY))]), metrics=metrics).routes()
-            )
+            keys = WebhookKeys.of([WebhookKey(SecretStr(KEY))])
+            Webhook(appender, keys, metrics=metrics).add_to(app)
             runner = Runner(app, access_log_class=AccessLog)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", port).start()

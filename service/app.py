@@ -374,7 +374,7 @@ class Service:
             bodies_in_flight_max=settings.bodies_in_flight_max,
             metrics=self.metrics,
         )
-        application.add_routes(webhook.routes())
+        webhook.add_to(application)
         application.add_routes(Page().routes())
         Probes(self.metrics, self.gauges, self.appender, stopping=lambda: self.stopping).add_to(application)
         graphql = GraphQLEndpoint(

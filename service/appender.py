@@ -116,15 +116,23 @@ class Appender:
 
         Waits while the queue is full, so that whoever sends is slowed down rather than refused.
         """
-        loop = asyncio.get_running_loop()
-        while len(self._queue) >= self._queue_max:
-            room = loop.create_future()
+        while self.full:
+            room = asyncio.get_running_loop().create_future()
             self._room.append(room)
             await room
-        done: asyncio.Future[Receipt] = loop.create_future()
+        return await self.offer(arrival)
+
+    @property
+    def full(self) -> bool:
+        """Whether the queue holds all that it may."""
+        return len(self._queue) >= self._queue_max
+
+    def offer(self, arrival: Arrival) -> asyncio.Future[Receipt]:
+        """Put a delivery into the queue, which must not be full; the future says what `append` returns."""
+        done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._queue.append((arrival, done))
         self._wake_writer()
-        return await done
+        return done
 
     # The writer
 

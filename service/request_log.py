@@ -99,23 +99,37 @@ class AccessLog(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write the line; `time` is in seconds."""
         route, metrics = _matched(request)
-        method = request.method if request.method in _METHODS else "OTHER"
-        if metrics:
-            metrics.http(route, method, response.status)
-        facts = {
-            "method": method,
-            "route": route,
-            "status": response.status,
-            "seconds": round(time, 3),  # uvloop's clock is no finer
-        }
-        if _FACTS in request:
-            facts = request[_FACTS] | facts
-        if _plain_lines is not None:
-            # The same line as below, without the way through structlog, which costs more than the rest of it.
-            at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-            _plain_lines.msg(_as_json(None, "", {**facts, "event": "request", "level": "info", "at": at}))
-        else:
-            _requests.info("request", **facts)
+        tell_answered(metrics, route, request.method, response.status, time, request.get(_FACTS))
+
+
+def tell_answered(
+    metrics: Metrics | None,
+    route: str,
+    method: str,
+    status: int,
+    seconds: float,
+    facts: Mapping[str, object] | None = None,
+) -> None:
+    """Write the line of one answered request, and count it; `route` is the pattern that matched."""
+    if method not in _METHODS:
+        method = "OTHER"
+    if metrics is not None:
+        metrics.http(route, method, status)
+    line: dict[str, object] = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "seconds": round(seconds, 3),  # uvloop's clock is no finer
+    }
+    if facts:
+        line = {**facts, **line}
+    if _plain_lines is not None:
+        # The same line as below, without the way through structlog, which costs more than the rest of it.
+        line["event"], line["level"] = "request", "info"
+        line["at"] = datetime.now(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+        _plain_lines.msg(_as_json(None, "", line))
+    else:
+        _requests.info("request", **line)
 
 
 def where(error: BaseException) -> dict[str, str]:

@@ -3,17 +3,57 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 from aiohttp import web
+from aiohttp.helpers import rfc822_formatted_time
+from aiohttp.http import SERVER_SOFTWARE, HttpVersion11
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
+
+from service.metrics import Metrics
+from service.request_log import METRICS, tell_answered
 
 KEEPALIVE_SECONDS: Final = 75.0
 """How long an open connection may be silent: longer than proxies wait, so that they close first."""
 
 HEAD_SECONDS: Final = 10.0
 """How long a request's head may take from its first byte on. Aiohttp has no limit of its own."""
+
+
+class Answer(NamedTuple):
+    """What a shortcut answers: JSON, and further header lines, each ended by CRLF."""
+
+    status: int
+    body: bytes
+    headers: bytes = b""
+
+
+class Shortcut(Protocol):
+    """A route whose plain requests are answered without all that aiohttp makes for each request.
+
+    A Request, two Tasks, a Response and the way through the application cost as much again as keeping a
+    delivery does. Parsing stays aiohttp's, and so does every request that is not plain.
+    """
+
+    route: str
+
+    def take(
+        self, message: RawRequestMessage, payload: StreamReader, answered: Callable[[Answer], None]
+    ) -> bool:
+        """Return whether the request is taken; if so, `answered` is called later, once, and never raises.
+
+        Nothing of the payload may have been read when it is not.
+        """
+        ...
+
+
+SHORTCUT: Final = web.AppKey("shortcut", Shortcut)
+"""Where the application keeps its shortcut."""
 
 
 class Runner(web.AppRunner):
@@ -35,34 +75,100 @@ class Runner(web.AppRunner):
         server.__class__ = _Server
         assert isinstance(server, _Server)
         server.head_seconds = self._head_seconds
+        server.shortcut = self.app.get(SHORTCUT)
+        server.metrics = self.app.get(METRICS)
         return server
 
 
 class _Server(web.Server):
     head_seconds: float
+    shortcut: Shortcut | None
+    metrics: Metrics | None
 
     def __call__(self) -> RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_head_deadline", "_head_seconds")
+    __slots__ = ("_head_deadline", "_head_seconds", "_metrics", "_shortcut", "_taken_at")
 
     def __init__(self, server: _Server, **options: Any) -> None:
         super().__init__(server, **options)
         self._head_seconds = server.head_seconds
         self._head_deadline: asyncio.TimerHandle | None = None
+        self._shortcut = server.shortcut
+        self._metrics = server.metrics
+        self._taken_at: float | None = None
+        """When the request was taken that the shortcut is about; None where it is about none."""
 
     def data_received(self, data: bytes) -> None:
         """Pass the bytes on; whoever waits for a request after that got only a part of one's head."""
-        super().data_received(data)
         waiter = self._waiter
-        if waiter is not None and not waiter.done():
+        if waiter is None or waiter.done() or self._shortcut is None:
+            super().data_received(data)
+        else:
+            # Hidden meanwhile, so that aiohttp wakes nobody for what the shortcut takes.
+            self._waiter = None
+            super().data_received(data)
+            self._waiter = waiter
+            if self._messages and self._taken_at is None:
+                self._take_or_wake(waiter)
+        if waiter is not None and not waiter.done() and self._taken_at is None:
             if self._head_deadline is None:
                 self._head_deadline = self._loop.call_later(self._head_seconds, self._give_up)
         elif self._head_deadline is not None:
             self._head_deadline.cancel()
             self._head_deadline = None
+
+    def _take_or_wake(self, waiter: asyncio.Future[None]) -> None:
+        """Give the next request to the shortcut or, where it is none for it, to aiohttp's own loop."""
+        message, payload = self._messages[0]
+        # From here on: reading the payload may come back to data_received.
+        self._taken_at = now = self._loop.time()
+        if (
+            self._shortcut is not None
+            and self._parser is not None
+            and self._manager is not None
+            and not self._paused  # whoever does not read the answers waits in aiohttp's loop
+            and isinstance(message, RawRequestMessage)
+            and message.version == HttpVersion11
+            and not message.should_close
+            and not message.upgrade
+            and self._shortcut.take(message, payload, self._answered)
+        ):
+            self._messages.popleft()
+            self._parser.message_consumed()
+            self._manager.requests_count += 1
+            self._next_keepalive_close_time = now + self._keepalive_timeout
+            self._request_in_progress = True
+        else:
+            self._taken_at = None
+            waiter.set_result(None)
+
+    def _answered(self, answer: Answer) -> None:
+        """Send what the shortcut answers, and go on with what came meanwhile."""
+        assert self._taken_at is not None
+        assert self._shortcut is not None
+        now = self._loop.time()
+        seconds, self._taken_at = now - self._taken_at, None
+        self._request_in_progress = False
+        if self._handler_waiter is not None and not self._handler_waiter.done():
+            self._handler_waiter.set_result(None)
+        tell_answered(self._metrics, self._shortcut.route, "POST", answer.status, seconds)
+        if self.transport is None:
+            return
+        self.transport.write(_encoded(answer))
+        if self._close:
+            self.transport.close()
+            return
+        self._next_keepalive_close_time = now + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(
+                self._next_keepalive_close_time, self._process_keepalive
+            )
+        waiter = self._waiter
+        if self._messages and waiter is not None and not waiter.done():
+            self._take_or_wake(waiter)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the deadline with the connection."""
@@ -91,6 +197,21 @@ class _Connection(RequestHandler):
 
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _OURS: Final = "something went wrong here; the service's log says where"
+
+
+_REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_SERVER: Final = SERVER_SOFTWARE.encode()
+_HEAD: Final = (
+    b"HTTP/1.1 %d %s\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n"
+    b"Date: %s\r\nServer: %s\r\n\r\n"
+)
+
+
+def _encoded(answer: Answer) -> bytes:
+    """Write out the answer, with the headers that aiohttp's own would have."""
+    date = rfc822_formatted_time().encode()
+    facts = answer.status, _REASONS[answer.status], answer.headers, len(answer.body), date, _SERVER
+    return _HEAD % facts + answer.body
 
 
 def _error(status: int, text: str) -> web.Response:

@@ -15,20 +15,26 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import orjson
+import structlog
 from aiohttp import web
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
 
-from service.appender import Appender, Receipt
+from service.appender import Appender, Arrival, Receipt
 from service.errors import NotAnEvent, SpoolUnavailable
 from service.events import decode
 from service.keys import Grant, WebhookKeys
 from service.metrics import Outcome
 from service.quarantine import Refused
+from service.runner import SHORTCUT, Answer
 
 PATH: Final = "/webhooks"
 RETRY_AFTER_SECONDS: Final = 5
 BODY_BYTES_MAX: Final = 1024 * 1024
 READ_DEADLINE_SECONDS: Final = 10.0
 BODIES_IN_FLIGHT_MAX: Final = 256
+
+_log = structlog.get_logger(__name__)
 
 _GZIP: Final = b"\x1f\x8b"
 _GZIP_NAMES: Final = ("gzip", "x-gzip")
@@ -41,11 +47,12 @@ class DeliveryMetrics(Protocol):
     def delivery(self, outcome: Outcome, seconds: float, product_id: int | None = None) -> None: ...
 
 
-class _Answer(Exception):
+class _Refusal(Exception):
     """A body that is answered without being kept."""
 
-    def __init__(self, status: int, outcome: Outcome, error: str, **headers: str) -> None:
-        self.status, self.outcome, self.error, self.headers = status, outcome, error, headers
+    def __init__(self, status: int, outcome: Outcome, error: str, headers: bytes = b"") -> None:
+        self.answer = _json({"error": error}, status, headers)
+        self.outcome = outcome
 
 
 class Webhook:
@@ -69,10 +76,12 @@ class Webhook:
         self._reading = asyncio.Semaphore(bodies_in_flight_max)
         self._metrics = metrics
         self._now = now
+        self.route = PATH
 
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes that an application serves this by."""
-        return [web.post(PATH, self.receive), web.get(PATH, self.explain)]
+    def add_to(self, application: web.Application) -> None:
+        """Have an application serve this, plain deliveries by the shortcut."""
+        application.add_routes([web.post(PATH, self.receive), web.get(PATH, self.explain)])
+        application[SHORTCUT] = self
 
     async def receive(self, request: web.Request) -> web.Response:
         """Keep one delivery, and answer once it is safe."""
@@ -81,19 +90,67 @@ class Webhook:
         product_id: int | None = None
         try:
             if grant is None:
-                raise _Answer(401, Outcome.UNAUTHORIZED, _WRONG_KEY)
+                raise _Refusal(401, Outcome.UNAUTHORIZED, _WRONG_KEY)
             body = await self._body(request)
-            response, outcome, product_id = await self._keep(body, grant)
-        except _Answer as answer:
-            outcome = answer.outcome
-            response = _json({"error": answer.error}, answer.status)
-            response.headers.update(answer.headers)
-            if not request.content.is_eof():
-                # What is still being sent is not read to its end: the connection is no longer of use.
-                response.force_close()
-        if self._metrics is not None:
-            self._metrics.delivery(outcome, time.perf_counter() - began, product_id)
+            arrival, product_id = self._arrival(body, grant)
+            receipt = await self._appender.append(arrival)
+        except SpoolUnavailable as error:
+            answer, outcome = _unavailable(error), Outcome.UNAVAILABLE
+        except _Refusal as refusal:
+            answer, outcome = refusal.answer, refusal.outcome
+        else:
+            answer, outcome = _answer(receipt), _outcome(receipt)
+        response = web.Response(body=answer.body, status=answer.status, content_type="application/json")
+        for line in answer.headers.decode().splitlines():
+            name, _, value = line.partition(": ")
+            response.headers[name] = value
+        if answer.status >= 400 and not request.content.is_eof():
+            # What is still being sent is not read to its end: the connection is no longer of use.
+            response.force_close()
+        self._count(outcome, began, product_id)
         return response
+
+    def take(
+        self, message: RawRequestMessage, payload: StreamReader, answered: Callable[[Answer], None]
+    ) -> bool:
+        """Keep a delivery as `receive` does, if it came whole, as it is, and with a key that opens something.
+
+        Most do; see service.runner.Shortcut.
+        """
+        if (
+            message.method != "POST"
+            or not payload.is_eof()
+            or not 0 < payload.total_bytes <= self._body_bytes_max
+            or "Content-Encoding" in message.headers
+            or self._appender.full
+        ):
+            return False
+        path, _, query = message.path.partition("?")
+        if path != PATH or (query and not _is_plain(query)):
+            return False
+        began = time.perf_counter()
+        header = message.headers.get("X-Secret")
+        grant = (self._keys.find(header) if header else None) or self._keys.find(query[4:])
+        if grant is None:
+            return False
+        product_id: int | None = None
+        try:
+            body = payload.read_nowait()
+            if body[:2] == _GZIP:
+                body = self._inflate(body, declared=False)
+            arrival, product_id = self._arrival(body, grant)
+            kept = self._appender.offer(arrival)
+        except Exception as error:
+            kept = asyncio.get_running_loop().create_future()
+            kept.set_exception(error)
+
+        def finish(kept: asyncio.Future[Receipt]) -> None:
+            answer, outcome = _ended(kept)
+            self._count(outcome, began, product_id)
+            answered(answer)
+
+        kept.add_done_callback(finish)
+        return True
 
     async def explain(self, request: web.Request) -> web.Response:
         """Answer whoever opens the URL in a browser."""
@@ -110,29 +167,25 @@ class Webhook:
         found = self._keys.find(header) if header else None
         return found or self._keys.find(_key_in(request))
 
-    async def _keep(self, body: bytes, grant: Grant) -> tuple[web.Response, Outcome, int | None]:
+    def _arrival(self, body: bytes, grant: Grant) -> tuple[Arrival, int | None]:
+        """Return what to keep of a body, and the product that it is about."""
         received_at = self._now()
-        product_id = grant.product_id
-        arrival: Any
         try:
-            event = arrival = decode(body, received_at)
-            if product_id is not None and event.product_id != product_id:
+            event = decode(body, received_at)
+            if grant.product_id is not None and event.product_id != grant.product_id:
                 raise NotAnEvent(
-                    f"it names product {event.product_id}, but its key is bound to product {product_id}"
+                    f"it names product {event.product_id}, but its key is bound to product {grant.product_id}"
                 )
-            product_id = event.product_id
         except NotAnEvent as error:
-            arrival = Refused(error.reason, body, received_at, "WEBHOOK", product_id)
-        try:
-            receipt = await self._appender.append(arrival)
-        except SpoolUnavailable as error:
-            raise _Answer(
-                503, Outcome.UNAVAILABLE, str(error), **{"Retry-After": str(RETRY_AFTER_SECONDS)}
-            ) from None
-        return _answer(receipt), _outcome(receipt), product_id
+            return Refused(error.reason, body, received_at, "WEBHOOK", grant.product_id), grant.product_id
+        return event, event.product_id
+
+    def _count(self, outcome: Outcome, began: float, product_id: int | None) -> None:
+        if self._metrics is not None:
+            self._metrics.delivery(outcome, time.perf_counter() - began, product_id)
 
     async def _body(self, request: web.Request) -> bytes:
-        """Return the body, inflated. Raises _Answer where it is too large, too slow or too much at once."""
+        """Return the body, inflated. Raises _Refusal where it is too large, too slow or too much at once."""
         length = request.content_length
         if length is not None and length > self._body_bytes_max:
             raise self._too_large(length)
@@ -148,7 +201,7 @@ class Webhook:
         if body[:2] == _GZIP:
             return self._inflate(body, declared=encoding in _GZIP_NAMES)
         if encoding not in ("", "identity", *_GZIP_NAMES):
-            raise _Answer(
+            raise _Refusal(
                 415,
                 Outcome.REFUSED,
                 f"the body is encoded as {encoding[:20]!r}; send it as it is, or as gzip",
@@ -168,7 +221,7 @@ class Webhook:
                     parts.append(part)
                 return b"".join(parts)
         except TimeoutError:
-            raise _Answer(
+            raise _Refusal(
                 408,
                 Outcome.TIMED_OUT,
                 f"the body did not arrive within {self._read_deadline_seconds:g} seconds; send it again",
@@ -186,13 +239,13 @@ class Webhook:
         if inflater.eof and not inflater.unused_data:
             return inflated
         if declared:
-            raise _Answer(
+            raise _Refusal(
                 415, Outcome.REFUSED, "the body is declared as gzip, but is not one whole gzip stream"
             )
         return body
 
-    def _too_large(self, size: int) -> _Answer:
-        return _Answer(
+    def _too_large(self, size: int) -> _Refusal:
+        return _Refusal(
             413,
             Outcome.TOO_LARGE,
             f"the body has {size} bytes or more, but at most {self._body_bytes_max} are taken "
@@ -205,25 +258,43 @@ _WRONG_KEY: Final = (
 )
 
 
+def _is_plain(query: str) -> bool:
+    """Whether a query is a key and nothing else, unescaped, as in every URL that we print."""
+    return query.startswith("key=") and not _NEEDS_PARSING.search(query)
+
+
 def _key_in(request: web.Request) -> str | None:
     """Return the key that the URL holds."""
     query = request.rel_url.raw_query_string
-    if query.startswith("key=") and not _NEEDS_PARSING.search(query):
-        return query[4:]  # as in every URL that we print, and twenty times quicker
-    return request.query.get("key")
+    # Parsing it takes twenty times as long.
+    return query[4:] if _is_plain(query) else request.query.get("key")
 
 
-def _answer(receipt: Receipt) -> web.Response:
+def _ended(kept: asyncio.Future[Receipt]) -> tuple[Answer, Outcome]:
+    """Return the answer to a delivery that was taken; whatever went wrong, there is one."""
+    try:
+        receipt = kept.result()
+    except SpoolUnavailable as error:
+        return _unavailable(error), Outcome.UNAVAILABLE
+    except _Refusal as refusal:
+        return refusal.answer, refusal.outcome
+    except Exception:
+        _log.exception("delivery_failed")
+        return _json(
+            {"error": "something went wrong here; the service's log says where"}, 500
+        ), Outcome.UNAVAILABLE
+    return _answer(receipt), _outcome(receipt)
+
+
+def _answer(receipt: Receipt) -> Answer:
     if receipt.quarantined is not None:
         return _json(
             {"quarantined": receipt.quarantined, "error": f"the body is no event: {receipt.reason}"}, 202
         )
     if receipt.position is None:
-        body = b'{"position":null,"duplicate":null,"spooled":true}'
-    else:
-        duplicate = b"true" if receipt.duplicate else b"false"
-        body = b'{"position":%d,"duplicate":%s,"spooled":false}' % (receipt.position, duplicate)
-    return web.Response(body=body, content_type="application/json")
+        return Answer(200, b'{"position":null,"duplicate":null,"spooled":true}')
+    duplicate = b"true" if receipt.duplicate else b"false"
+    return Answer(200, b'{"position":%d,"duplicate":%s,"spooled":false}' % (receipt.position, duplicate))
 
 
 def _outcome(receipt: Receipt) -> Outcome:
@@ -234,5 +305,9 @@ def _outcome(receipt: Receipt) -> Outcome:
     return Outcome.DUPLICATE if receipt.duplicate else Outcome.RECORDED
 
 
-def _json(content: dict[str, Any], status: int) -> web.Response:
-    return web.Response(body=orjson.dumps(content), status=status, content_type="application/json")
+def _unavailable(error: SpoolUnavailable) -> Answer:
+    return _json({"error": str(error)}, 503, b"Retry-After: %d\r\n" % RETRY_AFTER_SECONDS)
+
+
+def _json(content: dict[str, Any], status: int, headers: bytes = b"") -> Answer:
+    return Answer(status, orjson.dumps(content), headers)

@@ -56,7 +56,7 @@ async def serve(dsn: str, folder: Path, port: int, variant: str) -> None:
     make = AckFirst if variant == ACK_FIRST else Appender
     async with spool, make(store, Quarantine(pool, store), spool) as appender:
         app = web.Application()
-        app.add_routes(Webhook(appender, WebhookKeys.of([WebhookKey(SecretStr("key"))])).routes())
+        Webhook(appender, WebhookKeys.of([WebhookKey(SecretStr("key"))])).add_to(app)
 
         async def pending(_: web.Request) -> web.Response:
             return web.json_response({"pending": spool.pending, "ready": appender.ready})
