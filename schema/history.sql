@@ -193,8 +193,7 @@ select post.product_id, post.item_id, post.position, post.occurred_at, post.net 
 -- What else happened on the board in the hour around it, nearest first.
 select fact.position, fact.product_id, fact.action, fact.type, fact.entity, fact.entity_id, fact.item_id, fact.user_id,
        fact.comment_id, fact.changelog_id, fact.satisfaction_id, fact.origin, fact.occurred_at, fact.occurred_assumed,
-       fact.recorded_at, fact.changed_fields, fact.erased,
-       abs(extract(epoch from fact.occurred_at - jump.occurred_at)) as distance
+       fact.recorded_at, fact.changed_fields, fact.erased
   from {event_facts} as fact
  where fact.product_id = jump.product_id and :known(fact) and fact.position <> jump.position
    and fact.occurred_at between jump.occurred_at - interval '30 minutes' and jump.occurred_at + interval '30 minutes'

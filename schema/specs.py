@@ -271,7 +271,13 @@ VOTE_JUMPS: Final = Rows(
     "jump.occurred_at, jump.position",
     parameters={"min_delta": Parameter("int", lambda args: args["minDelta"])},
 )
-NEARBY_EVENTS: Final = Rows("Event", "nearby_events", "event.distance, event.position", limit="20")
+NEARBY_EVENTS: Final = Rows(
+    "Event",
+    "nearby_events",
+    # Of columns that every event has: below an event, whoever reads that is asked for them as well.
+    "abs(extract(epoch from event.occurred_at - jump.occurred_at)), event.position",
+    limit="20",
+)
 ITEM_INFERENCES: Final = Rows("Inference", "item_inferences", "inference.position, inference.ordinal")
 
 # Expressions
