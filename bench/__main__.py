@@ -36,6 +36,7 @@ TURNS: Final = (
     Turn("rebuild", 10, 40),
     Turn("asof", 8, 40),
     Turn("live", 8, 40),
+    Turn("page", 3, 40),
     Turn("growth", 12, 40),
 )
 ALL_MINUTES_MAX: Final = 58.0

@@ -50,23 +50,33 @@ class Driver:
         return answer
 
 
+def missing() -> str | None:
+    """Return what this machine lacks to drive a Chromium, in words; None where nothing is."""
+    if _program() is None:
+        return "Chromium is not installed"
+    if shutil.which("node") is None:
+        return "node is not installed"
+    if not (FOLDER / "node_modules" / "playwright-core").exists():
+        return "the packages of tests/npm/page are not installed (npm ci there)"
+    return None
+
+
+def _program() -> str | None:
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 @asynccontextmanager
 async def chromium(**options: Any) -> AsyncIterator[Driver]:
     """Drive a fresh Chromium; `options` are those of playwright's `newContext`.
 
     Skips where Chromium, node or the packages of tests/npm/page are missing.
     """
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("Chromium is not installed")
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed")
-    if not (FOLDER / "node_modules" / "playwright-core").exists():
-        pytest.skip("the packages of tests/npm/page are not installed (npm ci there)")
+    if why := missing():
+        pytest.skip(why)
     process = await asyncio.create_subprocess_exec(
         "node",
         str(FOLDER / "driver.mjs"),
-        json.dumps({"executablePath": program, **options}),
+        json.dumps({"executablePath": _program(), **options}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         limit=ANSWER_BYTES_MAX,

@@ -1,8 +1,7 @@
 // The board as of the moment shown: its items in the order of their votes.
 
-import { el, glide, refill, write } from "./dom.js";
+import { choice, el, glide, refill, write } from "./dom.js";
 import { Frame, nameOfItem } from "./panel.js";
-import { Lane } from "./graphql.js";
 import { BOARD } from "./queries.js";
 import { asOf } from "./moment.js";
 import { number, plural, signed } from "./format.js";
@@ -22,13 +21,10 @@ export class Board {
 
   constructor(root, page) {
     this.page = page;
-    this.lane = new Lane(page.api);
-    this.frame = new Frame(root, "Board");
+    this.frame = new Frame(root, "Board", page.api);
     this.count = el("p.count");
-    this.window = el(
-      "select", { "aria-label": "Gain over", onchange: () => page.change({ window: this.window.value }) },
-      Object.entries(WINDOWS).map(([value, [text]]) => el("option", { value }, text)),
-    );
+    const windows = Object.entries(WINDOWS).map(([value, [text]]) => [value, text]);
+    this.window = choice("Gain over", windows, () => page.change({ window: this.window.value }));
     this.frame.head.append(this.count, el("label.choice", "gain over ", this.window));
     this.rows = el("tbody", { role: "rowgroup" });
     const heads = ["Rank", "Item", "Status", "Votes", "Quarter", "Gain"];
@@ -46,7 +42,8 @@ export class Board {
   /**
    * Show the board at a moment; true once it is drawn, false where a newer moment came before.
    *
-   * While the moment is `moving` the courses are not asked for: they cost more than all the rest.
+   * While the moment is `moving` the courses are not asked for: they cost more than all the rest, and what asks
+   * for them makes way.
    */
   async show(asked) {
     const { moment, window, item, at, moving = false } = (this.asked = asked);
@@ -55,12 +52,10 @@ export class Board {
       asOf: asOf(moment), first: this.#first, productId: this.page.product, course: !moving,
       since: new Date(at - WINDOWS[window][1] * DAY_MS).toISOString(),
     };
-    this.frame.behind(BOARD, variables);
-    const answer = await this.lane.ask(BOARD, variables, !moment.live);
-    if (!answer) return false;
-    this.frame.say(answer.errors);
+    const data = await this.frame.ask(BOARD, variables, { fixed: !moment.live, patient: !moving });
+    if (!data) return false;
     this.rows.toggleAttribute("data-moving", moving);
-    this.#draw(answer.data.items, item);
+    this.#draw(data.items, item);
     return true;
   }
 
@@ -137,7 +132,6 @@ class Row {
 
   mark(open) {
     this.element.toggleAttribute("data-open", open);
-    if (open) this.title.setAttribute("aria-current", "true");
-    else this.title.removeAttribute("aria-current");
+    this.title.ariaCurrent = open || null;
   }
 }

@@ -1,8 +1,7 @@
 // What changed on the board between two moments; the later one is the moment shown.
 
-import { el } from "./dom.js";
+import { choice, el } from "./dom.js";
 import { Frame, change, nameOfItem } from "./panel.js";
-import { Lane } from "./graphql.js";
 import { CHANGES } from "./queries.js";
 import { asOf } from "./moment.js";
 import { dateTime, number, plural, signed } from "./format.js";
@@ -15,17 +14,13 @@ const AGO = { day: DAY_MS, week: 7 * DAY_MS, month: 30 * DAY_MS, quarter: 91 * D
 export class Changes {
   constructor(root, page) {
     this.page = page;
-    this.lane = new Lane(page.api);
     // Since when is a key of AGO, `look`, or a moment.
     const since = (value) => page.change({ since: value });
-    this.frame = new Frame(root, "What changed");
+    this.frame = new Frame(root, "What changed", page.api);
     this.from = el("input", { type: "datetime-local", "aria-label": "Since (UTC)", step: "60", onchange: () => this.from.value && since(`${this.from.value}Z`) });
-    this.preset = el(
-      "select", { "aria-label": "Since", onchange: () => since(this.preset.value) },
-      page.looked && el("option", { value: "look" }, "I last looked"),
-      Object.keys(AGO).map((name) => el("option", { value: name }, `a ${name} before`)),
-      el("option", { value: "moment", hidden: true }, "this moment:"),
-    );
+    const ago = Object.keys(AGO).map((name) => [name, `a ${name} before`]);
+    const look = page.looked ? [["look", "I last looked"]] : [];
+    this.preset = choice("Since", [...look, ...ago, ["moment", "this moment:", { hidden: true }]], () => since(this.preset.value));
     this.frame.head.append(el("span.choice", "since ", this.preset, " ", this.from));
   }
 
@@ -34,11 +29,8 @@ export class Changes {
     this.preset.value = since in AGO || (since === "look" && this.page.looked) ? since : "moment";
     if (from.time) this.from.value = new Date(from.time).toISOString().slice(0, 16);
     const variables = { from, to: asOf(moment), productId: this.page.product };
-    this.frame.behind(CHANGES, variables);
-    const answer = await this.lane.ask(CHANGES, variables, !moment.live);
-    if (!answer) return;
-    this.frame.say(answer.errors);
-    this.#draw(answer.data.boardDiff, from, moment.live ? "now" : dateTime(at));
+    const data = await this.frame.ask(CHANGES, variables, { fixed: !moment.live });
+    if (data) this.#draw(data.boardDiff, from, moment.live ? "now" : dateTime(at));
   }
 
   #from(since, to, moment) {

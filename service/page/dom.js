@@ -49,6 +49,11 @@ export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** A list to choose from; its `options` are a value, its words, and attributes where it needs any. */
+export function choice(label, options, onchange) {
+  return el("select", { "aria-label": label, onchange }, options.map(([value, text, more]) => el("option", { value, ...more }, text)));
+}
+
 /** A small mark with its meaning in words. */
 export function badge(text, why) {
   return el("span.badge", { title: why }, text);

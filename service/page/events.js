@@ -4,17 +4,14 @@ import { badge, el } from "./dom.js";
 import { dateTime, number } from "./format.js";
 import { change } from "./panel.js";
 
+/** What kind an event is of, by the first word of its type. */
 const KINDS = {
-  votes: ["VOTE_CAST", "VOTE_CHANGED", "VOTE_WITHDRAWN"],
-  items: ["ITEM_CREATED", "ITEM_EDITED", "ITEM_STATUS_CHANGED", "ITEM_DELETED"],
-  comments: ["COMMENT_CREATED", "COMMENT_EDITED", "COMMENT_DELETED"],
-  people: ["USER_CREATED", "USER_EDITED", "USER_DELETED", "SUBSCRIBED", "UNSUBSCRIBED", "CHANGELOG_SUBSCRIBED", "SATISFACTION_GIVEN"],
-  changelog: ["CHANGELOG_CREATED", "CHANGELOG_EDITED", "CHANGELOG_DELETED"],
+  VOTE: "votes", ITEM: "items", COMMENT: "comments", USER: "people", SUBSCRIBED: "people", UNSUBSCRIBED: "people",
+  SATISFACTION: "people", CHANGELOG: "changelog",
 };
-const KIND_OF = Object.fromEntries(Object.entries(KINDS).flatMap(([kind, types]) => types.map((type) => [type, kind])));
 
-export const KIND_NAMES = [...Object.keys(KINDS), "other"];
-export const kindOf = (event) => KIND_OF[event.type] ?? "other";
+export const KIND_NAMES = [...new Set(Object.values(KINDS)), "other"];
+export const kindOf = (event) => KINDS[event.type?.split("_")[0]] ?? "other";
 
 const TOLD = new Set(["title", "status", "description", "type"]);
 

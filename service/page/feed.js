@@ -17,7 +17,7 @@ export class Feed {
   constructor(root, page) {
     this.page = page;
     this.hidden = new Set();
-    this.frame = new Frame(root, "Live");
+    this.frame = new Frame(root, "Live", page.api);
     this.pause = el("button", { "aria-pressed": "false", onclick: () => (this.#paused ? this.resume() : this.#stop()) }, "Pause");
     this.note = el("p.quiet.note", { role: "status" });
     this.list = el("ol.events");
@@ -29,18 +29,19 @@ export class Feed {
     this.frame.head.append(this.pause);
     const log = { role: "log", "aria-live": "off", "aria-label": "Live events, newest first" };
     this.frame.fill(this.note, this.filters, el("div", log, this.list));
-    this.frame.behind(LIVE_EVENTS, { after: 0 });
   }
 
   /** Begin with the newest events, oldest first. */
   begin(events) {
     this.list.replaceChildren();
+    [this.#waiting, this.#missed] = [[], 0];
+    this.#tell();
     for (const event of events) this.#add(event);
   }
 
   /** Where the subscription stands, for the query that is shown. */
   at(position) {
-    this.frame.behind(LIVE_EVENTS, { after: position });
+    this.frame.behind(LIVE_EVENTS, { after: position, productId: this.page.product });
   }
 
   take(event) {
@@ -59,13 +60,11 @@ export class Feed {
 
   #stop() {
     this.#paused = true;
-    this.pause.setAttribute("aria-pressed", "true");
     this.#tell();
   }
 
   resume() {
     this.#paused = false;
-    this.pause.setAttribute("aria-pressed", "false");
     const waited = this.#waiting;
     if (this.#missed) this.say(`${plural(this.#missed + waited.length, "event")} came meanwhile; the newest ${number(WAITING)} are shown.`);
     [this.#waiting, this.#missed] = [[], 0];
@@ -75,6 +74,7 @@ export class Feed {
 
   #tell() {
     const count = this.#waiting.length + this.#missed;
+    this.pause.ariaPressed = this.#paused;
     write(this.pause, !this.#paused ? "Pause" : count ? `Resume, ${number(count)} new` : "Resume");
   }
 

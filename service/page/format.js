@@ -1,24 +1,24 @@
 // Says moments, numbers and lengths of time in words. All times are UTC, as the API gives them.
 
 const whole = new Intl.NumberFormat("en-GB");
-const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
-const longDay = new Intl.DateTimeFormat("en-GB", {
-  weekday: "long", day: "numeric", month: "long", year: "numeric", timeZone: "UTC",
-});
-const monthYear = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric", timeZone: "UTC" });
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
-const seconds = new Intl.DateTimeFormat("en-GB", {
-  hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: "UTC",
-});
+
+/** A way to say a moment, by its parts. */
+function saying(parts) {
+  const format = new Intl.DateTimeFormat("en-GB", { ...parts, timeZone: "UTC" });
+  return (moment) => format.format(new Date(moment));
+}
+
+const DAY = { day: "numeric", month: "short", year: "numeric" };
+const CLOCK = { hour: "2-digit", minute: "2-digit" };
+export const date = saying(DAY);
+export const longDate = saying({ ...DAY, weekday: "long", month: "long" });
+export const month = saying({ ...DAY, day: undefined });
+export const time = saying(CLOCK);
+export const exactTime = saying({ ...CLOCK, second: "2-digit" });
+export const dateTime = (moment) => `${date(moment)}, ${time(moment)}`;
 
 export const number = (value) => (value === null || value === undefined ? "–" : whole.format(value));
 export const signed = (value) => (value > 0 ? `+${whole.format(value)}` : value < 0 ? `−${whole.format(-value)}` : "±0");
-export const date = (moment) => day.format(new Date(moment));
-export const longDate = (moment) => longDay.format(new Date(moment));
-export const month = (moment) => monthYear.format(new Date(moment));
-export const time = (moment) => clock.format(new Date(moment));
-export const exactTime = (moment) => seconds.format(new Date(moment));
-export const dateTime = (moment) => `${date(moment)}, ${time(moment)}`;
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 
 const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];

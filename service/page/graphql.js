@@ -18,15 +18,15 @@ export class Api {
     this.token = null;
   }
 
-  /** Return `{data, errors, position}`; the position is the one that the answer was read at. */
-  async ask(document, variables = {}) {
+  /** Return `{data, errors, position}`; the position is the one that the answer was read at. `stop` is a signal to let go. */
+  async ask(document, variables = {}, stop = null) {
     const headers = { Accept: "application/json", "Content-Type": "application/json" };
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
     let response, answer;
     try {
       response = await fetch(this.endpoint, {
         method: "POST", headers, body: JSON.stringify({ query: document, variables }),
-        signal: AbortSignal.timeout(SECONDS_MAX * 1000),
+        signal: AbortSignal.any([AbortSignal.timeout(SECONDS_MAX * 1000), ...(stop ? [stop] : [])]),
       });
       answer = await response.json();
     } catch (error) {
@@ -42,7 +42,7 @@ export class Api {
 /** Asks one question at a time; of those that come meanwhile only the newest is asked next. */
 export class Lane {
   #api;
-  #busy = false;
+  #asked = null;
   #waiting = null;
   #answers = new Map();
 
@@ -50,32 +50,37 @@ export class Lane {
     this.#api = api;
   }
 
-  /** Return the answer, or null where a newer question took this one's place. `fixed` answers never change. */
-  ask(document, variables, fixed = false) {
+  /**
+   * Return the answer, or null where a newer question took this one's place.
+   *
+   * `fixed` answers never change. A `patient` question is let go, even when it is under way, for one that is not.
+   */
+  ask(document, variables, { fixed = false, patient = false } = {}) {
     const key = fixed ? JSON.stringify([document, variables]) : null;
     this.#waiting?.resolve(null);
     this.#waiting = null;
+    if (!patient && this.#asked?.patient) this.#asked.end.abort();
     const known = key && this.#answers.get(key);
     if (known) return Promise.resolve(known);
     return new Promise((resolve, reject) => {
-      this.#waiting = { document, variables, key, resolve, reject };
-      if (!this.#busy) this.#next();
+      this.#waiting = { document, variables, key, patient, resolve, reject, end: new AbortController() };
+      if (!this.#asked) this.#next();
     });
   }
 
   async #next() {
-    const asked = this.#waiting;
+    const asked = (this.#asked = this.#waiting);
     if (!asked) return;
     this.#waiting = null;
-    this.#busy = true;
+    const { signal } = asked.end;
     try {
-      const answer = await this.#api.ask(asked.document, asked.variables);
+      const answer = await this.#api.ask(asked.document, asked.variables, signal);
       if (asked.key) this.#keep(asked.key, answer);
       asked.resolve(answer);
     } catch (error) {
-      asked.reject(error);
+      if (signal.aborted) asked.resolve(null);
+      else asked.reject(error);
     } finally {
-      this.#busy = false;
       this.#next();
     }
   }

@@ -2,7 +2,6 @@
 
 import { badge, el, put } from "./dom.js";
 import { Frame, change, nameOfField, plainText } from "./panel.js";
-import { Lane } from "./graphql.js";
 import { ITEM } from "./queries.js";
 import { asOf } from "./moment.js";
 import { date, length, number, plural, signed } from "./format.js";
@@ -22,8 +21,7 @@ export class ItemView {
 
   constructor(root, page) {
     this.page = page;
-    this.lane = new Lane(page.api);
-    this.frame = new Frame(root, "Item");
+    this.frame = new Frame(root, "Item", page.api);
     this.#nothing();
   }
 
@@ -33,27 +31,22 @@ export class ItemView {
     this.#of = item;
     if (!item) return this.#nothing();
     const variables = { id: item, asOf: asOf(moment), last: this.#last };
-    this.frame.behind(ITEM, variables);
-    const answer = await this.lane.ask(ITEM, variables, !moment.live);
-    if (!answer) return;
-    this.frame.say(answer.errors);
+    const data = await this.frame.ask(ITEM, variables, { fixed: !moment.live });
+    if (!data) return;
     // An open list or a focus would be lost by drawing the same once more.
-    const drawn = JSON.stringify([answer.data, moment.time]);
-    if (drawn !== this.#drawn) this.#draw(answer.data.item, at);
+    const drawn = JSON.stringify([data, moment.time]);
+    if (drawn !== this.#drawn) this.#draw(data.item, at);
     this.#drawn = drawn;
   }
 
-  #nothing() {
+  #nothing(why = "Choose an item on the board to see how it came to be.") {
     this.#drawn = "";
     this.frame.title.textContent = "Item";
-    this.frame.fill(el("p.empty", "Choose an item on the board to see how it came to be."));
+    this.frame.fill(el("p.empty", why));
   }
 
   #draw(item, now) {
-    if (!item) {
-      this.frame.title.textContent = "Item";
-      return this.frame.fill(el("p.empty", "At this moment nothing had been heard of the item."));
-    }
+    if (!item) return this.#nothing("At this moment nothing had been heard of the item.");
     this.frame.title.textContent = item.title ?? "(title not known)";
     learn(item.type, item.typeLabel);
     for (const { to } of item.statusHistory) learn(to?.key, to?.label);

@@ -1,7 +1,7 @@
 // Joins the parts: one moment, shown by a bar and by panels, and a live connection that is kept apart from it.
 
 import { Api, Refused, Unauthenticated, Unreachable } from "./graphql.js";
-import { DENSITY, LIVE_EVENTS, MARKS, NEWEST } from "./queries.js";
+import { DENSITY, LIVE_EVENTS, MARKS, NEWEST, PRODUCTS } from "./queries.js";
 import { LIVE, fromAddress, past, toAddress } from "./moment.js";
 import { Board, WINDOWS } from "./board.js";
 import { Changes } from "./changes.js";
@@ -11,7 +11,7 @@ import { ItemView } from "./item.js";
 import { Player, Steps } from "./player.js";
 import { Projections } from "./projections.js";
 import { TimeBar } from "./timebar.js";
-import { el, put, write } from "./dom.js";
+import { choice, el, put, refill, write } from "./dom.js";
 import { longDate, number, plural, time } from "./format.js";
 
 const SETTLE_MS = 180;
@@ -31,6 +31,7 @@ class Page {
   constructor() {
     const said = fromAddress(location.search);
     this.api = new Api(endpoint);
+    this.#tabs();
     Object.assign(this, { moment: said.moment, item: said.item, product: said.product, looked: looked() });
     this.view = said.view in VIEWS ? said.view : this.#first();
     this.window = said.window in WINDOWS ? said.window : "P30D";
@@ -40,10 +41,8 @@ class Page {
     this.changes = new Changes($("changes"), this);
     this.feed = new Feed($("feed"), this);
     this.projections = new Projections($("projections"), this);
-    this.steps = new Steps(this.api, this.product);
     this.player = new Player(this);
     this.bar = new TimeBar($("bar"), this);
-    this.#tabs();
     this.#keys();
   }
 
@@ -55,6 +54,7 @@ class Page {
     }
     $("token").hidden = true;
     document.body.classList.remove("waiting");
+    this.steps = new Steps(this.api, this.product);
     this.bar.setClock(this.moment.clock);
     this.follower = new Follower({
       endpoint: socketEndpoint, document: LIVE_EVENTS, variables: { productId: this.product }, token: () => this.api.token,
@@ -68,9 +68,10 @@ class Page {
 
   async #load() {
     const { product: productId } = this;
-    const [density, newest] = await Promise.all([
-      this.api.ask(DENSITY, { productId }), this.api.ask(NEWEST, { productId, last: 60 }),
+    const [density, newest, { data: { products } }] = await Promise.all([
+      this.api.ask(DENSITY, { productId }), this.api.ask(NEWEST, { productId, last: 60 }), this.api.ask(PRODUCTS),
     ]);
+    this.#offer(products);
     const days = density.data.eventSeries;
     const events = newest.data.events.nodes;
     const times = events.map(({ occurredAt }) => Date.parse(occurredAt));
@@ -82,11 +83,26 @@ class Page {
     this.#mark(productId, days);
   }
 
+  /** Offer the products, where there are several. */
+  #offer(products) {
+    const options = products.map(({ productId }) => [productId, `product ${productId}`]);
+    const select = choice("Product", [["", "all products"], ...options], () => {
+      this.player.stop();
+      this.follower.stop();
+      Object.assign(this, { product: select.value || undefined, item: null });
+      this.bar.axis = null;
+      this.start();
+    });
+    select.value = this.product ?? "";
+    refill($("product"), products.length > 1 && select);
+  }
+
   /** Mark what stands out on the bar; the page works before this is there, and without. */
   async #mark(productId, days) {
     let [marks, after, more] = [[], null, true];
     for (let page = 0; more && page < MARK_PAGES; page++) {
       const answer = await this.api.ask(MARKS, { productId, after }).catch(() => null);
+      if (productId !== this.product) return;
       const { nodes, pageInfo } = answer?.data.events ?? { nodes: [], pageInfo: {} };
       marks = [...marks, ...nodes];
       [after, more] = [pageInfo.endCursor, pageInfo.hasNextPage];
@@ -264,7 +280,7 @@ class Page {
     for (const name of Object.keys(VIEWS)) {
       const chosen = name === this.view;
       const tab = $(`tab-${name}`);
-      tab.setAttribute("aria-selected", String(chosen));
+      tab.ariaSelected = chosen;
       tab.tabIndex = chosen ? 0 : -1;
       $(name).hidden = !(chosen || (name === "board" && WIDE.matches));
     }
@@ -275,6 +291,7 @@ class Page {
   #tabs() {
     const names = Object.keys(VIEWS);
     put($("tabs"), names.map((name) => el("button", { role: "tab", id: `tab-${name}`, "aria-controls": name, onclick: () => this.show(name) }, VIEWS[name])));
+    put(document.querySelector("main"), names.map((id) => el("section", { id, role: "tabpanel", "aria-labelledby": `tab-${id}`, tabindex: -1 })));
     $("tabs").addEventListener("keydown", (event) => {
       const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (!by) return;

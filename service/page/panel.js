@@ -1,6 +1,7 @@
 // What all panels share: a place for the answer, a word on trouble, and the query behind it.
 
 import { el, put, refill, write } from "./dom.js";
+import { Lane } from "./graphql.js";
 import { graphiql } from "./queries.js";
 import { labelOf } from "./status.js";
 
@@ -8,8 +9,10 @@ import { labelOf } from "./status.js";
 export class Frame {
   #asked = "";
 
-  constructor(root, title) {
-    this.root = root;
+  #lane;
+
+  constructor(root, title, api) {
+    this.#lane = new Lane(api);
     this.title = el("h2", title);
     this.head = el("div.head", this.title);
     this.trouble = el("p.trouble", { role: "status" });
@@ -27,6 +30,14 @@ export class Frame {
     this.#asked = asked;
     this.text.textContent = asked;
     this.link.href = graphiql(document, variables);
+  }
+
+  /** Show the question and ask it; return the data, or null where a newer question took its place. */
+  async ask(document, variables, how) {
+    this.behind(document, variables);
+    const answer = await this.#lane.ask(document, variables, how);
+    if (answer) this.say(answer.errors);
+    return answer && answer.data;
   }
 
   /** Say what went wrong, or nothing. An answer's `errors` name the fields that are missing. */

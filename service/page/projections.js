@@ -2,7 +2,6 @@
 
 import { badge, el } from "./dom.js";
 import { Frame, nameOfField, nameOfItem } from "./panel.js";
-import { Lane } from "./graphql.js";
 import { PROJECTIONS } from "./queries.js";
 import { dateTime, length, number, plural, signed } from "./format.js";
 
@@ -13,9 +12,7 @@ export class Projections {
 
   constructor(root, page) {
     this.page = page;
-    this.lane = new Lane(page.api);
-    this.frame = new Frame(root, "Projections");
-    this.frame.behind(PROJECTIONS, {});
+    this.frame = new Frame(root, "Projections", page.api);
   }
 
   /** Look again every two seconds while shown. */
@@ -28,10 +25,8 @@ export class Projections {
 
   async show() {
     try {
-      const answer = await this.lane.ask(PROJECTIONS, {});
-      if (!answer) return;
-      this.frame.say(answer.errors);
-      this.#draw(answer.data);
+      const data = await this.frame.ask(PROJECTIONS, { productId: this.page.product });
+      if (data) this.#draw(data);
     } catch (error) {
       this.frame.say(error);
     }

@@ -77,23 +77,29 @@ fragment Source on Provenance { event { position occurredAt origin summary } }`;
 /** What two moments differ by. */
 export const CHANGES = `query Changes($from: AsOf!, $to: AsOf, $productId: ID) {
   boardDiff(from: $from, to: $to, productId: $productId) {
-    added { id title status { key label role } votes { net } }
-    removed { id title votes { net } }
+    added { ...Brief }
+    removed { ...Brief }
     changed {
-      before { status { key label } votes { net } }
-      after { id title status { key label } votes { net } }
+      before { ...Brief }
+      after { ...Brief }
       changes { field before after words { kind text } }
     }
   }
+}
+fragment Brief on Item { id title status { key label role } votes { net } }`;
+
+/** What there is to choose from. */
+export const PRODUCTS = `query Products {
+  products { productId }
 }`;
 
 /** How far everything has got. */
-export const PROJECTIONS = `query Projections {
+export const PROJECTIONS = `query Projections($productId: ID) {
   projections {
     name state position head lagEvents lagSeconds ratePerSecond etaSeconds parked rebuildProgress lastError
   }
-  ingest { lastEventAt eventsLastHour duplicatesDropped quarantined quietAlarm }
-  drift(first: 10) { item { id title } field ours theirs likelyCause }
+  ingest(productId: $productId) { lastEventAt eventsLastHour duplicatesDropped quarantined quietAlarm }
+  drift(first: 10, productId: $productId) { item { id title } field ours theirs likelyCause }
 }`;
 
 /** The newest events, to begin the feed with. */

@@ -2,10 +2,11 @@
 
 import { el, svg } from "./dom.js";
 
+const RING = "M3 8a5 5 0 1 0 10 0a5 5 0 1 0-10 0";
 const SIGNS = {
-  OPEN: ["M3 8a5 5 0 1 0 10 0a5 5 0 1 0-10 0", null],
-  ROADMAP: ["M3 8a5 5 0 1 0 10 0a5 5 0 1 0-10 0", "M8 3a5 5 0 0 1 0 10z"],
-  DONE: ["M3 8a5 5 0 1 0 10 0a5 5 0 1 0-10 0", "M8 3a5 5 0 0 1 0 10a5 5 0 0 1 0-10z"],
+  OPEN: [RING, null],
+  ROADMAP: [RING, "M8 3a5 5 0 0 1 0 10z"],
+  DONE: [RING, "M8 3a5 5 0 0 1 0 10a5 5 0 0 1 0-10z"],
   DECLINED: ["M4 4l8 8M12 4l-8 8", null],
 };
 

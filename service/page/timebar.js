@@ -1,6 +1,6 @@
 // The time bar: how much happened when, what stands out, and a handle to drag through it.
 
-import { el, put, refill, svg, write } from "./dom.js";
+import { choice, el, put, refill, svg, write } from "./dom.js";
 import { date, dateTime, exactTime, longDate, number, plural } from "./format.js";
 import { SPEEDS } from "./player.js";
 import { Happened, Learnt } from "./axis.js";
@@ -9,33 +9,31 @@ export class TimeBar {
   #marks = [];
   #days = [];
   #dragging = false;
+  #chosen = null;
   #pin = 0;
 
   constructor(root, page) {
     this.page = page;
-    const step = (direction) => () => (page.player.stop(), page.step(direction));
+    const step = (direction, does, key, sign) =>
+      el("button", { "aria-label": does, title: `${does} (${key})`, onclick: () => page.step(direction, page.player.stop()) }, sign);
     this.day = el("h2.day");
     this.place = el("p.place");
     this.said = el("p.said");
     this.button = {
-      back: el("button", { "aria-label": "One event back", title: "One event back (←)", onclick: step(-1) }, "‹"),
+      back: step(-1, "One event back", "←", "‹"),
       play: el("button.wide", { "aria-pressed": "false", title: "Play (space)", onclick: () => page.play() }, "Play"),
-      on: el("button", { "aria-label": "One event on", title: "One event on (→)", onclick: step(1) }, "›"),
+      on: step(1, "One event on", "→", "›"),
       live: el("button.live-button", { onclick: () => page.live() }, "Back to live"),
       copy: el("button.quiet", { onclick: () => page.copy(), title: "Copy an address that always answers the same" }, "Copy link"),
     };
-    this.speed = el(
-      "select", { "aria-label": "Speed", onchange: () => page.player.playing && page.play(page.player.stop()) },
-      Object.entries(SPEEDS).map(([text, value]) => el("option", { value }, text)),
-    );
-    this.clock = el(
-      "select",
-      { "aria-label": "Clock", onchange: () => page.setClock(this.clock.value) },
-      el("option", { value: "OCCURRED" }, "as it happened"),
-      el("option", { value: "RECORDED" }, "as we learnt of it"),
-    );
-    this.shape = svg("svg", { class: "shape", preserveAspectRatio: "none", viewBox: "0 0 1000 40", "aria-hidden": "true" });
-    this.lanes = svg("svg", { class: "lanes", preserveAspectRatio: "none", viewBox: "0 0 1000 10", "aria-hidden": "true" });
+    const speeds = Object.entries(SPEEDS).map(([text, value]) => [value, text]);
+    this.speed = choice("Speed", speeds, () => page.player.playing && page.play(page.player.stop()));
+    const clocks = [["OCCURRED", "as it happened"], ["RECORDED", "as we learnt of it"]];
+    this.clock = choice("Clock", clocks, () => page.setClock(this.clock.value));
+    const drawing = (name, height) =>
+      svg("svg", { class: name, preserveAspectRatio: "none", viewBox: `0 0 1000 ${height}`, "aria-hidden": "true" });
+    this.shape = drawing("shape", 40);
+    this.lanes = drawing("lanes", 10);
     this.notes = el("div.notes", { "aria-hidden": "true" });
     this.past = el("div.elapsed");
     this.hover = el("div.hover", { "aria-hidden": "true" });
@@ -114,22 +112,24 @@ export class TimeBar {
 
   playing(is) {
     write(this.button.play, is ? "Pause" : "Play");
-    this.button.play.setAttribute("aria-pressed", String(is));
+    this.button.play.ariaPressed = is;
   }
 
   #listen() {
     const choose = (event, settled) => {
-      const { left, width } = this.track.getBoundingClientRect();
-      const share = (event.clientX - left) / width;
+      const share = this.#share(event);
       this.page.player.stop();
       if (share >= 1) return this.page.live();
-      const value = this.axis.rounded(this.axis.at(share), width);
+      const value = this.axis.rounded(this.axis.at(share), this.track.clientWidth);
+      // A browser tells a move again when something else has moved below the pointer.
+      if (value === this.#chosen && !settled) return;
+      this.#chosen = value;
       this.page.go(this.axis.moment(value, this.#pin), { settled });
     };
-    this.track.addEventListener("pointerdown", (event) => {
+    this.track.onpointerdown = (event) => {
       if (event.button !== 0) return;
       this.track.setPointerCapture(event.pointerId);
-      this.#dragging = true;
+      [this.#dragging, this.#chosen] = [true, null];
       this.handle.focus({ preventScroll: true });
       const note = event.target.closest("[data-note]");
       if (note) {
@@ -137,24 +137,28 @@ export class TimeBar {
         return this.page.travel(this.#marks[note.dataset.note]);
       }
       choose(event, false);
-    });
-    this.track.addEventListener("pointermove", (event) => {
+    };
+    this.track.onpointermove = (event) => {
       this.#hover(event);
       if (this.#dragging) choose(event, false);
-    });
-    this.track.addEventListener("pointerup", (event) => {
+    };
+    this.track.onpointerup = (event) => {
       if (this.#dragging) choose(event, true);
       this.#dragging = false;
-    });
-    this.track.addEventListener("pointercancel", () => (this.#dragging = false));
-    this.track.addEventListener("pointerleave", () => (this.hover.hidden = true));
+    };
+    this.track.onpointercancel = () => (this.#dragging = false);
+    this.track.onpointerleave = () => (this.hover.hidden = true);
     this.hover.hidden = true;
+  }
+
+  #share(event) {
+    const { left, width } = this.track.getBoundingClientRect();
+    return Math.min(1, Math.max(0, (event.clientX - left) / width));
   }
 
   #hover(event) {
     if (!this.axis || event.pointerType === "touch") return;
-    const { left, width } = this.track.getBoundingClientRect();
-    const share = Math.min(1, Math.max(0, (event.clientX - left) / width));
+    const share = this.#share(event);
     const value = this.axis.at(share);
     const note = event.target.closest?.("[data-note]");
     const what = note && this.#marks[note.dataset.note].summary;

@@ -1,0 +1,125 @@
+"""What a step of dragging the time bar costs a person: from the move of the hand to the board drawn.
+
+The demo's 50,000 events, the whole service, a headless Chromium with motion as most people have it. A step is
+measured by the page itself (`performance.measure`), and parted by what the browser knows of its request. The
+Chromium, the script that moves its mouse, the service and Postgres share this machine's cores.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Final
+
+from bench.harness import Options, Report, bench_postgres, cores, database, main, settled
+from bench.ours import projected, recount
+from service import demo
+from service.database import connect, migrate, open_pool
+from service.event_store import EventStore
+from service.simulator import LABELS
+from tests.chromium import Driver, chromium, missing
+
+STEPS: Final = 120
+QUICK_STEPS: Final = 40
+ENDING: Final = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
+
+_OPEN: Final = """
+    await page.goto(url);
+    await page.waitForSelector('body[data-ready] .board tbody tr');
+    await page.waitForLoadState('networkidle');
+    await page.evaluate(() => {
+        performance.setResourceTimingBufferSize(5000);
+        performance.clearResourceTimings();
+        performance.clearMeasures();
+    });
+"""
+
+_DRAG: Final = """
+    const box = await page.locator('.track').boundingBox();
+    const at = (share) => [box.x + box.width * share, box.y + 20];
+    const steps = () => page.evaluate(() => performance.getEntriesByName('recount:step').length);
+    await page.mouse.move(...at(0.97));
+    await page.mouse.down();
+    await page.waitForFunction(() => performance.getEntriesByName('recount:step').length);
+    for (let i = 1; i <= count; i++) {
+        const before = await steps();
+        await page.mouse.move(...at(0.97 - 0.9 * i / count));
+        if (waits) await page.waitForFunction(
+            (seen) => performance.getEntriesByName('recount:step').length > seen, before);
+        else await page.waitForTimeout(16);
+    }
+    await page.mouse.up();
+    await page.waitForLoadState('networkidle');
+    return page.evaluate(() => {
+        const asked = performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/graphql'));
+        return performance.getEntriesByName('recount:step').map(({startTime, duration}) => {
+            const end = startTime + duration;
+            const own = asked.filter(({responseEnd}) => responseEnd > startTime && responseEnd <= end);
+            if (!own.length) return {duration};
+            const {requestStart, responseStart, responseEnd} = own.at(-1);
+            return {
+                duration, before: requestStart - startTime, answer: responseStart - requestStart,
+                transfer: responseEnd - responseStart, drawing: end - responseEnd,
+            };
+        });
+    });
+"""
+
+_PARTS: Final = {
+    "before": "of it until the request leaves",
+    "answer": "of it the service's answer",
+    "transfer": "of it the transfer",
+    "drawing": "of it reading and drawing",
+}
+
+
+async def bench(options: Options, report: Report) -> None:
+    """Drag through the demo's board, waiting for each step and not."""
+    if why := missing():
+        raise SystemExit(f"the page is not measured: {why}")
+    async with bench_postgres() as postgres:
+        dsn = await database(postgres, "page")
+        events = await _written(dsn)
+        await settled(dsn)
+        async with recount(dsn, {"RECOUNT_LABELS": str(LABELS)}, on=cores().all) as service:
+            await projected(dsn)
+            count = options.pick(STEPS, QUICK_STEPS)
+            for side, waits in (("each step is waited for", True), ("60 moves a second", False)):
+                steps: list[dict[str, float]] = []
+                for _ in range(options.runs):
+                    async with chromium() as driver:
+                        steps += await _drag(driver, service.port, count, waits)
+                _add(report, f"a step of dragging, {events:,} events", side, steps)
+
+
+async def _written(dsn: str) -> int:
+    connection = await connect(dsn)
+    await migrate(connection)
+    await connection.close()
+    pool = await open_pool(dsn, min_size=1, max_size=2, application_name="bench")
+    try:
+        board = await demo.begin(pool, EventStore(pool), ENDING)
+        await demo.write_history(board, pool, EventStore(pool), lambda done, total: None)
+        return board.events
+    finally:
+        await pool.close()
+
+
+async def _drag(driver: Driver, port: int, count: int, waits: bool) -> list[dict[str, float]]:
+    await driver.run(_OPEN, url=f"http://127.0.0.1:{port}/")
+    steps: list[dict[str, Any]] = await driver.run(_DRAG, count=count, waits=waits)
+    return steps
+
+
+def _add(report: Report, what: str, side: str, steps: list[dict[str, float]]) -> None:
+    durations = sorted(step["duration"] for step in steps)
+    report.add(what, side, durations, unit="ms")
+    for share, name in ((0.9, "p90"), (0.99, "p99"), (1.0, "longest")):
+        place = min(len(durations) - 1, int(share * len(durations)))
+        report.add(f"{what}: {name} of {len(durations)}", side, durations[place], unit="ms")
+    for part, name in _PARTS.items():
+        found = [step[part] for step in steps if part in step]
+        report.add(f"{what}: {name}", side, found, unit="ms")
+
+
+if __name__ == "__main__":
+    main("page", bench)
