@@ -45,8 +45,12 @@ async def _node(modules: Path, script: str, *arguments: object) -> str:
 
 
 @pytest.mark.node
-async def test_all_61_audits_of_graphql_over_http_pass(board: Board, node_modules: Path) -> None:
-    out = await _node(node_modules, "http_audit.mjs", board.service.url)
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "reference"])
+async def test_all_61_audits_of_graphql_over_http_pass(
+    database_url: str, node_modules: Path, fast: bool
+) -> None:
+    async with live_board(database_url, fast=fast) as board:
+        out = await _node(node_modules, "http_audit.mjs", board.service.url)
 
     assert json.loads(out) == {"ok": 61, "of": 61}
 

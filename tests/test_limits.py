@@ -21,9 +21,9 @@ from tests.small_schema import schema
 LIMITS = Limits()
 
 
-@pytest.fixture
-async def operations() -> AsyncIterator[Operations]:
-    opened = Operations(schema)
+@pytest.fixture(params=[True, False], ids=["fast", "reference"])
+async def operations(request: pytest.FixtureRequest) -> AsyncIterator[Operations]:
+    opened = Operations(schema, fast=request.param)
     yield opened
     opened.close()
 

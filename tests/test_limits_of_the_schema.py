@@ -51,9 +51,9 @@ HOSTILE = {
 }
 
 
-@pytest.fixture
-async def operations() -> AsyncIterator[Operations]:
-    opened = Operations(build_schema())
+@pytest.fixture(params=[True, False], ids=["fast", "reference"])
+async def operations(request: pytest.FixtureRequest) -> AsyncIterator[Operations]:
+    opened = Operations(build_schema(), fast=request.param)
     yield opened
     opened.close()
 
