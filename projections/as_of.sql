@@ -163,13 +163,19 @@ with gone as (
     select i.item_id,
            coalesce(case when n.occurred_at <= $3 then n.votes_up else o.votes_up end, u.votes_up)
                - coalesce(case when n.occurred_at <= $3 then n.votes_down else o.votes_down end, u.votes_down, 0)
-               as votes_net,
-           coalesce(n.occurred_at <= $3, false) or o.occurred_at is not null as told
-      from {items} i
+               as votes_net
+      from (
+           select distinct s.item_id
+             from {item_sightings} s
+            where s.product_id = $1
+              and s.position <= $2
+              and s.occurred_at <= $3
+           ) i
       left join lateral (
+           -- From the index alone.
            select c.occurred_at, c.votes_up, c.votes_down, c.complete
              from {item_counts} c
-            where c.product_id = i.product_id
+            where c.product_id = $1
               and c.item_id = i.item_id
               and c.newest
               and c.position <= $2
@@ -180,7 +186,7 @@ with gone as (
            select c.occurred_at, c.votes_up, c.votes_down, c.complete
              from {item_counts} c
             where n.occurred_at > $3
-              and c.product_id = i.product_id
+              and c.product_id = $1
               and c.item_id = i.item_id
               and c.position <= $2
               and c.occurred_at <= $3
@@ -195,27 +201,15 @@ with gone as (
                    filter (where c.votes_down is not null))[1] as votes_down
              from {item_counts} c
             where not coalesce(case when n.occurred_at <= $3 then n.complete else o.complete end, true)
-              and c.product_id = i.product_id
+              and c.product_id = $1
               and c.item_id = i.item_id
               and c.position <= $2
               and c.occurred_at <= $3
            ) u on true
-     where i.product_id = $1
-       and i.first_position <= $2
-       and i.first_seen_at <= $3
 )
 select b.item_id, b.votes_net
   from board b
  where not exists (select 1 from gone g where g.item_id = b.item_id)
-   and (b.told
-        or exists (
-           select 1
-             from {item_sightings} s
-            where s.product_id = $1
-              and s.item_id = b.item_id
-              and s.position <= $2
-              and s.occurred_at <= $3
-           ))
    and ($6::text is null
         or (coalesce(b.votes_net, -2147483648), b.item_id) < (coalesce($5::int, -2147483648), $6))
  order by coalesce(b.votes_net, -2147483648) desc, b.item_id desc

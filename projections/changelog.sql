@@ -79,6 +79,7 @@ create unique index on {changelog_subscriber_versions}
     (product_id, subscriber, occurred_at, is_delete, updated_at, position);
 
 -- name: apply.versions
+-- only with: changelog, changelog_subscriber
 insert into {changelog_versions} (
     product_id, changelog_id, occurred_at, is_delete, updated_at, position, newest, action,
     title, description, type, segment, draft, announcement, scheduled_at, item_id, created_at
@@ -128,6 +129,7 @@ select w.product_id, w.changelog_id, w.occurred_at, w.is_delete, w.updated_at, w
        ) w;
 
 -- name: apply.subscriber_versions
+-- only with: changelog, changelog_subscriber
 insert into {changelog_subscriber_versions} (
     product_id, subscriber, user_id, occurred_at, is_delete, updated_at, position, active, since
 )
@@ -137,6 +139,7 @@ select h.product_id, coalesce(h.user_id, 'p' || h.position), h.user_id, h.occurr
  where h.action in ('changelog.subscribe', 'changelog.unsubscribe');
 
 -- name: apply.subscribers
+-- only with: changelog, changelog_subscriber
 insert into {changelog_subscribers} as c (
     product_id, subscriber, user_id, active, since, occurred_at, position, told
 )
@@ -157,6 +160,7 @@ select distinct on (h.product_id, coalesce(h.user_id, 'p' || h.position))
  where c.told < excluded.told;
 
 -- name: settle.current
+-- only with: changelog, changelog_subscriber
 -- An entry is announced when it is published, so its first event is its publication, unless it was
 -- scheduled for another moment.
 insert into {changelog_entries} as c (

@@ -53,6 +53,7 @@ create index on {comment_versions} (product_id, comment_id, position) where newe
 create index on {comment_versions} (position);
 
 -- name: apply.versions
+-- only with: comment
 insert into {comment_versions} (
     product_id, comment_id, occurred_at, is_delete, updated_at, position, newest, complete,
     action, item_id, author_id, body, status, type, likes, created_at
@@ -102,6 +103,7 @@ select w.product_id, w.comment_id, w.occurred_at, w.is_delete, w.updated_at, w.p
        ) w;
 
 -- name: settle.current
+-- only with: comment
 insert into {comments} as c (
     product_id, comment_id, item_id, author_id, body, status, type, likes, created_at, updated_at,
     deleted, deleted_at, occurred_at, position

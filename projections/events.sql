@@ -85,6 +85,7 @@ select h.position, h.product_id, h.action,
        ) d;
 
 -- name: settle.late_votes
+-- only with: vote
 -- A vote that came late changed what was the newest before it by key, not by arrival.
 update {event_facts} f
    set type = 'VOTE_CHANGED'
@@ -112,6 +113,7 @@ update {event_facts} f
  where f.position = s.position;
 
 -- name: settle.item_edits
+-- only with: item
 update {event_facts} f
    set changed_fields = s.changed_fields,
        type = case when 'status' = any (s.changed_fields) then 'ITEM_STATUS_CHANGED' else f.type end
@@ -164,6 +166,7 @@ update {event_facts} f
    and s.changed_fields <> '{}';
 
 -- name: settle.comment_edits
+-- only with: comment
 update {event_facts} f
    set changed_fields = s.changed_fields
   from (
@@ -206,6 +209,7 @@ update {event_facts} f
    and s.changed_fields <> '{}';
 
 -- name: settle.changelog_edits
+-- only with: changelog
 update {event_facts} f
    set changed_fields = s.changed_fields
   from (
@@ -253,6 +257,7 @@ update {event_facts} f
    and s.changed_fields <> '{}';
 
 -- name: settle.user_edits
+-- only with: user
 update {event_facts} f
    set changed_fields = s.changed_fields
   from (

@@ -37,11 +37,13 @@ create table {items} (
     known_up          int         not null default 0,
     known_down        int         not null default 0,
     newest_post       text collate "C",
+    incomplete        boolean     not null default false,
     search            tsvector generated always as (
         setweight(to_tsvector('simple', coalesce(title, '')), 'A')
         || setweight(to_tsvector('simple', left(coalesce(description, ''), 100000)), 'B')
     ) stored
 );
+comment on column {items}.incomplete is 'Whether the newest post did not tell all totals: some are an older one''s.';
 comment on column {items}.newest_post is 'Key of the newest post, its content''s hash and drift: what a step compares the next post with.';
 
 create table {item_counts} (
@@ -116,7 +118,7 @@ create table {item_sightings} (
 alter table {items} add primary key (product_id, item_id);
 
 -- name: indexes
-create index on {items} (position);
+create index on {items} (position) where incomplete;
 create index on {items} (product_id, created_at desc nulls last, item_id);
 create index on {items} (product_id, updated_at desc nulls last, item_id);
 create index on {items} (product_id, votes_net desc nulls last, item_id);
@@ -125,7 +127,8 @@ create index on {items} (product_id, status_since, item_id);
 create index on {items} (product_id, deleted_at) where deleted;
 create index on {items} using gin (search);
 create unique index on {item_counts} (product_id, item_id, occurred_at, is_delete, updated_at, position);
-create index on {item_counts} (product_id, item_id, position) where newest;
+create index on {item_counts} (product_id, item_id, position)
+    include (occurred_at, votes_up, votes_down, complete) where newest;
 create index on {item_counts} (position) where not newest;
 create unique index on {item_contents} (product_id, item_id, occurred_at, is_delete, updated_at, position);
 create index on {item_contents} (product_id, item_id, position) where newest;
@@ -169,6 +172,7 @@ select product_id, item_id, occurred_at, is_delete, updated_at, position, newest
   from {posts};
 
 -- name: apply.contents
+-- only if: exists (select from {posts} where content_told)
 -- The text, status and the like, only where they differ from the newest post before: most posts come with
 -- votes and repeat them. `late` adds those of posts that came late.
 insert into {item_contents} (
@@ -186,6 +190,7 @@ select p.product_id, p.item_id, p.occurred_at, p.is_delete, p.updated_at, p.posi
    and e.position <= $2;
 
 -- name: apply.lifecycles
+-- only with: item
 insert into {item_lifecycles} (product_id, item_id, occurred_at, is_delete, updated_at, position, action)
 select product_id, item_id, occurred_at, deletes_item, post_updated_at, position, verb
   from {hot}
@@ -194,6 +199,7 @@ select product_id, item_id, occurred_at, deletes_item, post_updated_at, position
    and item_id is not null;
 
 -- name: apply.deletions
+-- only with: item
 insert into {item_deletions} (product_id, item_id, occurred_at, is_delete, updated_at, position)
 select product_id, item_id, occurred_at, true, post_updated_at, position
   from {hot}
@@ -201,13 +207,22 @@ select product_id, item_id, occurred_at, true, post_updated_at, position
    and item_id is not null;
 
 -- name: apply.items
--- Every item that an event of the step is about, known by its id alone if nothing more was said.
+-- Every item that an event of the step is about, known by its id alone if nothing more was said; with the
+-- totals of its newest post. Where that one did not tell all, `settle.counts` finds the rest.
 insert into {items} as i (
     product_id, item_id, first_seen_at, last_activity_at, first_position, position, events,
-    known_up, known_down, newest_post
+    known_up, known_down, newest_post, incomplete,
+    updated_at, votes_up, votes_down, total_sum, comments, subscribers, trend, scoring, ratio
 )
 select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_position, h.position, h.events,
-       coalesce(b.effect_up, 0), coalesce(b.effect_down, 0), p.newest_post
+       coalesce(b.effect_up, 0), coalesce(b.effect_down, 0), p.told,
+       coalesce(
+           num_nulls(p.votes_up, p.votes_down, p.total_sum, p.comments, p.subscribers, p.trend, p.scoring, p.ratio) > 0
+               or p.updated_at = '-infinity',
+           false
+       ) and p.told is not null,
+       nullif(p.updated_at, '-infinity'),
+       p.votes_up, p.votes_down, p.total_sum, p.comments, p.subscribers, p.trend, p.scoring, p.ratio
   from (
        select product_id, item_id,
               min(occurred_at) as first_seen_at, max(occurred_at) as last_activity_at,
@@ -223,10 +238,13 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
         group by product_id, item_id
        ) b on b.product_id = h.product_id and b.item_id = h.item_id
   left join (
-       select product_id, item_id, max(told) as newest_post
+       -- Each was newer than all before it, so the last one is the newest.
+       select product_id, item_id, max(position) as position
          from {posts}
+        where newest
         group by product_id, item_id
-       ) p on p.product_id = h.product_id and p.item_id = h.item_id
+       ) n on n.product_id = h.product_id and n.item_id = h.item_id
+  left join {posts} p on p.position = n.position
     on conflict (product_id, item_id) do update
    set first_seen_at = least(i.first_seen_at, excluded.first_seen_at),
        last_activity_at = greatest(i.last_activity_at, excluded.last_activity_at),
@@ -234,9 +252,20 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
        events = i.events + excluded.events,
        known_up = i.known_up + excluded.known_up,
        known_down = i.known_down + excluded.known_down,
-       newest_post = greatest(i.newest_post, excluded.newest_post);
+       newest_post = coalesce(excluded.newest_post, i.newest_post),
+       incomplete = case when excluded.newest_post is null then i.incomplete else excluded.incomplete end,
+       updated_at = case when excluded.newest_post is null then i.updated_at else excluded.updated_at end,
+       votes_up = case when excluded.newest_post is null then i.votes_up else excluded.votes_up end,
+       votes_down = case when excluded.newest_post is null then i.votes_down else excluded.votes_down end,
+       total_sum = case when excluded.newest_post is null then i.total_sum else excluded.total_sum end,
+       comments = case when excluded.newest_post is null then i.comments else excluded.comments end,
+       subscribers = case when excluded.newest_post is null then i.subscribers else excluded.subscribers end,
+       trend = case when excluded.newest_post is null then i.trend else excluded.trend end,
+       scoring = case when excluded.newest_post is null then i.scoring else excluded.scoring end,
+       ratio = case when excluded.newest_post is null then i.ratio else excluded.ratio end;
 
 -- name: settle.late
+-- only if: exists (select from {posts} where not newest)
 -- A post that came late: what it said, unless the post before it (by key) had said the same. Then the one
 -- after it, which changed nothing when it came, changes it back, so it gets a row of its own.
 insert into {item_contents} (
@@ -286,17 +315,10 @@ select s.product_id, s.item_id, s.occurred_at, s.is_delete, s.updated_at, s.posi
  cross join lateral read_model.post_content(e.entity, e.data) c
     on conflict (product_id, item_id, occurred_at, is_delete, updated_at, position) do nothing;
 
--- name: settle.current
--- The state now, of the items that the step touched: as of the end of the log.
+-- name: settle.counts
+-- The totals of items whose newest post did not tell all of them.
 update {items} i
-   set title = s.title,
-       description = s.description,
-       status = s.status,
-       type = s.type,
-       effort = s.effort,
-       created_at = s.created_at,
-       author_id = s.author_id,
-       updated_at = s.updated_at,
+   set updated_at = s.updated_at,
        votes_up = s.votes_up,
        votes_down = s.votes_down,
        total_sum = s.total_sum,
@@ -304,20 +326,13 @@ update {items} i
        subscribers = s.subscribers,
        trend = s.trend,
        scoring = s.scoring,
-       ratio = s.ratio,
-       deleted = s.deleted,
-       deleted_at = s.deleted_at,
-       status_since = s.status_since
+       ratio = s.ratio
   from (
        select t.product_id, t.item_id,
-              v.title, v.description, v.status, v.type, v.effort, v.created_at, v.author_id,
               n.updated_at,
-              n.votes_up, n.votes_down, n.total_sum, n.comments, n.subscribers, n.trend, n.scoring, n.ratio,
-              coalesce(l.deleted, false) as deleted,
-              case when l.deleted then l.occurred_at end as deleted_at,
-              f.occurred_at as status_since
+              n.votes_up, n.votes_down, n.total_sum, n.comments, n.subscribers, n.trend, n.scoring, n.ratio
          from {items} t
-         left join lateral (
+        cross join lateral (
               -- Each from the newest post that told it; none older than the newest complete one is needed.
               select substr(max((c.key || nullif(c.updated_at, '-infinity')::text) collate "C"), 52)::timestamptz as updated_at,
                      substr(max((c.key || c.votes_up::text) collate "C"), 52)::int as votes_up,
@@ -343,7 +358,44 @@ update {items} i
                            ), '-infinity')
                      offset 0
                      ) c
-              ) n on true
+              ) n
+        where t.incomplete
+          and t.position > $1
+          and t.position <= $2
+       ) s
+ where s.product_id = i.product_id
+   and s.item_id = i.item_id;
+
+-- name: settle.contents
+-- What else is known now, of the items of which something new was told.
+update {items} i
+   set title = s.title,
+       description = s.description,
+       status = s.status,
+       type = s.type,
+       effort = s.effort,
+       created_at = s.created_at,
+       author_id = s.author_id,
+       deleted = s.deleted,
+       deleted_at = s.deleted_at,
+       status_since = s.status_since
+  from (
+       select t.product_id, t.item_id,
+              v.title, v.description, v.status, v.type, v.effort, v.created_at, v.author_id,
+              coalesce(l.deleted, false) as deleted,
+              case when l.deleted then l.occurred_at end as deleted_at,
+              f.occurred_at as status_since
+         from (
+              select product_id, item_id
+                from {item_contents}
+               where position > $1
+                 and position <= $2
+               union
+              select product_id, item_id
+                from {item_lifecycles}
+               where position > $1
+                 and position <= $2
+              ) t
          left join lateral (
               select substr(max((c.key || c.title) collate "C"), 52) collate "default" as title,
                      substr(max((c.key || c.description) collate "C"), 52) collate "default" as description,
@@ -398,8 +450,6 @@ update {items} i
                order by c.occurred_at, c.is_delete, c.updated_at, c.position
                limit 1
               ) f on true
-        where t.position > $1
-          and t.position <= $2
        ) s
  where s.product_id = i.product_id
    and s.item_id = i.item_id;

@@ -28,6 +28,10 @@ RENEW_SECONDS: Final = 2.0
 POLL_SECONDS: Final = 1.0
 # Shorter than the lease: a process that is stopped in the middle of a step must not keep its locks.
 IDLE_IN_TRANSACTION: Final = "4s"
+# What a crash of the database takes of a step, rows and checkpoint alike, is counted in again from the log.
+_TURN_SETTINGS: Final = (
+    f"set idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION}'; set synchronous_commit = off"
+)
 EVENTS_A_STEP_MAX: Final = 20_000
 # Further behind than this, catching up rebuilds: the same steps, larger, with most indexes made at the end.
 FOLLOWED_EVENTS_MAX: Final = 200_000
@@ -123,7 +127,7 @@ class Projector:
     async def turn(self) -> AsyncIterator[Turn | None]:
         """Hold the lease and a connection to advance with; None when it is another process's turn."""
         async with self._pool.acquire() as connection:
-            await connection.execute(f"set idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION}'")
+            await connection.execute(_TURN_SETTINGS)
             try:
                 await declare(connection)
                 turn = Turn(connection, self._holder, self._lease_seconds, self._events_a_step_max)
@@ -136,7 +140,9 @@ class Projector:
                     await turn.give_back()
             finally:
                 if not connection.is_closed():
-                    await connection.execute("reset idle_in_transaction_session_timeout")
+                    await connection.execute(
+                        "reset idle_in_transaction_session_timeout; reset synchronous_commit"
+                    )
 
     def _reached(self, position: int) -> None:
         self.position = position

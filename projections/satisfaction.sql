@@ -44,6 +44,7 @@ create index on {satisfaction_versions} (product_id, user_id, answered_at);
 create index on {satisfaction_versions} (position);
 
 -- name: apply.versions
+-- only with: satisfaction
 -- An answer without an id is the event's own: 'p' and its position.
 insert into {satisfaction_versions} (
     product_id, satisfaction_id, occurred_at, is_delete, updated_at, position,
@@ -69,6 +70,7 @@ select s.product_id, coalesce(s.satisfaction_id, 'p' || s.position), s.occurred_
        ) s;
 
 -- name: settle.current
+-- only with: satisfaction
 insert into {satisfaction_answers} as c (
     product_id, satisfaction_id, user_id, score, comment, grp, meta, answered_at, deleted, deleted_at, occurred_at, position
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 from zlib import crc32
@@ -11,6 +12,15 @@ from service.database import Connection, PooledConnection
 
 AnyConnection: TypeAlias = "Connection | PooledConnection"
 
+# Up to so many events, planning forty statements takes longer than running them.
+SHORT_STEP_EVENTS_MAX: Final = 200
+
+# For short steps: plans are kept, and probe an index for each row whatever the tables' sizes were at first.
+_SHORT_SETTINGS: Final = (
+    "set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off"
+)
+_ENTITIES: Final = "entities := (select array_agg(distinct entity) from {hot})"
+_ONLY: Final = re.compile(r"^-- only (with|if): *(.+)$", re.MULTILINE)
 _TEMPORARY: Final = {name: f"pg_temp.step_{name}" for name in STAGING}
 
 
@@ -66,11 +76,26 @@ def between(sql: str, first: int, last: int) -> str:
     return sql.replace("$1", str(first)).replace("$2", str(last)).rstrip(" ;\n")
 
 
+def _guarded(statement: str) -> str:
+    """A statement of a function's body, run only where its comment says that there is something to do.
+
+    `-- only with: vote, item` names entities, `-- only if:` an expression. Most steps are about one thing.
+    """
+    text = statement.rstrip(" ;\n") + ";"
+    only = _ONLY.search(statement)
+    if only is None:
+        return text
+    entities = ", ".join(f"'{name.strip()}'" for name in only[2].split(","))
+    condition = only[2] if only[1] == "if" else f"entities && array[{entities}]"
+    return f"if {condition} then\n{text}\nend if;"
+
+
 class LiveSteps:
     """Steps that follow the log: staged in temporary tables that are emptied at each commit.
 
-    One for a connection and a set of tables. A step is one call of a function of this connection: its forty
-    statements take 3 ms for one event, and sent one by one 45 ms more on a busy machine.
+    One for a connection and a set of tables. A step is one call of a function of this connection: sent one by
+    one, its forty statements take 45 ms more on a busy machine. Short steps keep their plans until the log is
+    twice as long as it was when they were made.
     """
 
     def __init__(
@@ -79,8 +104,10 @@ class LiveSteps:
         self._connection = connection
         self._names = {**names, **_TEMPORARY, "group": group_of(projections), "only": "true"}
         self._staging = staging_of(projections)
-        self._function = ""
+        self._short = self._long = ""
+        self._plans_hold_until = 0
         staged = [f"insert into {_TEMPORARY[name]} {STAGING[name]}" for name in self._staging]
+        staged.insert(1, _ENTITIES)
         applies = [text for projection in projections for text in projection.applies]
         settles = [text for projection in projections for text in projection.settles]
         self._statements = [fill(text, self._names) for text in (*staged, *applies, *settles)]
@@ -93,14 +120,19 @@ class LiveSteps:
                 f"drop table if exists pg_temp.step_{name}; "
                 f"create temporary table step_{name} on commit delete rows as {empty} with no data"
             )
-        body = ";\n".join(statement.rstrip(" ;\n") for statement in self._statements)
-        self._function = f"pg_temp.step_{crc32(body.encode())}"
-        await self._connection.execute(
-            f"create or replace function {self._function}(bigint, bigint) returns void language plpgsql "
-            f"set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off "
-            f"as $step$ begin\n{body};\nend $step$"
-        )
+        body = "\n".join(map(_guarded, self._statements))
+        self._short = f"pg_temp.short_step_{crc32(body.encode())}"
+        self._long = f"pg_temp.long_step_{crc32(body.encode())}"
+        for function, settings in ((self._short, _SHORT_SETTINGS), (self._long, "")):
+            await self._connection.execute(
+                f"create or replace function {function}(bigint, bigint) returns void language plpgsql "
+                f"{settings} as $step$ declare entities text[];\nbegin\n{body}\nend $step$"
+            )
 
     async def apply(self, first: int, last: int) -> None:
         """Count the events of (first, last] in; inside the caller's transaction."""
-        await self._connection.execute(f"select {self._function}($1, $2)", first, last)
+        short = last - first <= SHORT_STEP_EVENTS_MAX
+        if short and last > self._plans_hold_until:
+            await self._connection.execute("discard plans")
+            self._plans_hold_until = 2 * last
+        await self._connection.execute(f"select {self._short if short else self._long}($1, $2)", first, last)

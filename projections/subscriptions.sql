@@ -39,6 +39,7 @@ create index on {subscription_versions} (product_id, item_id, position);
 create index on {subscription_versions} (product_id, user_id, position) where user_id is not null;
 
 -- name: apply.versions
+-- only with: subscription
 insert into {subscription_versions} (
     product_id, item_id, subscriber, user_id, occurred_at, is_delete, updated_at, position, newest, active, since
 )
@@ -63,6 +64,7 @@ select w.product_id, w.item_id, w.subscriber, w.user_id, w.occurred_at, w.is_del
        ) w;
 
 -- name: apply.current
+-- only with: subscription
 insert into {subscriptions} as c (
     product_id, item_id, subscriber, user_id, active, since, occurred_at, position, told
 )

@@ -74,12 +74,11 @@ comment on column {user_sightings}.author is 'Whether the event told it as the p
 alter table {users} add primary key (product_id, user_id);
 
 -- name: indexes
-create index on {users} (position);
 create index on {users} (product_id, last_active_at, user_id);
 create index on {users} (product_id, first_seen_at, user_id);
 create unique index on {user_versions} (product_id, user_id, occurred_at, is_delete, updated_at, position);
 create index on {user_versions} (product_id, user_id, position) where newest;
-create index on {user_versions} (position) where action is not null;
+create index on {user_versions} (position);
 create unique index on {user_sightings} (product_id, user_id, occurred_at, is_delete, updated_at, position);
 create index on {user_sightings} (position) where said and not newest;
 
@@ -92,6 +91,7 @@ select product_id, user_id, occurred_at, is_delete, updated_at, position, newest
   from {mentions};
 
 -- name: apply.versions
+-- only if: exists (select from {mentions} where content_told)
 -- What a mention told, only where it differs from the newest mention before. `late` adds those that came late.
 insert into {user_versions} (
     product_id, user_id, occurred_at, is_delete, updated_at, position, newest, action,
@@ -109,19 +109,29 @@ select m.product_id, m.user_id, m.occurred_at, m.is_delete, m.updated_at, m.posi
 
 -- name: apply.users
 insert into {users} as u (
-    product_id, user_id, first_seen_at, last_active_at, first_position, position, newest_mention
+    product_id, user_id, first_seen_at, last_active_at, first_position, position, newest_mention, erased
 )
-select product_id, user_id, min(occurred_at), max(occurred_at) filter (where actor),
-       min(position), max(position), max(told)
-  from {mentions}
- group by product_id, user_id
+select m.product_id, m.user_id, m.first_seen_at, m.last_active_at, m.first_position, m.position, m.newest_mention,
+       exists (select 1
+                 from log.suppressions e
+                where e.product_id = m.product_id
+                  and e.user_id = m.user_id)
+  from (
+       select product_id, user_id, min(occurred_at) as first_seen_at,
+              max(occurred_at) filter (where actor) as last_active_at,
+              min(position) as first_position, max(position) as position, max(told) as newest_mention
+         from {mentions}
+        group by product_id, user_id
+       ) m
     on conflict (product_id, user_id) do update
    set first_seen_at = least(u.first_seen_at, excluded.first_seen_at),
        last_active_at = greatest(u.last_active_at, excluded.last_active_at),
        position = excluded.position,
-       newest_mention = greatest(u.newest_mention, excluded.newest_mention);
+       newest_mention = greatest(u.newest_mention, excluded.newest_mention),
+       erased = excluded.erased;
 
 -- name: settle.late
+-- only if: exists (select from {mentions} where told is not null and not newest)
 -- As with items: what a late mention told, unless the one before it told the same, and the one after it.
 insert into {user_versions} (
     product_id, user_id, occurred_at, is_delete, updated_at, position, newest, action,
@@ -170,6 +180,8 @@ select s.product_id, s.user_id, s.occurred_at, s.is_delete, s.updated_at, s.posi
     on conflict (product_id, user_id, occurred_at, is_delete, updated_at, position) do nothing;
 
 -- name: settle.current
+-- Of the users of whom something new was told.
+-- only if: exists (select from {mentions} where content_told or told is not null and not newest)
 update {users} u
    set data_id = s.data_id,
        name = s.name,
@@ -186,19 +198,19 @@ update {users} u
        stats = s.stats,
        created_at = s.created_at,
        deleted = s.deleted,
-       deleted_at = s.deleted_at,
-       erased = s.erased
+       deleted_at = s.deleted_at
   from (
        select t.product_id, t.user_id,
               v.data_id, v.name, v.full_name, v.mail, v.img, v.admin_id, v.anonymous, v.segments, v.custom, v.system,
               v.weight, v.notify, v.stats, v.created_at,
               coalesce(l.deleted, false) as deleted,
-              case when l.deleted then l.occurred_at end as deleted_at,
-              exists (select 1
-                        from log.suppressions e
-                       where e.product_id = t.product_id
-                         and e.user_id = t.user_id) as erased
-         from {users} t
+              case when l.deleted then l.occurred_at end as deleted_at
+         from (
+              select distinct product_id, user_id
+                from {user_versions}
+               where position > $1
+                 and position <= $2
+              ) t
         cross join lateral (
               select substr(max((c.key || c.data_id) collate "C"), 52) as data_id,
                      substr(max((c.key || c.name) collate "C"), 52) as name,
@@ -233,8 +245,6 @@ update {users} u
                order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
                limit 1
               ) l on true
-        where t.position > $1
-          and t.position <= $2
        ) s
  where s.product_id = u.product_id
    and s.user_id = u.user_id;

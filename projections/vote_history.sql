@@ -26,6 +26,7 @@ create index on {vote_versions} (product_id, user_id, occurred_at) where user_id
 create index on {vote_versions} (position) where not newest;
 
 -- name: apply.versions
+-- only with: vote
 insert into {vote_versions} (
     product_id, item_id, voter, user_id, occurred_at, is_delete, updated_at, position, newest,
     value, withdrawn, cast_at, effect_up, effect_down

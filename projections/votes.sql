@@ -25,6 +25,7 @@ create index on {votes} (product_id, cast_at);
 create index on {votes} (product_id, item_id, cast_at desc, voter);
 
 -- name: apply.votes
+-- only with: vote
 insert into {votes} as v (
     product_id, item_id, voter, user_id, value, withdrawn, cast_at, occurred_at, position, told
 )
