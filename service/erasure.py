@@ -1,8 +1,11 @@
 """Forgets a person: in the log, the quarantine, the spool's leftovers and the read model, and from then on.
 
-The log is redacted by `log.erase` (migration 0003) in one transaction: what tells who somebody is goes,
+The log is redacted by `log.erase_all` (migration 0004) in one transaction: what tells who somebody is goes,
 positions, ids, votes and counts stay. The read model is then counted again from what is left. Whatever
 arrives of that person later, by webhook, import or restore, is redacted in the transaction that records it.
+
+What the spool could not read in full (`*.damaged`) cannot be redacted, since nothing says where in it a
+record begins: erasing anybody deletes those files, and says so.
 
 A ledger beside the database (`erasures.jsonl` in the data folder) outlives it: after an older dump was
 restored, `reapply` forgets again whom that dump still knows.
@@ -25,6 +28,7 @@ import structlog
 
 from service.database import Pool
 from service.errors import RecountError, UserAmbiguous, UserUnknown
+from service.spool import FOLDER_NAME, delete_damaged
 from service.sql_files import load
 
 LEDGER_NAME: Final = "erasures.jsonl"
@@ -112,7 +116,7 @@ class Erasure:
         The ledger is written first: cut off afterwards, the next start finds the erasure missing in the log
         and does it. Erasing twice does no harm. Raises OSError when the ledger cannot be written.
         """
-        erased = await self._redact(product_id, user_id, texts, reason, id)
+        (erased,) = await self._redact(product_id, [user_id], texts, reason, id)
         await self._count_again(product_id, [erased.id])
         return erased
 
@@ -186,9 +190,8 @@ class Erasure:
             return 0
         rows = await self._pool.fetch(_sql["due"].replace("{users}", table), delay, ERASED_AT_ONCE_MAX)
         for product_id, group in groupby(rows, key=lambda row: int(row["product_id"])):
-            done = [
-                await self._redact(product_id, row["user_id"], False, "deleted in Sleekplan") for row in group
-            ]
+            people = [row["user_id"] for row in group]
+            done = await self._redact(product_id, people, False, "deleted in Sleekplan")
             await self._count_again(product_id, [erased.id for erased in done])
         return len(rows)
 
@@ -234,19 +237,25 @@ class Erasure:
             os.close(file)
 
     async def _redact(
-        self, product_id: int, user_id: str, texts: bool, reason: str, id: str | None = None
-    ) -> Erased:
-        known_as = id or str(uuid.uuid4())
+        self, product_id: int, user_ids: Sequence[str], texts: bool, reason: str, id: str | None = None
+    ) -> list[Erased]:
+        """Redact people in one look at the log. `id` is that of an erasure which the ledger has already."""
+        known_as = [id] if id else [str(uuid.uuid4()) for _ in user_ids]
         if id is None:
-            self._note(known_as, product_id, user_id, texts, reason)
-        row = await self._pool.fetchrow(
-            _sql["erase"], product_id, user_id, texts, reason, known_as, timeout=ERASE_SECONDS_MAX
+            for new, user_id in zip(known_as, user_ids, strict=True):
+                self._note(new, product_id, user_id, texts, reason)
+        if self._data_dir:
+            delete_damaged(self._data_dir / FOLDER_NAME)
+        rows = await self._pool.fetch(
+            _sql["erase"], product_id, user_ids, texts, reason, known_as, timeout=ERASE_SECONDS_MAX
         )
-        assert row is not None
-        erased = Erased(**{**row, "id": str(row["id"])})
-        self._counted(erased.events)
-        _log.info("person_erased", erasure=erased.id, events=erased.events, quarantined=erased.quarantined)
-        return erased
+        done = [Erased(**{**row, "id": str(row["id"])}) for row in rows]
+        for erased in done:
+            self._counted(erased.events)
+            _log.info(
+                "person_erased", erasure=erased.id, events=erased.events, quarantined=erased.quarantined
+            )
+        return done
 
     async def _count_again(self, product_id: int, erasures: Sequence[str | uuid.UUID]) -> None:
         await self._replay(product_id)

@@ -1,10 +1,10 @@
--- Forgetting a person, as the service asks for it; log.erase and its kin (migration 0003) say how it is done.
+-- Forgetting people, as the service asks for it; log.erase_all and its kin (migrations 0003 and 0004) say how.
 
 -- name: erase
--- Forget a person and return the line that it leaves.
---   $1 product_id  $2 user_id  $3 texts  $4 reason  $5 id  null for a new one
+-- Forget people of one product and return the lines that they leave, in their order.
+--   $1 product_id  $2 user_ids  $3 texts  $4 reason  $5 ids
 select id, product_id, reason, requested_at, texts, events, quarantined
-  from log.erase($1, $2, $3, $4, $5);
+  from log.erase_all($1, $2, $3, $4, $5);
 
 -- name: mentions
 -- What an erasure would change, event by event; changes nothing.

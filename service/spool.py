@@ -4,6 +4,9 @@ A folder of segment files, each written once from front to back. A record is `RS
 of what follows, then a small JSON head and the body. Records count as kept once `fdatasync` has returned,
 for as many deliveries at once as were waiting. What is drained is forgotten a whole segment at a time:
 draining again after a crash is harmless, since the log knows a delivery by its bytes and time of receipt.
+
+A segment with bytes that cannot be read is drained as far as possible and kept as `*.damaged`, to be looked
+into, until a person is erased: nothing says whose data is in the rest of it, so it goes then.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ import structlog
 from service.errors import DataFolderNotWritable, SpoolInUse, SpoolUnavailable
 from service.events import Origin
 
+FOLDER_NAME: Final = "spool"
 SEGMENT_BYTES: Final = 8 * 1024 * 1024
 
 _MARK: Final = b"RSPL"
@@ -264,6 +268,22 @@ class Spool:
         else:
             with contextlib.suppress(FileNotFoundError):
                 segment.path.unlink()
+
+
+def damaged_files(folder: Path) -> list[Path]:
+    """Return the segments that could not be read in full, oldest first."""
+    return sorted(folder.glob("*.damaged"))
+
+
+def delete_damaged(folder: Path) -> None:
+    """Delete them, each with a line in the service's log."""
+    for path in damaged_files(folder):
+        with contextlib.suppress(FileNotFoundError):
+            size = path.stat().st_size
+            path.unlink()
+            _log.warning("spool_damaged_file_erased", file=path.name, bytes=size)
+    with contextlib.suppress(OSError):
+        _sync_folder(folder)
 
 
 def _pack(record: Spooled) -> bytes:
