@@ -22,3 +22,11 @@ select 'anew', d.line
         select to_jsonb(a)::text from {in_use} a
         order by line
         limit $1) d;
+
+-- name: erasures
+-- How many erasures the log went through.
+select count(*) from log.erasures;
+
+-- name: erasures_under_way
+-- Whether the log was redacted and the tables were not yet counted again.
+select exists (select 1 from log.erasures where replayed_at is null);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -417,3 +418,161 @@ async def test_a_person_is_found_by_id_by_the_customers_own_id_and_by_address(er
         await erasure.find("17")
     with pytest.raises(UserUnknown):
         await erasure.find("nobody@example.com")
+
+
+# Where a person can appear: each gives one delivery that tells of them by `id`, and their own canaries.
+
+_PLACES: Final = (
+    "data",
+    "envelope",
+    "nested",
+    "listed",
+    "text of another",
+    "customer's id",
+    "bytes",
+    "subscriber",
+)
+
+
+def _tells(place: str, number: int, id: object, canary: str) -> bytes:
+    person = {"user_id": id, "data_name": f"{canary} Surname", "data_mail": f"{canary}@example.com"}
+    members: dict[str, Any] = {"product_id": PRODUCT, "action": "item.update"}
+    match place:
+        case "data":
+            return a_body(number, **members | {"action": "user.update", "data": person})
+        case "envelope":
+            return a_body(number, **members, sender=person)
+        case "nested":
+            return a_body(number, **members, data={"feedback_id": 5, "voter": {"of": {"user": person}}})
+        case "listed":
+            return a_body(number, **members, data={"feedback_id": 5, "watchers": [{"user_id": 1}, person]})
+        case "text of another":
+            text = f'Ask {canary.upper()}@Example.COM, or {canary} surname \u2014 "she" knows'
+            return a_body(number, **members, data={"feedback_id": 5, "description": text})
+        case "customer's id":
+            return a_body(number, **members, data={"feedback_id": 5, "user": {**person, "data_id": canary}})
+        case "subscriber":
+            data = {"id": id, "mail": f"{canary}@example.com"}
+            return a_body(number, **members | {"action": "changelog_subscriber.create", "data": data})
+    # Only the bytes tell: of a key given twice, jsonb keeps the last.
+    first, last = json.dumps({"user": person}), json.dumps({"feedback_id": 5, "user": {"user_id": 2}})
+    return a_body(number, **members).replace(
+        json.dumps({"feedback_id": number, "title": f"Idea {number}"}).encode(),
+        f"{first[:-1]}, {last[1:]}".encode(),
+    )
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_wherever_people_are_named_none_of_those_erased_together_is_left_in_a_dump(
+    pool: asyncpg.Pool, database_url: str, tmp_path: Path, seed: int
+) -> None:
+    dice = random.Random(seed)
+    people: dict[str, object] = {
+        "Quaxlbrunn": 31,
+        "Zwirbelfink": "Ab-7x",
+        "Murmelpfau": "33",
+        "Staystone": 34,
+    }
+    gone = list(people)[:3]
+    told = [(place, name) for place in _PLACES for name in people] + [("data", name) for name in people]
+    dice.shuffle(told)
+    bodies = [_tells(place, 3_000 + i, people[name], name) for i, (place, name) in enumerate(told)]
+    store = EventStore(pool)
+    quarantine = Quarantine(pool, store)
+    for half in (bodies[:20], bodies[20:]):
+        await store.append([decode(body, RECEIVED) for body in half])
+    for name, id in people.items():
+        await quarantine.keep(
+            Refused("cut", b'{"user_id": "%s", "x"' % str(id).encode(), RECEIVED, "WEBHOOK")
+        )
+        await quarantine.keep(Refused("cut", f"From: {name}@example.com".encode(), RECEIVED, "WEBHOOK"))
+    await store.close()
+    await Projector(pool).catch_up()
+    assert _found(await dump(database_url), list(people)) == list(people)
+
+    erasure = _erasure(pool, tmp_path)
+    done = await erasure._redact(PRODUCT, [str(people[name]) for name in gone], True, "all of them")
+    await erasure._count_again(PRODUCT, [each.id for each in done])
+
+    assert _found(await dump(database_url), gone) == []
+    kept = await pool.fetchval(
+        "select count(*) from log.events where position::text || data::text ~* 'staystone'"
+    )
+    assert (
+        kept == len([name for _, name in told if name == "Staystone"]) - 2
+    )  # envelope and bytes are not in data
+    assert [each.quarantined for each in done] == [2, 2, 2]
+    assert all(each.events >= len(_PLACES) for each in done)
+    assert (await verify(pool)).equal
+
+
+async def test_erasing_people_together_leaves_the_log_as_one_after_the_other_does(
+    log: asyncpg.Pool, tmp_path: Path
+) -> None:
+    content = (
+        "select string_agg(envelope::text || data::text || (raw is null)::text, E'\n' order by position) "
+        "from log.events"
+    )
+    left = []
+    for groups in ([[ANA], ["18"]], [[ANA, "18"]]):
+        async with log.acquire() as connection:
+            turn = connection.transaction()
+            await turn.start()
+            for people in groups:
+                await connection.fetch(
+                    "select log.erase_all($1, $2, true, 'trial', array[]::uuid[])", PRODUCT, people
+                )
+            left.append(await connection.fetchval(content))
+            await turn.rollback()
+
+    assert left[0] == left[1]
+    assert "bo@example.com" not in left[0]
+
+
+async def test_what_the_spool_could_not_read_goes_with_the_next_erasure(
+    erasure: Erasure, tmp_path: Path
+) -> None:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    (folder / "00000000000000000001.damaged").write_bytes(b"RSPL\x00 ... ana@example.com")
+    waiting = folder / "00000000000000000002.spool"
+    waiting.write_bytes(b"")
+
+    await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+
+    assert list(folder.iterdir()) == [waiting]
+
+
+async def test_verify_agrees_while_an_erasure_is_under_way(log: asyncpg.Pool, tmp_path: Path) -> None:
+    redacted, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(product_id: int) -> None:
+        redacted.set()
+        await go_on.wait()
+        await Projector(log).catch_up()
+        await count_again(log, product_id)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(Erasure(log, slow, data_dir=tmp_path).erase(PRODUCT, ANA, reason="she asked"))
+        await redacted.wait()
+        verifying = group.create_task(verify(log))
+        await eventually(lambda: asyncio.sleep(0, not verifying.done()))
+        go_on.set()
+
+    assert verifying.result().equal
+
+
+async def test_verify_agrees_when_an_erasure_begins_in_the_middle_of_it(
+    log: asyncpg.Pool, erasure: Erasure
+) -> None:
+    erasing: list[asyncio.Task[object]] = []
+
+    def at_the_first_sign(_: object) -> None:
+        if not erasing:
+            erasing.append(asyncio.ensure_future(erasure.erase(PRODUCT, ANA, reason="she asked")))
+
+    report = await verify(log, progress=at_the_first_sign)
+
+    await erasing[0]
+    assert report.equal
+    assert (await verify(log)).equal
