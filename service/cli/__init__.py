@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 a problem that the message names; 2 the call's words are o
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -29,6 +30,15 @@ MODULES = {
 
 class Commands(click.Group):
     """Imports only the module of the command that is asked for: all of them take a second."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command. That nobody reads its output any longer (`recount tail | head`) is no problem."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whatever is still to be written, on leaving too, goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands' names."""
@@ -66,10 +76,6 @@ def main() -> None:
     except click.ClickException as refused:
         refused.show()
         sys.exit(refused.exit_code)
-    except BrokenPipeError:
-        # `recount tail | head` ends this way, and it is no problem.
-        sys.stderr.close()
-        sys.exit(0)
     except RecountError as problem:
         say_problem(str(problem))
         sys.exit(problem.exit_code)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -116,18 +117,20 @@ def send(files: tuple[Path, ...], url: str | None, as_json: bool) -> None:
 
 async def _send(files: tuple[Path, ...], url: str | None, settings: Settings, as_json: bool) -> int:
     refused = 0
-    async for path, status, answer in _answers(files, url, settings):
-        refused += status >= 400
-        if as_json:
-            print_json({"file": str(path), "status": status, "answer": answer})
-        else:
-            out.print(f"{path.name:<28} {status} {_in_words(answer)}", markup=False)
+    # Closed before the loop ends, also when printing fails: its connections would be cut off in the middle.
+    async with aclosing(_answers(files, url, settings)) as answers:
+        async for path, status, answer in answers:
+            refused += status >= 400
+            if as_json:
+                print_json({"file": str(path), "status": status, "answer": answer})
+            else:
+                out.print(f"{path.name:<28} {status} {_in_words(answer)}", markup=False)
     return refused
 
 
 async def _answers(
     files: tuple[Path, ...], url: str | None, settings: Settings
-) -> AsyncIterator[tuple[Path, int, object]]:
+) -> AsyncGenerator[tuple[Path, int, object]]:
     headers = {"Content-Type": "application/json"}
     if url is None:
         url = f"http://{settings.host}:{settings.port}/webhooks"
