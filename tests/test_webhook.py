@@ -40,6 +40,7 @@ from service.runner import Runner
 from service.spool import Spool
 from service.webhook import Webhook
 from tests.bodies import NO_EVENTS, NOT_FOR_JSONB, ODD_BUT_FINE, a_body, an_event
+from tests.postgres_tools import dump
 from tests.proxy import proxy_before
 
 KEY = "kä+/y %41nary"  # takes the long way through aiohttp, since its URL must be parsed
@@ -370,7 +371,12 @@ async def test_with_neither_postgres_nor_spool_the_answer_is_503_and_when_to_com
 
 
 async def test_the_key_is_nowhere_but_in_the_request(
-    board: Board, pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: io.StringIO
+    board: Board,
+    pool: Pool,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lines: io.StringIO,
 ) -> None:
     """A canary is sent in every way there is; then everything that is written anywhere is searched for it."""
     escaped = quote(KEY, safe="")
@@ -417,6 +423,7 @@ async def test_the_key_is_nowhere_but_in_the_request(
         "log": written,
         "metrics": generate_latest(board.metrics.registry).decode(),
         "tables": "".join(tables),
+        "dump": await dump(database_url),
         "files": b"".join(files).decode(errors="replace"),
     }.items():
         for spelling in _spellings():
