@@ -97,8 +97,10 @@ async def _written(dsn: str) -> int:
     await connection.close()
     pool = await open_pool(dsn, min_size=1, max_size=2, application_name="bench")
     try:
-        board = await demo.begin(pool, EventStore(pool), ENDING)
-        await demo.write_history(board, pool, EventStore(pool), lambda done, total: None)
+        store = EventStore(pool)
+        board = await demo.begin(pool, store, ENDING)
+        await demo.write_history(board, pool, store, lambda done, total: None)
+        await store.close()
         return board.events
     finally:
         await pool.close()
