@@ -100,7 +100,9 @@ def parse_position(value: object) -> int:
 
 
 def _serialize_position(value: Any) -> int:
-    return int(value)
+    if type(value) is not int:
+        raise TypeError(f"{type(value).__name__} is no position")
+    return value
 
 
 SCALARS: Final[dict[object, ScalarDefinition]] = {

@@ -271,9 +271,13 @@ class _Compiler:
         if many and required and names and not layout.chunked:
             # `for c in (f(v),)` is how a comprehension names a value; a row that is null cannot be unpacked.
             named = "".join(f" for {name} in ({call},)" for name, call in converted.values())
-            return self._function("rows, env, pages", [f"return [{made} for {unpacked} in rows{named}]"])
+            row = f"{unpacked} in rows"
+            if len(names) == 1:
+                # Unpacking one value would take an object's only key for it.
+                row = f"row in rows for {names[0]} in (row[0],)"
+            return self._function("rows, env, pages", [f"return [{made} for {row}{named}]"])
         lines = ["row = [value for part in row for value in part]"] if layout.chunked else []
-        lines.append(f"{unpacked} = row")
+        lines.append(f"{names[0]} = row[0]" if len(names) == 1 else f"{unpacked} = row")
         lines += [f"{name} = {call}" for name, call in converted.values()]
         single = self._function("row, env, pages", [*lines, f"return {made}"])
         if not many:
