@@ -24,6 +24,7 @@ test: install
 	@: > .venv/not-checked.txt
 	@$(MAKE) --no-print-directory check
 	@sh .ci/node-packages
+	@sh .ci/schemathesis
 	RECOUNT_TEST_NOT_CHECKED=.venv/not-checked.txt .venv/bin/python -m pytest
 
 check: install
@@ -34,6 +35,7 @@ check: install
 	@sh .ci/audit
 
 torture: install
+	@sh .ci/schemathesis
 	.venv/bin/python -m pytest -m torture
 
 bench: install
