@@ -17,6 +17,7 @@ from projections.steps import (
     LiveSteps,
     between,
     create_indexes,
+    create_lookups,
     create_tables,
     drop_tables,
     group_of,
@@ -215,7 +216,7 @@ class Build:
         return True
 
     async def index(self, note: Note) -> None:
-        """Make the indexes that reads and `settle.…` need, each lane its own."""
+        """Make the indexes that `settle.…` needs, each lane its own."""
         await _all(self._index(lane, note) for lane in self.lanes if not lane.indexed)
 
     async def settle(self) -> None:
@@ -228,11 +229,24 @@ class Build:
             for lane in self.lanes
         ]
         await _all(
-            self._settle(lane.connection, projections)
-            for lane, projections in zip(self.lanes, apart, strict=True)
+            [
+                self._vacuum(),
+                *(
+                    self._settle(lane.connection, projections)
+                    for lane, projections in zip(self.lanes, apart, strict=True)
+                ),
+            ]
         )
         done = {name for projections in apart for name in _names(projections)}
         await self._settle(self.counting, tuple(p for p in self.projections if p.name not in done))
+
+    async def lookups(self) -> None:
+        """Make the indexes that only reads need; in a transaction of `counting`."""
+        await create_lookups(self.counting, self.projections, self.names)
+
+    async def _vacuum(self) -> None:
+        for table in [table for projection in self.projections for table in projection.covered]:
+            await self._reading.execute(f"vacuum {self.names[table]}")
 
     async def _settle(self, connection: AnyConnection, projections: Sequence[Projection]) -> None:
         async with connection.transaction():

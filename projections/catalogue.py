@@ -16,6 +16,7 @@ from service.sql_files import load
 ENTRY_POINTS: Final = "recount.projections"
 
 _TABLE: Final = re.compile(r"\bcreate table \{([a-z_]+)\}")
+_COVERED: Final = re.compile(r"\bcreate index on \{([a-z_]+)\}[^;]*\binclude\b")
 _PLACE: Final = re.compile(r"\{([a-z_]+)\}")
 
 STAGING: Final = load(__file__, "staging.sql")
@@ -26,10 +27,11 @@ SCHEMA: Final = load(__file__, "schema.sql")
 class Projection:
     """Tables that are counted from the log by the statements of one .sql file.
 
-    `statements` are the file's: `tables` and `indexes`, `keys` (indexes that a step needs while a rebuild
-    loads), `apply.…` (run for each step, in the file's order) and `settle.…` (run after all `apply.…` of the
-    step, or once after a rebuild has loaded: they may lean on the indexes, and must come to the same whether
-    run step by step or over all steps at once). In them `{name}` stands for a table.
+    `statements` are the file's: `tables`; `keys` (indexes that a step needs while a rebuild loads), `indexes`
+    and `lookups` (of tables that `settle.…` writes, for reads alone: a rebuild makes these last); `apply.…`
+    (run for each step, in the file's order) and `settle.…` (after all `apply.…` of the step, or once after a
+    rebuild has loaded: they may lean on the indexes, and must come to the same whether run step by step or
+    over all steps at once). In them `{name}` stands for a table.
     """
 
     name: str
@@ -49,6 +51,11 @@ class Projection:
     def settles(self) -> tuple[str, ...]:
         """The statements that follow those of all projections, with every index at hand."""
         return tuple(text for name, text in self.statements.items() if name.startswith("settle."))
+
+    @property
+    def covered(self) -> tuple[str, ...]:
+        """The tables that are read from an index alone: where vacuum has seen that all rows are visible."""
+        return tuple(dict.fromkeys(_COVERED.findall(self.statements.get("indexes", ""))))
 
     @property
     def fingerprint(self) -> str:

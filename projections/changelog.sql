@@ -71,12 +71,15 @@ alter table {changelog_subscribers} add primary key (product_id, subscriber);
 create unique index on {changelog_versions} (product_id, changelog_id, occurred_at, is_delete, updated_at, position);
 
 -- name: indexes
-create index on {changelog_entries} (product_id, item_id) where item_id is not null;
-create index on {changelog_entries} (product_id, published_at, changelog_id);
 create index on {changelog_versions} (product_id, changelog_id, position) where newest;
 create index on {changelog_versions} (position);
 create unique index on {changelog_subscriber_versions}
     (product_id, subscriber, occurred_at, is_delete, updated_at, position);
+
+-- name: lookups
+-- What reads need of tables that `settle` writes: a rebuild makes these indexes last.
+create index on {changelog_entries} (product_id, item_id) where item_id is not null;
+create index on {changelog_entries} (product_id, published_at, changelog_id);
 
 -- name: apply.versions
 -- only with: changelog, changelog_subscriber

@@ -44,13 +44,16 @@ alter table {comments} add primary key (product_id, comment_id);
 create unique index on {comment_versions} (product_id, comment_id, occurred_at, is_delete, updated_at, position);
 
 -- name: indexes
+create index on {comment_versions} (product_id, item_id, position);
+create index on {comment_versions} (product_id, comment_id, position) where newest;
+create index on {comment_versions} (position);
+
+-- name: lookups
+-- What reads need of tables that `settle` writes: a rebuild makes these indexes last.
 create index on {comments} (product_id, item_id, created_at, comment_id);
 create index on {comments} (product_id, author_id, created_at);
 create index on {comments} (product_id, created_at, comment_id);
 create index on {comments} using gin (search);
-create index on {comment_versions} (product_id, item_id, position);
-create index on {comment_versions} (product_id, comment_id, position) where newest;
-create index on {comment_versions} (position);
 
 -- name: apply.versions
 -- only with: comment

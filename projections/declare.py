@@ -8,7 +8,7 @@ from typing import Final
 import asyncpg
 
 from projections.catalogue import SCHEMA, Projection, all_projections
-from projections.steps import AnyConnection, create_indexes, create_tables, tables_of
+from projections.steps import AnyConnection, create_indexes, create_lookups, create_tables, tables_of
 from service.sql_files import load
 
 _sql = load(__file__, "declare.sql")
@@ -63,6 +63,7 @@ async def _create(
     names = tables_of(projections, generation)
     await create_tables(connection, projections, names)
     await create_indexes(connection, projections, names)
+    await create_lookups(connection, projections, names)
     for projection in projections:
         await connection.execute(
             _follow["add_checkpoint"],

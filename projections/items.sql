@@ -119,13 +119,6 @@ alter table {items} add primary key (product_id, item_id);
 
 -- name: indexes
 create index on {items} (position) where incomplete;
-create index on {items} (product_id, created_at desc nulls last, item_id);
-create index on {items} (product_id, updated_at desc nulls last, item_id);
-create index on {items} (product_id, votes_net desc nulls last, item_id);
-create index on {items} (product_id, trend desc nulls last, item_id);
-create index on {items} (product_id, status_since, item_id);
-create index on {items} (product_id, deleted_at) where deleted;
-create index on {items} using gin (search);
 create unique index on {item_counts} (product_id, item_id, occurred_at, is_delete, updated_at, position);
 create index on {item_counts} (product_id, item_id, position)
     include (occurred_at, votes_up, votes_down, complete) where newest;
@@ -140,6 +133,16 @@ create unique index on {item_deletions} (product_id, item_id, occurred_at, is_de
 create index on {item_deletions} (product_id, occurred_at);
 create unique index on {item_sightings} (product_id, item_id, position);
 create index on {item_sightings} (product_id, occurred_at);
+
+-- name: lookups
+-- What reads need of tables that `settle` writes: a rebuild makes these indexes last.
+create index on {items} (product_id, created_at desc nulls last, item_id);
+create index on {items} (product_id, updated_at desc nulls last, item_id);
+create index on {items} (product_id, votes_net desc nulls last, item_id);
+create index on {items} (product_id, trend desc nulls last, item_id);
+create index on {items} (product_id, status_since, item_id);
+create index on {items} (product_id, deleted_at) where deleted;
+create index on {items} using gin (search);
 
 -- name: apply.sightings
 -- When an item was first heard of, by either clock: a row only where an event happened before all that

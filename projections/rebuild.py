@@ -335,6 +335,7 @@ class _Run:
         await self._build.index(self._note)
         await self._build.settle()
         async with self._connection.transaction():
+            await self._build.lookups()
             await self._lease.check(self._connection)
             await self._follow(self._build.position, self._build.position)
         self._settled = True

@@ -36,12 +36,15 @@ create table {satisfaction_versions} (
 alter table {satisfaction_answers} add primary key (product_id, satisfaction_id);
 
 -- name: indexes
-create index on {satisfaction_answers} (product_id, user_id, answered_at);
-create index on {satisfaction_answers} (product_id, grp, answered_at, satisfaction_id);
 create unique index on {satisfaction_versions}
     (product_id, satisfaction_id, occurred_at, is_delete, updated_at, position);
 create index on {satisfaction_versions} (product_id, user_id, answered_at);
 create index on {satisfaction_versions} (position);
+
+-- name: lookups
+-- What reads need of tables that `settle` writes: a rebuild makes these indexes last.
+create index on {satisfaction_answers} (product_id, user_id, answered_at);
+create index on {satisfaction_answers} (product_id, grp, answered_at, satisfaction_id);
 
 -- name: apply.versions
 -- only with: satisfaction

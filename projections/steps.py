@@ -49,10 +49,19 @@ async def create_tables(
 async def create_indexes(
     connection: AnyConnection, projections: Iterable[Projection], names: Mapping[str, str]
 ) -> None:
-    """Make the indexes that reads and `settle` statements need."""
+    """Make the indexes that `settle` statements need, and those of tables that these do not write."""
     for projection in projections:
         if "indexes" in projection.statements:
             await connection.execute(fill(projection.statements["indexes"], names))
+
+
+async def create_lookups(
+    connection: AnyConnection, projections: Iterable[Projection], names: Mapping[str, str]
+) -> None:
+    """Make the indexes that only reads need, of tables that `settle` statements write."""
+    for projection in projections:
+        if "lookups" in projection.statements:
+            await connection.execute(fill(projection.statements["lookups"], names))
 
 
 async def drop_tables(connection: AnyConnection, tables: Iterable[str]) -> None:

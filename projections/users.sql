@@ -74,13 +74,16 @@ comment on column {user_sightings}.author is 'Whether the event told it as the p
 alter table {users} add primary key (product_id, user_id);
 
 -- name: indexes
-create index on {users} (product_id, last_active_at, user_id);
-create index on {users} (product_id, first_seen_at, user_id);
 create unique index on {user_versions} (product_id, user_id, occurred_at, is_delete, updated_at, position);
 create index on {user_versions} (product_id, user_id, position) where newest;
 create index on {user_versions} (position);
 create unique index on {user_sightings} (product_id, user_id, occurred_at, is_delete, updated_at, position);
 create index on {user_sightings} (position) where said and not newest;
+
+-- name: lookups
+-- What reads need of tables that `settle` writes: a rebuild makes these indexes last.
+create index on {users} (product_id, last_active_at, user_id);
+create index on {users} (product_id, first_seen_at, user_id);
 
 -- name: apply.sightings
 insert into {user_sightings} (
