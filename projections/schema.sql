@@ -196,6 +196,13 @@ create or replace function read_model.object_of(v jsonb) returns jsonb
 language sql immutable parallel safe
 return case when jsonb_typeof(v) = 'object' then v end;
 
+-- What is told of an embedded user, as a number. Not of the whole object: ids in it come bare and quoted in turn.
+create or replace function read_model.person_hash(person jsonb) returns bigint
+language sql immutable parallel safe
+return hash_record_extended(
+    row(person ->> 'data_name', person ->> 'data_mail', person ->> 'data_img', person ->> 'admin_id'), 0
+);
+
 -- What an event says of a user; null is not said. A full user (user.*) says all there is, one embedded beside
 -- or in a post its name, address, picture and whether it is of the team, and an empty one of these says nothing.
 create or replace function read_model.user_content(entity text, action text, data jsonb, author boolean)

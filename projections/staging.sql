@@ -31,7 +31,8 @@ select i.position, i.product_id, i.entity, i.entity_id, i.verb, i.action, i.occu
        i.author_id,
        case when i.user_id = i.author_id and i.said is not null then null else i.author_hash end as author_hash,
        i.user_id,
-       jsonb_hash_extended(i.said, 0) as user_hash,
+       case when i.entity = 'user' then jsonb_hash_extended(i.said, 0)
+            when i.said is not null then read_model.person_hash(i.said) end as user_hash,
        i.vote,
        coalesce(read_model.moment_of(i.created), i.occurred_at) as created_at,
        coalesce(case when i.entity = 'item' then i.post_updated_at else read_model.moment_of(i.own_updated) end,
@@ -80,7 +81,7 @@ select i.position, i.product_id, i.entity, i.entity_id, i.verb, i.action, i.occu
                          row(o.title, o.description, o.status, o.type, o.effort, o.created, o.author_id), 0
                      ) as content_hash,
                      o.author_id,
-                     case when jsonb_typeof(o.author) = 'object' then jsonb_hash_extended(o.author, 0) end as author_hash
+                     case when jsonb_typeof(o.author) = 'object' then read_model.person_hash(o.author) end as author_hash
                 from (
                      select n.position, n.product_id, n.entity, n.entity_id, n.verb, n.action, n.occurred_at,
                             n.occurred_assumed, n.recorded_at, n.origin, n.erased, n.data, n.said, n.post, n.author,
