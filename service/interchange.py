@@ -98,13 +98,16 @@ async def import_lines(
     stores = [EventStore(pool) for _ in range(2)]
     importers = [_Import(pool, store, Quarantine(pool, store), now, anew) for store in stores]
     under_way: deque[asyncio.Task[Imported]] = deque()
+    last: type | None = None
     total, done = Imported(), 0
     numbered = enumerate(iter(lambda: lines.readline(LINE_BYTES_MAX + 1), b""), start=1)
     try:
         while batch := list(islice(numbered, BATCH_LINES)):
             for kind, run in groupby(map(_read, batch), type):
-                while len(under_way) > (1 if kind is _Body else 0):
+                # Only bodies go beside bodies: those take whatever position comes, lines of an export their own.
+                while len(under_way) > (1 if kind is last is _Body else 0):
                     total = total.plus(await under_way.popleft())
+                last = kind
                 importers.reverse()
                 under_way.append(asyncio.create_task(importers[0].take(kind, list(run))))
                 await asyncio.sleep(0)  # it decodes and sends

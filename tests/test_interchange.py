@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -28,6 +29,10 @@ select (select md5(string_agg(e::text, '' order by e.position)) from log.events 
        (select md5(string_agg(d.product_id || encode(d.digest, 'hex') || d.received_at || d.position, ''
                               order by d.position)) from log.deliveries d) as deliveries
 """
+
+_WAITING = (
+    "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+)
 
 
 @pytest.fixture
@@ -114,6 +119,21 @@ async def test_an_export_may_be_recorded_anew_at_the_end_of_another_log(
 
     assert imported == Imported(recorded=1, duplicates=1)
     assert await other.fetchval("select data ->> 'feedback_id' from log.events where position = 3") == "1"
+
+
+async def test_bodies_behind_an_export_wait_until_it_is_restored(
+    pool: asyncpg.Pool, other: asyncpg.Pool, empty_database_url: str
+) -> None:
+    await _import(pool, a_body(1) + b"\n" + a_body(2))
+    holder = await asyncpg.connect(empty_database_url)
+    await holder.execute("begin; select 1 from log.head for update")
+
+    importing = asyncio.create_task(_import(other, await _export(pool) + a_body(3)))
+    while not await other.fetchval(_WAITING):
+        await asyncio.sleep(0)
+    await holder.close()
+
+    assert await importing == Imported(recorded=3)
 
 
 async def test_one_product_can_be_exported_alone(pool: asyncpg.Pool) -> None:
