@@ -104,7 +104,7 @@ async def import_lines(
     try:
         while batch := list(islice(numbered, BATCH_LINES)):
             for kind, run in groupby(map(_read, batch), type):
-                # Only bodies go beside bodies: those take whatever position comes, lines of an export their own.
+                # Bodies alone go side by side: they take any position, the lines of an export their own.
                 while len(under_way) > (1 if kind is last is _Body else 0):
                     total = total.plus(await under_way.popleft())
                 last = kind
