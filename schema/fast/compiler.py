@@ -459,7 +459,9 @@ class _Compiler:
                 fits = f"type({value}) is int and {_INT_MIN} <= {value} <= {_INT_MAX}"
                 return f"({value} if {fits} else uncertain())"
             case "Float":
-                whole = f"float({value}) if type({value}) is int else uncertain()"
+                # Beyond 53 bits not every whole number is a float; the executor refuses those that are none.
+                exact = f"type({value}) is int and {-(2**53)} <= {value} <= {2**53}"
+                whole = f"float({value}) if {exact} else uncertain()"
                 return f"({value} if type({value}) is float and isfinite({value}) else {whole})"
             case "Boolean":
                 return f"({value} if type({value}) is bool else uncertain())"
