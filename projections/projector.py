@@ -266,12 +266,14 @@ class _Follower:
             last = min(head, first + events_max)
             if first == last:
                 return False
+            if rows[0]["parked"]:
+                await hold_back(self._connection, self._group, first, last)
             await self._apply(first, last)
         self.position = last
         return True
 
     async def _locked(self) -> list[asyncpg.Record]:
-        rows = await self._connection.fetch(_sql["lock_checkpoints"], self._epoch, self._names)
+        rows = await self._connection.fetch(_sql["lock_checkpoints"], self._epoch, self._names, self._group)
         if len(rows) != len(self._names):
             raise LostLease("projector", self._epoch)
         return list(rows)
@@ -280,7 +282,6 @@ class _Follower:
         assert self._steps is not None
         loop = asyncio.get_running_loop()
         began = loop.time()
-        await hold_back(self._connection, self._group, first, last)
         await self._steps.apply(first, last)
         rate = (last - first) / max(loop.time() - began, 1e-6)
         moved = await self._connection.fetch(
@@ -288,8 +289,6 @@ class _Follower:
         )
         if len(moved) != len(self._names):
             raise LostLease("projector", self._epoch)
-        if self._projections[0].built_in:
-            await self._connection.execute(_sql["notify_projected"], str(last))
 
     async def _park(self, position: int, error: asyncpg.PostgresError) -> None:
         async with self._connection.transaction():

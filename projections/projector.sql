@@ -34,9 +34,11 @@ update read_model.checkpoints
  where epoch < $1;
 
 -- name: lock_checkpoints
--- The checkpoints of a step, locked until it commits; those of another epoch are not ours to move.
---   $1 epoch  $2 projections
-select projection, built_in, generation, position, fingerprint, tables
+-- The checkpoints of a step, locked until it commits; those of another epoch are not ours to move. `parked`
+-- says whether anything is set aside that later events may wait for.
+--   $1 epoch  $2 projections  $3 what the steps are parked under
+select projection, built_in, generation, position, fingerprint, tables,
+       exists (select 1 from read_model.parked w where w.projection = $3) as parked
   from read_model.checkpoints
  where epoch = $1
    and projection = any ($2::text[])
@@ -44,7 +46,7 @@ select projection, built_in, generation, position, fingerprint, tables
    for update;
 
 -- name: move_checkpoints
--- Compare and set: a row only where nobody else has moved it.
+-- Compare and set: a row only where nobody else has moved it. Readers hear of it when it is committed.
 --   $1 epoch  $2 projections  $3 first  $4 last  $5 events a second
 update read_model.checkpoints
    set position = $4,
@@ -55,7 +57,7 @@ update read_model.checkpoints
  where epoch = $1
    and projection = any ($2::text[])
    and position = $3
-returning projection;
+returning projection, case when built_in then pg_notify('recount_projected', $4::bigint::text) end as told;
 
 -- name: note_error
 --   $1 projections  $2 error
