@@ -1,6 +1,6 @@
 """Promise 11: whoever resumes after a position gets every later one once and in order, whatever was killed.
 
-`RECOUNT_TEST_TORTURE_SECONDS` sets how long the load lasts; ten minutes where it is not set.
+`TORTURE_SECONDS` sets how long the load lasts; ten minutes where it is not set.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.torture.live_followers import RESUME, Follower, cut_at_random, delive
 
 pytestmark = pytest.mark.torture
 
-SECONDS = float(os.environ.get("RECOUNT_TEST_TORTURE_SECONDS", "600"))
+SECONDS = float(os.environ.get("TORTURE_SECONDS", "600"))
 FOLLOWERS = 1_000
 ITEMS = 25
 RATE = 300
