@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 
+from schema.build import build_schema
+from schema.context import EVERYTHING, Caller, Context
 from schema.ids import encode_id
+from schema.operation import Operations, Request
 from service.events import decode
 from tests.asking import NOW, PRODUCT, Board, a_board, a_pool, body, new_database, person, post
 
@@ -126,12 +129,26 @@ HISTORY = [
 ITEM_1, ITEM_2, ITEM_3 = (encode_id("Item", PRODUCT, item) for item in (1, 2, 3))
 
 
-@pytest.fixture(scope="module")
-async def board(server_url: str, template: str) -> AsyncIterator[Board]:
+class FastBoard(Board):
+    """A board that is asked as a service is: by the fast path, where it knows how."""
+
+    operations = Operations(build_schema(), fast=True)
+
+    async def ask(self, query: str, caller: Caller = EVERYTHING, **variables: Any) -> Any:
+        """Return the data of an operation, which must have no errors."""
+        context = Context(self.services, caller)
+        answer = json.loads((await self.operations.execute(Request(query, variables), context)).body)
+        self.position = context.position
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+
+@pytest.fixture(scope="module", params=[Board, FastBoard], ids=["reference", "fast"])
+async def board(server_url: str, template: str, request: pytest.FixtureRequest) -> AsyncIterator[Board]:
     """One board for all questions, since asking changes nothing."""
     async with new_database(server_url, template) as url, a_pool(url) as pool, a_board(pool) as board:
         await board.tell(*HISTORY)
-        yield board
+        yield request.param(board.services, board.projector)
 
 
 def question(number: int) -> str:
