@@ -113,7 +113,7 @@ def body(number: bytes) -> bytes:
 
 async def bench(options: Options, report: Report) -> None:
     """Compare the rates, then take each one's times at 70 % of its peak, then import."""
-    seconds = options.pick(8, 3)
+    seconds = options.pick(5, 3)
     numbers = itertools.count(1)
     sides = [OURS, WHOLE, INSERT, BARE]
     async with bench_postgres() as postgres:
