@@ -46,6 +46,9 @@ T = TypeVar("T")
 PLANS_MAX: Final = 1_000
 _PLACEHOLDER: Final = re.compile(r"\$([0-9]+)")
 MIN_POSITION_WAIT_SECONDS: Final = 5.0
+STEPS_MAX: Final = 10_000
+# What the block `buckets` makes Postgres say.
+_TOO_MANY_STEPS: Final = re.compile(r'"too many steps of a ([a-z]+): [0-9]+"')
 READ: Final = "read"
 """The key in an operation's memo under which stands what the fast path read before it gave up."""
 
@@ -162,6 +165,15 @@ async def _value(reads: Reads, sql: str, values: list[object]) -> tuple[str, int
             zone = str(error).partition('"')[2].partition('"')[0]
             raise BadArgument(
                 "timeZone", repr(zone), "is unknown; write UTC or a name like Europe/Zurich"
+            ) from None
+        raise
+    except (asyncpg.InvalidTextRepresentationError, asyncpg.InvalidDatetimeFormatError) as error:
+        if found := _TOO_MANY_STEPS.search(str(error)):
+            raise BadArgument(
+                "bucket",
+                found[1].upper(),
+                f"makes more than {STEPS_MAX:,} steps of this window; "
+                "ask for a shorter window, or for longer steps",
             ) from None
         raise
     except (asyncpg.DatetimeFieldOverflowError, asyncpg.IntervalFieldOverflowError) as error:

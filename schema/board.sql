@@ -89,29 +89,116 @@ select moved.product_id, moved.item_id, moved.gained, moved.gained_previous, mov
        ) as moved
  where moved.gained <> 0 and isfinite(:from)
 
+-- name: calendar
+-- The steps, numbered from 1, and every item with the first step at whose end it was deleted.
+steps as materialized (
+     select bucket.starts_at, least(bucket.ends_at, :until) as ends_at from (:buckets) as bucket
+), calendar as materialized (
+     select array_agg(steps.starts_at order by steps.starts_at) as begins,
+            array_agg(steps.ends_at order by steps.starts_at) as ends, count(*)::int as steps
+       from steps
+), board as materialized (
+     select item.product_id, item.item_id, row_number() over () as number,
+            case when not item.deleted then (select calendar.steps from calendar) + 1
+                 else coalesce(width_bucket(item.deleted_at, (select calendar.ends from calendar)) + 1, 1) end as step_gone
+       from :items(deleted__deleted_at) as item
+      where :visible(item)
+)
+
+-- name: step_of
+-- The first step at whose end something had happened.
+width_bucket(:row.occurred_at, (select calendar.ends from calendar)) + 1 as step
+
+-- name: values_told
+-- What told the metric of an item. Of no events an item has none, and is ranked so.
+select board.number, :step_of(c), c.occurred_at, c.is_delete, c.updated_at, c.position,
+       case :metric when 'NET_VOTES' then c.votes_up - coalesce(c.votes_down, 0) when 'UPVOTES' then c.votes_up
+           when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers end::bigint as value
+  from {item_counts} as c
+  join board on board.product_id = c.product_id and board.item_id = c.item_id
+ where :visible(c) and :known(c) and :metric <> 'ACTIVITY'
+   and case :metric when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers else c.votes_up end is not null
+union all
+select board.number, :step_of(f), f.occurred_at, false, f.occurred_at, f.position,
+       row_number() over (partition by board.number order by f.occurred_at, f.position)
+  from {event_facts} as f
+  join board on board.product_id = f.product_id and board.item_id = f.item_id
+ where :visible(f) and :known(f) and :metric = 'ACTIVITY'
+union all
+select board.number, 1, '-infinity', false, '-infinity', 0, 0 from board where :metric = 'ACTIVITY'
+
 -- name: rank_history
 -- The ranks of the items that lead at the end, at the end of each step.
-select line.product_id, line.item_id, max(line.rank) filter (where line.newest = 1) as rank_now,
-       json_agg(json_build_array((line.starts_at at time zone 'UTC'), line.rank, line.value) order by line.starts_at) as points
+--
+-- A value holds from the step of the post that told it to that of the next. So an item passes a value at a single
+-- step, and a rank is one more than how many had passed the leader's value by then: a running sum for each value.
+with :calendar, told as materialized (
+     select said.number, said.step, said.before, said.value, said.step_after > said.step as holds,
+            least(said.step_after, said.step_gone) as step_after, said.step_gone <= said.step_after as gone
+       from (
+            select said.number, said.step, said.value, board.step_gone, lag(said.value) over told_order as before,
+                   lead(said.step, 1, (select calendar.steps from calendar) + 1) over told_order as step_after
+              from (:values_told) as said
+              join board on board.number = said.number
+             where said.step <= (select calendar.steps from calendar)
+            window told_order as (partition by said.number
+                order by said.occurred_at, said.is_delete, said.updated_at, said.position)
+            ) as said
+      where said.step < said.step_gone
+), leaders as materialized (
+     select ranked.product_id, ranked.item_id, ranked.number, ranked.rank_now
+       from (
+            select board.product_id, board.item_id, board.number,
+                   rank() over (partition by board.product_id order by told.value desc) as rank_now
+              from told
+              join board on board.number = told.number
+             where told.holds and told.step_after = (select max(last.step_after) from told as last where last.holds)
+            ) as ranked
+      where ranked.rank_now <= :top
+), lines as materialized (
+     select leaders.product_id, leaders.number, told.step, told.step_after, told.value
+       from leaders
+       join told on told.number = leaders.number
+      where told.holds
+), marks as materialized (
+     -- Who is above the lowest three of these has passed marks 1 to 3, and is above an item with one of them.
+     select array_agg(distinct lines.value) as values from lines
+), passed as (
+     select moved.product_id, moved.step, mark.number as mark, sign(moved.after - moved.before)::int as items
+       from (
+            select board.product_id, told.step,
+                   coalesce(width_bucket(told.before - 1, (select marks.values from marks)), 0) as before,
+                   width_bucket(told.value - 1, (select marks.values from marks)) as after
+              from told
+              join board on board.number = told.number
+            union all
+            select board.product_id, told.step_after, width_bucket(told.value - 1, (select marks.values from marks)), 0
+              from told
+              join board on board.number = told.number
+             where told.holds and told.gone
+            ) as moved
+      cross join generate_series(
+            least(moved.before, moved.after) + 1, greatest(moved.before, moved.after)) as mark(number)
+)
+select leaders.product_id, leaders.item_id, leaders.rank_now,
+       json_agg(json_build_array(((select calendar.begins from calendar)[point.step] at time zone 'UTC'), point.rank, point.value)
+           order by point.step) as points
   from (
-       select ranked.product_id, ranked.item_id, ranked.starts_at, ranked.rank, ranked.value,
-              row_number() over (partition by ranked.product_id, ranked.item_id order by ranked.starts_at desc) as newest,
-              first_value(ranked.starts_at) over (order by ranked.starts_at desc) as last_step,
-              first_value(ranked.rank) over (
-                  partition by ranked.product_id, ranked.item_id order by ranked.starts_at desc) as last_rank,
-              max(ranked.starts_at) over (partition by ranked.product_id, ranked.item_id) as last_seen
+       select counted.number, counted.step, counted.value,
+              1 + sum(counted.items) over (partition by counted.product_id, counted.mark order by counted.step) as rank
          from (
-              select item.product_id, item.item_id, bucket.starts_at, told.value,
-                     rank() over (partition by item.product_id, bucket.starts_at order by told.value desc) as rank
-                from (:buckets) as bucket
-               cross join :items(created_at__deleted__deleted_at) as item
-               cross join lateral (select :value_then as value offset 0) as told
-               where :visible(item) and told.value is not null
-                 and (not item.deleted or item.deleted_at >= least(bucket.ends_at, :until))
-              ) as ranked
-       ) as line
- where line.last_rank <= :top and line.last_seen = line.last_step
- group by line.product_id, line.item_id
+              select passed.product_id, null::bigint as number, passed.step, passed.mark, passed.items,
+                     null::bigint as value
+                from passed
+              union all
+              select lines.product_id, lines.number, step.number,
+                     width_bucket(lines.value, (select marks.values from marks)), 0, lines.value
+                from lines
+               cross join generate_series(lines.step, lines.step_after - 1) as step(number)
+              ) as counted
+       ) as point
+  join leaders on leaders.number = point.number
+ group by leaders.product_id, leaders.item_id, leaders.rank_now
 
 -- name: durations
 -- Groups of how long something took, of those who began in the window; who has not finished yet is counted apart.
@@ -136,10 +223,7 @@ select grouped.key, count(grouped.seconds)::int as n,
 -- name: cycle_spans
 -- From the first time in a status of one role to the first time after it in one of the other. What was first
 -- seen in its status began there when it was submitted, as far as that is known.
-select began.product_id, began.item_id, began.began_at,
-       (select min(reached.entered_at) from steps as reached
-         where reached.product_id = began.product_id and reached.item_id = began.item_id
-           and reached.key = any(:to_keys) and reached.entered_at >= began.began_at) as ended_at
+select began.product_id, began.item_id, began.began_at, min(reached.entered_at) as ended_at
   from (
        select distinct on (step.product_id, step.item_id) step.product_id, step.item_id,
               case when step.before_key is null
@@ -150,22 +234,29 @@ select began.product_id, began.item_id, began.began_at,
         where step.key = any(:from_keys)
         order by step.product_id, step.item_id, step.entered_at, step.position
        ) as began
+  left join steps as reached
+    on reached.product_id = began.product_id and reached.item_id = began.item_id
+   and reached.key = any(:to_keys) and reached.entered_at >= began.began_at
+ group by began.product_id, began.item_id, began.began_at
 
 -- name: response_spans
 -- From an item's submission to the first comment of the team or move to another status.
-select began.product_id, began.item_id, began.began_at,
-       nullif(least(
-           (select min(c.created_at) from :comments(item_id__author_id__created_at) as c
-              join :users(admin_id) as team on team.product_id = c.product_id and team.user_id = c.author_id
-             where c.product_id = began.product_id and c.item_id = began.item_id and c.created_at >= began.began_at
-               and coalesce(team.admin_id, '0') not in ('0', '')),
-           coalesce((select min(moved.entered_at) from steps as moved
-             where moved.product_id = began.product_id and moved.item_id = began.item_id
-               and moved.before_key is not null and moved.entered_at >= began.began_at), 'infinity')
-       ), 'infinity') as ended_at
+select began.product_id, began.item_id, began.began_at, min(reply.replied_at) as ended_at
   from (select item.product_id, item.item_id, item.created_at as began_at
           from :items(created_at) as item
          where :visible(item) and item.created_at is not null) as began
+  left join (
+       select c.product_id, c.item_id, c.created_at as replied_at
+         from :comments(item_id__author_id__created_at) as c
+         join :users(admin_id) as team on team.product_id = c.product_id and team.user_id = c.author_id
+        where :visible(c) and :visible(team) and coalesce(team.admin_id, '0') not in ('0', '')
+       union all
+       select moved.product_id, moved.item_id, moved.entered_at
+         from steps as moved
+        where moved.before_key is not null
+       ) as reply on reply.product_id = began.product_id and reply.item_id = began.item_id
+                 and reply.replied_at >= began.began_at
+ group by began.product_id, began.item_id, began.began_at
 
 -- name: status_regressions
 -- Moves from a later stage to an earlier one: from done or declined, or from the roadmap back to open.
@@ -193,31 +284,67 @@ select bucket.starts_at,
  group by bucket.starts_at
 
 -- name: status_backlog
--- How many items stood in each status at the end of each step, and their net votes.
+-- How many items stood in each status at the end of each step, and their net votes: both are running sums of
+-- what came to a status and left it. A status, and a number of votes, holds from the step of the post that
+-- told it to that of the next.
+with :calendar, stood as materialized (
+     select said.number, said.key, said.step, said.step_after
+       from (
+            select said.number, said.key, said.step,
+                   least(said.step_gone, lead(said.step) over (partition by said.number
+                       order by said.occurred_at, said.is_delete, said.updated_at, said.position)) as step_after
+              from (select board.number, board.step_gone, c.status as key, :step_of(c), c.occurred_at, c.is_delete,
+                           c.updated_at, c.position
+                      from {item_contents} as c
+                      join board on board.product_id = c.product_id and board.item_id = c.item_id
+                     where :visible(c) and :known(c) and c.status is not null) as said
+            ) as said
+      where said.step < said.step_after
+), voted as materialized (
+     select said.number, said.votes, said.step, said.step_after
+       from (
+            select said.number, said.votes, said.step,
+                   least(said.step_gone, lead(said.step) over (partition by said.number
+                       order by said.occurred_at, said.is_delete, said.updated_at, said.position)) as step_after
+              from (select board.number, board.step_gone, c.votes_up - coalesce(c.votes_down, 0) as votes,
+                           :step_of(c), c.occurred_at, c.is_delete, c.updated_at, c.position
+                      from {item_counts} as c
+                      join board on board.product_id = c.product_id and board.item_id = c.item_id
+                     where :visible(c) and :known(c) and c.votes_up is not null) as said
+            ) as said
+      where said.step < said.step_after
+), moved as (
+     select stood.key, stood.step, 1 as items, 0 as votes from stood
+     union all
+     select stood.key, stood.step_after, -1, 0 from stood
+     union all
+     select stood.key, step.number, 0, step.sign * voted.votes
+       from stood
+       join voted on voted.number = stood.number and voted.step < stood.step_after and voted.step_after > stood.step
+      cross join lateral (values (greatest(stood.step, voted.step), 1),
+                                 (least(stood.step_after, voted.step_after), -1)) as step(number, sign)
+)
 select counted.starts_at, json_agg(json_build_array(counted.key, counted.items, counted.votes)
-           order by counted.items desc, counted.key) filter (where counted.key is not null) as by_status
+           order by counted.items desc, counted.key) filter (where counted.items > 0) as by_status
   from (
-       select bucket.starts_at, stood.key, count(stood.key)::int as items, coalesce(sum(stood.votes), 0)::int as votes
-         from (:buckets) as bucket
-         left join lateral (
-              select (select c.status from {item_contents} as c
-                       where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-                         and c.status is not null and c.occurred_at < least(bucket.ends_at, :until)
-                       order by :key_desc(c) limit 1) as key,
-                     (select c.votes_up - coalesce(c.votes_down, 0) from {item_counts} as c
-                       where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-                         and c.votes_up is not null and c.occurred_at < least(bucket.ends_at, :until)
-                       order by :key_desc(c) limit 1) as votes
-                from :items(deleted__deleted_at) as item
-               where :visible(item) and (not item.deleted or item.deleted_at >= least(bucket.ends_at, :until))
-              ) as stood on true
-        group by bucket.starts_at, stood.key
+       select (select calendar.begins from calendar)[grid.step] as starts_at, grid.key,
+              (sum(coalesce(change.items, 0)) over by_key)::int as items,
+              (sum(coalesce(change.votes, 0)) over by_key)::int as votes
+         from (select step.number as step, known.key
+                 from generate_series(1, (select calendar.steps from calendar)) as step(number)
+                 left join (select distinct stood.key from stood) as known on true) as grid
+         left join (select moved.step, moved.key, sum(moved.items) as items, sum(moved.votes) as votes
+                      from moved group by moved.step, moved.key) as change
+           on change.step = grid.step and change.key = grid.key
+       window by_key as (partition by grid.key order by grid.step)
        ) as counted
  group by counted.starts_at
 
 -- name: event_series
--- How many events happened in each step; steps without any are left out.
-select told.starts_at, count(*)::int as events, max(told.position) as last_position
+-- How many events happened in each step; steps without any are left out. For too many see `buckets`.
+select case when count(*) over () > 10000 then ('too many steps of a ' || :bucket || ': ' || count(*) over ())::timestamptz
+            else told.starts_at end as starts_at,
+       count(*)::int as events, max(told.position) as last_position
   from (
        select date_trunc(:bucket, fact.occurred_at at time zone :zone) at time zone :zone as starts_at, fact.position
          from {event_facts} as fact

@@ -123,15 +123,25 @@ select latest.up - coalesce(before.up, first.up) as up, latest.down - coalesce(b
  where since.time is not null
 
 -- name: buckets
--- The steps of a series, in the calendar of a zone; 10,000 at most.
-select step.local at time zone :zone as starts_at,
-       (step.local + ('1 ' || :bucket)::interval) at time zone :zone as ends_at
-  from generate_series(
-       date_trunc(:bucket, (greatest(:from, :earliest) at time zone :zone)),
-       (least(:until, :at) at time zone :zone),
-       ('1 ' || :bucket)::interval) as step(local)
- where step.local at time zone :zone < :until
- limit 10000
+-- The steps of a series, in the calendar of a zone. An hour that a change of clocks leaves out is none.
+-- More than 10,000 fail, as part of a series would look like the whole: by a cast whose complaint is told as a
+-- BadArgument. The number is in it lest Postgres cast it while planning.
+select step.starts_at, step.ends_at
+  from (
+       select counted.starts_at, counted.ends_at, count(*) over () as steps
+         from (
+              select stepped.local at time zone :zone as starts_at,
+                     (stepped.local + ('1 ' || :bucket)::interval) at time zone :zone as ends_at
+                from (select generate_series(
+                             date_trunc(:bucket, (greatest(:from, :earliest) at time zone :zone)),
+                             (least(:until, :at) at time zone :zone),
+                             ('1 ' || :bucket)::interval) as local) as stepped
+               where stepped.local at time zone :zone < :until
+               limit 10001
+              ) as counted
+       ) as step
+ where step.starts_at < step.ends_at
+   and case when step.steps > 10000 then ('too many steps of a ' || :bucket || ': ' || step.steps)::boolean else true end
 
 -- name: vote_series
 select bucket.starts_at, cast_then.up, cast_then.down, cast_then.withdrawn + coalesce(inferred.withdrawn, 0) as withdrawn,

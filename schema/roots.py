@@ -50,6 +50,16 @@ def _block(name: str, **texts: str) -> str:
     return f"{name}*"
 
 
+def _calendar(name: str) -> str:
+    """Put the steps into a block, and what it asks of them."""
+    calendar = BLOCKS["calendar"].replace(":buckets", _BUCKETS)
+    key = _block(name, values_told=BLOCKS["values_told"], calendar=calendar)
+    BLOCKS[key] = re.sub(
+        r":step_of\((\w+)\)", lambda found: BLOCKS["step_of"].replace(":row", found[1]), BLOCKS[key]
+    )
+    return key
+
+
 def _value(when: str) -> str:
     return BLOCKS["value_at"].replace(":when", when)
 
@@ -106,7 +116,7 @@ MOVERS: Final = Rows(
 )
 RANK_HISTORY: Final = Rows(
     "RankSeries",
-    _block("rank_history", buckets=_BUCKETS, value_then=_value("least(bucket.ends_at, :until)")),
+    _calendar("rank_history"),
     "series.rank_now, series.product_id, series.item_id",
     parameters={
         "metric": _METRIC,
@@ -155,7 +165,7 @@ SATISFACTION_SERIES: Final = Rows(
 )
 STATUS_BACKLOG: Final = Rows(
     "BacklogPoint",
-    _block("status_backlog", buckets=_BUCKETS),
+    _calendar("status_backlog"),
     "point.starts_at",
     parameters={"bucket": specs.BUCKET},
     windowed=True,
@@ -165,7 +175,6 @@ EVENT_SERIES: Final = Rows(
     "EventCount",
     "event_series",
     "point.starts_at",
-    limit="10000",
     parameters={"bucket": specs.BUCKET},
     windowed=True,
     zoned=True,
