@@ -575,17 +575,33 @@ class Builder:
             columns = ", ".join(f"{alias}.{name}" for name in sorted(wanted | keys))
             sources = self.source(entity_name, moment, wanted | tested)
             rows = f"select {columns}, {sort} as sort_value from {sources}"
+            split = root and _is_split(order, descending, backward)
+
+            def best(condition: str) -> str:
+                if not split:
+                    return f"{rows} where {condition} order by {inner_ordering} {limit}"
+                # The index has what is unknown at its other end: so that is read apart, and both are merged.
+                ends = {" nulls last": " nulls first", " nulls first": " nulls last"}
+                walked = re.sub(" nulls (last|first)", lambda found: ends[found[0]], inner_ordering)
+                halves = (
+                    f"({rows} where {condition} and ({sort}) is {known} order by {ordering} {limit})"
+                    for known, ordering in (("not null", walked), ("null", inner_ordering))
+                )
+                return (
+                    f"select {columns}, {alias}.sort_value from ({' union all '.join(halves)}) as {alias}"
+                    f" order by {outer_ordering} {limit}"
+                )
+
             if root and "product_id" in keys and self.product is None and not self.one_product:
                 # Each product has its own sorted index: the best of each, then the best of all.
                 products = f"unnest({self.products()})" if self.restricted else f"({BLOCKS['products']})"
+                of_product = best(f"{alias}.product_id = product.product_id and {condition}")
                 rows = (
                     f"select {columns}, {alias}.sort_value from {products} as product(product_id)"
-                    f" cross join lateral ({rows} where {alias}.product_id = product.product_id"
-                    f" and {condition}"
-                    f" order by {inner_ordering} {limit}) as {alias} order by {outer_ordering} {limit}"
+                    f" cross join lateral ({of_product}) as {alias} order by {outer_ordering} {limit}"
                 )
             else:
-                rows = f"{rows} where {condition} order by {inner_ordering} {limit}"
+                rows = best(condition)
             # A sorted subquery on its own hands on its rows in order: sorting again would cost a quarter.
             order_by = f" order by {final}" if backward else ""
             aggregate = f"select coalesce(json_agg({row}{order_by}), '[]') from ({rows}) as {alias}"
@@ -771,6 +787,15 @@ def _order(args: Args, spec: Page) -> tuple[str, Order, bool]:
 
 def _searches(args: Args) -> bool:
     return bool((args.get("filter") or {}).get("search"))
+
+
+def _is_split(order: Order, descending: bool, backward: bool) -> bool:
+    """Return whether an index sorts what is known as asked, but has what is unknown at the other end."""
+    if order.index is None or not order.nullable:
+        return False
+    nulls_last = not backward
+    along = (descending != backward) == (order.index == "desc")
+    return along != nulls_last
 
 
 def _ordering(

@@ -94,13 +94,17 @@ class Single:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a list can be sorted by: an expression, its SQL type, and whether it may be null."""
+    """What a list can be sorted by: an expression, its SQL type, and whether it may be null.
+
+    `index` says which way the index goes that sorts it, `asc` or `desc`, with nulls last; None is none.
+    """
 
     expr: str
     cast: str
     nullable: bool = True
     descending: bool = True
     inverted: bool = False
+    index: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 # Sort orders
 
 ITEM_ORDERS: Final = {
-    "CREATED_AT": Order("item.created_at", "timestamptz"),
-    "UPDATED_AT": Order("item.updated_at", "timestamptz"),
-    "VOTES": Order("item.votes_net", "int"),
-    "TREND": Order("item.trend", "float8"),
+    "CREATED_AT": Order("item.created_at", "timestamptz", index="desc"),
+    "UPDATED_AT": Order("item.updated_at", "timestamptz", index="desc"),
+    "VOTES": Order("item.votes_net", "int", index="desc"),
+    "TREND": Order("item.trend", "float8", index="desc"),
     "VOTES_IN_WINDOW": Order(":gained", "bigint", nullable=False),
     # The longest in a status are those who entered it first.
-    "TIME_IN_STATUS": Order("item.status_since", "timestamptz", inverted=True),
+    "TIME_IN_STATUS": Order("item.status_since", "timestamptz", inverted=True, index="asc"),
     "LAST_ACTIVITY_AT": Order("item.last_activity_at", "timestamptz", nullable=False),
     "RELEVANCE": Order(":relevance", "float8", nullable=False),
 }
 USER_ORDERS: Final = {
     "FIRST_SEEN_AT": Order("usr.first_seen_at", "timestamptz", nullable=False, descending=False),
-    "LAST_ACTIVE_AT": Order("usr.last_active_at", "timestamptz"),
+    "LAST_ACTIVE_AT": Order("usr.last_active_at", "timestamptz", index="asc"),
 }
 VOTE_ORDERS: Final = {"CAST_AT": Order("vote.cast_at", "timestamptz", nullable=False)}
 COMMENT_ORDERS: Final = {
-    "CREATED_AT": Order("comment.created_at", "timestamptz", descending=False),
+    "CREATED_AT": Order("comment.created_at", "timestamptz", descending=False, index="asc"),
     "LIKES": Order("comment.likes", "int"),
 }
 SUBSCRIPTION_ORDERS: Final = {
     "SINCE": Order("subscription.since", "timestamptz", nullable=False, descending=False)
 }
-CHANGELOG_ORDERS: Final = {"PUBLISHED_AT": Order("entry.published_at", "timestamptz")}
+CHANGELOG_ORDERS: Final = {"PUBLISHED_AT": Order("entry.published_at", "timestamptz", index="asc")}
 SATISFACTION_ORDERS: Final = {"ANSWERED_AT": Order("answer.answered_at", "timestamptz", nullable=False)}
 EVENT_ORDERS: Final = {
     "POSITION": Order("event.position", "bigint", nullable=False, descending=False),
