@@ -581,11 +581,15 @@ class Builder:
                 if not split:
                     return f"{rows} where {condition} order by {inner_ordering} {limit}"
                 # The index has what is unknown at its other end: so that is read apart, and both are merged.
+                # Each half is sorted as the index is, forwards or backwards; of nulls alone either will do.
                 ends = {" nulls last": " nulls first", " nulls first": " nulls last"}
-                walked = re.sub(" nulls (last|first)", lambda found: ends[found[0]], inner_ordering)
+                known = re.sub(" nulls (last|first)", lambda found: ends[found[0]], inner_ordering)
+                unknown = _ordering(
+                    f"({sort})", not descending, order.nullable, ties, f"{alias}.{{}}", backward
+                )
                 halves = (
-                    f"({rows} where {condition} and ({sort}) is {known} order by {ordering} {limit})"
-                    for known, ordering in (("not null", walked), ("null", inner_ordering))
+                    f"({rows} where {condition} and ({sort}) is {half} {limit})"
+                    for half in (f"not null order by {known}", f"null order by {unknown}")
                 )
                 return (
                     f"select {columns}, {alias}.sort_value from ({' union all '.join(halves)}) as {alias}"

@@ -34,7 +34,12 @@ async def board(server_url: str, template: str) -> AsyncIterator[Board]:
 
 
 def told(number: int, day: int) -> dict[str, Any]:
-    fields: dict[str, Any] = {"title": f"Idea {number}", "status": "open", "created": "2026-05-01 00:00:00"}
+    fields: dict[str, Any] = {
+        "title": f"Idea {number}",
+        "status": "open",
+        "created": f"2026-04-{1 + number % 28:02} {number % 24:02}:00:00",
+        "trend": number % 89,
+    }
     said = post(number, up=number * day % 97, **fields)
     return said if day == 1 else {"vote": 1, "user_id": day * 1000 + number, "feedback_item": said}
 
@@ -107,14 +112,64 @@ async def test_a_hot_read_reads_no_table_whole(board: Board, name: str) -> None:
     assert whole == []
 
 
-# Greatest first, what is unknown last: the other way round sorts the product's items, and keeps the first 20.
-@pytest.mark.parametrize("order", ["VOTES", "CREATED_AT", "UPDATED_AT", "TREND"])
-async def test_a_sorted_page_comes_from_its_sorted_index(board: Board, order: str) -> None:
-    query = f"{{ items(first: 20, productId: {PRODUCT}, orderBy: {{field: {order}}}) {{ nodes {{ id }} }} }}"
+SORTED = {
+    "VOTES": "votes_net",
+    "CREATED_AT": "created_at",
+    "UPDATED_AT": "updated_at",
+    "TREND": "trend",
+    "TIME_IN_STATUS": "status_since",
+}
+
+
+@pytest.mark.parametrize("page", ["first", "last"])
+@pytest.mark.parametrize("direction", ["ASC", "DESC"])
+@pytest.mark.parametrize("order", SORTED)
+async def test_a_sorted_page_comes_from_its_sorted_index(
+    board: Board, order: str, direction: str, page: str
+) -> None:
+    sorting = f"orderBy: {{field: {order}, direction: {direction}}}"
+    query = f"{{ items({page}: 20, productId: {PRODUCT}, {sorting}) {{ nodes {{ id }} }} }}"
 
     found = await plan(board, query)
 
-    scans = [
-        node for node in found if node["Node Type"].startswith("Index") and "items" in node["Relation Name"]
-    ]
-    assert scans, [node["Node Type"] for node in found]
+    indexes = {node["Index Name"] for node in found if node.get("Index Name", "").startswith("items_")}
+    assert indexes == {f"items_1_product_id_{SORTED[order]}_item_id_idx"}
+    # What is sorted whole is the page, put together of what is known and what is not, and what is not known.
+    for node in found:
+        if node["Node Type"] == "Sort":
+            [part] = node["Plans"]
+            assert part["Node Type"] in {"Append", "Subquery Scan"} or "IS NULL" in part["Recheck Cond"]
+
+
+async def test_pages_either_way_pass_by_the_unknown_once_and_at_the_end(board: Board) -> None:
+    unknown = [f"90{number}" for number in range(1, 6)]
+    await board.tell(
+        *(
+            body("item.update", "2026-06-01 00:00", {"feedback_id": int(item), "title": "Of old"})
+            for item in unknown
+        )
+    )
+    every = "nodes { sleekplanId votes { net } } pageInfo { startCursor endCursor }"
+    for direction, sign in (("ASC", 1), ("DESC", -1)):
+        order = f"productId: {PRODUCT}, orderBy: {{field: VOTES, direction: {direction}}}"
+        forwards: list[dict[str, Any]] = []
+        backwards: list[dict[str, Any]] = []
+        for name, start, found in (("first", "after", forwards), ("last", "before", backwards)):
+            cursor, page = "", None
+            while page is None or page["nodes"]:
+                page = (await board.ask(f"{{ items({name}: 90, {order}{cursor}) {{ {every} }} }}"))["items"]
+                found[:] = [*found, *page["nodes"]] if name == "first" else [*page["nodes"], *found]
+                end = "endCursor" if name == "first" else "startCursor"
+                cursor = f', {start}: "{page["pageInfo"][end]}"'
+
+        expected = sorted(
+            forwards,
+            key=lambda item: (
+                item["votes"] is None,
+                sign * (item["votes"] or {"net": 0})["net"],
+                item["sleekplanId"],
+            ),
+        )
+        assert len(forwards) == ITEMS + len(unknown)
+        assert forwards == backwards == expected
+        assert [item["sleekplanId"] for item in forwards[-5:]] == unknown
