@@ -8,6 +8,7 @@ import strawberry
 from strawberry import UNSET
 
 from schema.enums import (
+    Bucket,
     ChangelogOrder,
     Clock,
     CommentOrder,
@@ -395,6 +396,10 @@ MinPosition = Annotated[
 ProductId = Annotated[
     strawberry.ID | None,
     strawberry.argument(description="Sleekplan's product; left out: every product that the caller sees."),
+]
+BucketSize = Annotated[
+    Bucket,
+    strawberry.argument(description="How long a step is. A series of more than 10,000 steps is refused."),
 ]
 TimeZone = Annotated[
     str,

@@ -23,7 +23,7 @@ from schema.board import (
     ScorePoint,
 )
 from schema.context import Info
-from schema.enums import Bucket, GroupBy, Metric, QuarantineState, StatusRole
+from schema.enums import GroupBy, Metric, QuarantineState, StatusRole
 from schema.fields import nested
 from schema.history import Inference, StatusPeriod
 from schema.inputs import (
@@ -31,6 +31,7 @@ from schema.inputs import (
     AsOf,
     AsOfArgument,
     Before,
+    BucketSize,
     ChangelogFilter,
     ChangelogOrderBy,
     CommentFilter,
@@ -328,7 +329,7 @@ class Query:
     async def rank_history(
         self,
         info: Info,
-        bucket: Annotated[Bucket, strawberry.argument(description="How long a step is.")],
+        bucket: BucketSize,
         window: Annotated[Window, strawberry.argument(description="From when to when.")],
         metric: Annotated[
             Metric, strawberry.argument(description="What items are ranked by.")
@@ -401,7 +402,7 @@ class Query:
     async def satisfaction_series(
         self,
         info: Info,
-        bucket: Annotated[Bucket, strawberry.argument(description="How long a step is.")],
+        bucket: BucketSize,
         window: Annotated[Window, strawberry.argument(description="From when to when.")],
         group: Annotated[str, strawberry.argument(description="The survey's group key.")] = "default",
         time_zone: TimeZone = "UTC",
@@ -415,7 +416,7 @@ class Query:
     async def status_backlog(
         self,
         info: Info,
-        bucket: Annotated[Bucket, strawberry.argument(description="How long a step is.")],
+        bucket: BucketSize,
         window: Annotated[Window, strawberry.argument(description="From when to when.")],
         time_zone: TimeZone = "UTC",
         product_id: ProductId = UNSET,
@@ -428,7 +429,7 @@ class Query:
     async def event_series(
         self,
         info: Info,
-        bucket: Annotated[Bucket, strawberry.argument(description="How long a step is.")],
+        bucket: BucketSize,
         window: Annotated[
             Window | None, strawberry.argument(description="From when to when; left out: all of it.")
         ] = UNSET,

@@ -12,7 +12,7 @@ from strawberry import UNSET
 
 from schema import specs
 from schema.context import Info
-from schema.enums import Bucket, EventType, Origin
+from schema.enums import EventType, Origin
 from schema.fields import child, column, computed, listed, moment, nested
 from schema.history import (
     CountPoint,
@@ -29,6 +29,7 @@ from schema.inputs import (
     After,
     AsOfArgument,
     Before,
+    BucketSize,
     CommentFilter,
     CommentOrderBy,
     EventFilter,
@@ -286,7 +287,7 @@ class Item(Node):
     def vote_series(
         self,
         info: Info,
-        bucket: Annotated[Bucket, strawberry.argument(description="How long a step is.")],
+        bucket: BucketSize,
         window: Annotated[Window | None, strawberry.argument(description="From when to when.")] = UNSET,
         time_zone: TimeZone = "UTC",
     ) -> list[VotePoint]:
@@ -296,7 +297,7 @@ class Item(Node):
     def subscriber_series(
         self,
         info: Info,
-        bucket: Annotated[Bucket, strawberry.argument(description="How long a step is.")],
+        bucket: BucketSize,
         window: Annotated[Window | None, strawberry.argument(description="From when to when.")] = UNSET,
         time_zone: TimeZone = "UTC",
     ) -> list[CountPoint]:
