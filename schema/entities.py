@@ -40,7 +40,16 @@ def _each(block: str, columns: tuple[str, ...] | list[str]) -> dict[str, str]:
     return {column: BLOCKS[block].replace(":column", column) for column in columns}
 
 
+def _search(block: str, texts: dict[str, str], *columns: str) -> str:
+    found = BLOCKS[block]
+    for column in columns:
+        found = found.replace(f":{column}", texts[column])
+    return found
+
+
 _counts = _each("item_then.count_of", _COUNTS)
+_contents = _each("item_then.content_of", _CONTENTS)
+_comment_contents = _each("comment_then.content_of", _COMMENT_CONTENTS)
 
 ITEM: Final = Entity(
     type_name="Item",
@@ -50,7 +59,8 @@ ITEM: Final = Entity(
     then="item_then",
     then_columns={
         **_counts,
-        **_each("item_then.content_of", _CONTENTS),
+        **_contents,
+        "search": _search("item_then.search", _contents, "title", "description"),
         "votes_net": f"({_counts['votes_up']}\n- coalesce({_counts['votes_down']}\n, 0))",
         "updated_at": BLOCKS["item_then.updated_at"],
         "deleted": "(life.occurred_at is not null)",
@@ -99,7 +109,8 @@ COMMENT: Final = Entity(
     key=(("product_id", "bigint"), ("comment_id", "text")),
     then="comment_then",
     then_columns={
-        **_each("comment_then.content_of", _COMMENT_CONTENTS),
+        **_comment_contents,
+        "search": _search("comment_then.search", _comment_contents, "body"),
         "updated_at": BLOCKS["comment_then.updated_at"],
         "deleted": "coalesce(life.deleted, false)",
         "deleted_at": "case when life.deleted then life.occurred_at end",

@@ -60,6 +60,12 @@ coalesce(counts.:column, case when not counts.complete then (
      where o.product_id = known.product_id and o.item_id = known.item_id and :known(o) and o.:column is not null
      order by :key_desc(o) limit 1) end)
 
+-- name: item_then.search
+-- Of texts that are the same still, what is kept of them; others are parsed anew, as nothing is kept of the past.
+case when (:title) is not distinct from known.title and (:description) is not distinct from known.description then known.search
+     else setweight(to_tsvector('simple', coalesce(:title, '')), 'A')
+         || setweight(to_tsvector('simple', left(coalesce(:description, ''), 100000)), 'B') end
+
 -- name: item_then.updated_at
 coalesce(nullif(counts.updated_at, '-infinity'), case when not counts.complete then (
     select o.updated_at from {item_counts} as o
@@ -152,17 +158,14 @@ ts_rank(item.search, :query)::float8 + coalesce((
        and found.search @@ :query and not found.deleted), 0)
 
 -- name: search.matches_then
--- The texts as they were then: Postgres parses them anew, as it keeps no index of the past.
-(setweight(to_tsvector('simple', coalesce(item.title, '')), 'A')
-    || setweight(to_tsvector('simple', left(coalesce(item.description, ''), 100000)), 'B')) @@ :query
+item.search @@ :query
 or (item.product_id, item.item_id) in (
-    select found.product_id, found.item_id from :comments(item_id__body__deleted) as found
-     where to_tsvector('simple', left(coalesce(found.body, ''), 100000)) @@ :query and not found.deleted)
+    select found.product_id, found.item_id from :comments(item_id__search__deleted) as found
+     where found.search @@ :query and not found.deleted)
 
 -- name: search.rank_then
 -- Of a past moment by title and description alone.
-ts_rank(setweight(to_tsvector('simple', coalesce(item.title, '')), 'A')
-    || setweight(to_tsvector('simple', left(coalesce(item.description, ''), 100000)), 'B'), :query)::float8
+ts_rank(item.search, :query)::float8
 
 -- name: user_then
 select known.product_id, known.user_id:columns
@@ -211,6 +214,10 @@ coalesce(content.:column, case when not content.complete then (
     select o.:column from {comment_versions} as o
      where o.product_id = known.product_id and o.comment_id = known.comment_id and :known(o) and o.:column is not null
      order by :key_desc(o) limit 1) end)
+
+-- name: comment_then.search
+case when (:body) is not distinct from known.body then known.search
+     else to_tsvector('simple', left(coalesce(:body, ''), 100000)) end
 
 -- name: comment_then.updated_at
 coalesce(nullif(content.updated_at, '-infinity'), case when not content.complete then (
