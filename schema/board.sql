@@ -133,18 +133,19 @@ select board.number, 1, '-infinity', false, '-infinity', 0, 0 from board where :
 -- A value holds from the step of the post that told it to that of the next. So an item passes a value at a single
 -- step, and a rank is one more than how many had passed the leader's value by then: a running sum for each value.
 with :calendar, told as materialized (
-     select said.number, said.step, said.before, said.value, said.step_after > said.step as holds,
-            least(said.step_after, said.step_gone) as step_after, said.step_gone <= said.step_after as gone
+     select held.number, held.step, held.value, lag(held.value) over (partition by held.number
+                order by held.occurred_at, held.is_delete, held.updated_at, held.position) as before,
+            least(held.step_after, held.step_gone) as step_after, held.step_gone <= held.step_after as gone
        from (
-            select said.number, said.step, said.value, board.step_gone, lag(said.value) over told_order as before,
-                   lead(said.step, 1, (select calendar.steps from calendar) + 1) over told_order as step_after
+            select said.number, said.occurred_at, said.is_delete, said.updated_at, said.position, said.step, said.value,
+                   board.step_gone,
+                   lead(said.step, 1, (select calendar.steps from calendar) + 1) over (partition by said.number
+                       order by said.occurred_at, said.is_delete, said.updated_at, said.position) as step_after
               from (:values_told) as said
               join board on board.number = said.number
              where said.step <= (select calendar.steps from calendar)
-            window told_order as (partition by said.number
-                order by said.occurred_at, said.is_delete, said.updated_at, said.position)
-            ) as said
-      where said.step < said.step_gone
+            ) as held
+      where held.step < held.step_after and held.step < held.step_gone
 ), leaders as materialized (
      select ranked.product_id, ranked.item_id, ranked.number, ranked.rank_now
        from (
@@ -152,17 +153,17 @@ with :calendar, told as materialized (
                    rank() over (partition by board.product_id order by told.value desc) as rank_now
               from told
               join board on board.number = told.number
-             where told.holds and told.step_after = (select max(last.step_after) from told as last where last.holds)
+             where told.step_after = (select max(last.step_after) from told as last)
             ) as ranked
       where ranked.rank_now <= :top
 ), lines as materialized (
      select leaders.product_id, leaders.number, told.step, told.step_after, told.value
        from leaders
        join told on told.number = leaders.number
-      where told.holds
 ), marks as materialized (
      -- Who is above the lowest three of these has passed marks 1 to 3, and is above an item with one of them.
-     select array_agg(distinct lines.value) as values from lines
+     select array_agg(mark.value order by mark.value) as values, array_agg(mark.step_after order by mark.value) as steps_after
+       from (select lines.value, max(lines.step_after) as step_after from lines group by lines.value) as mark
 ), passed as (
      select moved.product_id, moved.step, mark.number as mark, sign(moved.after - moved.before)::int as items
        from (
@@ -175,10 +176,13 @@ with :calendar, told as materialized (
             select board.product_id, told.step_after, width_bucket(told.value - 1, (select marks.values from marks)), 0
               from told
               join board on board.number = told.number
-             where told.holds and told.gone
+             where told.gone
             ) as moved
       cross join generate_series(
             least(moved.before, moved.after) + 1, greatest(moved.before, moved.after)) as mark(number)
+      where moved.before <> moved.after
+        -- Later on no leader has that value any more.
+        and moved.step < (select marks.steps_after from marks)[mark.number]
 )
 select leaders.product_id, leaders.item_id, leaders.rank_now,
        json_agg(json_build_array(((select calendar.begins from calendar)[point.step] at time zone 'UTC'), point.rank, point.value)
