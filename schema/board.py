@@ -154,8 +154,9 @@ class Ingest:
 
 @strawberry.type(description="A board of Sleekplan's, one of several that a log may hold.")
 class Product:
-    product_id: strawberry.ID = column(
-        "Sleekplan's product; too large for 32 bits, hence an ID.", "product.product_id"
+    sleekplan_id: strawberry.ID = column(
+        "Sleekplan's id, which arguments take as productId; too large for 32 bits, hence an ID.",
+        "product.product_id",
     )
     last_event_at: DateTime = moment("When its newest event arrived.", "product.last_at")
 

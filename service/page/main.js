@@ -85,7 +85,7 @@ class Page {
 
   /** Offer the products, where there are several. */
   #offer(products) {
-    const options = products.map(({ productId }) => [productId, `product ${productId}`]);
+    const options = products.map(({ sleekplanId: id }) => [id, `product ${id}`]);
     const select = choice("Product", [["", "all products"], ...options], () => {
       this.player.stop();
       this.follower.stop();

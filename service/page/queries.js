@@ -90,7 +90,7 @@ fragment Brief on Item { id title status { key label role } votes { net } }`;
 
 /** What there is to choose from. */
 export const PRODUCTS = `query Products {
-  products { productId }
+  products { sleekplanId }
 }`;
 
 /** How far everything has got. */
