@@ -8,6 +8,7 @@ RECOUNT_TEST_ are for our own tests and are left alone; any other unknown name i
 from __future__ import annotations
 
 import difflib
+import functools
 import ipaddress
 import os
 import re
@@ -212,6 +213,7 @@ def check_exposure(settings: Settings, *, stored_keys: bool = False, stored_toke
         raise ExposedWithoutSecrets(settings.host, missing)
 
 
+@functools.lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach `host`. A name is what it says: it is not looked up."""
     try:
