@@ -138,7 +138,11 @@ def publish() -> None:
     ]
     rows = [row for content in found for row in content["rows"]]
     days = sorted({content["measured_at"][:10] for content in found})
-    where = f"{' and '.join(days)}, {found[0]['machine']}, commit {found[0]['commit']}."
+    commits = dict.fromkeys(content["commit"] for content in found)
+    where = f"{' and '.join(days)}, {found[0]['machine']}, commit {' and '.join(commits)}."
+    left = [turn.name for turn in TURNS if turn.name not in {content["bench"] for content in found}]
+    if left:
+        where += f" Not measured in full on this version: {', '.join(left)}."
     rates = [row for row in rows if row["ours_is_times"] and row["unit"].endswith("/s")]
     _put("docs/benchmarks.md", f"{where}\n\n{table(rows)}")
     _put("README.md", f"{where}\n\n{table(rates)}")

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results"
 PLOTS = ROOT / "docs" / "plots"
 TITLES = {
+    "soak-memory": "Memory of the service in half an hour at 300 events/s",
     "ingest-latency": "Acknowledging one by one: p99 under rising load",
     "query-latency": "Query A: p99 under rising load",
 }
@@ -53,8 +54,11 @@ def together(plot: str, drawn: list[dict[str, Any]], machine: str) -> None:
     for curve in drawn:
         ours = curve["side"].startswith("recount")
         axes.plot(*_xy(curve), marker="o", markersize=3, linewidth=2.2 if ours else 1.2, label=curve["side"])
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    if drawn[0]["x"] == "minutes":
+        axes.set_ylim(bottom=0)
+    else:
+        axes.set_xscale("log")
+        axes.set_yscale("log")
     axes.set_xlabel(drawn[0]["x"])
     axes.set_ylabel(drawn[0]["y"])
     axes.set_title(TITLES.get(plot, plot), fontsize=11)
