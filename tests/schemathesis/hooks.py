@@ -157,6 +157,9 @@ class _Meaningful(graphql.Visitor):
         window = args["window"].value if "window" in args else None
         if isinstance(window, graphql.ObjectValueNode) and not _given(window.fields) & {"from", "last"}:
             args["window"] = _argument("window", _LAST_MONTH)
+        if "bucket" in given and "window" not in given:
+            # All time has more hours than a series may have steps, which is refused by name.
+            args["window"] = _argument("window", _LAST_MONTH)
         without |= _needless(node.name.value, args)
         found = [
             _argument(name, _value(name, node.name.value, each.value))
