@@ -24,6 +24,7 @@ from bench.harness import (
     database,
     main,
     memory_mib,
+    own_memory_mib,
     say,
     seconds_of,
     settled,
@@ -172,7 +173,7 @@ async def peak_memory(postmaster: int) -> AsyncIterator[list[float]]:
 
     async def look() -> None:
         while True:
-            peak[0] = max(peak[0], sum(_own_mib(pid) for pid in _children(postmaster)))
+            peak[0] = max(peak[0], sum(own_memory_mib(pid) for pid in _children(postmaster)))
             await asyncio.sleep(POLL_SECONDS)
 
     task = asyncio.create_task(look())
@@ -188,14 +189,6 @@ def _children(postmaster: int) -> list[int]:
             int(pid) for pid in Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         ]
     return []
-
-
-def _own_mib(pid: int) -> float:
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) / 1024
-    return 0.0
 
 
 if __name__ == "__main__":

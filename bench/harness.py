@@ -379,9 +379,18 @@ def free_port() -> int:
 
 def memory_mib(pid: int) -> float:
     """Return the resident memory of a process; 0 where the system does not tell."""
+    return _status_mib(pid, "VmRSS:")
+
+
+def own_memory_mib(pid: int) -> float:
+    """Return the anonymous memory of a process: without the buffers that all of Postgres shares."""
+    return _status_mib(pid, "RssAnon:")
+
+
+def _status_mib(pid: int, name: str) -> float:
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(name):
                 return int(line.split()[1]) / 1024
     return 0.0
 

@@ -9,14 +9,22 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from bench.harness import Options, Report, bench_postgres, database, main, say, seconds_of, settled
+from bench.harness import (
+    Options,
+    Report,
+    bench_postgres,
+    database,
+    main,
+    own_memory_mib,
+    say,
+    seconds_of,
+    settled,
+)
 from projections.rebuild import rebuild
 from service.database import connect, migrate, open_pool
 from service.events import decode
@@ -144,20 +152,11 @@ async def _measured(dsn: str, work: Callable[[], Awaitable[None]]) -> tuple[floa
                 "select pid from pg_stat_activity "
                 "where datname = current_database() and pid <> pg_backend_pid()"
             )
-            most = max(most, sum(_own_mib(row["pid"]) for row in rows))
+            most = max(most, sum(own_memory_mib(row["pid"]) for row in rows))
             await asyncio.wait([task], timeout=0.5)
     finally:
         await watcher.close()
     return await task, most
-
-
-def _own_mib(pid: int) -> float:
-    """The anonymous memory of a process: without the buffers that all of Postgres shares."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) / 1024
-    return 0.0
 
 
 if __name__ == "__main__":

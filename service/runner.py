@@ -190,13 +190,13 @@ class _Connection(RequestHandler):
     ) -> web.StreamResponse:
         """Answer what could not be parsed, or what a handler let through, with the status alone."""
         super().handle_error(request, status, exc, "")
-        response = _error(status, "this is no HTTP request that can be read" if status < 500 else _OURS)
+        response = _error(status, "this is no HTTP request that can be read" if status < 500 else WENT_WRONG)
         response.force_close()
         return response
 
 
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-_OURS: Final = "something went wrong here; the service's log says where"
+WENT_WRONG: Final = "something went wrong here; the service's log says where"
 
 
 _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}

@@ -26,7 +26,7 @@ from service.events import decode
 from service.keys import Grant, WebhookKeys
 from service.metrics import Outcome
 from service.quarantine import Refused
-from service.runner import SHORTCUT, Answer
+from service.runner import SHORTCUT, WENT_WRONG, Answer
 
 PATH: Final = "/webhooks"
 RETRY_AFTER_SECONDS: Final = 5
@@ -280,9 +280,7 @@ def _ended(kept: asyncio.Future[Receipt]) -> tuple[Answer, Outcome]:
         return refusal.answer, refusal.outcome
     except Exception:
         _log.exception("delivery_failed")
-        return _json(
-            {"error": "something went wrong here; the service's log says where"}, 500
-        ), Outcome.UNAVAILABLE
+        return _json({"error": WENT_WRONG}, 500), Outcome.UNAVAILABLE
     return _answer(receipt), _outcome(receipt)
 
 
