@@ -450,6 +450,11 @@ POSTGRES_SETTINGS: Final = {
 }
 
 
+WAL_MIB: Final = 1_536
+USED_WAL: Final = {"min_wal_size": f"{WAL_MIB}MB"}
+"""Settings of a Postgres for `use_wal`."""
+
+
 @asynccontextmanager
 async def bench_postgres(settings: Mapping[str, str] | None = None) -> AsyncIterator[EmbeddedPostgres]:
     """Run a throwaway Postgres, `fsync` and `synchronous_commit` on, that every side of a bench shares.
@@ -477,6 +482,30 @@ def dsn_of(postgres: EmbeddedPostgres, name: str) -> str:
     """Return the address of another database of the same server."""
     parts = urlsplit(postgres.dsn)
     return urlunsplit(parts._replace(path=f"/{name}", netloc=parts.netloc or "recount@"))
+
+
+async def use_wal(postgres: EmbeddedPostgres) -> None:
+    """Have Postgres write its WAL as after a while: into files that it used before.
+
+    A new one makes each file of 16 MB first and fills it with zeros: every second or so, whoever commits
+    stands still for 20 to 60 ms.
+    """
+    connection = await asyncpg.connect(postgres.dsn)
+    try:
+        for _ in range(WAL_MIB // 16):
+            await connection.execute("select pg_logical_emit_message(false, 'bench', repeat('x', 16000000))")
+    finally:
+        await connection.close()
+    await checkpoint(postgres)
+
+
+async def checkpoint(postgres: EmbeddedPostgres) -> None:
+    """Start each side alike: nothing left to write, all of the WAL's files free for use again."""
+    connection = await asyncpg.connect(postgres.dsn)
+    try:
+        await connection.execute("checkpoint")
+    finally:
+        await connection.close()
 
 
 async def settled(dsn: str) -> None:

@@ -17,18 +17,22 @@ from pathlib import Path
 from typing import Final
 
 from bench.harness import (
+    USED_WAL,
     Options,
     Report,
     bench_postgres,
+    checkpoint,
     database,
     free_port,
     in_turn,
     main,
     output_of,
     running,
+    use_wal,
 )
 from bench.load import closed_loop, open_loop, post
 from bench.ours import KEY, recount
+from service.embedded import EmbeddedPostgres
 
 CONNECTIONS: Final = 64
 BODY_BYTES: Final = 1_024
@@ -52,9 +56,10 @@ class Server:
 
 
 @asynccontextmanager
-async def server(kind: str, postgres: object, number: int) -> AsyncIterator[Server]:
+async def server(kind: str, postgres: EmbeddedPostgres, number: int) -> AsyncIterator[Server]:
     """Run one of the sides on a database of its own."""
-    dsn = await database(postgres, f"ingest_{number}")  # type: ignore[arg-type]
+    dsn = await database(postgres, f"ingest_{number}")
+    await checkpoint(postgres)
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="recount-bench-") as folder:
         commands: dict[str, list[str | Path]] = {
@@ -116,7 +121,8 @@ async def bench(options: Options, report: Report) -> None:
     seconds = options.pick(5, 3)
     numbers = itertools.count(1)
     sides = [OURS, WHOLE, INSERT, BARE]
-    async with bench_postgres() as postgres:
+    async with bench_postgres(USED_WAL) as postgres:
+        await use_wal(postgres)
 
         async def peak(kind: str) -> float:
             async with server(kind, postgres, next(numbers)) as on:
