@@ -52,10 +52,9 @@ LENGTHS: Final = (
     Length(5_000_000, rebuilds=1),
 )
 QUICK_LENGTHS: Final = (
-    Length(5_000, rebuilds=1),
-    Length(10_000, rebuilds=1, looks_back=True),
-    Length(20_000, grows=False, looks_back=True),
-    Length(30_000, rebuilds=1),
+    Length(5_000, rebuilds=1, looks_back=True),
+    Length(10_000, grows=False, looks_back=True),
+    Length(20_000, rebuilds=1),
 )
 
 Measured = dict[tuple[str, str], list[float]]
