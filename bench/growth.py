@@ -98,9 +98,10 @@ async def bench(options: Options, report: Report) -> None:
             for (what, unit), values in measured.items():
                 report.add(what, f"{events:,} events", values, unit=unit)
                 lines.setdefault(f"{what}, {unit}", []).append((events, Samples(tuple(values)).median))
+            if length.looks_back and len(past) > 1:
+                asof.report_on(past, report)
             report.write()
     report_growth(rebuilds, report)
-    asof.report_on(past, report)
     for what, points in lines.items():
         report.curve("growth", what, points, x="events in the log", y=what)
 
