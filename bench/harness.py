@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import datetime as dt
 import json
+import math
 import os
 import platform
 import secrets
@@ -42,6 +43,9 @@ RESULTS: Final = ROOT / "bench" / "results"
 
 RUNS: Final = 5
 """How often each side is measured; `--quick` measures less."""
+
+RUNS_LEAST: Final = 3
+"""How often at least, where time is short."""
 
 QUICK_RUNS: Final = 2
 
@@ -78,10 +82,20 @@ class Samples:
         return Samples(tuple(ours / theirs for ours, theirs in zip(self.values, other.values, strict=True)))
 
 
-async def in_turn(sides: Mapping[str, Measure], runs: int) -> dict[str, Samples]:
-    """Measure each side `runs` times, in turn; every other round in reverse, so that none is always last."""
+async def in_turn(
+    sides: Mapping[str, Measure], runs: int, *, seconds_max: float = math.inf
+) -> dict[str, Samples]:
+    """Measure each side `runs` times, in turn; every other round in reverse, so that none is always last.
+
+    With `seconds_max` there are fewer rounds, but at least three, where one more would take longer in all.
+    """
     values: dict[str, list[float]] = {name: [] for name in sides}
+    began = time.perf_counter()
     for number in range(runs):
+        spent = time.perf_counter() - began
+        if number >= RUNS_LEAST and spent * (number + 1) / number > seconds_max:
+            say(f"  no more than {number} runs: they take too long")
+            break
         order = list(sides.items())
         for name, measure in order if number % 2 == 0 else reversed(order):
             values[name].append(await measure())
@@ -126,10 +140,14 @@ class Row:
 
 @dataclass
 class Report:
-    """The rows of one bench and the curves that it wants drawn. `main` prints and writes it."""
+    """The rows of one bench and the curves that it wants drawn. `main` prints and writes it.
+
+    It is written whatever happens; what was measured counts even where the rest could not be (`complete`).
+    """
 
     name: str
     quick: bool = False
+    complete: bool = False
     rows: list[Row] = field(default_factory=list)
     curves: list[dict[str, Any]] = field(default_factory=list)
 
@@ -168,13 +186,15 @@ class Report:
         """Add a line to a plot: curves of one `plot` share a picture, `docs/plots/PLOT.png`."""
         self.curves.append({"plot": plot, "side": side, "x": x, "y": y, "points": [list(p) for p in points]})
 
-    def write(self, folder: Path = RESULTS) -> Path:
+    def write(self, folder: Path | None = None) -> Path:
         """Write the JSON file of this bench and return its path."""
+        folder = folder or RESULTS
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.json"
         content = {
             "bench": self.name,
             "quick": self.quick,
+            "complete": self.complete,
             "measured_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             "machine": machine_line(),
             "commit": _commit(),
@@ -187,7 +207,7 @@ class Report:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return rows, as the results files have them, as a Markdown table that reads well in a terminal too."""
-    head = ("what", "side", "median", "lowest-highest", "ours is", "repeat with")
+    head = ("what", "side", "median", "lowest-highest", "samples", "ours is", "repeat with")
     lines = [head, tuple("---" for _ in head)]
     for row in rows:
         ratio = row["ours_is_times"]
@@ -195,7 +215,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         spread = f"{number_text(row['low'])}-{number_text(row['high'])}" if len(row["samples"]) > 1 else ""
         side = f"{row['side']} ({row['note']})" if row["note"] else row["side"]
         median = f"{number_text(row['median'])} {row['unit']}"
-        lines.append((row["what"], side, median, spread, ahead, f"`{row['command']}`"))
+        samples = str(len(row["samples"]))
+        lines.append((row["what"], side, median, spread, samples, ahead, f"`{row['command']}`"))
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     padded = [
         [cell.ljust(width, "-" if number == 1 else " ") for cell, width in zip(line, widths, strict=True)]
@@ -249,8 +270,11 @@ def main(name: str, bench: Callable[[Options, Report], Awaitable[None]]) -> None
     runs = given.runs or (QUICK_RUNS if given.quick else RUNS)
     report = Report(name, quick=given.quick)
     signal.signal(signal.SIGTERM, _as_interrupt)
-    uvloop.run(_run(bench(Options(given.quick, runs), report)))
-    path = report.write()
+    try:
+        uvloop.run(_run(bench(Options(given.quick, runs), report)))
+        report.complete = True
+    finally:
+        path = report.write()
     print(f"\n{machine_line()}\n\n{table([row.as_json() for row in report.rows])}\n")
     say(f"written to {path.relative_to(ROOT)}")
 

@@ -37,7 +37,7 @@ from bench.ours import KEY, projected, recount
 from bench.setup_peers import peer, peers_python
 
 CONNECTIONS: Final = 64
-SECONDS: Final = 2.5
+SECONDS: Final = 2.0
 OURS: Final = "recount, receiving"
 FULL: Final = "recount serve, projecting too"
 BARE: Final = "bare aiohttp (stores nothing)"
@@ -201,7 +201,7 @@ async def rising_load(name: str, side: Side, fresh: Iterator[bytes], peak: float
     points = []
     for share in (0.1, 0.25, 0.5, 0.7, 0.8, 0.9, 1.0):
         load = await open_loop(
-            side.port, requests(side, fresh), rate=peak * share, connections=CONNECTIONS, seconds=1.5
+            side.port, requests(side, fresh), rate=peak * share, connections=CONNECTIONS, seconds=1
         )
         await side.at_rest()
         if load.behind:

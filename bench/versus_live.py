@@ -42,7 +42,7 @@ from bench.versus_ingest import deliveries
 OURS: Final = "recount"
 THEIRS: Final = "plain Strawberry subscription, from LISTEN"
 SUBSCRIBERS: Final = 500
-EVENTS: Final = 400
+EVENTS: Final = 200
 RATE: Final = 10
 QUERY: Final = "subscription { events { action occurredAt position } }"
 
@@ -81,7 +81,7 @@ async def bench(options: Options, report: Report) -> None:
             ours=OURS,
         )
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
-        seconds = options.pick(8, 2)
+        seconds = options.pick(5, 2)
         await in_turn(
             {name: paced(side, fresh, count, seconds, times[name]) for name, side in sides.items()},
             options.runs,

@@ -12,7 +12,9 @@ from typing import cast
 
 import pytest
 
-from bench.harness import Measure, Report, Samples, in_turn, number_text, pinned, table
+from bench import __main__ as everything
+from bench import harness
+from bench.harness import Measure, Options, Report, Samples, in_turn, number_text, pinned, table
 from bench.load import ask, closed_loop, open_loop, post
 from bench.queries import difference, values_of
 
@@ -56,6 +58,15 @@ async def test_the_sides_take_turns_and_the_order_is_reversed_each_round() -> No
     assert samples["b"].median == 2
 
 
+async def test_where_time_is_short_there_are_three_rounds_of_all_sides() -> None:
+    async def measure() -> float:
+        return 1
+
+    samples = await in_turn({"a": measure, "b": measure}, 5, seconds_max=0)
+
+    assert [len(measured.values) for measured in samples.values()] == [3, 3]
+
+
 def test_a_ratio_is_taken_pair_by_pair() -> None:
     ours, theirs = Samples((20.0, 10.0, 30.0)), Samples((10.0, 5.0, 15.0))
 
@@ -85,6 +96,61 @@ def test_each_row_says_how_to_repeat_it(tmp_path: Path) -> None:
     assert content["rows"][0]["median"] == 11.0
     assert content["quick"] is True
     assert "`make bench-trial`" in table(content["rows"])
+
+
+def test_a_row_says_of_how_many_samples_it_is_the_median() -> None:
+    report = Report("trial")
+    report.add("memory", "ours", (10.0, 12.0, 11.0), unit="MiB")
+
+    heads, _, cells = (
+        [cell.strip() for cell in line.split("|")] for line in table([report.rows[0].as_json()]).splitlines()
+    )
+
+    assert cells[heads.index("samples")] == "3"
+
+
+def test_what_was_measured_before_a_bench_failed_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(options: Options, report: Report) -> None:
+        report.add("memory", "ours", 10.0, unit="MiB")
+        raise RuntimeError("no room left")
+
+    monkeypatch.setattr(harness, "RESULTS", tmp_path)
+    monkeypatch.setattr("sys.argv", ["bench"])
+
+    with pytest.raises(RuntimeError, match="no room left"):
+        harness.main("trial", fails)
+
+    content = json.loads((tmp_path / "trial.json").read_text())
+    assert len(content["rows"]) == 1
+    assert content["complete"] is False
+
+
+def test_a_turn_that_fails_leaves_the_others_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measured(name: str, quick: bool, seconds: float) -> str | None:
+        report = Report(name, complete=name == "page")
+        report.add(f"memory of {name}", "ours", 10.0, unit="MiB")
+        report.write(tmp_path)
+        return None if name == "page" else "not done"
+
+    monkeypatch.setattr(everything, "RESULTS", tmp_path)
+    monkeypatch.setattr(everything, "run", measured)
+    monkeypatch.setattr(everything, "fetch", lambda: None)
+    monkeypatch.setattr("sys.argv", ["bench", "--quick"])
+
+    assert everything.main() == 1
+
+    told = capsys.readouterr()
+    assert all(f"memory of {turn.name}" in told.out for turn in everything.TURNS)
+    assert "NOT MEASURED  growth: not done" in told.err
+    assert "NOT MEASURED  page" not in told.err
+
+
+def test_each_turn_is_a_bench_that_there_is() -> None:
+    assert all((harness.ROOT / "bench" / f"{turn.name}.py").exists() for turn in everything.TURNS)
 
 
 def test_numbers_have_three_digits_that_count() -> None:

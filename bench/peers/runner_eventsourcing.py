@@ -1,7 +1,8 @@
 """The Python library for event sourcing: its projection runner over its Postgres recorder.
 
-Its events are first stored in its own table, which is not timed. As the library has it, each event is one
-transaction of the view: its upserts and the position that has been reached.
+A stretch of the log is first stored in its own table, which is not timed; started again, the projection goes
+on with the next one, from the position that it keeps. As the library has it, each event is one transaction of
+the view: its upserts and the position that has been reached.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
 from folding import COLUMNS, TABLES, said
 from recorders import Delivery, Log, connection_settings
-from serving import database
+from serving import stretch
 from upserts import upsert
 
 STORE = """
@@ -26,6 +27,8 @@ select gen_random_uuid(), 1, 'recorders:Delivery',
        convert_to(jsonb_build_object('position', position, 'product_id', product_id, 'action', action,
                                      'occurred_at', occurred_at, 'data', data)::text, 'UTF8')
   from log.events
+ where position > %s
+   and position <= %s
  order by position
 """
 STATEMENTS = {name: upsert(name, lambda _: "%s") for name in COLUMNS}
@@ -55,19 +58,20 @@ class Board(Projection[BoardView]):
 
 def main() -> None:
     """Rebuild once and print how long it took."""
-    dsn = database()
-    settings = connection_settings(dsn)
+    given = stretch()
+    settings = connection_settings(given.dsn)
     environment = {"PERSISTENCE_MODULE": "eventsourcing.postgres"} | {
         f"POSTGRES_{name.upper()}": value for name, value in settings.items()
     }
     Log(environment).close()  # has made its table
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(TABLES)
-        connection.execute(STORE)
+    with psycopg.connect(given.dsn, autocommit=True) as connection:
+        if given.after == 0:
+            connection.execute(TABLES)
+        events = connection.execute(STORE, (given.after, given.last)).rowcount
         connection.execute("vacuum analyze log_events")
-        row = connection.execute("select count(*), max(notification_id) from log_events").fetchone()
+        row = connection.execute("select max(notification_id) from log_events").fetchone()
     assert row
-    events, last = row
+    (last,) = row
     began = time.perf_counter()
     with ProjectionRunner(
         application_class=Log, projection_class=Board, view_class=BoardView, env=environment

@@ -34,6 +34,25 @@ def database() -> str:
     return str(parser.parse_args().dsn)
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """A database, and which part of its log is to be built from: behind one position, up to another."""
+
+    dsn: str
+    after: int
+    last: int
+
+
+def stretch() -> Stretch:
+    """Read `--dsn`, `--after` and `--last` from the command line: for peers that go on where they stopped."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--dsn", required=True)
+    parser.add_argument("--after", type=int, required=True)
+    parser.add_argument("--last", type=int, required=True)
+    given = parser.parse_args()
+    return Stretch(given.dsn, given.after, given.last)
+
+
 def serve(app: web.Application, port: int) -> None:
     """Run an aiohttp application until it is told to end, without an access log."""
     gc.freeze()

@@ -14,7 +14,7 @@ from itertools import islice
 import asyncpg
 import pytest
 
-from bench.rebuild import copy_log
+from bench.long_log import LongLog
 from projections.projector import Projector
 from projections.read_model import Reader
 from projections.rebuild import LEASE_SECONDS
@@ -61,7 +61,7 @@ class Load:
 async def test_a_rebuild_killed_under_load_ends_the_same_and_no_read_sees_a_mixture(
     database_url: str, events: int, kills: int
 ) -> None:
-    await copy_log(database_url, 1, events, size=events)
+    await LongLog(database_url).grow(events)
     pool = await open_pool(database_url, min_size=4, max_size=20, application_name="recount-tests")
     load = Load()
     try:
