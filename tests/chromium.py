@@ -66,8 +66,11 @@ def _program() -> str | None:
 
 
 @asynccontextmanager
-async def chromium(**options: Any) -> AsyncIterator[Driver]:
+async def chromium(*, intercept: bool = True, **options: Any) -> AsyncIterator[Driver]:
     """Drive a fresh Chromium; `options` are those of playwright's `newContext`.
+
+    Whatever it asks of another machine is refused and told as a problem; without `intercept` it is only
+    refused, and no request waits for a script.
 
     Skips where Chromium, node or the packages of tests/npm/page are missing.
     """
@@ -76,7 +79,7 @@ async def chromium(**options: Any) -> AsyncIterator[Driver]:
     process = await asyncio.create_subprocess_exec(
         "node",
         str(FOLDER / "driver.mjs"),
-        json.dumps({"executablePath": _program(), **options}),
+        json.dumps({"executablePath": _program(), "intercept": intercept, **options}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         limit=ANSWER_BYTES_MAX,

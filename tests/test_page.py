@@ -598,6 +598,8 @@ async def test_rows_glide_only_where_motion_is_wanted(history, motion):
         glided = await driver.run(
             """await page.evaluate(() => {
                 window.glides = 0;
+                window.clock = performance.now() + 60_000;
+                performance.now = () => window.clock;
                 const animate = Element.prototype.animate;
                 Element.prototype.animate = function (...how) {
                     window.glides++;
@@ -605,14 +607,84 @@ async def test_rows_glide_only_where_motion_is_wanted(history, motion):
                 };
             });
             await page.locator('[role=slider]').focus();
-            await page.keyboard.press('Home');
-            await page.keyboard.press('End');
-            await page.waitForFunction(() => performance.getEntriesByName('recount:step').length > 2);
-            await page.locator('.track').click({position: {x: 900, y: 20}});
-            await page.waitForLoadState('networkidle');
-            await page.locator('.track').click({position: {x: 1150, y: 20}});
-            await page.waitForLoadState('networkidle');
+            const slowly = async (does) => {
+                const before = await page.evaluate(() => {
+                    window.clock += 1_000;
+                    return performance.getEntriesByName('recount:step').length;
+                });
+                await does();
+                await page.waitForFunction(
+                    (before) => performance.getEntriesByName('recount:step').length > before, before);
+            };
+            await slowly(() => page.keyboard.press('Home'));
+            await slowly(() => page.keyboard.press('End'));
+            await slowly(() => page.locator('.track').click({position: {x: 900, y: 20}}));
+            await slowly(() => page.locator('.track').click({position: {x: 1150, y: 20}}));
             return page.evaluate(() => window.glides);"""
         )
 
         assert (glided > 0) == (motion == "no-preference")
+
+
+async def test_rows_that_change_places_in_quick_succession_glide_only_at_the_first_change(history):
+    async with chromium(reducedMotion="no-preference") as driver:
+        await opened(driver, history)
+        # The page's clock stands still but for what is added here, so that no step is slow.
+        await driver.run(
+            """await page.evaluate(() => {
+                window.glides = 0;
+                window.clock = performance.now() + 60_000;
+                performance.now = () => window.clock;
+                const animate = Element.prototype.animate;
+                Element.prototype.animate = function (...how) {
+                    window.glides++;
+                    return animate.apply(this, how);
+                };
+            });"""
+        )
+
+        async def dragged(**to: float) -> list[int]:
+            await driver.run(DRAG, **to)
+            found: list[int] = await driver.run(
+                """return page.evaluate(() => [window.glides,
+                    document.querySelector('.board tbody').getAnimations({subtree: true}).length])"""
+            )
+            return found
+
+        first, _ = await dragged(**{"from": 0.9, "to": 0.8, "steps": 1})
+        quick, moving = await dragged(**{"from": 0.7, "to": 0.3, "steps": 4})
+        await driver.run("await page.evaluate(() => { window.clock += 1_000; })")
+        slow, _ = await dragged(**{"from": 0.2, "to": 0.1, "steps": 1})
+
+        assert 0 < first == quick < slow
+        assert moving == 0
+
+
+async def test_a_drag_asks_at_once_for_a_move_that_the_browser_tells_before_its_next_frame(history, browser):
+    await opened(browser, history)
+
+    await browser.run(
+        """const box = await page.locator('.track').boundingBox();
+        await page.mouse.move(box.x + box.width * 0.9, box.y + 20);
+        await page.mouse.down();
+        await page.waitForLoadState('networkidle');
+        const asked = page.waitForRequest((request) => request.postDataJSON()?.variables?.course === false);
+        await page.evaluate((clientX) => document.querySelector('.track').dispatchEvent(
+            new PointerEvent('pointerrawupdate', {clientX, bubbles: true})), box.x + box.width * 0.6);
+        await asked;
+        await page.mouse.up();
+        await page.waitForLoadState('networkidle');"""
+    )
+
+
+async def test_the_question_of_a_drag_has_been_asked_once_before_the_first_step(history, browser):
+    await browser.run(
+        """const asked = page.waitForRequest((request) => {
+            const {query = '', variables} = request.postDataJSON() ?? {};
+            return query.startsWith('query Board') && variables.asOf && !variables.course;
+        });
+        await page.goto(url);
+        await asked;
+        await page.waitForLoadState('networkidle');""",
+        url=f"{history.address}/",
+    )

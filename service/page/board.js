@@ -27,12 +27,12 @@ export class Board {
     this.window = choice("Gain over", windows, () => page.change({ window: this.window.value }));
     this.frame.head.append(this.count, el("label.choice", "gain over ", this.window));
     this.rows = el("tbody", { role: "rowgroup" });
-    const heads = ["Rank", "Item", "Status", "Votes", "Quarter", "Gain"];
+    const heads = { rank: "Rank", name: "Item", state: "Status", votes: "Votes", course: "Quarter", gain: "Gain" };
     this.more = el("button.quiet.more", { onclick: () => this.#more() }, "Show more");
     this.frame.fill(
       el(
         "table.board", { role: "table", "aria-label": "Items by votes" },
-        el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads.map((text) => el("th", { role: "columnheader", scope: "col" }, text)))),
+        el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, Object.entries(heads).map(([name, text]) => el("th", { role: "columnheader", scope: "col", class: name }, text)))),
         this.rows,
       ),
       this.more,
@@ -46,17 +46,25 @@ export class Board {
    * for them makes way.
    */
   async show(asked) {
-    const { moment, window, item, at, moving = false } = (this.asked = asked);
+    const { moment, window, item, moving = false } = (this.asked = asked);
     this.window.value = window;
-    const variables = {
-      asOf: asOf(moment), first: this.#first, productId: this.page.product, course: !moving,
-      since: new Date(at - WINDOWS[window][1] * DAY_MS).toISOString(),
-    };
-    const data = await this.frame.ask(BOARD, variables, { fixed: !moment.live, patient: !moving });
+    const data = await this.frame.ask(BOARD, this.#variables(asked), { fixed: !moment.live, patient: !moving });
     if (!data) return false;
     this.rows.toggleAttribute("data-moving", moving);
     this.#draw(data.items, item);
     return true;
+  }
+
+  /** Have the service plan a drag's question, which the first step would wait for. */
+  warm(shown) {
+    this.page.api.ask(BOARD, this.#variables({ ...shown, moving: true })).catch(() => {});
+  }
+
+  #variables({ moment, window, at, moving = false }) {
+    return {
+      asOf: asOf(moment), first: this.#first, productId: this.page.product, course: !moving,
+      since: new Date(at - WINDOWS[window][1] * DAY_MS).toISOString(),
+    };
   }
 
   mark(item) {
@@ -107,7 +115,7 @@ class Row {
     this.title = nameOfItem({ id }, page);
     this.status = cell("state");
     this.votes = cell("votes");
-    this.spark = sparkline([]);
+    this.spark = sparkline();
     this.gain = cell("gain");
     this.element = el(
       "tr", { role: "row", "data-id": id },

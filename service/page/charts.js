@@ -2,33 +2,29 @@
 
 import { svg } from "./dom.js";
 
-/** A line of values without axes; what it shows stands beside it in figures. */
-export function sparkline(values, width = 96, height = 24) {
-  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "spark", "aria-hidden": "true" });
-  redraw(drawing, values, width, height);
-  return drawing;
+const [WIDE, HIGH] = [96, 24];
+
+/** A line of values without axes, which `redraw` draws; what it shows stands beside it in figures. */
+export function sparkline() {
+  return svg("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, class: "spark", "aria-hidden": "true" });
 }
 
-/** Give a sparkline other values. */
-export function redraw(drawing, values, width = 96, height = 24) {
+/** Give a sparkline its values, or others. */
+export function redraw(drawing, values) {
   const known = values.filter((value) => value !== null);
-  const points = known.length < 2 ? [] : scaled(known, width, height);
+  const points = known.length < 2 ? [] : scaled(known);
   const line = points.length ? `M${points.map((point) => point.join(" ")).join("L")}` : "";
   if (drawing.dataset.line === line) return;
   drawing.dataset.line = line;
-  drawing.replaceChildren(svg("path", { d: line }));
-  if (points.length) {
-    const [x, y] = points.at(-1);
-    drawing.append(svg("circle", { cx: x, cy: y, r: 2 }));
-  }
+  const [cx, cy] = points.at(-1) ?? [];
+  drawing.replaceChildren(svg("path", { d: line }), svg("circle", { cx, cy, r: points.length && 2 }));
 }
 
-function scaled(values, width, height) {
+function scaled(values) {
   const least = Math.min(...values);
   const span = Math.max(...values) - least || 1;
   return values.map((value, i) => [
-    round(2 + (i / (values.length - 1)) * (width - 4)),
-    round(height - 3 - ((value - least) / span) * (height - 6)),
+    round(2 + (i / (values.length - 1)) * (WIDE - 4)), round(HIGH - 3 - ((value - least) / span) * (HIGH - 6)),
   ]);
 }
 

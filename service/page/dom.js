@@ -60,19 +60,25 @@ export function badge(text, why) {
 }
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
+const GLIDE_MS = 220;
+let changed = -GLIDE_MS;
 
-/** Change the order of children by `change` and let each glide from where it was; at once where motion is unwanted. */
+/**
+ * Change the order of children by `change` and let each glide from where it was.
+ *
+ * At once where motion is unwanted, or nobody could follow it: while the last change would still glide.
+ */
 export function glide(parent, change) {
-  if (still.matches) return change();
-  const before = new Map([...parent.children].map((child) => [child, child.getBoundingClientRect().top]));
+  const quick = performance.now() - changed < GLIDE_MS;
+  changed = performance.now();
+  if (quick) for (const running of parent.getAnimations({ subtree: true })) running.cancel();
+  if (quick || still.matches) return change();
+  const top = (child) => child.getBoundingClientRect().top;
+  const before = [...parent.children].map((child) => [child, top(child)]);
   change();
-  const moves = [];
-  for (const child of parent.children) {
-    const distance = (before.get(child) ?? NaN) - child.getBoundingClientRect().top;
-    if (Math.abs(distance) > 1) moves.push([child, distance]);
-  }
+  const moves = before.map(([child, was]) => [child, was - top(child)]);
   for (const [child, distance] of moves) {
-    for (const running of child.getAnimations()) running.cancel();
-    child.animate([{ transform: `translateY(${distance}px)` }, { transform: "none" }], { duration: 220, easing: "ease-out" });
+    if (!child.isConnected || Math.abs(distance) <= 1) continue;
+    child.animate([{ transform: `translateY(${distance}px)` }, { transform: "none" }], { duration: GLIDE_MS, easing: "ease-out" });
   }
 }

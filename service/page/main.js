@@ -1,7 +1,7 @@
 // Joins the parts: one moment, shown by a bar and by panels, and a live connection that is kept apart from it.
 
 import { Api, Refused, Unauthenticated, Unreachable } from "./graphql.js";
-import { DENSITY, LIVE_EVENTS, MARKS, NEWEST, PRODUCTS } from "./queries.js";
+import { DENSITY, LIVE_EVENTS, MARKS, NEWEST } from "./queries.js";
 import { LIVE, fromAddress, past, toAddress } from "./moment.js";
 import { Board, WINDOWS } from "./board.js";
 import { Changes } from "./changes.js";
@@ -22,7 +22,7 @@ const WIDE = matchMedia("(min-width: 66rem)");
 
 const $ = (id) => document.getElementById(id);
 const endpoint = new URL("graphql", document.baseURI);
-const socketEndpoint = Object.assign(new URL(endpoint), { protocol: endpoint.protocol === "https:" ? "wss:" : "ws:" });
+const socketEndpoint = Object.assign(new URL(endpoint), { protocol: endpoint.protocol.replace("http", "ws") });
 
 class Page {
   #settling = 0;
@@ -68,11 +68,10 @@ class Page {
 
   async #load() {
     const { product: productId } = this;
-    const [density, newest, { data: { products } }] = await Promise.all([
-      this.api.ask(DENSITY, { productId }), this.api.ask(NEWEST, { productId, last: 60 }), this.api.ask(PRODUCTS),
+    const [{ data: { eventSeries: days, products } }, newest] = await Promise.all([
+      this.api.ask(DENSITY, { productId }), this.api.ask(NEWEST, { productId, last: 60 }),
     ]);
     this.#offer(products);
-    const days = density.data.eventSeries;
     const events = newest.data.events.nodes;
     const times = events.map(({ occurredAt }) => Date.parse(occurredAt));
     this.extent = { from: Date.parse(days[0]?.t) || Date.now(), to: Math.max(...times), head: newest.position };
@@ -108,6 +107,7 @@ class Page {
       [after, more] = [pageInfo.endCursor, pageInfo.hasNextPage];
       this.bar.load(this.extent, days, marks);
     }
+    this.board.warm({ ...this.#shown(), moment: this.#now() });
     document.body.dataset.ready = "true";
   }
 
@@ -136,7 +136,9 @@ class Page {
     this.bar.show(moment, events);
     clearTimeout(this.#settling);
     this.moving = !settled;
+    this.asking = moment;
     const shown = await this.#attempt(this.board, { ...this.#shown(), moving: this.moving });
+    if (this.asking === moment) this.asking = null;
     if (shown) performance.measure("recount:step", { start: asked });
     if (this.moment === moment) this.#settling = setTimeout(() => this.#settle(), settled ? 0 : SETTLE_MS);
     return shown;
@@ -162,8 +164,8 @@ class Page {
     const shown = this.#shown();
     if (this.moving) this.#attempt(this.board, shown);
     this.moving = false;
-    if (this.view === "item") this.#attempt(this.itemView, shown);
-    if (this.view === "changes") this.#attempt(this.changes, shown);
+    const panel = { item: this.itemView, changes: this.changes }[this.view];
+    if (panel) this.#attempt(panel, shown);
     history.replaceState(null, "", this.#address(this.moment));
     const { moment } = this;
     if (moment.live || this.player.playing) return;
@@ -352,7 +354,7 @@ class Page {
     }
     if (state !== "open") return;
     if (this.cutAt === undefined) return write($("connection"), "Live");
-    // How much was missed is known once the head is; until then events come in and are counted.
+    // Events are counted until the head is known, and so how much was missed.
     this.replay = { after: this.cutAt, until: null };
     this.cutAt = undefined;
     this.api.ask(NEWEST, { productId: this.product, last: 1 }).then(({ position }) => {
@@ -373,7 +375,7 @@ class Page {
   }
 }
 
-/** The position up to which this browser had looked, for "since I last looked"; given another, that is noted instead. */
+/** The position up to which this browser had looked, or, given one, now has. */
 function looked(position) {
   try {
     if (position) localStorage.setItem("recount:looked", position);

@@ -5,9 +5,10 @@ const EVENT = `
     user { name }
     item { id title }`;
 
-/** How many events there were each day: the shape of the time bar. */
+/** Events a day, the shape of the time bar; and the products to choose from. */
 export const DENSITY = `query Density($productId: ID) {
   eventSeries(bucket: DAY, productId: $productId) { t events lastPosition }
+  products { sleekplanId }
 }`;
 
 /** The marks on the time bar. */
@@ -87,11 +88,6 @@ export const CHANGES = `query Changes($from: AsOf!, $to: AsOf, $productId: ID) {
   }
 }
 fragment Brief on Item { id title status { key label role } votes { net } }`;
-
-/** What there is to choose from. */
-export const PRODUCTS = `query Products {
-  products { sleekplanId }
-}`;
 
 /** How far everything has got. */
 export const PROJECTIONS = `query Projections($productId: ID) {

@@ -65,7 +65,9 @@ export class Follower {
       if (this.#stopped) return;
       if (code === 4401 || code === 4403) return this.#refuse(reason);
       this.onstate("lost");
-      this.#again(WAIT_MS[Math.min(this.#failures++, WAIT_MS.length - 1)] * (0.75 + Math.random() / 2));
+      const wait = WAIT_MS[Math.min(this.#failures++, WAIT_MS.length - 1)] * (0.75 + Math.random() / 2);
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#connect(), wait);
     };
   }
 
@@ -80,11 +82,6 @@ export class Follower {
   #refuse(why) {
     this.stop();
     this.onstate("refused", why || "The service refused the subscription.");
-  }
-
-  #again(milliseconds) {
-    clearTimeout(this.#timer);
-    if (!this.#stopped && !this.#socket) this.#timer = setTimeout(() => this.#connect(), milliseconds);
   }
 
   /** A connection on which not even a ping comes is dead, whatever the operating system says. */

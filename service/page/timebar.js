@@ -11,6 +11,7 @@ export class TimeBar {
   #dragging = false;
   #chosen = null;
   #pin = 0;
+  #box = null;
 
   constructor(root, page) {
     this.page = page;
@@ -120,7 +121,7 @@ export class TimeBar {
       const share = this.#share(event);
       this.page.player.stop();
       if (share >= 1) return this.page.live();
-      const value = this.axis.rounded(this.axis.at(share), this.track.clientWidth);
+      const value = this.axis.rounded(this.axis.at(share), this.#box.width);
       // A browser tells a move again when something else has moved below the pointer.
       if (value === this.#chosen && !settled) return;
       this.#chosen = value;
@@ -129,6 +130,7 @@ export class TimeBar {
     this.track.onpointerdown = (event) => {
       if (event.button !== 0) return;
       this.track.setPointerCapture(event.pointerId);
+      this.#box = this.track.getBoundingClientRect();
       [this.#dragging, this.#chosen] = [true, null];
       this.handle.focus({ preventScroll: true });
       const note = event.target.closest("[data-note]");
@@ -138,10 +140,13 @@ export class TimeBar {
       }
       choose(event, false);
     };
+    const drag = (event) => this.#dragging && choose(event, false);
     this.track.onpointermove = (event) => {
       this.#hover(event);
-      if (this.#dragging) choose(event, false);
+      drag(event);
     };
+    // Told before the next frame is due, so that the question leaves some milliseconds earlier.
+    this.track.addEventListener("pointerrawupdate", (event) => this.page.asking || drag(event));
     this.track.onpointerup = (event) => {
       if (this.#dragging) choose(event, true);
       this.#dragging = false;
@@ -152,7 +157,8 @@ export class TimeBar {
   }
 
   #share(event) {
-    const { left, width } = this.track.getBoundingClientRect();
+    // Measured once: at each move it would be one more layout.
+    const { left, width } = this.#dragging ? this.#box : this.track.getBoundingClientRect();
     return Math.min(1, Math.max(0, (event.clientX - left) / width));
   }
 

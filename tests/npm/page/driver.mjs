@@ -2,7 +2,8 @@
 //
 // `{"id": 1, "script": "await page.goto(url); return await page.title()", "values": {"url": "…"}}` answers
 // `{"id": 1, "value": …}` or `{"id": 1, "error": "…"}`. A script sees `page`, its `values`, `problems` (what the page
-// complained of since it was last asked) and `axe()`. Only addresses of this machine are let through.
+// complained of since it was last asked) and `axe()`. Only addresses of this machine are let through: by a script that
+// tells of any other, or, not to slow down what is measured (`intercept: false`), by the browser itself.
 
 import { createInterface } from "node:readline";
 import { readFile } from "node:fs/promises";
@@ -14,7 +15,9 @@ const FLAGS = [
   "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync",
 ];
-const { executablePath, ...options } = JSON.parse(process.argv[2]);
+const { executablePath, intercept = true, ...options } = JSON.parse(process.argv[2]);
+
+if (!intercept) FLAGS.push("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost");
 
 const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...(process.getuid() === 0 ? ["--no-sandbox"] : [])] });
 const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
@@ -24,7 +27,7 @@ const problems = [];
 page.on("console", (line) => ["error", "warning"].includes(line.type()) && problems.push(line.text()));
 page.on("pageerror", (error) => problems.push(error.stack));
 page.on("dialog", (dialog) => (problems.push(`dialog: ${dialog.message()}`), dialog.dismiss()));
-await context.route((url) => !["127.0.0.1", "localhost"].includes(url.hostname), (route) => {
+if (intercept) await context.route((url) => !["127.0.0.1", "localhost"].includes(url.hostname), (route) => {
   problems.push(`asked for ${route.request().url()}`);
   return route.abort();
 });
