@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from bench import asof
-from bench.board import PRODUCT
+from bench.board import PRODUCT, deliveries
 from bench.harness import (
     Options,
     Report,
@@ -33,7 +33,6 @@ from bench.load import ask, closed_loop, post
 from bench.long_log import SETTINGS, LongLog
 from bench.ours import projected, recount
 from bench.rebuild import compare, peak_memory, rebuilt, report_growth
-from bench.versus_ingest import deliveries
 
 
 class Length(NamedTuple):

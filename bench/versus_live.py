@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from bench.board import bodies
+from bench.board import bodies, deliveries
 from bench.harness import (
     Options,
     Report,
@@ -37,7 +37,6 @@ from bench.listeners import Heard, hang_up, listen, subscription
 from bench.load import closed_loop, open_loop, post
 from bench.ours import projected, recount
 from bench.setup_peers import peer, peers_python
-from bench.versus_ingest import deliveries
 
 OURS: Final = "recount"
 THEIRS: Final = "plain Strawberry subscription, from LISTEN"
