@@ -165,6 +165,15 @@ class SelectionReader:
         return named is not None and is_abstract_type(named) and self._schema.is_sub_type(named, type_)
 
 
+PAGE_BOUNDS: Final = (2, 16, 128, 501)
+"""How many rows the pages of a plan have at most, the one included that tells whether others follow."""
+
+
+def bound_of(size: int) -> int:
+    """Return the bound of a page of so many rows: plans are made for a bound, not for a size."""
+    return next((bound for bound in PAGE_BOUNDS if size < bound), PAGE_BOUNDS[-1])
+
+
 _VALUE: Final = object()
 
 
@@ -172,6 +181,8 @@ def _shape_of(value: object, name: str = "") -> object:
     """Return an argument without its values; enums, booleans, nulls and the form of objects stay."""
     if name in {"after", "before"} and isinstance(value, str):
         return cursor_starts_null(value)
+    if name in {"first", "last"} and type(value) is int:
+        return bound_of(value)
     if value is None or isinstance(value, (bool, Enum)):
         return value
     if isinstance(value, Mapping):
