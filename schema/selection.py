@@ -45,7 +45,7 @@ class Selected:
     args: Mapping[str, Any]
     below: Mapping[str, Sequence[Selected]]
     plans: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
-    """The plans made of this very selection, kept by who keeps the selection."""
+    """The plans made of this very selection and its arguments, kept by who keeps the selection."""
 
     def of(self, type_name: str) -> Sequence[Selected]:
         """Return what is selected of the type with this name."""
@@ -57,6 +57,13 @@ class Selected:
         for children in self.below.values():
             for child in children:
                 yield from child.flat()
+
+    def arguments(self) -> Sequence[Args]:
+        """Return the arguments of this field and of all below it, in that order; collected once."""
+        known: Sequence[Args] | None = self.plans.get("arguments")
+        if known is None:
+            known = self.plans["arguments"] = tuple(node.args for node in self.flat())
+        return known
 
     def shape(self) -> Shape:
         """Return what a plan may depend on: everything but the values that become parameters."""
