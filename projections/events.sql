@@ -30,7 +30,7 @@ alter table {event_facts} add primary key (position);
 -- name: lookups
 -- What reads need of tables that `settle` writes: a rebuild makes these indexes last.
 create index on {event_facts} (product_id, position);
-create index on {event_facts} (product_id, item_id, position) where item_id is not null;
+create index on {event_facts} (product_id, item_id, occurred_at, position) where item_id is not null;
 create index on {event_facts} (product_id, user_id, position) where user_id is not null;
 create index on {event_facts} (product_id, type, position);
 create index on {event_facts} (product_id, occurred_at);

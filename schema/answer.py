@@ -109,7 +109,7 @@ class Planner:
         """Return what a subscription's field answers at positions, in one statement; none for unseen ones."""
         plan = self.plan(root, context, pinned=False, parent="Subscription")
         _check_scopes(plan, context)
-        args = [node.args for node in root.flat()]
+        args = root.arguments()
         request = Request(
             args=args,
             now=context.services.clock(),
@@ -134,7 +134,7 @@ class Planner:
         while True:
             plan = self.plan(root, context, pinned=pinned)
             _check_scopes(plan, context)
-            args = [node.args for node in root.flat()]
+            args = root.arguments()
             request = Request(
                 args=args,
                 now=now(context),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from aiohttp import hdrs, web
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
 from graphql import GraphQLError
 
 from schema.context import Caller, Context, Services
@@ -21,6 +24,8 @@ from schema.live import Live
 from schema.operation import Answer, Observed, Operations, Request
 from schema.transport_sse import EventStreams
 from schema.transport_ws import Authenticate, SocketLimits, Sockets, bearer
+from service.runner import Answer as Sent
+from service.runner import add_shortcut
 
 if TYPE_CHECKING:
     import strawberry
@@ -86,15 +91,16 @@ class GraphQLEndpoint:
         self._open_on_loopback = open_on_loopback
         self._allowed_origins = allowed_origins
         self._graphiql = graphiql
-        self._path = path
+        self._on_the_way: set[asyncio.Task[None]] = set()
+        self.route = path
 
-    @property
-    def routes(self) -> list[web.AbstractRouteDef]:
-        """The routes to add to an application."""
-        routes: list[web.AbstractRouteDef] = [web.route("*", self._path, self.handle)]
+    def add_to(self, application: web.Application) -> None:
+        """Have an application serve this, plain operations by the shortcut."""
+        application.add_routes([web.route("*", self.route, self.handle)])
         if self._graphiql is not None:
-            routes.append(web.get("/graphiql/{file:.+}", self._file))
-        return routes
+            application.add_routes([web.get("/graphiql/{file:.+}", self._file)])
+        application.on_shutdown.append(self.close)
+        add_shortcut(application, self)
 
     async def close(self, _app: web.Application | None = None) -> None:
         """Close sockets with 1001, end streams, let feeds go; takes seconds at most."""
@@ -106,28 +112,72 @@ class GraphQLEndpoint:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer whatever comes to /graphql."""
         try:
-            self._check_origin(request)
-            response = await self._dispatch(request)
+            self._check_origin(request.headers, request.host)
+            return await self._dispatch(request)
         except Refused as refused:
-            response = await self._respond(
-                request, self.operations.refuse(refused), _media_type(request) or JSON, request_failed=True
-            )
-            if refused.status == 405:
-                response.headers[hdrs.ALLOW] = (
-                    "GET, HEAD, OPTIONS, POST" if request.method not in _METHODS else "POST"
-                )
-            if refused.status == 401:
-                response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+            return (await self._refusal(request.headers, refused, request.method)).response()
         except (web.HTTPException, ConnectionError):
             raise
         except Exception as error:
-            response = self._apologise(error)
-        return response
+            return self._apology(error).response()
 
-    def _apologise(self, error: Exception) -> web.Response:
+    def take(
+        self, message: RawRequestMessage, payload: StreamReader, answered: Callable[[Sent], None]
+    ) -> bool:
+        """Answer an operation as `handle` does, if its body came whole and nothing but JSON is asked for.
+
+        Most do; see service.runner.Shortcut.
+        """
+        headers = message.headers
+        host = headers.get(hdrs.HOST)
+        if (
+            message.method != hdrs.METH_POST
+            or message.path != self.route
+            or host is None
+            or headers.get(hdrs.CONTENT_TYPE) not in _PLAIN_TYPES
+            or not payload.is_eof()
+            or not 0 < payload.total_bytes <= BODY_BYTES_MAX
+            or any(name in headers for name in _NOT_PLAIN)
+        ):
+            return False
+        media_type = _media_type(headers)
+        if media_type not in (JSON, RESPONSE_JSON):
+            return False
+        try:
+            self._check_origin(headers, host)
+        except Refused:
+            return False
+        task = asyncio.create_task(self._take(headers, media_type, payload.read_nowait(), answered))
+        self._on_the_way.add(task)
+        task.add_done_callback(self._on_the_way.discard)
+        return True
+
+    async def _take(
+        self, headers: Mapping[str, str], media_type: str, body: bytes, answered: Callable[[Sent], None]
+    ) -> None:
+        try:
+            caller = await self._caller(headers)
+            answer = await self.operations.execute(_asked_in(body), Context(self.services, caller))
+            reply = await self._reply(headers, answer, media_type)
+        except Refused as refused:
+            reply = await self._refusal(headers, refused, hdrs.METH_POST)
+        except Exception as error:
+            reply = self._apology(error)
+        answered(reply.sent())
+
+    async def _refusal(self, headers: Mapping[str, str], refused: Refused, method: str) -> _Reply:
+        answer = self.operations.refuse(refused)
+        reply = await self._reply(headers, answer, _media_type(headers) or JSON, request_failed=True)
+        if refused.status == 405:
+            reply.headers[hdrs.ALLOW] = "GET, HEAD, OPTIONS, POST" if method not in _METHODS else "POST"
+        if refused.status == 401:
+            reply.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+        return reply
+
+    def _apology(self, error: Exception) -> _Reply:
         located = GraphQLError(str(error), path=["request"], original_error=error)
         body = orjson.dumps({"errors": told([located], debug=self.operations.debug)})
-        return web.Response(body=body, status=500, headers={**_SECURITY, hdrs.CONTENT_TYPE: JSON})
+        return _Reply(500, dict(_SECURITY), JSON, body)
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         if request.method == hdrs.METH_OPTIONS:
@@ -141,14 +191,14 @@ class GraphQLEndpoint:
         if self._wants_page(request):
             return self._page()
         self._check_preflighted(request)
-        media_type = _media_type(request)
+        media_type = _media_type(request.headers)
         if media_type is None:
             raise Refused.because(
                 f"none of the accepted types can be had; ask for {RESPONSE_JSON}, {JSON} or {EVENTS}",
                 "NOT_ACCEPTABLE",
                 status=406,
             )
-        caller = await self._caller(request)
+        caller = await self._caller(request.headers)
         asked = await _asked(request)
         context = Context(self.services, caller)
         only_queries = request.method != hdrs.METH_POST
@@ -162,51 +212,50 @@ class GraphQLEndpoint:
         answer = await self.operations.execute(asked, context, only_queries=only_queries)
         if answer.status == 405:
             raise Refused.because("a mutation is sent by POST", "MUTATION_BY_GET", status=405)
-        return await self._respond(request, answer, media_type)
+        return (await self._reply(request.headers, answer, media_type)).response()
 
-    async def _caller(self, request: web.Request) -> Caller:
-        caller = await self._authenticate(bearer(request.headers.get(hdrs.AUTHORIZATION)))
+    async def _caller(self, headers: Mapping[str, str]) -> Caller:
+        caller = await self._authenticate(bearer(headers.get(hdrs.AUTHORIZATION)))
         if caller is None:
             raise Refused.because(
                 "a valid token is needed: send it as `Authorization: Bearer …`", "UNAUTHENTICATED", status=401
             )
         return caller
 
-    async def _respond(
-        self, request: web.Request, answer: Answer, media_type: str, *, request_failed: bool = False
-    ) -> web.Response:
-        """Return the response; application/json says 200 to all that is well-formed, the other says more."""
+    async def _reply(
+        self, headers: Mapping[str, str], answer: Answer, media_type: str, *, request_failed: bool = False
+    ) -> _Reply:
+        """Return what is sent; application/json says 200 to all that is well-formed, the other says more."""
         well_formed = not request_failed and answer.status in (200, 400, 504)
         status = 200 if answer.executed or (well_formed and media_type == JSON) else answer.status
         if media_type not in (JSON, RESPONSE_JSON):
             media_type = JSON
-        headers = {**_SECURITY, **self._cors(request), hdrs.CONTENT_TYPE: f"{media_type}; charset=utf-8"}
+        sent = {**_SECURITY, **self._cors(headers)}
         body = answer.body
-        if len(body) >= GZIP_BYTES_MIN and _accepts_gzip(request):
-            headers[hdrs.CONTENT_ENCODING] = "gzip"
+        if len(body) >= GZIP_BYTES_MIN and _accepts_gzip(headers):
+            sent[hdrs.CONTENT_ENCODING] = "gzip"
             if len(body) < GZIP_THREAD_BYTES:
                 body = gzip.compress(body, 1, mtime=0)
             else:
                 body = await asyncio.to_thread(gzip.compress, body, 1, mtime=0)
-        return web.Response(body=body, status=status, headers=headers)
+        return _Reply(status, sent, f"{media_type}; charset=utf-8", body)
 
     # Who may ask from where
 
-    def _check_origin(self, request: web.Request) -> None:
+    def _check_origin(self, headers: Mapping[str, str], host: str) -> None:
         """Refuse pages of other sites, and names that point here only by a trick (DNS rebinding)."""
         if self._open_on_loopback:
-            name = request.host.rsplit(":", 1)[0] if not request.host.endswith("]") else request.host
+            name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
             if name.lower() not in _LOOPBACK_NAMES:
                 raise Refused.because(
-                    f"without tokens only localhost is answered, not {request.host[:80]!r}; "
-                    "set RECOUNT_API_TOKENS",
+                    f"without tokens only localhost is answered, not {host[:80]!r}; set RECOUNT_API_TOKENS",
                     "HOST_FORBIDDEN",
                     status=403,
                 )
-        origin = request.headers.get(hdrs.ORIGIN)
+        origin = headers.get(hdrs.ORIGIN)
         if origin is None or origin in self._allowed_origins:
             return
-        if urllib.parse.urlsplit(origin).netloc.lower() != request.host.lower():
+        if urllib.parse.urlsplit(origin).netloc.lower() != host.lower():
             raise Refused.because(
                 f"pages from {origin[:80]!r} may not ask; allow them with RECOUNT_ALLOWED_ORIGINS",
                 "ORIGIN_FORBIDDEN",
@@ -228,14 +277,14 @@ class GraphQLEndpoint:
             status=403,
         )
 
-    def _cors(self, request: web.Request) -> dict[str, str]:
-        origin = request.headers.get(hdrs.ORIGIN)
+    def _cors(self, headers: Mapping[str, str]) -> dict[str, str]:
+        origin = headers.get(hdrs.ORIGIN)
         if origin is None or origin not in self._allowed_origins:
             return {}
         return {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin}
 
     def _preflight(self, request: web.Request) -> web.Response:
-        headers = {**_SECURITY, hdrs.ALLOW: "GET, HEAD, OPTIONS, POST", **self._cors(request)}
+        headers = {**_SECURITY, hdrs.ALLOW: "GET, HEAD, OPTIONS, POST", **self._cors(request.headers)}
         if hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in headers:
             headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, POST"
             headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ", ".join(
@@ -265,6 +314,30 @@ class GraphQLEndpoint:
         return web.FileResponse(path, headers={**_PAGE_HEADERS, hdrs.CACHE_CONTROL: "no-cache"})
 
 
+@dataclass(slots=True)
+class _Reply:
+    """What is sent, whichever way the request came."""
+
+    status: int
+    headers: dict[str, str]
+    content_type: str
+    body: bytes
+
+    def response(self) -> web.Response:
+        headers = {**self.headers, hdrs.CONTENT_TYPE: self.content_type}
+        return web.Response(body=self.body, status=self.status, headers=headers)
+
+    def sent(self) -> Sent:
+        return Sent(self.status, self.body, _lines(tuple(self.headers.items())), self.content_type.encode())
+
+
+@lru_cache(maxsize=128)
+def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode()
+
+
+_PLAIN_TYPES: Final = frozenset({JSON, f"{JSON}; charset=utf-8", f"{JSON};charset=utf-8"})
+_NOT_PLAIN: Final = (hdrs.CONTENT_ENCODING, hdrs.EXPECT, hdrs.UPGRADE)
 _METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_POST})
 _PAGE_HEADERS: Final = {
     **_SECURITY,
@@ -294,12 +367,12 @@ def _accepted(header: str | None) -> Mapping[str, float]:
     return accepted
 
 
-def _media_type(request: web.Request) -> str | None:
+def _media_type(headers: Mapping[str, str]) -> str | None:
     """Return the best media type that the client accepts; None when it accepts none of ours.
 
     A client that names none, or takes anything, gets application/json, as the specification has it.
     """
-    return _best_media_type(request.headers.get(hdrs.ACCEPT))
+    return _best_media_type(headers.get(hdrs.ACCEPT))
 
 
 @lru_cache(maxsize=128)
@@ -318,8 +391,8 @@ def _best_media_type(header: str | None) -> str | None:
     return EVENTS if wanted("text/*") > 0 else None
 
 
-def _accepts_gzip(request: web.Request) -> bool:
-    encodings = _accepted(request.headers.get(hdrs.ACCEPT_ENCODING, "identity"))
+def _accepts_gzip(headers: Mapping[str, str]) -> bool:
+    encodings = _accepted(headers.get(hdrs.ACCEPT_ENCODING, "identity"))
     return encodings.get("gzip", encodings.get("*", 0.0)) > 0
 
 
@@ -334,8 +407,12 @@ async def _asked(request: web.Request) -> Request:
         )
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
         raise Refused.because("JSON is sent in utf-8", "UNSUPPORTED_MEDIA_TYPE", status=415)
+    return _asked_in(await _body(request))
+
+
+def _asked_in(body: bytes) -> Request:
     try:
-        return _checked(orjson.loads(await _body(request)))
+        return _checked(orjson.loads(body))
     except orjson.JSONDecodeError as error:
         raise Refused.because(f"the body is not JSON: {error}", "BAD_REQUEST") from None
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from schema.filters import conditions, search_rank
 from schema.ids import Cursor, decode_cursor, encode_cursor
 from schema.layout import ListLayout, ObjectLayout, PageLayout, ViewPath, laid_out
-from schema.selection import Args, Selected
+from schema.selection import Args, Selected, bound_of
 from schema.spec import (
     BLOCKS,
     Differences,
@@ -555,7 +555,19 @@ class Builder:
         wanted = columns_of(alias, *(array for array, _ in views.values()))
         keys = {name for name, _ in ties}
         tested = columns_of(alias, condition, sort) | keys
-        limit = f"limit {self.argument(place, 'bigint', lambda args: page_size(args) + 1)}"
+        limit = self.argument(place, "bigint", lambda args: page_size(args) + 1)
+        bound = page_bound(node.args)
+
+        def cut(select: str) -> str:
+            """Limit a select to the page's rows, in a way that lets Postgres keep its plan.
+
+            Of a limit that is a parameter it knows nothing, takes a tenth of the table for it, and plans anew
+            at every read, which takes as long as the read. Of a number it knows enough. What a filter leaves
+            depends on its values, so there planning is worth its while.
+            """
+            if node.args.get("filter"):
+                return f"{select} limit {limit}"
+            return f"select * from ({select} limit {bound}) as {alias} limit {limit}"
 
         # Only what is selected: of a row's few values, the cursor alone would double the cost.
         info = {child.name for part in parts if part.name == "pageInfo" for child in part.of("PageInfo")}
@@ -579,7 +591,7 @@ class Builder:
 
             def best(condition: str) -> str:
                 if not split:
-                    return f"{rows} where {condition} order by {inner_ordering} {limit}"
+                    return cut(f"{rows} where {condition} order by {inner_ordering}")
                 # The index has what is unknown at its other end: so that is read apart, and both are merged.
                 # Each half is sorted as the index is, forwards or backwards; of nulls alone either will do.
                 ends = {" nulls last": " nulls first", " nulls first": " nulls last"}
@@ -588,21 +600,21 @@ class Builder:
                     f"({sort})", not descending, order.nullable, ties, f"{alias}.{{}}", backward
                 )
                 halves = (
-                    f"({rows} where {condition} and ({sort}) is {half} {limit})"
+                    f"({cut(f'{rows} where {condition} and ({sort}) is {half}')})"
                     for half in (f"not null order by {known}", f"null order by {unknown}")
                 )
-                return (
+                return cut(
                     f"select {columns}, {alias}.sort_value from ({' union all '.join(halves)}) as {alias}"
-                    f" order by {outer_ordering} {limit}"
+                    f" order by {outer_ordering}"
                 )
 
             if root and "product_id" in keys and self.product is None and not self.one_product:
                 # Each product has its own sorted index: the best of each, then the best of all.
                 products = f"unnest({self.products()})" if self.restricted else f"({BLOCKS['products']})"
                 of_product = best(f"{alias}.product_id = product.product_id and {condition}")
-                rows = (
+                rows = cut(
                     f"select {columns}, {alias}.sort_value from {products} as product(product_id)"
-                    f" cross join lateral ({of_product}) as {alias} order by {outer_ordering} {limit}"
+                    f" cross join lateral ({of_product}) as {alias} order by {outer_ordering}"
                 )
             else:
                 rows = best(condition)
@@ -611,9 +623,9 @@ class Builder:
             aggregate = f"select coalesce(json_agg({row}{order_by}), '[]') from ({rows}) as {alias}"
         else:
             columns = ", ".join(f"{alias}.{name}" for name in sorted(keys))
-            rows = (
+            rows = cut(
                 f"select {columns}, {sort} as sort_value from {self.source(entity_name, moment, tested)}"
-                f" where {condition} order by {inner_ordering} {limit}"
+                f" where {condition} order by {inner_ordering}"
             )
             columns_then = ", ".join(f"{alias}.{name}" for name in sorted(wanted | keys))
             same = " and ".join(f"{alias}.{name} = page.{name}" for name in sorted(keys))
@@ -745,6 +757,12 @@ def page_size(args: Args) -> int:
             name, size, f"is out of bounds; ask for 0 to {PAGE_SIZE_MAX} and page on with after"
         )
     return size
+
+
+def page_bound(args: Args) -> int:
+    """Return a number of rows that a page's do not exceed, one of few: a plan is made for each."""
+    given = (args.get("first"), args.get("last"))
+    return bound_of(next((size for size in given if size is not None), PAGE_SIZE_DEFAULT))
 
 
 def cursor_of(args: Args, name: str, order: str, casts: Sequence[str]) -> Cursor:

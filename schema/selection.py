@@ -45,7 +45,7 @@ class Selected:
     args: Mapping[str, Any]
     below: Mapping[str, Sequence[Selected]]
     plans: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
-    """The plans made of this very selection, kept by who keeps the selection."""
+    """The plans made of this very selection and its arguments, kept by who keeps the selection."""
 
     def of(self, type_name: str) -> Sequence[Selected]:
         """Return what is selected of the type with this name."""
@@ -57,6 +57,13 @@ class Selected:
         for children in self.below.values():
             for child in children:
                 yield from child.flat()
+
+    def arguments(self) -> Sequence[Args]:
+        """Return the arguments of this field and of all below it, in that order; collected once."""
+        known: Sequence[Args] | None = self.plans.get("arguments")
+        if known is None:
+            known = self.plans["arguments"] = tuple(node.args for node in self.flat())
+        return known
 
     def shape(self) -> Shape:
         """Return what a plan may depend on: everything but the values that become parameters."""
@@ -165,6 +172,15 @@ class SelectionReader:
         return named is not None and is_abstract_type(named) and self._schema.is_sub_type(named, type_)
 
 
+PAGE_BOUNDS: Final = (2, 16, 128, 501)
+"""How many rows the pages of a plan have at most, the one included that tells whether others follow."""
+
+
+def bound_of(size: int) -> int:
+    """Return the bound of a page of so many rows: plans are made for a bound, not for a size."""
+    return next((bound for bound in PAGE_BOUNDS if size < bound), PAGE_BOUNDS[-1])
+
+
 _VALUE: Final = object()
 
 
@@ -172,6 +188,8 @@ def _shape_of(value: object, name: str = "") -> object:
     """Return an argument without its values; enums, booleans, nulls and the form of objects stay."""
     if name in {"after", "before"} and isinstance(value, str):
         return cursor_starts_null(value)
+    if name in {"first", "last"} and type(value) is int:
+        return bound_of(value)
     if value is None or isinstance(value, (bool, Enum)):
         return value
     if isinstance(value, Mapping):

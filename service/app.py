@@ -402,8 +402,7 @@ class Service:
             graphiql=GRAPHIQL,
             observed=self.metrics.graphql,
         )
-        application.add_routes(graphql.routes)
-        application.on_shutdown.append(graphql.close)
+        graphql.add_to(application)
         self.metrics.watch_subscribers(lambda: graphql.live.subscribers, lambda: graphql.live.sent)
         return application
 

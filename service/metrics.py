@@ -140,6 +140,7 @@ class Metrics:
 
         self._deliveries_of: dict[tuple[Outcome, int | None], Counter] = {}
         self._http_of: dict[tuple[str, str, int], Counter] = {}
+        self._graphql_of: dict[tuple[str, bool, bool], tuple[Histogram, Counter]] = {}
         self._ack_of = {outcome: self._ack_seconds.labels(outcome) for outcome in Outcome}
 
     # What happens
@@ -167,8 +168,16 @@ class Metrics:
     def graphql(self, operation: str, seconds: float, *, fast: bool = False, failed: bool = False) -> None:
         """Count one query or mutation; `operation` is its first root field."""
         label = operation if operation in self._operations else OTHER
-        self._graphql_seconds.labels(label).observe(seconds)
-        self._graphql_operations.labels("fast" if fast else "general", "error" if failed else "ok").inc()
+        counted = self._graphql_of.get((label, fast, failed))
+        if counted is None:
+            path, result = "fast" if fast else "general", "error" if failed else "ok"
+            counted = self._graphql_of[label, fast, failed] = (
+                self._graphql_seconds.labels(label),
+                self._graphql_operations.labels(path, result),
+            )
+        histogram, counter = counted
+        histogram.observe(seconds)
+        counter.inc()
 
     def http(self, route: str, method: str, status: int) -> None:
         """Count one request; `route` is the pattern that matched it, never what was asked for."""

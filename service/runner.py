@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -31,16 +31,18 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     headers: bytes = b""
+    content_type: bytes = b"application/json"
 
 
 class Shortcut(Protocol):
-    """A route whose plain requests are answered without all that aiohttp makes for each request.
+    """A route whose plain POSTs are answered without all that aiohttp makes for each request.
 
     A Request, two Tasks, a Response and the way through the application cost as much again as keeping a
     delivery does. Parsing stays aiohttp's, and so does every request that is not plain.
     """
 
     route: str
+    """The path, without anything that varies."""
 
     def take(
         self, message: RawRequestMessage, payload: StreamReader, answered: Callable[[Answer], None]
@@ -52,8 +54,12 @@ class Shortcut(Protocol):
         ...
 
 
-SHORTCUT: Final = web.AppKey("shortcut", Shortcut)
-"""Where the application keeps its shortcut."""
+_SHORTCUTS: Final = web.AppKey("shortcuts", dict[str, Shortcut])
+
+
+def add_shortcut(application: web.Application, shortcut: Shortcut) -> None:
+    """Have the plain POSTs to a route of the application's go by the shortcut."""
+    application.setdefault(_SHORTCUTS, {})[shortcut.route] = shortcut
 
 
 class Runner(web.AppRunner):
@@ -75,14 +81,15 @@ class Runner(web.AppRunner):
         server.__class__ = _Server
         assert isinstance(server, _Server)
         server.head_seconds = self._head_seconds
-        server.shortcut = self.app.get(SHORTCUT)
+        shortcuts = self.app.get(_SHORTCUTS)
+        server.shortcuts = shortcuts or {}
         server.metrics = self.app.get(METRICS)
         return server
 
 
 class _Server(web.Server):
     head_seconds: float
-    shortcut: Shortcut | None
+    shortcuts: Mapping[str, Shortcut]
     metrics: Metrics | None
 
     def __call__(self) -> RequestHandler:
@@ -90,13 +97,14 @@ class _Server(web.Server):
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_head_deadline", "_head_seconds", "_metrics", "_shortcut", "_taken_at")
+    __slots__ = ("_head_deadline", "_head_seconds", "_metrics", "_route", "_shortcuts", "_taken_at")
 
     def __init__(self, server: _Server, **options: Any) -> None:
         super().__init__(server, **options)
         self._head_seconds = server.head_seconds
         self._head_deadline: asyncio.TimerHandle | None = None
-        self._shortcut = server.shortcut
+        self._shortcuts = server.shortcuts
+        self._route = ""
         self._metrics = server.metrics
         self._taken_at: float | None = None
         """When the request was taken that the shortcut is about; None where it is about none."""
@@ -104,7 +112,7 @@ class _Connection(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Pass the bytes on; whoever waits for a request after that got only a part of one's head."""
         waiter = self._waiter
-        if waiter is None or waiter.done() or self._shortcut is None:
+        if waiter is None or waiter.done() or not self._shortcuts:
             super().data_received(data)
         else:
             # Hidden meanwhile, so that aiohttp wakes nobody for what the shortcut takes.
@@ -126,16 +134,17 @@ class _Connection(RequestHandler):
         # From here on: reading the payload may come back to data_received.
         self._taken_at = now = self._loop.time()
         if (
-            self._shortcut is not None
+            isinstance(message, RawRequestMessage)
+            and (shortcut := self._shortcuts.get(message.path.partition("?")[0])) is not None
             and self._parser is not None
             and self._manager is not None
             and not self._paused  # whoever does not read the answers waits in aiohttp's loop
-            and isinstance(message, RawRequestMessage)
             and message.version == HttpVersion11
             and not message.should_close
             and not message.upgrade
-            and self._shortcut.take(message, payload, self._answered)
+            and shortcut.take(message, payload, self._answered)
         ):
+            self._route = shortcut.route
             self._messages.popleft()
             self._parser.message_consumed()
             self._manager.requests_count += 1
@@ -148,13 +157,12 @@ class _Connection(RequestHandler):
     def _answered(self, answer: Answer) -> None:
         """Send what the shortcut answers, and go on with what came meanwhile."""
         assert self._taken_at is not None
-        assert self._shortcut is not None
         now = self._loop.time()
         seconds, self._taken_at = now - self._taken_at, None
         self._request_in_progress = False
         if self._handler_waiter is not None and not self._handler_waiter.done():
             self._handler_waiter.set_result(None)
-        tell_answered(self._metrics, self._shortcut.route, "POST", answer.status, seconds)
+        tell_answered(self._metrics, self._route, "POST", answer.status, seconds)
         if self.transport is None:
             return
         self.transport.write(_encoded(answer))
@@ -201,17 +209,14 @@ WENT_WRONG: Final = "something went wrong here; the service's log says where"
 
 _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _SERVER: Final = SERVER_SOFTWARE.encode()
-_HEAD: Final = (
-    b"HTTP/1.1 %d %s\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n"
-    b"Date: %s\r\nServer: %s\r\n\r\n"
-)
+_HEAD: Final = b"HTTP/1.1 %d %s\r\n%sContent-Type: %s\r\nContent-Length: %d\r\nDate: %s\r\nServer: %s\r\n\r\n"
 
 
 def _encoded(answer: Answer) -> bytes:
     """Write out the answer, with the headers that aiohttp's own would have."""
     date = rfc822_formatted_time().encode()
-    facts = answer.status, _REASONS[answer.status], answer.headers, len(answer.body), date, _SERVER
-    return _HEAD % facts + answer.body
+    status, body, headers, content_type = answer
+    return _HEAD % (status, _REASONS[status], headers, content_type, len(body), date, _SERVER) + body
 
 
 def _error(status: int, text: str) -> web.Response:

@@ -26,7 +26,7 @@ from service.events import decode
 from service.keys import Grant, WebhookKeys
 from service.metrics import Outcome
 from service.quarantine import Refused
-from service.runner import SHORTCUT, WENT_WRONG, Answer
+from service.runner import WENT_WRONG, Answer, add_shortcut
 
 PATH: Final = "/webhooks"
 RETRY_AFTER_SECONDS: Final = 5
@@ -81,7 +81,7 @@ class Webhook:
     def add_to(self, application: web.Application) -> None:
         """Have an application serve this, plain deliveries by the shortcut."""
         application.add_routes([web.post(PATH, self.receive), web.get(PATH, self.explain)])
-        application[SHORTCUT] = self
+        add_shortcut(application, self)
 
     async def receive(self, request: web.Request) -> web.Response:
         """Keep one delivery, and answer once it is safe."""

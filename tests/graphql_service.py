@@ -13,6 +13,7 @@ from aiohttp import web
 
 from schema.context import EVERYTHING, Caller, Services
 from schema.http import GraphQLEndpoint
+from service.runner import Runner
 
 TOKENS = {"good": EVERYTHING, "reads": Caller(frozenset({"read"}), frozenset({1}))}
 
@@ -48,7 +49,12 @@ async def authenticate(token: str | None) -> Caller | None:
 
 @asynccontextmanager
 async def served(
-    schema: strawberry.Schema, services: Services | None = None, *, tokens: bool = False, **options: Any
+    schema: strawberry.Schema,
+    services: Services | None = None,
+    *,
+    tokens: bool = False,
+    shortcut: bool = True,
+    **options: Any,
 ) -> AsyncIterator[Served]:
     """Serve a schema; with `tokens`, only to whoever shows one of TOKENS."""
     options.setdefault("open_on_loopback", not tokens)
@@ -59,9 +65,9 @@ async def served(
         **options,
     )
     application = web.Application()
-    application.add_routes(endpoint.routes)
-    application.on_shutdown.append(endpoint.close)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=5)
+    endpoint.add_to(application)
+    # Aiohttp's own runner knows of no shortcut.
+    runner = (Runner if shortcut else web.AppRunner)(application, access_log=None, shutdown_timeout=5)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

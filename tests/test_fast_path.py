@@ -26,7 +26,7 @@ from schema.ids import encode_cursor, encode_id
 from schema.limits import Limits
 from schema.live import executed
 from schema.operation import Operations, Request
-from schema.selection import Selected
+from schema.selection import PAGE_BOUNDS, Selected
 from service.errors import NotAnEvent, RecountError
 from service.events import decode
 from service.simulator import simulate
@@ -424,4 +424,4 @@ async def test_documents_and_what_is_kept_beside_them_are_bounded(two_ways: TwoW
 
     document = await two_ways.fast.prepare(text)
     assert len(document.kept.prepared) <= 64
-    assert len(document.kept.projectors) == 1
+    assert len(document.kept.projectors) == len(PAGE_BOUNDS)

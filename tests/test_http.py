@@ -18,15 +18,15 @@ from tests.small_schema import SECRET, schema
 RESPONSE_JSON = "application/graphql-response+json"
 
 
-@pytest.fixture
-async def service() -> AsyncIterator[Served]:
-    async with served(schema) as running:
+@pytest.fixture(params=[True, False], ids=["by the shortcut", "the long way"])
+async def service(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
+    async with served(schema, shortcut=request.param) as running:
         yield running
 
 
-@pytest.fixture
-async def guarded() -> AsyncIterator[Served]:
-    async with served(schema, tokens=True) as running:
+@pytest.fixture(params=[True, False], ids=["by the shortcut", "the long way"])
+async def guarded(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
+    async with served(schema, tokens=True, shortcut=request.param) as running:
         yield running
 
 

@@ -44,8 +44,8 @@ def told(number: int, day: int) -> dict[str, Any]:
     return said if day == 1 else {"vote": 1, "user_id": day * 1000 + number, "feedback_item": said}
 
 
-async def plan(board: Board, query: str) -> list[dict[str, Any]]:
-    """Return the nodes of the plan of the statement that a query runs.
+async def plan(board: Board, query: str, *, kept: bool = False) -> list[dict[str, Any]]:
+    """Return the nodes of the plan of the statement that a query runs; of a `kept` one, made for all values.
 
     Small tables are read whole because that is cheaper, so reading them whole is made to look dear: what is
     read whole then has no index that would serve.
@@ -69,7 +69,14 @@ async def plan(board: Board, query: str) -> list[dict[str, Any]]:
         filled = snapshot.generation.fill(sql)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("set local enable_seqscan = off")
-        text = await connection.fetchval(f"explain (format json) {filled}", *args)
+        if kept:
+            await connection.execute("set local plan_cache_mode = force_generic_plan")
+            await connection.execute(f"prepare kept as {filled}")
+            nothing = ", ".join("null" for _ in args)
+            text = await connection.fetchval(f"explain (format json) execute kept({nothing})")
+            await connection.execute("deallocate kept")
+        else:
+            text = await connection.fetchval(f"explain (format json) {filled}", *args)
     return list(nodes(json.loads(text)[0]["Plan"]))
 
 
@@ -139,6 +146,28 @@ async def test_a_sorted_page_comes_from_its_sorted_index(
         if node["Node Type"] == "Sort":
             [part] = node["Plans"]
             assert part["Node Type"] in {"Append", "Subquery Scan"} or "IS NULL" in part["Recheck Cond"]
+
+
+async def test_a_timeline_comes_from_its_sorted_index(board: Board) -> None:
+    timeline = "timeline(first: 3) { nodes { position } }"
+    found = await plan(board, f'{{ item(productId: {PRODUCT}, sleekplanId: "7") {{ {timeline} }} }}')
+
+    indexes = {node["Index Name"] for node in found if node.get("Index Name", "").startswith("event_facts_")}
+    assert indexes == {"event_facts_1_product_id_item_id_occurred_at_position_idx"}
+    sorted_tables = {
+        part.get("Relation Name") for node in found if node["Node Type"] == "Sort" for part in node["Plans"]
+    }
+    assert not {name for name in sorted_tables if name and name.startswith("event_facts_")}
+
+
+@pytest.mark.parametrize("page", ["first", "last"])
+async def test_a_plan_that_is_kept_knows_how_many_rows_a_page_has(board: Board, page: str) -> None:
+    """Of a mere parameter Postgres assumes a tenth of the table, and so plans again at every read."""
+    found = await plan(board, f"{{ items({page}: 1, productId: {PRODUCT}) {{ nodes {{ id }} }} }}", kept=True)
+
+    limits = [node["Plan Rows"] for node in found if node["Node Type"] == "Limit"]
+    assert limits
+    assert max(limits) <= 2
 
 
 async def test_pages_either_way_pass_by_the_unknown_once_and_at_the_end(board: Board) -> None:
