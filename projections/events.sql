@@ -88,7 +88,7 @@ select h.position, h.product_id, h.action,
        ) d;
 
 -- name: settle.late_votes
--- only with: vote
+-- only if: exists (select from {ballots} where not newest)
 -- A vote that came late changed what was the newest before it by key, not by arrival.
 update {event_facts} f
    set type = 'VOTE_CHANGED'
@@ -116,7 +116,7 @@ update {event_facts} f
  where f.position = s.position;
 
 -- name: settle.item_edits
--- only with: item
+-- only if: exists (select from {hot} where entity = 'item' and verb = 'update')
 update {event_facts} f
    set changed_fields = s.changed_fields,
        type = case when 'status' = any (s.changed_fields) then 'ITEM_STATUS_CHANGED' else f.type end
@@ -169,7 +169,7 @@ update {event_facts} f
    and s.changed_fields <> '{}';
 
 -- name: settle.comment_edits
--- only with: comment
+-- only if: exists (select from {hot} where entity = 'comment' and verb = 'update')
 update {event_facts} f
    set changed_fields = s.changed_fields
   from (
@@ -212,7 +212,7 @@ update {event_facts} f
    and s.changed_fields <> '{}';
 
 -- name: settle.changelog_edits
--- only with: changelog
+-- only if: exists (select from {hot} where entity = 'changelog' and verb = 'update')
 update {event_facts} f
    set changed_fields = s.changed_fields
   from (
@@ -260,7 +260,7 @@ update {event_facts} f
    and s.changed_fields <> '{}';
 
 -- name: settle.user_edits
--- only with: user
+-- only if: exists (select from {hot} where entity = 'user' and verb = 'update')
 update {event_facts} f
    set changed_fields = s.changed_fields
   from (

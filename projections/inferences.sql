@@ -51,7 +51,7 @@ select s.position, t.ordinal, s.product_id, s.item_id,
  where t.delta <> 0;
 
 -- name: settle.merges
--- only if: exists (select from {posts} where newest)
+-- only if: exists (select from {inferences} where position > $1 and position <= $2 and kind = 'COUNT_DRIFT')
 -- A merge closes its source and moves the votes: another item of the board was marked merged within the hour.
 update {inferences} n
    set kind = 'LIKELY_MERGE',

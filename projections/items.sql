@@ -211,7 +211,7 @@ select product_id, item_id, occurred_at, true, post_updated_at, position
 
 -- name: apply.items
 -- Every item that an event of the step is about, known by its id alone if nothing more was said; with the
--- totals of its newest post. Where that one did not tell all, `settle.counts` finds the rest.
+-- totals of its newest post, and those that it did not tell as they were. `settle.counts` finds what that misses.
 insert into {items} as i (
     product_id, item_id, first_seen_at, last_activity_at, first_position, position, events,
     known_up, known_down, newest_post, incomplete,
@@ -257,15 +257,15 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
        known_down = i.known_down + excluded.known_down,
        newest_post = coalesce(excluded.newest_post, i.newest_post),
        incomplete = case when excluded.newest_post is null then i.incomplete else excluded.incomplete end,
-       updated_at = case when excluded.newest_post is null then i.updated_at else excluded.updated_at end,
-       votes_up = case when excluded.newest_post is null then i.votes_up else excluded.votes_up end,
-       votes_down = case when excluded.newest_post is null then i.votes_down else excluded.votes_down end,
-       total_sum = case when excluded.newest_post is null then i.total_sum else excluded.total_sum end,
-       comments = case when excluded.newest_post is null then i.comments else excluded.comments end,
-       subscribers = case when excluded.newest_post is null then i.subscribers else excluded.subscribers end,
-       trend = case when excluded.newest_post is null then i.trend else excluded.trend end,
-       scoring = case when excluded.newest_post is null then i.scoring else excluded.scoring end,
-       ratio = case when excluded.newest_post is null then i.ratio else excluded.ratio end;
+       updated_at = coalesce(excluded.updated_at, i.updated_at),
+       votes_up = coalesce(excluded.votes_up, i.votes_up),
+       votes_down = coalesce(excluded.votes_down, i.votes_down),
+       total_sum = coalesce(excluded.total_sum, i.total_sum),
+       comments = coalesce(excluded.comments, i.comments),
+       subscribers = coalesce(excluded.subscribers, i.subscribers),
+       trend = coalesce(excluded.trend, i.trend),
+       scoring = coalesce(excluded.scoring, i.scoring),
+       ratio = coalesce(excluded.ratio, i.ratio);
 
 -- name: settle.late
 -- only if: exists (select from {posts} where not newest)
@@ -319,7 +319,10 @@ select s.product_id, s.item_id, s.occurred_at, s.is_delete, s.updated_at, s.posi
     on conflict (product_id, item_id, occurred_at, is_delete, updated_at, position) do nothing;
 
 -- name: settle.counts
--- The totals of items whose newest post did not tell all of them.
+-- only if: exists (select from {items} where incomplete and position > $1 and position <= $2) and (exists (select from {posts} where not newest) or exists (select from {posts} group by product_id, item_id having count(*) > 1))
+-- The totals of items whose newest post did not tell all of them: each from the newest post that told it. Where
+-- none came late, those are posts of this step, or what was known before it: an item is not read from its
+-- beginning. Else, or over all steps at once, none older than the newest complete one is needed.
 update {items} i
    set updated_at = s.updated_at,
        votes_up = s.votes_up,
@@ -332,11 +335,17 @@ update {items} i
        ratio = s.ratio
   from (
        select t.product_id, t.item_id,
-              n.updated_at,
-              n.votes_up, n.votes_down, n.total_sum, n.comments, n.subscribers, n.trend, n.scoring, n.ratio
+              coalesce(n.updated_at, t.updated_at) as updated_at,
+              coalesce(n.votes_up, t.votes_up) as votes_up,
+              coalesce(n.votes_down, t.votes_down) as votes_down,
+              coalesce(n.total_sum, t.total_sum) as total_sum,
+              coalesce(n.comments, t.comments) as comments,
+              coalesce(n.subscribers, t.subscribers) as subscribers,
+              coalesce(n.trend, t.trend) as trend,
+              coalesce(n.scoring, t.scoring) as scoring,
+              coalesce(n.ratio, t.ratio) as ratio
          from {items} t
         cross join lateral (
-              -- Each from the newest post that told it; none older than the newest complete one is needed.
               select substr(max((c.key || nullif(c.updated_at, '-infinity')::text) collate "C"), 52)::timestamptz as updated_at,
                      substr(max((c.key || c.votes_up::text) collate "C"), 52)::int as votes_up,
                      substr(max((c.key || c.votes_down::text) collate "C"), 52)::int as votes_down,
@@ -351,7 +360,26 @@ update {items} i
                             c.comments, c.ratio, c.scoring, c.subscribers, c.total_sum, c.trend, c.updated_at,
                             c.votes_down, c.votes_up
                        from {item_counts} c
-                      where c.product_id = t.product_id
+                      where $1 > 0
+                        and c.product_id = t.product_id
+                        and c.item_id = t.item_id
+                        and c.newest
+                        and c.position > $1
+                        and c.position <= $2
+                      union all
+                     select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position),
+                            c.comments, c.ratio, c.scoring, c.subscribers, c.total_sum, c.trend, c.updated_at,
+                            c.votes_down, c.votes_up
+                       from {item_counts} c
+                      where ($1 = 0
+                             or (t.product_id, t.item_id) in (
+                                    select l.product_id, l.item_id
+                                      from {item_counts} l
+                                     where not l.newest
+                                       and l.position > $1
+                                       and l.position <= $2
+                                ))
+                        and c.product_id = t.product_id
                         and c.item_id = t.item_id
                         and c.occurred_at >= coalesce((
                                 select o.occurred_at from {item_counts} o
@@ -367,9 +395,13 @@ update {items} i
           and t.position <= $2
        ) s
  where s.product_id = i.product_id
-   and s.item_id = i.item_id;
+   and s.item_id = i.item_id
+   and (i.updated_at, i.votes_up, i.votes_down, i.total_sum, i.comments, i.subscribers, i.trend, i.scoring, i.ratio)
+       is distinct from
+       (s.updated_at, s.votes_up, s.votes_down, s.total_sum, s.comments, s.subscribers, s.trend, s.scoring, s.ratio);
 
 -- name: settle.contents
+-- only if: entities && '{item}' or exists (select from {posts} where content_told or not newest)
 -- What else is known now, of the items of which something new was told.
 update {items} i
    set title = s.title,

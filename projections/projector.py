@@ -13,11 +13,11 @@ from typing import Final
 import asyncpg
 import structlog
 
-from projections.catalogue import Projection, all_projections
+from projections.catalogue import Projection, all_projections, fill
 from projections.declare import declare
 from projections.parking import hold_back, is_data_error, park
 from projections.rebuild import rebuild, stale
-from projections.steps import AnyConnection, LiveSteps, group_of, tables_of
+from projections.steps import SHORT_STEP_EVENTS_MAX, AnyConnection, LiveSteps, group_of, tables_of
 from service.database import Pool
 from service.errors import CheckpointAheadOfLog, LostLease, NotProjectedInTime
 from service.hub import Hub
@@ -115,13 +115,14 @@ class Projector:
             if turn is None:
                 return
             while True:
-                head = await self._head(turn.connection)
-                moved = await turn.advance(head)
+                # Asked first: what is recorded from here on raises it, what was before is counted in.
+                known = 0 if self._hub is None else self._hub.value("head")
+                moved = await turn.advance(None)
                 self._reached(turn.position)
                 if target is not None and self.position >= target and not moved:
                     return
                 if not moved:
-                    await self._wait("head", head)
+                    await self._wait("head", max(known, turn.position))
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[Turn | None]:
@@ -157,8 +158,8 @@ class Projector:
         else:
             await self._hub.wait_beyond("projected", beyond, POLL_SECONDS)
 
-    async def _head(self, connection: AnyConnection | None = None) -> int:
-        return int(await (connection or self._pool).fetchval(_sql["head"]))
+    async def _head(self) -> int:
+        return int(await self._pool.fetchval(_sql["head"]))
 
     async def _projected(self) -> int:
         return int(await self._pool.fetchval(_sql["projected"]))
@@ -193,8 +194,8 @@ class Turn:
         self._followers = [_Follower(self.connection, epoch, group) for group in _groups()]
         return True
 
-    async def advance(self, to: int) -> bool:
-        """Count the next events up to `to` in, a step a group; return whether there were any.
+    async def advance(self, to: int | None) -> bool:
+        """Count the next events up to `to` in, a step a group; return whether there were any. None: the head.
 
         Raises LostLease.
         """
@@ -227,23 +228,28 @@ class _Follower:
         self._group = group_of(projections)
         self._generations: tuple[int, ...] = ()
         self._steps: LiveSteps | None = None
+        self._function = ""
         self._events_max: int | None = None
         self.position = 0
 
-    async def step(self, head: int, events_max: int) -> bool:
+    async def step(self, to: int | None, events_max: int) -> bool:
         """Count the next events in, at most `events_max`; return whether there were any.
 
         A step that an event spoils is tried again with half as many, until the one event is known and parked.
         """
-        if self._steps is not None and self.position >= head:
+        if self._steps is not None and to is not None and self.position >= to:
             return False
         size = min(events_max, self._events_max or events_max)
         try:
-            moved = await self._step(head, size)
+            if not await self._prepared():
+                return False
+            moved = await self._follow(to, size)
+            if moved is None:
+                moved = await self._step(await self._head() if to is None else to, size)
         except asyncpg.PostgresError as error:
             if not is_data_error(error):
                 raise
-            size = min(size, head - self.position)
+            size = min(size, (await self._head() if to is None else to) - self.position)
             if size <= 1:
                 await self._park(self.position + 1, error)
             self._events_max = max(size // 2, 1)
@@ -251,9 +257,25 @@ class _Follower:
         self._events_max = None if size >= events_max else size * 2
         return moved
 
+    async def _follow(self, to: int | None, events_max: int) -> bool | None:
+        """Take a short step in one round trip, where there is nothing else to it; None where there is."""
+        assert self._steps is not None
+        await self._steps.renew_plans(self.position)
+        stepped = await self._connection.fetchval(
+            f"select {self._function}($1, $2, $3, $4, $5, $6)",
+            self._epoch,
+            self._names,
+            self._group,
+            self._generations,
+            to,
+            events_max,
+        )
+        if stepped is None:
+            return None
+        first, self.position = stepped
+        return bool(first < self.position)
+
     async def _step(self, head: int, events_max: int) -> bool:
-        if not await self._prepared():
-            return False
         async with self._connection.transaction():
             rows = await self._locked()
             if tuple(row["generation"] for row in rows) != self._generations:
@@ -312,9 +334,16 @@ class _Follower:
         names = {}
         for projection in self._projections:
             names.update(tables_of([projection], found[projection.name]["generation"]))
-        self._steps = LiveSteps(self._connection, self._projections, names)
-        await self._steps.open()
+        steps = LiveSteps(self._connection, self._projections, names)
+        await steps.open()
+        self._function = steps.short.replace("short_step", "follow")
+        places = {"follow": self._function, "step": steps.short, "short": str(SHORT_STEP_EVENTS_MAX)}
+        await self._connection.execute(fill(_sql["follow"], places))
+        self._steps = steps
         return True
+
+    async def _head(self) -> int:
+        return int(await self._connection.fetchval(_sql["head"]))
 
 
 def _groups() -> list[Sequence[Projection]]:

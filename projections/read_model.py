@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ _sql = load(__file__, "read_model.sql")
 
 ATTEMPTS_MAX: Final = 5
 STATEMENTS_KEPT: Final = 2_000
+_GENERATIONS: Final = {"value_read_at": "generations", "rows_read_at": "read_generations"}
 
 # What a statement runs into whose tables were dropped, or made anew under a cached plan, meanwhile.
 _CHANGED: Final = (
@@ -102,7 +103,7 @@ class Reader:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._known: Generation | None = None
-        self._stated: dict[str, str] = {}
+        self._stated: dict[tuple[str, str], str] = {}
 
     async def fetch(self, sql: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
         """Return the rows of one statement, and the position that it read at."""
@@ -115,30 +116,42 @@ class Reader:
         raise ReadModelChanging(ATTEMPTS_MAX)
 
     async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
-        """Return the one value, `answer`, of a statement of one row, and the position that it read at.
+        """Return the one value, `answer`, of a statement of one row, and the position that it read at."""
+        [row] = await self._read_at("value_read_at", sql, args)
+        return row["answer"], row["position"]
+
+    async def rows(self, sql: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
+        """Return the rows of one statement in no order, and the position that it read at.
+
+        As `fetch`, in one round trip; the rows have the columns of `rows_read_at` beside their own.
+        """
+        rows = await self._read_at("rows_read_at", sql, args)
+        return [row for row in rows if row["found"]], rows[0]["read_position"]
+
+    async def _read_at(self, form: str, sql: str, args: Sequence[Any]) -> list[asyncpg.Record]:
+        """Return the rows of a statement in one of the forms of read_model.sql.
 
         The statement tells in its own snapshot which generations there are; when they are others than those
         it was written for, it is written anew and run again.
         """
         for _ in range(ATTEMPTS_MAX):
             known = self._known
-            if known is None:
+            if known is None or not known.numbers:  # none were declared yet
                 known = self._known = await tables(self._pool)
-            statement = self._stated.get(sql)
+            statement = self._stated.get((form, sql))
             if statement is None:
                 if len(self._stated) >= STATEMENTS_KEPT:
                     self._stated.clear()
-                statement = self._stated[sql] = _sql["value_read_at"].replace(":statement", sql)
+                statement = self._stated[form, sql] = _sql[form].replace(":statement", sql.rstrip(" ;\n"))
             try:
                 async with self._pool.acquire() as connection:
-                    row = await connection.fetchrow(known.fill(statement), *args)
+                    rows: list[asyncpg.Record] = await connection.fetch(known.fill(statement), *args)
                     leave_as_found(connection)
             except _CHANGED:
                 self._known = None
                 continue
-            assert row is not None
-            if row["generations"] == known.signature:
-                return row["answer"], row["position"]
+            if rows[0][_GENERATIONS[form]] == known.signature:
+                return rows
             self._known = None
         raise ReadModelChanging(ATTEMPTS_MAX)
 

@@ -16,3 +16,15 @@ select stated.answer, read_at.generations, read_at.position
                coalesce(min(position) filter (where built_in), 0) as position
           from read_model.checkpoints
        ) as read_at;
+
+-- name: rows_read_at
+-- The rows of a statement, and with each the generations and the position as above; one row that is not
+-- `found` where the statement has none. In no order.
+--   statement   a select
+select stated.*, read_at.generations as read_generations, read_at.position as read_position
+  from (
+        select string_agg(projection || '=' || generation, ',' order by projection) as generations,
+               coalesce(min(position) filter (where built_in), 0) as position
+          from read_model.checkpoints
+       ) as read_at
+  left join (select true as found, rows.* from (:statement) as rows) as stated on true

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 from zlib import crc32
 
@@ -20,7 +20,10 @@ _SHORT_SETTINGS: Final = (
     "set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off"
 )
 _ENTITIES: Final = "entities := (select array_agg(distinct entity) from {hot})"
+# What a short step staged is a variable of its function: emptying four temporary tables costs a millisecond.
+_VARIABLES: Final = {name: f"unnest(step_{name})" for name in STAGING}
 _ONLY: Final = re.compile(r"^-- only (with|if): *(.+)$", re.MULTILINE)
+_COMMENT: Final = re.compile(r"^ *--.*\n?", re.MULTILINE)
 _TEMPORARY: Final = {name: f"pg_temp.step_{name}" for name in STAGING}
 
 
@@ -100,7 +103,7 @@ def _guarded(statement: str) -> str:
 
 
 class LiveSteps:
-    """Steps that follow the log: staged in temporary tables that are emptied at each commit.
+    """Steps that follow the log, staged in variables where they are short, else in temporary tables.
 
     One for a connection and a set of tables. A step is one call of a function of this connection: sent one by
     one, its forty statements take 45 ms more on a busy machine. Short steps keep their plans until the log is
@@ -111,37 +114,59 @@ class LiveSteps:
         self, connection: AnyConnection, projections: Sequence[Projection], names: Mapping[str, str]
     ) -> None:
         self._connection = connection
-        self._names = {**names, **_TEMPORARY, "group": group_of(projections), "only": "true"}
+        self._names = {**names, "group": group_of(projections), "only": "true"}
         self._staging = staging_of(projections)
-        self._short = self._long = ""
+        self._counting = [text for projection in projections for text in projection.applies]
+        self._counting += [text for projection in projections for text in projection.settles]
+        self.short = self._long = ""
         self._plans_hold_until = 0
-        staged = [f"insert into {_TEMPORARY[name]} {STAGING[name]}" for name in self._staging]
-        staged.insert(1, _ENTITIES)
-        applies = [text for projection in projections for text in projection.applies]
-        settles = [text for projection in projections for text in projection.settles]
-        self._statements = [fill(text, self._names) for text in (*staged, *applies, *settles)]
 
     async def open(self) -> None:
-        """Make the temporary tables; on a connection that has them from before, anew."""
+        """Make the temporary tables, emptied at each commit, unless another group's steps made them here."""
+        names = {**self._names, **_TEMPORARY}
         for name in self._staging:
-            empty = between(fill(STAGING[name], self._names), 0, 0)
+            empty = between(fill(STAGING[name], names), 0, 0)
             await self._connection.execute(
-                f"drop table if exists pg_temp.step_{name}; "
-                f"create temporary table step_{name} on commit delete rows as {empty} with no data"
+                f"create temporary table if not exists step_{name} on commit delete rows "
+                f"as {empty} with no data"
             )
-        body = "\n".join(map(_guarded, self._statements))
-        self._short = f"pg_temp.short_step_{crc32(body.encode())}"
-        self._long = f"pg_temp.long_step_{crc32(body.encode())}"
-        for function, settings in ((self._short, _SHORT_SETTINGS), (self._long, "")):
-            await self._connection.execute(
-                f"create or replace function {function}(bigint, bigint) returns void language plpgsql "
-                f"{settings} as $step$ declare entities text[];\nbegin\n{body}\nend $step$"
-            )
+        self.short = await self._function("short_step", _VARIABLES, _into_variable, _SHORT_SETTINGS)
+        self._long = await self._function("long_step", _TEMPORARY, _into_table, "")
+
+    async def _function(
+        self, name: str, places: Mapping[str, str], stage: Callable[[str], str], settings: str
+    ) -> str:
+        """Declare a step as a function whose staged rows are at `places`, and return its name."""
+        statements = [stage(name) for name in self._staging]
+        statements.insert(1, _ENTITIES)
+        filled = [fill(text, {**self._names, **places}) for text in (*statements, *self._counting)]
+        body = "\n".join(map(_guarded, filled))
+        function = f"pg_temp.{name}_{crc32(body.encode())}"
+        variables = " ".join(f"step_{name} {_TEMPORARY[name]}[];" for name in self._staging)
+        await self._connection.execute(
+            f"create or replace function {function}(bigint, bigint) returns void language plpgsql "
+            f"{settings} as $step$ declare entities text[]; {variables}\nbegin\n{body}\nend $step$"
+        )
+        return function
 
     async def apply(self, first: int, last: int) -> None:
         """Count the events of (first, last] in; inside the caller's transaction."""
         short = last - first <= SHORT_STEP_EVENTS_MAX
-        if short and last > self._plans_hold_until:
+        if short:
+            await self.renew_plans(last)
+        await self._connection.execute(f"select {self.short if short else self._long}($1, $2)", first, last)
+
+    async def renew_plans(self, position: int) -> None:
+        """Plan short steps anew where the log is twice as long as it was when they were planned."""
+        if position >= self._plans_hold_until:
             await self._connection.execute("discard plans")
-            self._plans_hold_until = 2 * last
-        await self._connection.execute(f"select {self._short if short else self._long}($1, $2)", first, last)
+            self._plans_hold_until = max(2 * position, 1)
+
+
+def _into_variable(name: str) -> str:
+    rows = _COMMENT.sub("", STAGING[name]).rstrip(" ;\n")
+    return f"step_{name} := array(select row(s.*)::{_TEMPORARY[name]} from (\n{rows}\n) s)"
+
+
+def _into_table(name: str) -> str:
+    return f"insert into {_TEMPORARY[name]} {STAGING[name]}"

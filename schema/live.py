@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import AsyncIterable, Awaitable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 import asyncpg
@@ -437,8 +438,8 @@ class Live:
 
     async def page(self, after: int) -> tuple[Sequence[Fact], int]:
         """Read a page of events from Postgres, and return it with the position up to which it is complete."""
-        rows, projected = await self.services.reader.fetch(_sql["facts_after"], after, PAGE_EVENTS)
-        facts = cast("list[Fact]", rows)
+        rows, projected = await self.services.reader.rows(_sql["facts_after"], after, PAGE_EVENTS)
+        facts = sorted(cast("list[Fact]", rows), key=itemgetter("position"))
         return facts, facts[-1]["position"] if len(facts) == PAGE_EVENTS else projected
 
     async def facts_after(self, after: int) -> tuple[Sequence[Fact], int]:

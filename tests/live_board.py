@@ -37,6 +37,14 @@ class CountingReader(Reader):
         self.statements += 1
         return await super().fetch(sql, *args)
 
+    async def rows(self, sql: str, *args: Any) -> Any:
+        self.statements += 1
+        return await super().rows(sql, *args)
+
+    async def value(self, sql: str, *args: Any) -> Any:
+        self.statements += 1
+        return await super().value(sql, *args)
+
 
 class Board:
     """A service in this process: append to its log, and listen to what it sends."""

@@ -12,6 +12,7 @@ import pytest
 from projections.health import status
 from projections.projector import Projector
 from projections.read_model import Reader
+from projections.rebuild import rebuild
 from service.errors import CheckpointAheadOfLog, LostLease, NotProjectedInTime
 from tests.projecting import PRODUCT, a_history, dump, payload, record
 
@@ -158,6 +159,74 @@ async def test_batches_of_one_and_of_all_leave_the_same_tables(pool: asyncpg.Poo
     await Projector(pool).catch_up()
 
     assert await dump(pool) == one_by_one
+
+
+def _post(second: int, **totals: Any) -> dict[str, Any]:
+    post = payload("item.update", timestamp=1781429000 + second)
+    for name in ("total_up", "total_down", "total_sum", "total_comments", "total_subscriber"):
+        post["data"].pop(name, None)
+    post["data"].update(totals)
+    return post
+
+
+@pytest.mark.parametrize("events_a_step_max", [1, 2, 3, 100, 20_000])
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_total_that_the_newest_post_did_not_tell_is_the_newest_one_told(
+    pool: asyncpg.Pool, events_a_step_max: int, late: bool
+) -> None:
+    """However the posts fall into steps, and whether one of them comes after its time."""
+    bodies = [
+        _post(1, total_up=10, total_comments=3, total_subscriber=7),
+        _post(2, total_up=11, total_comments=4),
+        _post(3, total_comments=5),
+        _post(4, total_up=12),
+        _post(5),
+    ]
+    await record(pool, [*bodies[:2], *bodies[3:], bodies[2]] if late else bodies)
+
+    await Projector(pool, events_a_step_max=events_a_step_max).catch_up()
+
+    item = await _row(pool, "select votes_up, comments, subscribers from {items}")
+    assert tuple(item) == (12, 5, 7)
+
+
+async def test_a_turn_counts_up_to_a_position_or_to_the_head(pool: asyncpg.Pool) -> None:
+    head = await record(pool, a_history(60))
+    async with Projector(pool).turn() as turn:
+        assert turn is not None
+        assert await turn.advance(head - 20)
+        assert turn.position == head - 20
+
+        assert await turn.advance(None)
+
+        assert turn.position == head
+        assert not await turn.advance(None)
+
+
+async def test_rows_come_with_the_position_that_they_were_read_at_even_where_there_are_none(
+    pool: asyncpg.Pool,
+) -> None:
+    head = await record(pool, a_history(20))
+    await Projector(pool).catch_up()
+    reader = Reader(pool)
+
+    rows, position = await reader.rows("select position from {event_facts} where position > $1;", head - 2)
+
+    assert (sorted(row["position"] for row in rows), position) == ([head - 1, head], head)
+    assert await reader.rows("select position from {event_facts} where position > $1", head) == ([], head)
+
+
+async def test_rows_are_of_the_tables_in_use_after_these_were_exchanged(pool: asyncpg.Pool) -> None:
+    head = await record(pool, a_history(20))
+    await Projector(pool).catch_up()
+    reader = Reader(pool)
+    await reader.rows("select position from {event_facts}")
+    await rebuild(pool)
+    await pool.execute("delete from read_model.event_facts_1")
+
+    rows, _ = await reader.rows("select position from {event_facts}")
+
+    assert len(rows) == head
 
 
 async def test_two_projectors_on_one_database_apply_nothing_twice(pool: asyncpg.Pool) -> None:
