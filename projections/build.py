@@ -215,53 +215,68 @@ class Build:
             return False
         return True
 
-    async def index(self, note: Note) -> None:
-        """Make the indexes that `settle.…` needs, each lane its own."""
-        await _all(self._index(lane, note) for lane in self.lanes if not lane.indexed)
+    async def settle(self, note: Note, *, lookups: bool) -> None:
+        """Make the indexes, then run what leans on them over all that was loaded, and make the `lookups`.
 
-    async def settle(self) -> None:
-        """Run what leans on the indexes over all that was loaded; run again after a kill, it changes nothing.
-
-        Each lane settles its own at the same time as the others; what reads tables of several lanes follows.
+        Each projection follows as soon as those are done whose tables it reads, on a connection that is free.
+        Run again after a kill, it goes on.
         """
-        apart = [
-            tuple(p for p in lane.projections if _read_by([p], self.projections) <= _names(lane.projections))
+        free: asyncio.Queue[AnyConnection] = asyncio.Queue()
+        free.put_nowait(self._reading)
+        indexed = {
+            lane.number: asyncio.create_task(
+                self._index(lane, note, free), name=f"rebuild index {lane.number}"
+            )
             for lane in self.lanes
-        ]
-        await _all(
-            [
-                self._vacuum(),
-                *(
-                    self._settle(lane.connection, projections)
-                    for lane, projections in zip(self.lanes, apart, strict=True)
-                ),
+        }
+        lanes = {projection.name: lane for lane in self.lanes for projection in lane.projections}
+        settled: dict[str, asyncio.Task[None]] = {}
+        for projection in _read_first(self.projections):
+            read = _reads(projection, self.projections)
+            needed = [
+                indexed[lanes[projection.name].number],
+                *(settled[name] for name in settled if name in read),
             ]
-        )
-        done = {name for projections in apart for name in _names(projections)}
-        await self._settle(self.counting, tuple(p for p in self.projections if p.name not in done))
+            settled[projection.name] = asyncio.create_task(
+                self._settle(projection, needed, free, lookups), name=f"rebuild settle {projection.name}"
+            )
+        await _all([*indexed.values(), *settled.values()])
 
-    async def lookups(self) -> None:
-        """Make the indexes that only reads need; in a transaction of `counting`."""
-        await create_lookups(self.counting, self.projections, self.names)
-
-    async def _vacuum(self) -> None:
-        for table in [table for projection in self.projections for table in projection.covered]:
-            await self._reading.execute(f"vacuum {self.names[table]}")
-
-    async def _settle(self, connection: AnyConnection, projections: Sequence[Projection]) -> None:
-        async with connection.transaction():
-            for projection in projections:
+    async def _settle(
+        self,
+        projection: Projection,
+        needed: Iterable[asyncio.Task[None]],
+        free: asyncio.Queue[AnyConnection],
+        lookups: bool,
+    ) -> None:
+        for task in needed:
+            await task
+        connection = await free.get()
+        try:
+            for table in projection.covered:
+                await connection.execute(f"vacuum {self.names[table]}")
+            async with connection.transaction():
+                mark = self.names[projection.tables[0]]
+                if await connection.fetchval(_sql["is_settled"], mark):
+                    return
                 for statement in projection.settles:
                     await run(connection, fill(statement, self.names), 0, self.position)
+                if lookups:
+                    await create_lookups(connection, [projection], self.names)
+                    await connection.execute(f"comment on table {mark} is 'settled'")
+        finally:
+            free.put_nowait(connection)
 
-    async def _index(self, lane: Lane, note: Note) -> None:
-        async with lane.connection.transaction():
-            await create_indexes(lane.connection, lane.projections, self.names)
-            for projection in lane.projections:
-                for table in projection.tables:
-                    await lane.connection.execute(f"analyze {self.names[table]}")
-            lane.indexed = True
-            await note(lane, lane.position, lane.position, 0.0)
+    async def _index(self, lane: Lane, note: Note, free: asyncio.Queue[AnyConnection]) -> None:
+        if not lane.indexed:
+            async with lane.connection.transaction():
+                await create_indexes(lane.connection, lane.projections, self.names)
+                for projection in lane.projections:
+                    for table in projection.tables:
+                        await lane.connection.execute(f"analyze {self.names[table]}")
+                lane.indexed = True
+                await note(lane, lane.position, lane.position, 0.0)
+        free.put_nowait(lane.connection)
 
     async def follower(self) -> LiveSteps:
         """The same tables, followed like the live ones: for the last events."""
@@ -274,9 +289,14 @@ def _names(projections: Iterable[Projection]) -> set[str]:
     return {projection.name for projection in projections}
 
 
-def _read_by(some: Iterable[Projection], projections: Sequence[Projection]) -> set[str]:
-    """The names of the projections whose tables these read, and their own."""
-    return _names(together(_names(some), projections))
+def _reads(projection: Projection, projections: Sequence[Projection]) -> set[str]:
+    """The names of the projections whose tables this one's `settle` statements lean on."""
+    return _names(together([projection.name], projections)) - {projection.name}
+
+
+def _read_first(projections: Sequence[Projection]) -> list[Projection]:
+    """The projections, each behind those that it reads: they read fewer."""
+    return sorted(projections, key=lambda projection: len(_reads(projection, projections)))
 
 
 def lanes_of(projections: Sequence[Projection]) -> list[tuple[Projection, ...]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import asyncpg
 import pytest
 
 from projections.build import Build, lanes_of
-from projections.catalogue import BUILT_IN, all_projections, together
+from projections.catalogue import BUILT_IN, Projection, all_projections, together
 from projections.health import status
 from projections.projector import Projector
 from projections.read_model import Reader, tables
@@ -121,6 +122,41 @@ async def test_a_killed_rebuild_is_gone_on_with_and_ends_the_same(
 
     assert await dump(followed) == before
     assert report.resumed_at == (told[-2].position if killed_at > 1 else 0)
+
+
+@pytest.mark.parametrize("killed_before", ["items", "events"])
+async def test_a_rebuild_killed_between_projections_that_settle_makes_no_index_twice(
+    followed: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, killed_before: str
+) -> None:
+    rows, indexes = await dump(followed), await _indexes(followed)
+    settle = Build._settle
+
+    async def settle_or_die(build: Build, projection: Projection, needed: Any, *more: Any) -> None:
+        for task in needed:
+            await task
+        if projection.name == killed_before:
+            raise _Killed
+        await settle(build, projection, needed, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Build, "_settle", settle_or_die)
+        with pytest.raises(_Killed):
+            await rebuild(followed)
+
+    await rebuild(followed)
+
+    assert await dump(followed) == rows
+    assert await _indexes(followed) == indexes
+
+
+async def _indexes(pool: asyncpg.Pool) -> list[str]:
+    """How many indexes of which kind each table in use has."""
+    in_use = [name.removeprefix("read_model.") for name in (await tables(pool)).names.values()]
+    found = await pool.fetch("select indexdef from pg_indexes where tablename = any ($1::text[])", in_use)
+    return sorted(
+        re.sub(r"^(create (?:unique )?index) \S+|(?<=[a-z])_[0-9]+\b", r"\1", row[0], flags=re.I)
+        for row in found
+    )
 
 
 async def test_one_rebuild_runs_at_a_time(followed: asyncpg.Pool) -> None:
