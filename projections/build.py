@@ -147,7 +147,7 @@ class Build:
 
         When one fails, the others end the step that they are at, so that no transaction is left.
         """
-        steps = list(_steps(first, last, self._events_a_step))
+        steps = list(steps_of(first, last, self._events_a_step))
         read = [asyncio.Event() for _ in steps]
         counted = [asyncio.Semaphore(0) for _ in steps]
         failed = False
@@ -358,7 +358,7 @@ async def _working(pool: Pool) -> AsyncIterator[AnyConnection]:
                 await connection.execute("reset all")
 
 
-def _steps(first: int, last: int, largest: int) -> Iterator[tuple[int, int]]:
+def steps_of(first: int, last: int, largest: int) -> Iterator[tuple[int, int]]:
     """Part (first, last] into steps, small ones first: nothing is counted in until the first one is read."""
     length = max(1, largest // 8)
     while first < last:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
 import pytest
 
-from projections.build import Build, lanes_of
+from projections.build import Build, lanes_of, steps_of
 from projections.catalogue import BUILT_IN, Projection, all_projections, together
 from projections.health import status
 from projections.projector import Projector
@@ -326,3 +327,13 @@ def test_lanes_share_no_table_that_a_step_reads() -> None:
     assert {"items", "votes"} <= {p.name for p in first}
     assert "users" in {p.name for p in second}
     assert len(first) + len(second) == len(BUILT_IN)
+
+
+def test_steps_follow_each_other_and_grow_from_small_ones_to_the_largest() -> None:
+    steps = list(steps_of(100, 1_000, 160))
+
+    assert [end - start for start, end in steps] == [20, 40, 80, 160, 160, 160, 160, 120]
+    assert (steps[0][0], steps[-1][1]) == (100, 1_000)
+    assert all(before[1] == after[0] for before, after in pairwise(steps))
+    assert list(steps_of(7, 9, 1)) == [(7, 8), (8, 9)]
+    assert list(steps_of(9, 9, 100)) == []
