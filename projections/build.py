@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +29,8 @@ from service.sql_files import load
 
 EVENTS_A_STEP: Final = 500_000
 LANES_MAX: Final = 2
+# So many steps are kept as read: one being read, while one lane may be a step before another.
+STAGED_MAX: Final = 3
 
 # For the session that builds. A crash loses at most steps that are not yet committed as far as their rebuild
 # row says; the switch itself commits durably (see `_switch`).
@@ -66,7 +68,7 @@ class Lane:
 class Build:
     """A generation of tables being counted from the log.
 
-    One connection reads the next step's events from the log while the lanes count the present one in, each in
+    One connection reads the next steps' events from the log while the lanes count in what was read, each in
     transactions of its own: this keeps the cores busy. What a lane writes is committed together with `note`.
     """
 
@@ -128,8 +130,10 @@ class Build:
 
     async def drop_staged(self) -> None:
         """Drop what steps staged."""
-        staged = [f"{table}{suffix}" for table in self._staged.values() for suffix in ("", "_0", "_1")]
-        await drop_tables(self.counting, staged)
+        await drop_tables(self.counting, [*self._staged.values(), *map(self._hot, range(STAGED_MAX))])
+
+    def _hot(self, number: int) -> str:
+        return f"{self._staged['hot']}_{number % STAGED_MAX}"
 
     async def load(self, last: int, note: Note) -> None:
         """Count everything up to `last` in; `note(lane, first, last, rate)` is part of each transaction."""
@@ -139,26 +143,49 @@ class Build:
         await self._load(self.lanes, ahead, last, note)
 
     async def _load(self, lanes: Sequence[Lane], first: int, last: int, note: Note) -> None:
-        if first >= last:
-            return
-        ends = [*range(first + self._events_a_step, last, self._events_a_step), last]
-        steps = list(zip([first, *ends[:-1]], ends, strict=True))
-        reading: asyncio.Task[None] | None = None
-        try:
+        """Read ahead of the lanes; each goes on as soon as its next step is read, and waits for no other.
+
+        When one fails, the others end the step that they are at, so that no transaction is left.
+        """
+        steps = list(steps_of(first, last, self._events_a_step))
+        read = [asyncio.Event() for _ in steps]
+        counted = [asyncio.Semaphore(0) for _ in steps]
+        failed = False
+
+        async def read_ahead() -> None:
             for number, (start, end) in enumerate(steps):
-                await (reading or self._read(number, start, end))
-                reading = None
-                if number + 1 < len(steps):
-                    ahead = self._read(number + 1, *steps[number + 1])
-                    reading = asyncio.create_task(ahead, name="rebuild reading ahead")
-                await _all(self._count_in(lane, number, start, end, note) for lane in lanes)
-        finally:
-            if reading is not None:
-                reading.cancel()
-                await asyncio.wait([reading])
+                if number >= STAGED_MAX:
+                    for _ in lanes:
+                        await counted[number - STAGED_MAX].acquire()
+                if failed:
+                    return
+                await self._read(number, start, end)
+                read[number].set()
+
+        async def count_in(lane: Lane) -> None:
+            for number, (start, end) in enumerate(steps):
+                await read[number].wait()
+                if failed:
+                    return
+                await self._count_in(lane, number, start, end, note)
+                counted[number].release()
+
+        async def tell_failure(work: Awaitable[None]) -> None:
+            nonlocal failed
+            try:
+                await work
+            except BaseException:
+                failed = True
+                for number in range(len(steps)):
+                    read[number].set()
+                    for _ in lanes:
+                        counted[number].release()
+                raise
+
+        await _all(map(tell_failure, [read_ahead(), *(count_in(lane) for lane in lanes)]))
 
     async def _read(self, number: int, first: int, last: int) -> None:
-        table = f"{self._staged['hot']}_{number % 2}"
+        table = self._hot(number)
         places = {"group": group_of(self.projections), "only": "true"}
         sql = between(fill(STAGING["hot"], places), first, last)
         await self._reading.execute(
@@ -174,7 +201,7 @@ class Build:
         lane.position = last
 
     async def _count(self, lane: Lane, number: int, first: int, last: int) -> None:
-        names = {**self.names, **self._staged, "hot": f"{self._staged['hot']}_{number % 2}"}
+        names = {**self.names, **self._staged, "hot": self._hot(number)}
         staging = [name for name in staging_of(lane.projections) if name != "hot"]
         for name in staging:
             sql = between(fill(STAGING[name], names), first, last)
@@ -215,53 +242,68 @@ class Build:
             return False
         return True
 
-    async def index(self, note: Note) -> None:
-        """Make the indexes that `settle.…` needs, each lane its own."""
-        await _all(self._index(lane, note) for lane in self.lanes if not lane.indexed)
+    async def settle(self, note: Note, *, lookups: bool) -> None:
+        """Make the indexes, then run what leans on them over all that was loaded, and make the `lookups`.
 
-    async def settle(self) -> None:
-        """Run what leans on the indexes over all that was loaded; run again after a kill, it changes nothing.
-
-        Each lane settles its own at the same time as the others; what reads tables of several lanes follows.
+        Each projection follows as soon as those are done whose tables it reads, on a connection that is free.
+        Run again after a kill, it goes on.
         """
-        apart = [
-            tuple(p for p in lane.projections if _read_by([p], self.projections) <= _names(lane.projections))
+        free: asyncio.Queue[AnyConnection] = asyncio.Queue()
+        free.put_nowait(self._reading)
+        indexed = {
+            lane.number: asyncio.create_task(
+                self._index(lane, note, free), name=f"rebuild index {lane.number}"
+            )
             for lane in self.lanes
-        ]
-        await _all(
-            [
-                self._vacuum(),
-                *(
-                    self._settle(lane.connection, projections)
-                    for lane, projections in zip(self.lanes, apart, strict=True)
-                ),
+        }
+        lanes = {projection.name: lane for lane in self.lanes for projection in lane.projections}
+        settled: dict[str, asyncio.Task[None]] = {}
+        for projection in _read_first(self.projections):
+            read = _reads(projection, self.projections)
+            needed = [
+                indexed[lanes[projection.name].number],
+                *(settled[name] for name in settled if name in read),
             ]
-        )
-        done = {name for projections in apart for name in _names(projections)}
-        await self._settle(self.counting, tuple(p for p in self.projections if p.name not in done))
+            settled[projection.name] = asyncio.create_task(
+                self._settle(projection, needed, free, lookups), name=f"rebuild settle {projection.name}"
+            )
+        await _all([*indexed.values(), *settled.values()])
 
-    async def lookups(self) -> None:
-        """Make the indexes that only reads need; in a transaction of `counting`."""
-        await create_lookups(self.counting, self.projections, self.names)
-
-    async def _vacuum(self) -> None:
-        for table in [table for projection in self.projections for table in projection.covered]:
-            await self._reading.execute(f"vacuum {self.names[table]}")
-
-    async def _settle(self, connection: AnyConnection, projections: Sequence[Projection]) -> None:
-        async with connection.transaction():
-            for projection in projections:
+    async def _settle(
+        self,
+        projection: Projection,
+        needed: Iterable[asyncio.Task[None]],
+        free: asyncio.Queue[AnyConnection],
+        lookups: bool,
+    ) -> None:
+        for task in needed:
+            await task
+        connection = await free.get()
+        try:
+            for table in projection.covered:
+                await connection.execute(f"vacuum {self.names[table]}")
+            async with connection.transaction():
+                mark = self.names[projection.tables[0]]
+                if await connection.fetchval(_sql["is_settled"], mark):
+                    return
                 for statement in projection.settles:
                     await run(connection, fill(statement, self.names), 0, self.position)
+                if lookups:
+                    await create_lookups(connection, [projection], self.names)
+                    await connection.execute(f"comment on table {mark} is 'settled'")
+        finally:
+            free.put_nowait(connection)
 
-    async def _index(self, lane: Lane, note: Note) -> None:
-        async with lane.connection.transaction():
-            await create_indexes(lane.connection, lane.projections, self.names)
-            for projection in lane.projections:
-                for table in projection.tables:
-                    await lane.connection.execute(f"analyze {self.names[table]}")
-            lane.indexed = True
-            await note(lane, lane.position, lane.position, 0.0)
+    async def _index(self, lane: Lane, note: Note, free: asyncio.Queue[AnyConnection]) -> None:
+        if not lane.indexed:
+            async with lane.connection.transaction():
+                await create_indexes(lane.connection, lane.projections, self.names)
+                for projection in lane.projections:
+                    for table in projection.tables:
+                        await lane.connection.execute(f"analyze {self.names[table]}")
+                lane.indexed = True
+                await note(lane, lane.position, lane.position, 0.0)
+        free.put_nowait(lane.connection)
 
     async def follower(self) -> LiveSteps:
         """The same tables, followed like the live ones: for the last events."""
@@ -274,9 +316,14 @@ def _names(projections: Iterable[Projection]) -> set[str]:
     return {projection.name for projection in projections}
 
 
-def _read_by(some: Iterable[Projection], projections: Sequence[Projection]) -> set[str]:
-    """The names of the projections whose tables these read, and their own."""
-    return _names(together(_names(some), projections))
+def _reads(projection: Projection, projections: Sequence[Projection]) -> set[str]:
+    """The names of the projections whose tables this one's `settle` statements lean on."""
+    return _names(together([projection.name], projections)) - {projection.name}
+
+
+def _read_first(projections: Sequence[Projection]) -> list[Projection]:
+    """The projections, each behind those that it reads: they read fewer."""
+    return sorted(projections, key=lambda projection: len(_reads(projection, projections)))
 
 
 def lanes_of(projections: Sequence[Projection]) -> list[tuple[Projection, ...]]:
@@ -309,6 +356,15 @@ async def _working(pool: Pool) -> AsyncIterator[AnyConnection]:
         finally:
             if not connection.is_closed():
                 await connection.execute("reset all")
+
+
+def steps_of(first: int, last: int, largest: int) -> Iterator[tuple[int, int]]:
+    """Part (first, last] into steps, small ones first: nothing is counted in until the first one is read."""
+    length = max(1, largest // 8)
+    while first < last:
+        end = min(first + length, last)
+        yield first, end
+        first, length = end, min(2 * length, largest)
 
 
 async def _all(work: Iterable[Awaitable[None]]) -> None:

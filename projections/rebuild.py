@@ -332,10 +332,8 @@ class _Run:
 
     async def _settle(self) -> None:
         self._tell(self._build.position, "indexing", 0.0)
-        await self._build.index(self._note)
-        await self._build.settle()
+        await self._build.settle(self._note, lookups=True)
         async with self._connection.transaction():
-            await self._build.lookups()
             await self._lease.check(self._connection)
             await self._follow(self._build.position, self._build.position)
         self._settled = True

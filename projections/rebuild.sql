@@ -162,3 +162,8 @@ select c.projection
 --   $1 name  $2 value
 select set_config($1, $2, false)
  where has_parameter_privilege($1, 'set');
+
+-- name: is_settled
+-- Whether a rebuild has run a projection's `settle` statements and made its lookups: noted in their transaction.
+--   $1 the projection's first table
+select obj_description(($1::text)::regclass, 'pg_class') is not distinct from 'settled';

@@ -252,7 +252,6 @@ select w.position, w.product_id, w.item_id, w.occurred_at, w.is_delete, w.update
 select w.position, w.product_id, w.user_id, w.occurred_at, w.is_delete, w.updated_at, w.actor, w.author,
        w.hash as content_hash,
        w.told,
-       w.before,
        w.told is not null and (w.before is null or w.told > w.before) as newest,
        w.told is not null and (
            w.whole or w.before is null

@@ -138,8 +138,7 @@ async def _verify(
                     progress(Progress(0, last, position, rate))
 
             await build.load(position, note)
-            await build.index(note)
-            await build.settle()
+            await build.settle(note, lookups=False)
             steps = await build.follower()
             async with build.counting.transaction(isolation="repeatable_read"):
                 now = await _position(build.counting, group)

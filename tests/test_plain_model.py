@@ -413,6 +413,32 @@ async def _compare_facts(world: World, events: list[Event]) -> None:
     assert all(r["user_id"] is None for r in rows)
 
 
+@pytest.mark.parametrize("style", ["ISO, MDY", "ISO, DMY", "German", "SQL, DMY"])
+async def test_moments_are_read_as_the_plain_model_reads_them_in_sessions_of_any_date_style(
+    world: World, style: str
+) -> None:
+    texts = [
+        *("2026-05-01 10:00:00", "2026-12-31 23:59:59", "1000-01-01 00:00:00", "9999-12-31 23:59:59"),
+        *("2024-02-29 00:00:00", "2000-02-29 00:00:00", "2026-02-29 00:00:00", "1900-02-29 00:00:00"),
+        *("2026-02-30 10:00:00", "2026-04-31 10:00:00", "2026-13-01 10:00:00", "2026-00-10 10:00:00"),
+        *("0000-00-00 00:00:00", "0999-01-01 00:00:00", "2026-01-00 10:00:00", "2026-05-01 24:00:00"),
+        *("2026-05-01 23:60:00", "2026-05-01 23:59:60", "2026-05-01 9:00:000", "2026-05-01  9:00:00"),
+        *("2026-05- 1 09:00:00", "2026-05-01T10:00:00", "2026-05-01 10:00:0Z", "2026-05-01 10:00:0+"),
+        *("2026-05-01 T1:00:00", "01.05.2026 10:00:00", "01/05/2026 10:00:00", "26-05-2001 10:00:00"),
+        *("12026-05-01 10:00:00", "2026-05-01 10:00:00.5", "2026-05-01 10:00", "2026-05-01", "infinity"),
+        *("2026-05-01 10:00 BC", "2026-05-01 10:00:00 BC", "now", "٢٠٢٦-05-01 10:00:00", "", None),
+    ]
+    async with world.pool.acquire() as connection:
+        await connection.execute("select set_config('datestyle', $1, false)", style)
+        try:
+            found = await connection.fetch(
+                "select v, read_model.moment_of(v) as moment from unnest($1::text[]) as t (v)", texts
+            )
+        finally:
+            await connection.execute("reset datestyle")
+    assert {r["v"]: r["moment"] for r in found} == {text: plain_model.moment(text) for text in texts}
+
+
 async def test_following_in_any_batches_equals_the_plain_model_and_a_rebuild(world: World) -> None:
     @settings(
         max_examples=120,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
 import pytest
 
-from projections.build import Build, lanes_of
-from projections.catalogue import BUILT_IN, all_projections, together
+from projections.build import Build, lanes_of, steps_of
+from projections.catalogue import BUILT_IN, Projection, all_projections, together
 from projections.health import status
 from projections.projector import Projector
 from projections.read_model import Reader, tables
@@ -121,6 +123,41 @@ async def test_a_killed_rebuild_is_gone_on_with_and_ends_the_same(
 
     assert await dump(followed) == before
     assert report.resumed_at == (told[-2].position if killed_at > 1 else 0)
+
+
+@pytest.mark.parametrize("killed_before", ["items", "events"])
+async def test_a_rebuild_killed_between_projections_that_settle_makes_no_index_twice(
+    followed: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, killed_before: str
+) -> None:
+    rows, indexes = await dump(followed), await _indexes(followed)
+    settle = Build._settle
+
+    async def settle_or_die(build: Build, projection: Projection, needed: Any, *more: Any) -> None:
+        for task in needed:
+            await task
+        if projection.name == killed_before:
+            raise _Killed
+        await settle(build, projection, needed, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Build, "_settle", settle_or_die)
+        with pytest.raises(_Killed):
+            await rebuild(followed)
+
+    await rebuild(followed)
+
+    assert await dump(followed) == rows
+    assert await _indexes(followed) == indexes
+
+
+async def _indexes(pool: asyncpg.Pool) -> list[str]:
+    """How many indexes of which kind each table in use has."""
+    in_use = [name.removeprefix("read_model.") for name in (await tables(pool)).names.values()]
+    found = await pool.fetch("select indexdef from pg_indexes where tablename = any ($1::text[])", in_use)
+    return sorted(
+        re.sub(r"^(create (?:unique )?index) \S+|(?<=[a-z])_[0-9]+\b", r"\1", row[0], flags=re.I)
+        for row in found
+    )
 
 
 async def test_one_rebuild_runs_at_a_time(followed: asyncpg.Pool) -> None:
@@ -290,3 +327,13 @@ def test_lanes_share_no_table_that_a_step_reads() -> None:
     assert {"items", "votes"} <= {p.name for p in first}
     assert "users" in {p.name for p in second}
     assert len(first) + len(second) == len(BUILT_IN)
+
+
+def test_steps_follow_each_other_and_grow_from_small_ones_to_the_largest() -> None:
+    steps = list(steps_of(100, 1_000, 160))
+
+    assert [end - start for start, end in steps] == [20, 40, 80, 160, 160, 160, 160, 120]
+    assert (steps[0][0], steps[-1][1]) == (100, 1_000)
+    assert all(before[1] == after[0] for before, after in pairwise(steps))
+    assert list(steps_of(7, 9, 1)) == [(7, 8), (8, 9)]
+    assert list(steps_of(9, 9, 100)) == []
