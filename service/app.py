@@ -214,6 +214,7 @@ class Service:
                     queue_max=settings.append_queue_max,
                     batch_max=settings.append_batch_max,
                     metrics=self.metrics,
+                    recorded=lambda position: self.hub.advance("head", position),
                 )
             )
             self._watch()

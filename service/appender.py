@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import structlog
@@ -51,7 +51,10 @@ class AppendMetrics(Protocol):
 
 
 class Appender:
-    """The one writer of this process. Open it with `async with`; leaving flushes what was accepted."""
+    """The one writer of this process. Open it with `async with`; leaving flushes what was accepted.
+
+    `recorded` is told, after each append, the newest position that it was answered with.
+    """
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class Appender:
         batch_max: int = 1_000,
         append_seconds_max: float = APPEND_SECONDS_MAX,
         metrics: AppendMetrics | None = None,
+        recorded: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._quarantine = quarantine
@@ -71,6 +75,7 @@ class Appender:
         self._batch_max = batch_max
         self._append_seconds_max = append_seconds_max
         self._metrics = metrics
+        self._recorded = recorded
         self._queue: deque[tuple[Arrival, asyncio.Future[Receipt]]] = deque()
         self._arrived: asyncio.Future[None] | None = None
         self._room: deque[asyncio.Future[None]] = deque()
@@ -267,6 +272,8 @@ class Appender:
         else:
             for (index, _), (position, duplicate) in zip(events, appended, strict=True):
                 receipts[index] = Receipt(position, duplicate)
+            # The head is told here before Postgres has notified this process of it.
+            self._recorded(max(position for position, _ in appended))
 
     async def _set_aside(self, refused: Refused) -> Receipt:
         return Receipt(quarantined=await self._quarantine.keep(refused), reason=refused.reason)

@@ -61,6 +61,15 @@ async def test_a_delivery_is_in_the_log_when_its_receipt_comes(pool: Pool, tmp_p
         assert await bench.appender.append(an_event(1)) == Receipt(1, True)
 
 
+async def test_the_head_is_told_as_soon_as_a_delivery_is_recorded(pool: Pool, tmp_path: Path) -> None:
+    told: list[int] = []
+    async with running(pool, tmp_path, recorded=told.append) as bench:
+        for number in (1, 2, 1):
+            await bench.appender.append(an_event(number))
+
+    assert told == [1, 2, 1]
+
+
 async def test_whatever_waits_goes_in_one_batch_up_to_the_limit(pool: Pool, tmp_path: Path) -> None:
     async with running(pool, tmp_path, batch_max=50) as bench:
         receipts = await asyncio.gather(
