@@ -28,12 +28,12 @@ class Turn(NamedTuple):
 
 
 TURNS: Final = (
-    Turn("versus_ingest", 6, 45),
+    Turn("versus_ingest", 8, 55),
     Turn("versus_rebuild", 7, 40),
     Turn("queries", 9, 50),
     Turn("versus_live", 5, 30),
     Turn("growth", 27, 60),
-    Turn("ingest", 8, 40),
+    Turn("ingest", 4, 30),
     Turn("live", 6, 40),
     Turn("page", 4, 40),
 )
