@@ -109,16 +109,10 @@ language sql immutable parallel safe
 return case lower(v) when 'true' then true when '1' then true when 'false' then false when '0' then false end;
 
 -- `YYYY-MM-DD HH:MM:SS` without a zone is UTC; a day that no calendar has ('0000-00-00', 30 February) is not said.
--- What Postgres writes as it read it is of this form: asked first, that takes a third of the time. Where dates are
--- written in another style, it is the second branch that answers.
 create or replace function read_model.moment_of(v text) returns timestamptz
 language sql stable parallel safe
 return case
     when v collate "C" < '1000' then null
-    when octet_length(v) = 19
-         and pg_input_is_valid(v, 'timestamp')
-         and v::timestamp::text = v
-    then timezone(interval '0', v::timestamp)
     when translate(v, '0123456789', '9999999999') = '9999-99-99 99:99:99'
          and substr(v, 12, 2) collate "C" < '24'
          and substr(v, 15, 2) collate "C" < '60'
