@@ -142,7 +142,8 @@ select $1::bigint as product_id, $2::text as item_id,
 
 -- name: items_by_votes
 -- A page of a product's items at (P, T) that were not deleted then, by net votes, most first, ties by id.
--- Every item costs one lookup, whatever the length of the log; the caller asks `item` for those of the page.
+-- An item of which nothing was told since is then as it is now; each other one costs one lookup, whatever the
+-- length of the log. The caller asks `item` for those of the page.
 --   $1 product_id  $2 position  $3 time  $4 limit  $5 and $6 the votes and id of the last one seen (null: none)
 with gone as (
     select d.item_id
@@ -159,59 +160,64 @@ with gone as (
             limit 1
            ) c
      where c.action = 'delete'
-), board as (
-    select i.item_id,
-           coalesce(case when n.occurred_at <= $3 then n.votes_up else o.votes_up end, u.votes_up)
-               - coalesce(case when n.occurred_at <= $3 then n.votes_down else o.votes_down end, u.votes_down, 0)
-               as votes_net
-      from (
-           select distinct s.item_id
-             from {item_sightings} s
-            where s.product_id = $1
-              and s.position <= $2
-              and s.occurred_at <= $3
-           ) i
-      left join lateral (
-           -- From the index alone.
-           select c.occurred_at, c.votes_up, c.votes_down, c.complete
-             from {item_counts} c
-            where c.product_id = $1
-              and c.item_id = i.item_id
-              and c.newest
-              and c.position <= $2
-            order by c.position desc
-            limit 1
-           ) n on true
-      left join lateral (
-           select c.occurred_at, c.votes_up, c.votes_down, c.complete
-             from {item_counts} c
-            where n.occurred_at > $3
-              and c.product_id = $1
-              and c.item_id = i.item_id
-              and c.position <= $2
-              and c.occurred_at <= $3
-            order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
-            limit 1
-           ) o on true
-      left join lateral (
-           -- Only where that row did not tell the totals.
-           select (array_agg(c.votes_up order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.votes_up is not null))[1] as votes_up,
-                  (array_agg(c.votes_down order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc)
-                   filter (where c.votes_down is not null))[1] as votes_down
-             from {item_counts} c
-            where not coalesce(case when n.occurred_at <= $3 then n.complete else o.complete end, true)
-              and c.product_id = $1
-              and c.item_id = i.item_id
-              and c.position <= $2
-              and c.occurred_at <= $3
-           ) u on true
 )
 select b.item_id, b.votes_net
-  from board b
- where not exists (select 1 from gone g where g.item_id = b.item_id)
-   and ($6::text is null
-        or (coalesce(b.votes_net, -2147483648), b.item_id) < (coalesce($5::int, -2147483648), $6))
+  from (
+       select i.item_id,
+              case when i.position <= $2 and i.last_activity_at <= $3 then i.votes_net
+                   else coalesce((
+                       -- From the index alone: the newest post up to P, if it happened by T and told everything …
+                       select case when c.occurred_at <= $3 and c.complete then c.votes_up - c.votes_down end
+                         from {item_counts} c
+                        where c.product_id = $1
+                          and c.item_id = i.item_id
+                          and c.newest
+                          and c.position <= $2
+                        order by c.position desc
+                        limit 1
+                   ), (
+                       -- … or else the newest by T, and only where it did not tell all, those before it.
+                       select case when c.complete then c.votes_up - c.votes_down else (
+                                  select (array_agg(o.votes_up order by o.occurred_at desc, o.is_delete desc,
+                                                    o.updated_at desc, o.position desc)
+                                              filter (where o.votes_up is not null))[1]
+                                         - coalesce((array_agg(o.votes_down order by o.occurred_at desc,
+                                                               o.is_delete desc, o.updated_at desc, o.position desc)
+                                                         filter (where o.votes_down is not null))[1], 0)
+                                    from {item_counts} o
+                                   where o.product_id = $1
+                                     and o.item_id = i.item_id
+                                     and o.position <= $2
+                                     and o.occurred_at <= $3
+                              ) end
+                         from {item_counts} c
+                        where c.product_id = $1
+                          and c.item_id = i.item_id
+                          and c.position <= $2
+                          and c.occurred_at <= $3
+                        order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
+                        limit 1
+                   ))
+              end as votes_net
+         from {items} i
+        where i.product_id = $1
+          and i.first_position <= $2
+          -- When all that is known of it happened by T, so did what made it known.
+          and (i.last_activity_at <= $3
+               or i.item_id in (
+                   select s.item_id
+                     from {item_sightings} s
+                    where s.product_id = $1
+                      and s.position <= $2
+                      and s.occurred_at <= $3
+               ))
+          and case when i.position <= $2 and i.last_activity_at <= $3 then not i.deleted
+                   else i.item_id not in (select g.item_id from gone g) end
+       -- Kept apart, or the votes would be looked up once for each place that names them below.
+       offset 0
+       ) b
+ where $6::text is null
+    or (coalesce(b.votes_net, -2147483648), b.item_id) < (coalesce($5::int, -2147483648), $6)
  order by coalesce(b.votes_net, -2147483648) desc, b.item_id desc
  limit $4;
 

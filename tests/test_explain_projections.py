@@ -56,11 +56,11 @@ async def board(server_url: str, template: str) -> AsyncIterator[tuple[asyncpg.P
         await pool.close()
 
 
-async def _plan(pool: asyncpg.Pool, sql: str, arguments: tuple[Any, ...]) -> str:
+async def _plan(pool: asyncpg.Pool, sql: str, arguments: tuple[Any, ...], explain: str = "explain ") -> str:
     values = ["null" if a is None else f"'{a}'" if isinstance(a, str) else str(a) for a in arguments]
     for number in range(len(values), 0, -1):
         sql = re.sub(rf"\${number}\b", values[number - 1], sql)
-    rows = await pool.fetch(f"explain {sql}")
+    rows = await pool.fetch(f"{explain}{sql}")
     return "\n".join(row[0] for row in rows)
 
 
@@ -93,6 +93,27 @@ async def test_the_newest_post_by_position_is_found_through_the_index_of_newest_
     assert re.search(r"Index Only Scan Backward using item_counts_\d+_product_id_item_id_position_", plan), (
         plan
     )
+
+
+async def test_items_of_which_nothing_was_told_since_are_ranked_without_a_lookup(
+    board: tuple[asyncpg.Pool, Generation],
+) -> None:
+    pool, generation = board
+    sql = generation.fill(AS_OF["items_by_votes"])
+    head = await pool.fetchval("select max(position) from log.events")
+    searched = []
+    for position in (head // 2, head):
+        arguments = (PRODUCT, position, *ARGUMENTS["items_by_votes"][1:])
+        plan = await _plan(pool, sql, arguments, "explain (analyze, timing off) ")
+        searched.append(
+            [
+                int(loops)
+                for loops in re.findall(r" on item_counts_\d+ .*\(actual rows=\S+ loops=(\d+)\)", plan)
+            ]
+        )
+
+    assert searched[0], "an item was told of after the position, and looked up"
+    assert searched[1] == []
 
 
 async def test_settling_a_small_step_looks_up_what_it_touched(board: tuple[asyncpg.Pool, Generation]) -> None:
