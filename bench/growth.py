@@ -52,8 +52,8 @@ LENGTHS: Final = (
 )
 QUICK_LENGTHS: Final = (
     Length(5_000, rebuilds=1, looks_back=True),
-    Length(10_000, grows=False, looks_back=True),
-    Length(20_000, rebuilds=1),
+    Length(30_000, grows=False, looks_back=True),
+    Length(60_000, rebuilds=1),
 )
 
 Measured = dict[tuple[str, str], list[float]]
