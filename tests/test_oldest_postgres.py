@@ -14,7 +14,9 @@ from tests.asking import a_board, a_pool
 from tests.projecting import a_history, record
 
 OLDEST = 15
-QUESTION = "{ items(first: 3, asOf: {position: 150}, orderBy: {field: VOTES}) { nodes { title votes { up } } } }"
+QUESTION = """
+  { items(first: 3, asOf: {position: 150}, orderBy: {field: VOTES}) { nodes { title votes { up } } } }
+"""
 
 
 async def test_the_oldest_postgres_records_counts_rebuilds_and_looks_back() -> None:
