@@ -280,9 +280,9 @@ async def bench(options: Options, report: Report) -> None:
             await projected(dsn)
             await idle(service, report, dsn, sockets=sockets, seconds=options.pick(15, 5))
             await fan_out(service, report, numbers, sockets=sockets, events=options.pick(100, 50), rate=5)
-            await latency(service, report, numbers, sockets=1_000, rate=500, seconds=options.pick(60, 10))
+            await latency(service, report, numbers, sockets=1_000, rate=500, seconds=options.pick(60, 5))
             await never_reading(
-                service, report, numbers, silent=200, others=100, rate=100, seconds=options.pick(60, 10)
+                service, report, numbers, silent=200, others=100, rate=100, seconds=options.pick(60, 5)
             )
 
 
