@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,13 +31,20 @@ AS_DESIGNED: Final = "as designed"
 ACK_FIRST: Final = "ack before commit"
 NOT_SYNCHRONOUS: Final = "synchronous_commit=off"
 
+GATHERING_SECONDS: Final = 0.02
+
 
 class AckFirst(Appender):
-    """Broken: answers as soon as the delivery waits."""
+    """Broken: answers as soon as the delivery waits, and lets more of them gather before it writes."""
 
     def offer(self, arrival: Arrival, told: Told) -> None:
         super().offer(arrival, lambda _: None)
         asyncio.get_running_loop().call_soon(told, Receipt(0, False))
+
+    async def _make_safe(self, arrivals: Sequence[Arrival]) -> list[Receipt | Exception]:
+        # Whoever answers first has no reason to hurry.
+        await asyncio.sleep(GATHERING_SECONDS)
+        return await super()._make_safe(arrivals)
 
 
 async def serve(dsn: str, folder: Path, port: int, variant: str) -> None:
