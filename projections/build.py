@@ -46,6 +46,9 @@ _BUILD_SETTINGS: Final = {
 # Where our role may. Compressing the pages of new indexes takes longer than making them.
 _PRIVILEGED_SETTINGS: Final = {"wal_compression": "off"}
 
+# Autovacuum would look again and again at tables that grow, each time in vain: they are analyzed once loaded.
+_LEFT_ALONE: Final = "autovacuum_enabled = off"
+
 # What a step staged is read whole: a short look at it does. Until the end of the transaction.
 _LOOK: Final = "select set_config('default_statistics_target', '10', true)"
 
@@ -122,6 +125,8 @@ class Build:
         """Make the tables, empty; what a killed build of this generation left is dropped first."""
         await self.drop()
         await create_tables(self.counting, self.projections, self.names)
+        for table in self.names.values():
+            await self.counting.execute(f"alter table {table} set ({_LEFT_ALONE})")
 
     async def drop(self) -> None:
         """Drop the tables of this generation and of its steps."""
@@ -189,7 +194,8 @@ class Build:
         places = {"group": group_of(self.projections), "only": "true"}
         sql = between(fill(STAGING["hot"], places), first, last)
         await self._reading.execute(
-            f"drop table if exists {table}; create unlogged table {table} as {sql}; {_LOOK}; analyze {table}"
+            f"drop table if exists {table}; create unlogged table {table} with ({_LEFT_ALONE}) as {sql}; "
+            f"{_LOOK}; analyze {table}"
         )
 
     async def _count_in(self, lane: Lane, number: int, first: int, last: int, note: Note) -> None:
@@ -206,7 +212,8 @@ class Build:
         for name in staging:
             sql = between(fill(STAGING[name], names), first, last)
             await lane.connection.execute(
-                f"create unlogged table {names[name]} as {sql}; {_LOOK}; analyze {names[name]}"
+                f"create unlogged table {names[name]} with ({_LEFT_ALONE}) as {sql}; "
+                f"{_LOOK}; analyze {names[name]}"
             )
         for projection in lane.projections:
             for statement in projection.applies:
@@ -318,6 +325,10 @@ class Build:
                     await run(connection, fill(statement, self.names), 0, self.position)
                 if lookups:
                     await create_lookups(connection, [projection], self.names)
+                    for table in projection.tables:
+                        await connection.execute(
+                            f"alter table {self.names[table]} reset (autovacuum_enabled)"
+                        )
                     await connection.execute(f"comment on table {mark} is 'settled'")
         finally:
             free.put_nowait(connection)

@@ -34,12 +34,17 @@ select i.position, i.product_id, i.entity, i.entity_id, i.verb, i.action, i.occu
        case when i.entity = 'user' then jsonb_hash_extended(i.said, 0)
             when i.said is not null then read_model.person_hash(i.said) end as user_hash,
        i.vote,
-       coalesce(read_model.moment_of(i.created), i.occurred_at) as created_at,
-       coalesce(case when i.entity = 'item' then i.post_updated_at else read_model.moment_of(i.own_updated) end,
+       case when i.created = i.happened then i.occurred_at
+            else coalesce(read_model.moment_of(i.created), i.occurred_at) end as created_at,
+       coalesce(case when i.entity = 'item' then i.post_updated_at
+                     when i.own_updated = i.happened then i.occurred_at
+                     else read_model.moment_of(i.own_updated) end,
                 '-infinity') as updated_at,
        case when i.entity not in ('vote', 'item') then i.data end as data
   from (
        select p.position, p.product_id, p.entity, p.entity_id, p.verb, p.action, p.occurred_at, p.occurred_assumed,
+              -- As bodies write it: most say in `created` or `updated` when they happened, which need not be read again.
+              (p.occurred_at at time zone 'UTC')::text as happened,
               p.recorded_at, p.origin, p.erased, p.data, p.said, p.vote, p.created, p.own_updated,
               p.votes_up, p.votes_down, p.total_sum, p.comments, p.subscribers, p.trend, p.scoring, p.ratio, p.updated,
               coalesce(

@@ -339,6 +339,31 @@ async def test_a_rebuild_leaves_no_table_behind_but_the_old_ones_for_a_while(fol
     assert {f"read_model.{row['relname']}" for row in found} == set((await tables(followed)).names.values())
 
 
+async def test_autovacuum_leaves_the_new_tables_alone_until_they_are_settled(
+    followed: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = Build._index
+    loaded: list[tuple[set[str], set[str]]] = []
+
+    async def look_and_index(build: Build, *more: Any) -> None:
+        loaded.append((await _left_alone(followed), set(build.names.values())))
+        await index(build, *more)
+
+    monkeypatch.setattr(Build, "_index", look_and_index)
+    await rebuild(followed)
+
+    [(left_alone, new)] = loaded
+    assert left_alone >= new
+    assert not await _left_alone(followed)
+
+
+async def _left_alone(pool: asyncpg.Pool) -> set[str]:
+    found = await pool.fetch(
+        "select relname from pg_class where reloptions @> array['autovacuum_enabled=off'] and relkind = 'r'"
+    )
+    return {f"read_model.{row['relname']}" for row in found}
+
+
 def test_what_is_rebuilt_together_follows_from_the_statements() -> None:
     assert [p.name for p in together(["votes"], all_projections())] == ["votes"]
     assert [p.name for p in together(["users"], all_projections())] == ["users"]
