@@ -142,8 +142,9 @@ select $1::bigint as product_id, $2::text as item_id,
 
 -- name: items_by_votes
 -- A page of a product's items at (P, T) that were not deleted then, by net votes, most first, ties by id.
--- An item of which nothing was told since is then as it is now; each other one costs one lookup, whatever the
--- length of the log. The caller asks `item` for those of the page.
+-- An item of which nothing was told since is then as it is now; others cost one lookup each, whatever the length
+-- of the log. Most need none: the page's last is no worse than that of a page made of a few likely items alone
+-- (the floor), and an item that never had so many votes is not on it. The caller asks `item` for those of the page.
 --   $1 product_id  $2 position  $3 time  $4 limit  $5 and $6 the votes and id of the last one seen (null: none)
 with gone as (
     select d.item_id
@@ -160,11 +161,56 @@ with gone as (
             limit 1
            ) c
      where c.action = 'delete'
+),
+heard_of as materialized (
+    select i.item_id, i.votes_most, i.votes_net, i.position <= $2 and i.last_activity_at <= $3 as unchanged
+      from {items} i
+     where i.product_id = $1
+       and i.first_position <= $2
+       -- When all that is known of it happened by T, so did what made it known.
+       and (i.last_activity_at <= $3
+            or i.item_id in (
+                select s.item_id
+                  from {item_sightings} s
+                 where s.product_id = $1
+                   and s.position <= $2
+                   and s.occurred_at <= $3
+            ))
+       and case when i.position <= $2 and i.last_activity_at <= $3 then not i.deleted
+                else i.item_id not in (select g.item_id from gone g) end
+),
+floor as (
+    select f.votes_net
+      from (select h.item_id, h.votes_net, h.unchanged
+              from heard_of h
+             -- After a cursor, those that were never above it are the likeliest to come next.
+             where $6::text is null or h.votes_most <= $5::int
+             order by h.votes_most desc nulls last
+             limit 10 * $4) h
+     cross join lateral (
+           select h.votes_net
+            where h.unchanged
+           union all
+           (select case when c.occurred_at <= $3 and c.complete then c.votes_up - c.votes_down end
+              from {item_counts} c
+             where not h.unchanged
+               and c.product_id = $1
+               and c.item_id = h.item_id
+               and c.newest
+               and c.position <= $2
+             order by c.position desc
+             limit 1)
+           ) f
+     where f.votes_net is not null
+       and ($6::text is null or (f.votes_net, h.item_id) < ($5::int, $6))
+     order by f.votes_net desc
+    offset greatest($4 - 1, 0)
+     limit 1
 )
 select b.item_id, b.votes_net
   from (
        select i.item_id,
-              case when i.position <= $2 and i.last_activity_at <= $3 then i.votes_net
+              case when i.unchanged then i.votes_net
                    else coalesce((
                        -- From the index alone: the newest post up to P, if it happened by T and told everything …
                        select case when c.occurred_at <= $3 and c.complete then c.votes_up - c.votes_down end
@@ -199,20 +245,8 @@ select b.item_id, b.votes_net
                         limit 1
                    ))
               end as votes_net
-         from {items} i
-        where i.product_id = $1
-          and i.first_position <= $2
-          -- When all that is known of it happened by T, so did what made it known.
-          and (i.last_activity_at <= $3
-               or i.item_id in (
-                   select s.item_id
-                     from {item_sightings} s
-                    where s.product_id = $1
-                      and s.position <= $2
-                      and s.occurred_at <= $3
-               ))
-          and case when i.position <= $2 and i.last_activity_at <= $3 then not i.deleted
-                   else i.item_id not in (select g.item_id from gone g) end
+         from heard_of i
+        where coalesce(i.votes_most, -2147483648) >= coalesce((select f.votes_net from floor f), -2147483648)
        -- Kept apart, or the votes would be looked up once for each place that names them below.
        offset 0
        ) b
