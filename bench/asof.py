@@ -1,7 +1,7 @@
 """What a look at the past costs, on a log and on one twice as long: twenty items by votes, and one item.
 
 The items of the board are as many in both, 10,000 (quick: fewer), and both are asked of moments when nine
-in ten or more had been heard of: a younger board has fewer to rank, and the shorter log is that of a younger one.
+in ten or more had been heard of. A younger board has fewer to rank, and the shorter log is that of one.
 """
 
 from __future__ import annotations
