@@ -97,7 +97,6 @@ class Order:
     """What a list can be sorted by: an expression, its SQL type, and whether it may be null.
 
     `index` says which way the index goes that sorts it, `asc` or `desc`, with nulls last; None is none.
-    `most` is the column of now that it has never been more than, at any moment.
     """
 
     expr: str
@@ -106,7 +105,6 @@ class Order:
     descending: bool = True
     inverted: bool = False
     index: str | None = None
-    most: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
