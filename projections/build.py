@@ -245,29 +245,57 @@ class Build:
     async def settle(self, note: Note, *, lookups: bool) -> None:
         """Make the indexes, then run what leans on them over all that was loaded, and make the `lookups`.
 
-        Each projection follows as soon as those are done whose tables it reads, on a connection that is free.
+        Each projection is settled as soon as those are whose tables it reads, on a connection that is free.
         Run again after a kill, it goes on.
         """
         free: asyncio.Queue[AnyConnection] = asyncio.Queue()
-        free.put_nowait(self._reading)
-        indexed = {
-            lane.number: asyncio.create_task(
-                self._index(lane, note, free), name=f"rebuild index {lane.number}"
-            )
-            for lane in self.lanes
-        }
-        lanes = {projection.name: lane for lane in self.lanes for projection in lane.projections}
+        for connection in (self._reading, *(lane.connection for lane in self.lanes)):
+            free.put_nowait(connection)
+        await self._index(note, free)
         settled: dict[str, asyncio.Task[None]] = {}
         for projection in _read_first(self.projections):
             read = _reads(projection, self.projections)
-            needed = [
-                indexed[lanes[projection.name].number],
-                *(settled[name] for name in settled if name in read),
-            ]
+            needed = [settled[name] for name in settled if name in read]
             settled[projection.name] = asyncio.create_task(
                 self._settle(projection, needed, free, lookups), name=f"rebuild settle {projection.name}"
             )
-        await _all([*indexed.values(), *settled.values()])
+        await _all(settled.values())
+
+    async def _index(self, note: Note, free: asyncio.Queue[AnyConnection]) -> None:
+        """Make the indexes of all lanes, the largest projection's first: the last ones to end are short.
+
+        A lane is noted as indexed before anything is settled: nothing may be loaded any more from then on.
+        """
+        waiting = [projection for lane in self.lanes if not lane.indexed for projection in lane.projections]
+        sizes = {
+            projection.name: await self.counting.fetchval(
+                _sql["size"], [self.names[table] for table in projection.tables]
+            )
+            for projection in waiting
+        }
+        waiting.sort(key=lambda projection: sizes[projection.name], reverse=True)
+        await _all(self._index_one(projection, free) for projection in waiting)
+        for lane in self.lanes:
+            if not lane.indexed:
+                async with lane.connection.transaction():
+                    lane.indexed = True
+                    await note(lane, lane.position, lane.position, 0.0)
+
+    async def _index_one(self, projection: Projection, free: asyncio.Queue[AnyConnection]) -> None:
+        connection = await free.get()
+        try:
+            async with connection.transaction():
+                mark = self.names[projection.tables[0]]
+                # One that lost its turn may still be at it: who comes second finds the mark of the first.
+                await connection.execute(f"lock table {mark} in share update exclusive mode")
+                if await connection.fetchval(_sql["is_indexed"], mark):
+                    return
+                await create_indexes(connection, [projection], self.names)
+                for table in projection.tables:
+                    await connection.execute(f"analyze {self.names[table]}")
+                await connection.execute(f"comment on table {mark} is 'indexed'")
+        finally:
+            free.put_nowait(connection)
 
     async def _settle(
         self,
@@ -293,17 +321,6 @@ class Build:
                     await connection.execute(f"comment on table {mark} is 'settled'")
         finally:
             free.put_nowait(connection)
-
-    async def _index(self, lane: Lane, note: Note, free: asyncio.Queue[AnyConnection]) -> None:
-        if not lane.indexed:
-            async with lane.connection.transaction():
-                await create_indexes(lane.connection, lane.projections, self.names)
-                for projection in lane.projections:
-                    for table in projection.tables:
-                        await lane.connection.execute(f"analyze {self.names[table]}")
-                lane.indexed = True
-                await note(lane, lane.position, lane.position, 0.0)
-        free.put_nowait(lane.connection)
 
     async def follower(self) -> LiveSteps:
         """The same tables, followed like the live ones: for the last events."""

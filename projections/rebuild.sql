@@ -167,3 +167,14 @@ select set_config($1, $2, false)
 -- Whether a rebuild has run a projection's `settle` statements and made its lookups: noted in their transaction.
 --   $1 the projection's first table
 select obj_description(($1::text)::regclass, 'pg_class') is not distinct from 'settled';
+
+-- name: is_indexed
+-- Whether a rebuild has made a projection's indexes: noted in their transaction.
+--   $1 the projection's first table
+select coalesce(obj_description(($1::text)::regclass, 'pg_class') in ('indexed', 'settled'), false);
+
+-- name: size
+-- How large a projection's tables are, without their indexes.
+--   $1 tables
+select sum(pg_table_size(t.table_name::regclass))::bigint
+  from unnest($1::text[]) as t (table_name);

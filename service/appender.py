@@ -1,6 +1,6 @@
 """Takes deliveries from whoever received them and makes them safe: in the log, or in the spool.
 
-One writer takes whatever waits, up to a limit and without lingering, and appends it in one call. When
+One writer takes what waits, up to a limit and without lingering, and appends it in one call. When
 Postgres does not take it within a second and a half, it goes to the spool, and so does everything that
 arrives until the spool has been drained: an arrival never overtakes another.
 """
@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import structlog
@@ -27,10 +28,13 @@ DRAIN_PAUSE_SECONDS: Final = (0.05, 0.5)
 DRAIN_RECORDS_MIN: Final = 20
 CATCH_UP_SECONDS_MAX: Final = 1.0
 PROBE_SECONDS: Final = 1.0
+SHARED_OUT_MIN: Final = 16
+"""From how many waiting deliveries on a batch may leave some of them to the next one."""
 
 _log = structlog.get_logger(__name__)
 
 Arrival: TypeAlias = EventData | Refused
+Told: TypeAlias = "Callable[[Receipt | Exception], None]"
 
 
 class Receipt(NamedTuple):
@@ -76,7 +80,7 @@ class Appender:
         self._append_seconds_max = append_seconds_max
         self._metrics = metrics
         self._recorded = recorded
-        self._queue: deque[tuple[Arrival, asyncio.Future[Receipt]]] = deque()
+        self._queue: deque[tuple[Arrival, Told]] = deque()
         self._arrived: asyncio.Future[None] | None = None
         self._room: deque[asyncio.Future[None]] = deque()
         self._noticed = asyncio.Event()
@@ -125,32 +129,39 @@ class Appender:
             room = asyncio.get_running_loop().create_future()
             self._room.append(room)
             await room
-        return await self.offer(arrival)
+        done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self.offer(arrival, partial(_settle, done))
+        return await done
 
     @property
     def full(self) -> bool:
         """Whether the queue holds all that it may."""
         return len(self._queue) >= self._queue_max
 
-    def offer(self, arrival: Arrival) -> asyncio.Future[Receipt]:
-        """Put a delivery into the queue, which must not be full; the future says what `append` returns."""
-        done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._queue.append((arrival, done))
+    def offer(self, arrival: Arrival, told: Told) -> None:
+        """Put a delivery into the queue, which must not be full.
+
+        `told` is called later, once, with what `append` returns or raises.
+        """
+        self._queue.append((arrival, told))
         self._wake_writer()
-        return done
 
     # The writer
 
     async def _write_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        before = 0
         while True:
             if not self._queue:
                 if self._closing:
                     return
-                self._arrived = asyncio.get_running_loop().create_future()
+                self._arrived = loop.create_future()
                 await self._arrived
+                before = 0
                 continue
             await self._let_drain_catch_up()
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_max))]
+            before = size = min(_share(before, len(self._queue)), self._batch_max)
+            batch = [self._queue.popleft() for _ in range(size)]
             self._make_room()
             arrivals = [arrival for arrival, _ in batch]
             try:
@@ -159,13 +170,8 @@ class Appender:
                 # Whatever it is, nobody may wait for ever, and the next batch may fare better.
                 _log.exception("append_failed")
                 receipts = [error] * len(batch)
-            for (_, done), receipt in zip(batch, receipts, strict=True):
-                if done.done():
-                    continue
-                if isinstance(receipt, Exception):
-                    done.set_exception(receipt)
-                else:
-                    done.set_result(receipt)
+            # What waits goes to Postgres first, which works while these are answered.
+            loop.call_soon(_tell, batch, receipts)
 
     def _wake_writer(self) -> None:
         if self._arrived is not None and not self._arrived.done():
@@ -323,6 +329,36 @@ class Appender:
         self.log_answers = True
         if not self._spool.pending:
             self._spool_emptied.set()
+
+
+def _share(before: int, waiting: int) -> int:
+    """Return how many of those that wait go into the next batch: all, unless the one before it was smaller.
+
+    Whoever sends again once answered comes again together with all who were answered at once. Taken as they
+    come, the batches of such senders end as one of nearly all and one of nearly none in turn, and Postgres
+    and this process wait for each other; alike, they work at the same time.
+    """
+    if waiting < SHARED_OUT_MIN or not 0 < before < waiting:
+        return waiting
+    return (before + waiting + 1) // 2
+
+
+def _tell(batch: Sequence[tuple[Arrival, Told]], receipts: Sequence[Receipt | Exception]) -> None:
+    for (_, told), receipt in zip(batch, receipts, strict=True):
+        try:
+            told(receipt)
+        except Exception:
+            # One that cannot be told must not keep the others from it.
+            _log.exception("answer_failed")
+
+
+def _settle(done: asyncio.Future[Receipt], receipt: Receipt | Exception) -> None:
+    if done.done():
+        return
+    if isinstance(receipt, Exception):
+        done.set_exception(receipt)
+    else:
+        done.set_result(receipt)
 
 
 def _spooled(arrival: Arrival) -> Spooled:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -108,9 +109,13 @@ class EventStore:
         waiting = list(range(len(batch)))
         while waiting:
             # EventData has the members of log.delivery, in its order.
-            again = [batch[index] for index in waiting]
-            rows = await self._call(_sql["append"], again, self._untimed_window, timeout=timeout)
-            for index, (position, duplicate) in zip(waiting, rows, strict=True):
+            again = batch if len(waiting) == len(batch) else [batch[index] for index in waiting]
+            [(first, positions, duplicates)] = await self._call(
+                _sql["append"], again, self._untimed_window, timeout=timeout
+            )
+            if first is not None:
+                positions, duplicates = range(first, first + len(again)), repeat(False)
+            for index, position, duplicate in zip(waiting, positions, duplicates, strict=False):
                 if position is not None:
                     outcomes[index] = Appended(position, duplicate)
             waiting = [index for index in waiting if outcomes[index] is None]

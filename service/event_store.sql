@@ -1,12 +1,11 @@
 -- The log as the service sees it: append, read, count, and the quarantine beside it.
 
 -- name: append
--- Record a batch in one call; log.append says how and why.
+-- Record a batch in one call; log.append_batch says how and why.
 --   $1 deliveries
 --   $2 untimed_window
-select position, duplicate
-  from log.append($1::log.delivery[], $2::interval)
- order by ordinal;
+select first, positions, duplicates
+  from log.append_batch($1::log.delivery[], $2::interval);
 
 -- name: restore
 -- Record a batch of an export, at the positions and times that it says; log.restore says when it refuses.

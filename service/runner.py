@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -209,14 +210,19 @@ WENT_WRONG: Final = "something went wrong here; the service's log says where"
 
 _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _SERVER: Final = SERVER_SOFTWARE.encode()
-_HEAD: Final = b"HTTP/1.1 %d %s\r\n%sContent-Type: %s\r\nContent-Length: %d\r\nDate: %s\r\nServer: %s\r\n\r\n"
+_HEAD: Final = b"HTTP/1.1 %d %s\r\n%sContent-Type: %s\r\nContent-Length: %d\r\n%s%s"
 
 
 def _encoded(answer: Answer) -> bytes:
     """Write out the answer, with the headers that aiohttp's own would have."""
-    date = rfc822_formatted_time().encode()
     status, body, headers, content_type = answer
-    return _HEAD % (status, _REASONS[status], headers, content_type, len(body), date, _SERVER) + body
+    end = _end_of_head(rfc822_formatted_time())
+    return _HEAD % (status, _REASONS[status], headers, content_type, len(body), end, body)
+
+
+@lru_cache(maxsize=1)
+def _end_of_head(date: str) -> bytes:
+    return b"Date: %s\r\nServer: %s\r\n\r\n" % (date.encode(), _SERVER)
 
 
 def _error(status: int, text: str) -> web.Response:

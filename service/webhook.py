@@ -134,22 +134,21 @@ class Webhook:
         if grant is None:
             return False
         product_id: int | None = None
+
+        def finish(receipt: Receipt | Exception) -> None:
+            answer, outcome = _ended(receipt)
+            self._count(outcome, began, product_id)
+            answered(answer)
+
         try:
             body = payload.read_nowait()
             if body[:2] == _GZIP:
                 body = self._inflate(body, declared=False)
             arrival, product_id = self._arrival(body, grant)
-            kept = self._appender.offer(arrival)
         except Exception as error:
-            kept = asyncio.get_running_loop().create_future()
-            kept.set_exception(error)
-
-        def finish(kept: asyncio.Future[Receipt]) -> None:
-            answer, outcome = _ended(kept)
-            self._count(outcome, began, product_id)
-            answered(answer)
-
-        kept.add_done_callback(finish)
+            asyncio.get_running_loop().call_soon(finish, error)
+        else:
+            self._appender.offer(arrival, finish)
         return True
 
     async def explain(self, request: web.Request) -> web.Response:
@@ -270,18 +269,16 @@ def _key_in(request: web.Request) -> str | None:
     return query[4:] if _is_plain(query) else request.query.get("key")
 
 
-def _ended(kept: asyncio.Future[Receipt]) -> tuple[Answer, Outcome]:
+def _ended(receipt: Receipt | Exception) -> tuple[Answer, Outcome]:
     """Return the answer to a delivery that was taken; whatever went wrong, there is one."""
-    try:
-        receipt = kept.result()
-    except SpoolUnavailable as error:
-        return _unavailable(error), Outcome.UNAVAILABLE
-    except _Refusal as refusal:
-        return refusal.answer, refusal.outcome
-    except Exception:
-        _log.exception("delivery_failed")
-        return _json({"error": WENT_WRONG}, 500), Outcome.UNAVAILABLE
-    return _answer(receipt), _outcome(receipt)
+    if isinstance(receipt, Receipt):
+        return _answer(receipt), _outcome(receipt)
+    if isinstance(receipt, SpoolUnavailable):
+        return _unavailable(receipt), Outcome.UNAVAILABLE
+    if isinstance(receipt, _Refusal):
+        return receipt.answer, receipt.outcome
+    _log.error("delivery_failed", exc_info=(type(receipt), receipt, receipt.__traceback__))
+    return _json({"error": WENT_WRONG}, 500), Outcome.UNAVAILABLE
 
 
 def _answer(receipt: Receipt) -> Answer:

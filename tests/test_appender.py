@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from service.appender import Appender, Receipt, _arrival, _spooled
@@ -28,8 +29,12 @@ class WatchedStore(EventStore):
 
     batches: list[int]
 
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+        self.batches = []
+
     async def append(self, batch: Sequence[EventData], **options: Any) -> list[Appended]:
-        self.batches = [*getattr(self, "batches", []), len(batch)]
+        self.batches.append(len(batch))
         return await super().append(batch, **options)
 
 
@@ -79,6 +84,42 @@ async def test_whatever_waits_goes_in_one_batch_up_to_the_limit(pool: Pool, tmp_
         assert [receipt.position for receipt in receipts] == list(range(1, 121))
         assert max(bench.store.batches) == 50
         assert len(bench.store.batches) <= 4
+
+
+async def test_senders_who_send_again_once_answered_share_the_batches_alike(
+    database_url: str, pool: Pool, tmp_path: Path
+) -> None:
+    """Taken as they come, they would go as one of 63 and one of one in turn, as they began."""
+    holder = await asyncpg.connect(database_url)
+    async with running(pool, tmp_path, append_seconds_max=60.0) as bench:
+        numbers = iter(range(1, 641))
+
+        async def send() -> None:
+            for number in numbers:
+                await bench.appender.append(an_event(number))
+
+        await holder.execute("begin; select 1 from log.head for update")
+        senders = [asyncio.create_task(send())]
+        await eventually(lambda: bench.store.batches == [1])
+        senders += [asyncio.create_task(send()) for _ in range(63)]
+        await eventually(lambda: bench.appender.waiting == 63)
+        await holder.execute("rollback")
+        await asyncio.gather(*senders)
+
+        assert bench.store.batches[:9] == [1] + 8 * [32]
+        assert await bench.store.head() == 640
+    await holder.close()
+
+
+async def test_a_receipt_that_cannot_be_told_keeps_none_from_the_others(pool: Pool, tmp_path: Path) -> None:
+    def fails(_: Receipt | Exception) -> None:
+        raise RuntimeError
+
+    async with running(pool, tmp_path) as bench:
+        bench.appender.offer(an_event(1), fails)
+
+        assert await bench.appender.append(an_event(2)) == Receipt(2, False)
+        assert await bench.appender.append(an_event(3)) == Receipt(3, False)
 
 
 async def test_a_full_queue_slows_the_sender_down_and_refuses_nobody(pool: Pool, tmp_path: Path) -> None:

@@ -130,6 +130,73 @@ async def test_a_body_whose_time_was_too_far_ahead_is_still_the_same_once_it_no_
     assert await store.append([late]) == [Appended(1, True)]
 
 
+@pytest.mark.parametrize("others", [3, 300], ids=["a small batch", "a large batch"])
+@pytest.mark.parametrize(
+    "known", ["recorded before", "twice in it", "without a time", "its time was too far ahead"]
+)
+async def test_what_is_not_new_in_a_batch_of_new_ones_leaves_no_gap_and_loses_nobody(
+    store: EventStore, pool: Pool, known: str, others: int
+) -> None:
+    fresh = [an_event(number) for number in range(1, others + 1)]
+    odd = an_event(1_000, NOON, timestamp=None) if known == "without a time" else an_event(1_000, NOON)
+    before = {
+        "recorded before": [odd],
+        "its time was too far ahead": [an_event(1_000, NOON - timedelta(days=30))],
+    }.get(known, [])
+    await store.append(before)
+    batch = [*fresh, odd, odd] if known == "twice in it" else [*fresh, odd]
+
+    appended = await store.append(batch, timeout=30)
+
+    places = [Appended(number + len(before), False) for number in range(1, others + 1)]
+    odd_place = Appended(1, True) if before else Appended(others + 1, False)
+    again = [Appended(others + 1, True)] if known == "twice in it" else []
+    assert appended == [*places, odd_place, *again]
+    assert await store.head() == others + 1
+    assert [event.digest for event in await store.read_after(0, others + 1)] == [
+        event.digest for event in [*before, *fresh, *([] if before else [odd])]
+    ]
+    entered = await pool.fetch("select position from log.deliveries order by position")
+    assert [row["position"] for row in entered] == list(range(1, others + 2))
+
+
+async def test_a_large_batch_holds_bodies_as_a_small_one_does(store: EventStore, pool: Pool) -> None:
+    bodies = [*ODD_BUT_FINE.values(), *NOT_FOR_JSONB.values()]
+    alone = [decode(body, NOON) for body in bodies]
+    alone = [event for event in alone if not event.occurred_assumed]
+    padding = [an_event(number) for number in range(10_000, 10_300)]
+
+    await store.append(alone)
+    await store.append([event._replace(product_id=8) for event in [*alone, *padding]], timeout=30)
+
+    kept = "select envelope::text, data::text, raw, digest from log.events where position between $1 and $2"
+    small = await pool.fetch(f"{kept} order by position", 1, len(alone))
+    large = await pool.fetch(f"{kept} order by position", len(alone) + 1, 2 * len(alone))
+    assert len(alone) > 1
+    assert small == large
+
+
+async def test_a_large_batch_with_one_body_that_postgres_refuses_records_nothing(store: EventStore) -> None:
+    events = [an_event(number) for number in range(300)]
+
+    with pytest.raises(BatchRefused):
+        await store.append([*events, an_event(300)._replace(body="this is not JSON")])
+
+    assert await store.head() == 0
+    assert await store.append(events, timeout=30) == [Appended(place, False) for place in range(1, 301)]
+
+
+async def test_a_batch_that_is_decided_exactly_still_finds_its_partitions(
+    store: EventStore, pool: Pool
+) -> None:
+    await _with_partitions_of(5, pool)
+
+    appended = await store.append([an_event(number) for number in (1, 2, 3, 4, 5, 6, 7, 1)])
+
+    assert [position for position, _ in appended] == [1, 2, 3, 4, 5, 6, 7, 1]
+    assert await _partitions(pool) == ["log.events_from_1", "log.events_from_6"]
+
+
 async def test_64_equal_bodies_at_once_on_two_instances_record_one_event(database_url: str) -> None:
     pools = [await open_pool(database_url, min_size=0, max_size=40) for _ in range(2)]
     stores = [EventStore(pool) for pool in pools for _ in range(16)]

@@ -150,6 +150,30 @@ async def test_a_rebuild_killed_between_projections_that_settle_makes_no_index_t
     assert await _indexes(followed) == indexes
 
 
+@pytest.mark.parametrize("killed_before", ["items", "comments", "inferences"])
+async def test_a_rebuild_killed_between_projections_that_make_their_indexes_makes_none_twice(
+    followed: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, killed_before: str
+) -> None:
+    rows, indexes = await dump(followed), await _indexes(followed)
+    index = Build._index_one
+
+    async def index_or_die(build: Build, projection: Projection, *more: Any) -> None:
+        if projection.name == killed_before:
+            raise _Killed
+        await index(build, projection, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Build, "_index_one", index_or_die)
+        with pytest.raises(_Killed):
+            await rebuild(followed)
+    assert await dump(followed) == rows
+
+    await rebuild(followed)
+
+    assert await dump(followed) == rows
+    assert await _indexes(followed) == indexes
+
+
 async def _indexes(pool: asyncpg.Pool) -> list[str]:
     """How many indexes of which kind each table in use has."""
     in_use = [name.removeprefix("read_model.") for name in (await tables(pool)).names.values()]

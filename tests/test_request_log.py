@@ -8,6 +8,7 @@ import logging
 import sys
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 
 import aiohttp
 import orjson
@@ -71,10 +72,11 @@ async def _post(url: str, body: str = "{}") -> int:
 async def test_a_request_is_one_line_with_its_route_status_and_what_the_handler_tells(
     url: str, lines: io.StringIO
 ) -> None:
+    began = datetime.now(UTC)
     assert await _post(f"{url}/webhooks") == 200
 
     (line,) = _read(lines)
-    assert line.pop("at")
+    assert began <= datetime.fromisoformat(str(line.pop("at"))) <= datetime.now(UTC)
     assert isinstance(line.pop("seconds"), float)
     assert line == {
         "event": "request",
