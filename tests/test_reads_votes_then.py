@@ -9,21 +9,22 @@ from typing import Any
 
 import pytest
 
-from projections import catalogue
-from projections.read_model import Reader
-from service.sql_files import load
+from projections.read_model import tables
 from tests.asking import PRODUCT, Board, a_board, a_pool, body, new_database, post
+from tests.random_operations import Made
+from tests.test_fast_path import TwoWays
 
-ITEMS = 80
-EVENTS = 600
+ITEMS = 70
+EVENTS = 600  # of each product
+OTHER = PRODUCT + 1
+WHOLE = 2 * ITEMS + 20  # more than both boards: such a page has no floor, so each item is looked up
 WALKED = 16  # items, in pages of two
 BEGINNING = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
-FOREVER = dt.datetime.max.replace(tzinfo=dt.UTC)
+BATCH = 150
 FILTERS = ("{}", "{deleted: null}", '{status: {in: ["open"]}}', "{votesNet: {gte: 2}}")
-AS_OF = load(catalogue.__file__, "as_of.sql")
 
 
-def history(dice: random.Random) -> Iterator[dict[str, Any]]:
+def history(dice: random.Random, product: int) -> Iterator[dict[str, Any]]:
     """Yield posts with totals that rise, fall, tie, come late, come alone or not at all, and deletions."""
     for number in range(EVENTS):
         item = int(dice.triangular(1, min(ITEMS, 10 + number // 5), 1))
@@ -42,92 +43,118 @@ def history(dice: random.Random) -> Iterator[dict[str, Any]]:
             del told[total]
         action = "item.delete" if dice.random() < 0.04 else "item.update"
         if dice.random() < 0.05:
-            yield body("vote.create", at, {"feedback_id": item, "user_id": number, "vote": 1})
+            yield body("vote.create", at, {"feedback_id": item, "user_id": number, "vote": 1}, product)
         else:
-            yield body(action, at, told)
+            yield body(action, at, told, product)
 
 
 @pytest.fixture(scope="module", params=(1, 2))
 async def board(
     request: pytest.FixtureRequest, server_url: str, template: str
 ) -> AsyncIterator[tuple[Board, random.Random]]:
+    """Two products whose events came in turn, in batches that were recorded one after the other."""
     dice = random.Random(request.param)
     async with new_database(server_url, template) as url, a_pool(url) as pool, a_board(pool) as board:
-        told = list(history(dice))
-        for start in range(0, EVENTS, 150):
-            await board.tell(*told[start : start + 150])
+        both = zip(history(dice, PRODUCT), history(dice, OTHER), strict=True)
+        told = [each for pair in both for each in pair]
+        for start in range(0, len(told), BATCH):
+            await board.tell(*told[start : start + BATCH])
         yield board, dice
 
 
-async def some_moments(board: Board, dice: random.Random) -> list[tuple[int, dt.datetime]]:
-    return [
-        (
-            dice.choice((EVENTS, dice.randint(30, EVENTS))),
-            dice.choice((FOREVER, BEGINNING + dt.timedelta(minutes=dice.randint(60, EVENTS)))),
-        )
-        for _ in range(4)
-    ]
+async def some_moments(board: Board, dice: random.Random) -> dict[str, dict[str, Any]]:
+    """Return a moment of each kind, somewhere in the middle of what was told."""
+    batches = await board.services.pool.fetch("select distinct recorded_at from log.events order by 1")
+    position = dice.randint(EVENTS // 2, 2 * EVENTS)
+    time = (BEGINNING + dt.timedelta(minutes=dice.randint(EVENTS // 4, EVENTS))).isoformat()
+    recorded = dice.choice(batches)["recorded_at"].isoformat()
+    return {
+        "position": {"position": position},
+        "time": {"time": time},
+        "recorded": {"time": recorded, "clock": "RECORDED"},
+        "both": {"position": position, "time": time},
+        "both, recorded": {"position": position, "time": recorded, "clock": "RECORDED"},
+    }
 
 
-async def page_then(board: Board, as_of: dict[str, Any], filters: str, direction: str, **bounds: Any) -> Any:
-    answer = await board.ask(
-        f"""query ($asOf: AsOf, $first: Int, $after: String) {{
-          items(productId: {PRODUCT}, asOf: $asOf, first: $first, after: $after, filter: {filters}
-                orderBy: {{field: VOTES, direction: {direction}}}) {{
-            nodes {{ sleekplanId votes {{ net }} }} pageInfo {{ hasNextPage endCursor }}
-          }} }}""",
-        asOf=as_of,
-        **bounds,
-    )
-    return answer["items"]
+def question(product: int | None, filters: str, direction: str) -> str:
+    named = "" if product is None else f"productId: {product}, "
+    return f"""query ($asOf: AsOf, $first: Int, $after: String) {{
+      items({named}asOf: $asOf, first: $first, after: $after, filter: {filters}
+            orderBy: {{field: VOTES, direction: {direction}}}) {{
+        nodes {{ id sleekplanId rank status {{ key }} votes {{ net }} }} pageInfo {{ hasNextPage endCursor }}
+      }} }}"""
 
 
 @pytest.mark.parametrize("filters", FILTERS)
-@pytest.mark.parametrize("direction", ["DESC", "ASC"])
+@pytest.mark.parametrize("product", [PRODUCT, None], ids=["a product", "all products"])
 async def test_small_pages_of_the_past_begin_the_whole_list(
-    board: tuple[Board, random.Random], filters: str, direction: str
+    board: tuple[Board, random.Random], product: int | None, filters: str
 ) -> None:
     asked, dice = board
-    for position, time in await some_moments(asked, dice):
-        as_of: dict[str, Any] = {"position": position}
-        if time != FOREVER:
-            as_of |= {"time": time.isoformat(), "clock": "OCCURRED"}
-        # A page that the whole board fits on has no floor: each item is looked up.
-        whole = (await page_then(asked, as_of, filters, direction, first=ITEMS + 20))["nodes"]
+    for kind, as_of in (await some_moments(asked, dice)).items():
+        text = question(product, filters, "DESC")
+        whole = (await asked.ask(text, asOf=as_of, first=WHOLE))["items"]["nodes"]
+        assert whole, kind
         found: list[Any] = []
         cursor, more = None, True
         while more and len(found) < WALKED:
-            page = await page_then(asked, as_of, filters, direction, first=2, after=cursor)
+            page = (await asked.ask(text, asOf=as_of, first=2, after=cursor))["items"]
             found += page["nodes"]
             cursor, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
-        assert found == (whole[: len(found)] if more else whole)
+        assert found == (whole[: len(found)] if more else whole), kind
 
 
-async def test_as_of_our_own_clock_a_small_page_begins_the_whole_list(
-    board: tuple[Board, random.Random],
-) -> None:
-    asked, _ = board
-    heard = await asked.services.pool.fetch("select distinct recorded_at from log.events order by 1")
-    for (recorded_at,) in heard:
-        as_of = {"time": recorded_at.isoformat(), "clock": "RECORDED"}
-        whole = await page_then(asked, as_of, "{}", "DESC", first=ITEMS + 20)
-        assert (await page_then(asked, as_of, "{}", "DESC", first=2))["nodes"] == whole["nodes"][:2]
-
-
-async def test_small_pages_of_items_by_votes_give_the_whole_list(
+async def test_the_last_pages_of_the_past_hold_the_items_without_votes(
     board: tuple[Board, random.Random],
 ) -> None:
     asked, dice = board
-    reader = Reader(asked.services.pool)
-    statement = AS_OF["items_by_votes"]
-    for position, time in await some_moments(asked, dice):
-        whole, _ = await reader.fetch(statement, PRODUCT, position, time, ITEMS + 20, None, None)
-        found: list[tuple[Any, ...]] = []
-        while len(found) < len(whole):
-            last = (found[-1][1], found[-1][0]) if found else (None, None)
-            page, _ = await reader.fetch(statement, PRODUCT, position, time, 2, *last)
-            assert page
-            found += map(tuple, page)
-        assert found == [tuple(row) for row in whole]
-        ranks = [(-(2**31) if net is None else net, item_id) for item_id, net in found]
-        assert ranks == sorted(ranks, reverse=True)
+    text, as_of = question(None, "{}", "DESC"), (await some_moments(asked, dice))["both"]
+    whole = (await asked.ask(text, asOf=as_of, first=WHOLE))["items"]["nodes"]
+    found: list[Any] = []
+    cursor, more = None, True
+    while more:
+        page = (await asked.ask(text, asOf=as_of, first=9, after=cursor))["items"]
+        found += page["nodes"]
+        cursor, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+    assert found == whole
+
+
+async def test_the_fewest_votes_and_pages_from_the_end_are_those_of_the_whole_list(
+    board: tuple[Board, random.Random],
+) -> None:
+    asked, dice = board
+    backward = question(None, "{}", "DESC").replace("first: $first", "last: $first")
+    for as_of in (await some_moments(asked, dice)).values():
+        for direction, text in (("ASC", question(None, "{}", "ASC")), ("DESC", backward)):
+            whole = await asked.ask(question(None, "{}", direction), asOf=as_of, first=WHOLE)
+            few = (await asked.ask(text, asOf=as_of, first=3))["items"]["nodes"]
+            assert few == (
+                whole["items"]["nodes"][:3] if direction == "ASC" else whole["items"]["nodes"][-3:]
+            )
+
+
+async def test_the_fast_path_answers_pages_of_the_past_as_the_plain_one(
+    board: tuple[Board, random.Random],
+) -> None:
+    asked, dice = board
+    ways = TwoWays(asked.services)
+    for as_of in (await some_moments(asked, dice)).values():
+        for product in (PRODUCT, None):
+            made = Made(question(product, "{}", "DESC"), {"asOf": as_of, "first": 3})
+            fast, reference = await ways.ask(made)
+            assert fast == reference
+            assert b'"errors"' not in fast
+    assert ways.taken
+
+
+async def test_tables_that_an_older_version_counted_give_the_same_pages(
+    server_url: str, template: str
+) -> None:
+    async with new_database(server_url, template) as url, a_pool(url) as pool, a_board(pool) as board:
+        await board.tell(*history(random.Random(3), PRODUCT))
+        text, as_of = question(None, "{}", "DESC"), {"position": EVENTS // 2}
+        before = await board.ask(text, asOf=as_of, first=2)
+        await pool.execute((await tables(pool)).fill("alter table {items} drop column votes_most"))
+
+        assert await board.ask(text, asOf=as_of, first=2) == before
