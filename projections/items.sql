@@ -36,6 +36,7 @@ create table {items} (
     events            int         not null,
     known_up          int         not null default 0,
     known_down        int         not null default 0,
+    votes_most        bigint,
     newest_post       text collate "C",
     incomplete        boolean     not null default false,
     search            tsvector generated always as (
@@ -44,6 +45,7 @@ create table {items} (
     ) stored
 );
 comment on column {items}.incomplete is 'Whether the newest post did not tell all totals: some are an older one''s.';
+comment on column {items}.votes_most is 'No less than its net votes at any moment; 2^63 - 1 where one of both totals came alone.';
 comment on column {items}.newest_post is 'Key of the newest post, its content''s hash and drift: what a step compares the next post with.';
 
 create table {item_counts} (
@@ -214,11 +216,11 @@ select product_id, item_id, occurred_at, true, post_updated_at, position
 -- totals of its newest post, and those that it did not tell as they were. `settle.counts` finds what that misses.
 insert into {items} as i (
     product_id, item_id, first_seen_at, last_activity_at, first_position, position, events,
-    known_up, known_down, newest_post, incomplete,
+    known_up, known_down, votes_most, newest_post, incomplete,
     updated_at, votes_up, votes_down, total_sum, comments, subscribers, trend, scoring, ratio
 )
 select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_position, h.position, h.events,
-       coalesce(b.effect_up, 0), coalesce(b.effect_down, 0), p.told,
+       coalesce(b.effect_up, 0), coalesce(b.effect_down, 0), n.votes_most, p.told,
        coalesce(
            num_nulls(p.votes_up, p.votes_down, p.total_sum, p.comments, p.subscribers, p.trend, p.scoring, p.ratio) > 0
                or p.updated_at = '-infinity',
@@ -241,10 +243,12 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
         group by product_id, item_id
        ) b on b.product_id = h.product_id and b.item_id = h.item_id
   left join (
-       -- Each was newer than all before it, so the last one is the newest.
-       select product_id, item_id, max(position) as position
+       -- Each was newer than all before it, so the last one is the newest. Totals that came alone could be
+       -- taken with any other post's, so nothing bounds them.
+       select product_id, item_id, max(position) filter (where newest) as position,
+              max(case when num_nulls(votes_up, votes_down) = 1 then 9223372036854775807
+                       else votes_up::bigint - votes_down end) as votes_most
          from {posts}
-        where newest
         group by product_id, item_id
        ) n on n.product_id = h.product_id and n.item_id = h.item_id
   left join {posts} p on p.position = n.position
@@ -255,6 +259,7 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
        events = i.events + excluded.events,
        known_up = i.known_up + excluded.known_up,
        known_down = i.known_down + excluded.known_down,
+       votes_most = greatest(i.votes_most, excluded.votes_most),
        newest_post = coalesce(excluded.newest_post, i.newest_post),
        incomplete = case when excluded.newest_post is null then i.incomplete else excluded.incomplete end,
        updated_at = coalesce(excluded.updated_at, i.updated_at),

@@ -82,6 +82,7 @@ ITEM: Final = Entity(
         "facts": "item_then.facts",
         "known_votes": "item_then.known_votes",
     },
+    then_joins_of_few={"life": "item_then.life_of"},
 )
 
 USER: Final = Entity(

@@ -35,6 +35,7 @@ from service.errors import BadArgument, BadCursor
 
 PAGE_SIZE_MAX: Final = 500
 PAGE_SIZE_DEFAULT: Final = 50
+LIKELY_PAGES: Final = 4  # of rows that are looked up first, to bound the others
 ARRAY_PARTS_MAX: Final = 90  # Postgres functions take at most 100 arguments
 
 COMPARED: Final = {
@@ -158,6 +159,7 @@ class Builder:
         self.ctes: list[str] = []
         self._ranks: dict[str, str] = {}
         self._moments = 0
+        self._floors = 0
         self.named_moments: dict[str, Moment] = {}
         self.scopes: list[tuple[str, str]] = []
         self._places = {id(node): place for place, node in enumerate(root.flat())}
@@ -311,19 +313,35 @@ class Builder:
 
     # Sources
 
-    def source(self, type_name: str, moment: Moment, columns: set[str], *, bare: bool = False) -> str:
-        """Return what to select an entity's rows from at a moment, with at least these columns."""
+    def source(
+        self,
+        type_name: str,
+        moment: Moment,
+        columns: set[str],
+        *,
+        bare: bool = False,
+        among: str | None = None,
+    ) -> str:
+        """Return what to select an entity's rows from at a moment, with at least these columns.
+
+        Of a past moment only those that are `among` the rows of a select from the table of now: a few.
+        """
         entity = self.types.entities[type_name]
         named = "" if bare else f" as {entity.alias}"
         if moment.now:
             return f"{{{entity.table}}}{named}"
         text = BLOCKS[entity.then]
+        if among is not None:
+            text = text.replace(f"{{{entity.table}}} as known", f"({among}) as known")
         if entity.then_columns:
             wanted = sorted(columns & entity.then_columns.keys())
             exprs = [f"{entity.then_columns[name]} as {name}" for name in wanted]
             used = " ".join(exprs)
             joins = []
-            for join, block in reversed(tuple(entity.then_joins.items())):
+            blocks = dict(entity.then_joins)
+            if among is not None:
+                blocks |= entity.then_joins_of_few
+            for join, block in reversed(tuple(blocks.items())):
                 body = BLOCKS[block]
                 if join in entity.always or re.search(rf"\b{join}\.", used):
                     joins.append(body)
@@ -623,8 +641,12 @@ class Builder:
             aggregate = f"select coalesce(json_agg({row}{order_by}), '[]') from ({rows}) as {alias}"
         else:
             columns = ", ".join(f"{alias}.{name}" for name in sorted(keys))
+            among = None
+            if root and order.most and descending and not backward:
+                among = self._not_below(place, node.args, spec, moment, sort, condition, tested, limit)
+            sources = self.source(entity_name, moment, tested, among=among)
             rows = cut(
-                f"select {columns}, {sort} as sort_value from {self.source(entity_name, moment, tested)}"
+                f"select {columns}, {sort} as sort_value from {sources}"
                 f" where {condition} order by {inner_ordering}"
             )
             columns_then = ", ".join(f"{alias}.{name}" for name in sorted(wanted | keys))
@@ -650,6 +672,60 @@ class Builder:
         )
         decode = _page_decoder(self.types, f"{entity_name}Edge", edges, layout)
         return f"json_build_array(({aggregate}), {count})", decode
+
+    def _not_below(
+        self,
+        place: int,
+        args: Args,
+        spec: Page,
+        moment: Moment,
+        sort: str,
+        condition: str,
+        tested: set[str],
+        limit: str,
+    ) -> str:
+        """Return a select of the rows of now that can be on the first page of a past moment.
+
+        The last row of a page that is made of a few likely rows alone is no better than that of the page of
+        all. Whoever has never been as good as it, at any moment, need not be looked up: most, on a long log.
+        """
+        order_name, order, _ = _order(args, spec)
+        entity = self.types.entities[spec.type_name]
+        # Tables that an older version counted lack the column until they are rebuilt. Then its name means
+        # that of `unbounded`, which is further out, and each row is looked up.
+        all_rows = (
+            f"(select 9223372036854775807 as {order.most}) as unbounded cross join lateral"
+            f" (select own.*, {order.most} as most from {{{entity.table}}} as own) as possible"
+        )
+        there = f"{self.visible('possible')} and possible.first_position <= {moment.p}"
+        likely = there
+        if args.get("after") is not None:
+            casts = [order.cast, *(cast for _, cast in entity.key)]
+            if cursor_of(args, "after", order_name, casts).values[0] is not None:
+                # Those that were never above the cursor are the likeliest to come next.
+                last = self.argument(
+                    place,
+                    f"text::{order.cast}",
+                    lambda given: cursor_of(given, "after", order_name, casts).values[0],
+                )
+                likely += f" and possible.most <= {last}"
+        some = (
+            f"select possible.* from {all_rows} where {likely}"
+            f" order by possible.most desc nulls last limit {LIKELY_PAGES} * {limit}"
+        )
+        self._floors += 1
+        name = f"floor_{self._floors}"
+        self.ctes.append(
+            f"{name} as materialized (select {sort} as sort_value"
+            f" from {self.source(spec.type_name, moment, tested, among=some)}"
+            f" where {condition} and ({sort}) is not null"
+            f" order by {sort} desc offset {limit} - 1 limit 1)"
+        )
+        floor = f"(select sort_value from {name})"
+        return (
+            f"select possible.* from {all_rows}"
+            f" where {there} and ({floor} is null or possible.most >= {floor})"
+        )
 
     def _keyset(
         self,

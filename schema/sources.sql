@@ -103,6 +103,22 @@ coalesce(content.:column, case when not content.complete then (
                      > (gone.occurred_at, gone.is_delete, gone.updated_at, gone.position))
        ) as life on life.product_id = known.product_id and life.item_id = known.item_id
 
+-- name: item_then.life_of
+-- The same of one row, where few are looked at: of all deletions it would take as long as the log has told.
+  left join lateral (
+       select gone.occurred_at
+         from (select d.occurred_at, d.is_delete, d.updated_at, d.position
+                 from {item_deletions} as d
+                where d.product_id = known.product_id and d.item_id = known.item_id and :known(d)
+                order by :key_desc(d)
+                limit 1) as gone
+        where not exists (
+              select 1 from {item_lifecycles} as l
+               where l.product_id = known.product_id and l.item_id = known.item_id and :known(l)
+                 and (l.occurred_at, l.is_delete, l.updated_at, l.position)
+                     > (gone.occurred_at, gone.is_delete, gone.updated_at, gone.position))
+       ) as life on true
+
 -- name: item_then.since
 -- The first row that says the status of then, after the last that says another.
   left join lateral (

@@ -97,6 +97,7 @@ class Order:
     """What a list can be sorted by: an expression, its SQL type, and whether it may be null.
 
     `index` says which way the index goes that sorts it, `asc` or `desc`, with nulls last; None is none.
+    `most` is the column of now that it has never been more than, at any moment.
     """
 
     expr: str
@@ -105,6 +106,7 @@ class Order:
     descending: bool = True
     inverted: bool = False
     index: str | None = None
+    most: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,8 @@ class Entity:
 
     `alias` names the row in every expression of the type's fields. `then` is the block that gives the
     same columns as of `:p` and `:t`; where `then_joins` is given, the block's `:columns` and `:joins`
-    are filled with only what a statement needs.
+    are filled with only what a statement needs. `then_joins_of_few` take the place of those of the same name
+    where only few rows are looked at.
     """
 
     type_name: str
@@ -183,4 +186,5 @@ class Entity:
     then: str
     then_columns: Mapping[str, str] = field(default_factory=dict)
     then_joins: Mapping[str, str] = field(default_factory=dict)
+    then_joins_of_few: Mapping[str, str] = field(default_factory=dict)
     always: tuple[str, ...] = ()

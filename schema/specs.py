@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ITEM_ORDERS: Final = {
     "CREATED_AT": Order("item.created_at", "timestamptz", index="desc"),
     "UPDATED_AT": Order("item.updated_at", "timestamptz", index="desc"),
-    "VOTES": Order("item.votes_net", "int", index="desc"),
+    "VOTES": Order("item.votes_net", "int", index="desc", most="votes_most"),
     "TREND": Order("item.trend", "float8", index="desc"),
     "VOTES_IN_WINDOW": Order(":gained", "bigint", nullable=False),
     # The longest in a status are those who entered it first.

@@ -103,6 +103,19 @@ async def a_pool(url: str) -> AsyncIterator[asyncpg.Pool]:
         await pool.close()
 
 
+def services_on(pool: asyncpg.Pool, reader: Reader, store: EventStore, now: dt.datetime = NOW) -> Services:
+    """Return what resolvers ask, on a database; nobody follows its log by itself."""
+    return Services(
+        pool=pool,
+        reader=reader,
+        store=store,
+        hub=Hub("postgresql://nowhere"),
+        settings=None,  # type: ignore[arg-type]  # no resolver reads it
+        labels=load_labels(None),
+        clock=lambda: now,
+    )
+
+
 @asynccontextmanager
 async def a_board(pool: asyncpg.Pool, now: dt.datetime = NOW) -> AsyncIterator[Board]:
     """Open an empty board on a fresh database."""
@@ -110,15 +123,7 @@ async def a_board(pool: asyncpg.Pool, now: dt.datetime = NOW) -> AsyncIterator[B
         await declare(connection)
     store = EventStore(pool)
     statements: list[str] = []
-    services = Services(
-        pool=pool,
-        reader=_Watched(pool, statements),
-        store=store,
-        hub=Hub("postgresql://nowhere"),
-        settings=None,  # type: ignore[arg-type]  # no resolver reads it
-        labels=load_labels(None),
-        clock=lambda: now,
-    )
+    services = services_on(pool, _Watched(pool, statements), store, now)
     board = Board(services, Projector(pool))
     board.statements = statements
     try:

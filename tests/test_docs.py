@@ -114,6 +114,9 @@ async def _run(service: Running, block: Block) -> None:
         cwd=folder,
         env={
             "PATH": f"{folder / '.venv' / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+            # The commands are those of this checkout, as the service is, whichever one the venv was made for:
+            # those of an older one would count the board into the tables of their own version.
+            "PYTHONPATH": str(ROOT),
             "HOME": str(folder),
             "RECOUNT_DATA_DIR": str(service.data_dir),
             "RECOUNT_PORT": service.address.rpartition(":")[2],

@@ -20,6 +20,7 @@ from service.event_store import EventStore
 from service.events import decode
 from service.sql_files import load
 from tests import plain_model
+from tests.asking import Board, services_on
 from tests.plain_model import Event
 
 AS_OF = load(catalogue.__file__, "as_of.sql")
@@ -286,6 +287,7 @@ class World:
     def __init__(self, pool: asyncpg.Pool, turn: Any) -> None:
         self.pool, self.turn, self.product_id = pool, turn, 0
         self.store, self.reader = EventStore(pool), Reader(pool)
+        self.board = Board(services_on(pool, self.reader, self.store), Projector(pool))
 
     async def record(
         self, bodies: list[tuple[tuple[str, Any], Any]], received: list[datetime]
@@ -328,6 +330,23 @@ class World:
         if keys:
             return {_key(row, keys): _row(row, columns) for row in rows}
         return _row(rows[0], columns) if rows else None
+
+    async def by_votes(
+        self, position: int, time: datetime | None, first: int
+    ) -> list[tuple[str, int | None]]:
+        """Return the first items of the board then and their net votes, most first."""
+        at = {"time": time.isoformat(), "clock": "OCCURRED"} if time else {}
+        answer = await self.board.ask(
+            """query ($product: ID!, $asOf: AsOf!, $first: Int!) {
+              items(productId: $product, asOf: $asOf, first: $first, orderBy: {field: VOTES}) {
+                nodes { sleekplanId votes { net } } } }""",
+            product=str(self.product_id),
+            asOf={"position": position} | at,
+            first=first,
+        )
+        return [
+            (node["sleekplanId"], node["votes"] and node["votes"]["net"]) for node in answer["items"]["nodes"]
+        ]
 
 
 def _key(row: asyncpg.Record, keys: tuple[str, ...]) -> Any:
@@ -385,14 +404,16 @@ async def _compare_as_of(world: World, events: list[Event], position: int, time:
         assert await world.as_of("user", USER, user_id, position, at) == row
     for comment_id, row in expected(then.comments).items():
         assert await world.as_of("comment", COMMENT, comment_id, position, at) == row
-    page = await world.as_of(
-        "items_by_votes", ["votes_net"], position, at, 100, None, None, keys=("item_id",)
-    )
-    assert {item_id: row.get("votes_net") for item_id, row in page.items()} == {
+    net = {
         item_id: row["votes_up"] - row.get("votes_down", 0) if "votes_up" in row else None
         for item_id, row in expected(then.items).items()
         if not row["deleted"]
     }
+    ranked = sorted(net, key=lambda item_id: (-(net[item_id] or 0), item_id))
+    ranked.sort(key=lambda item_id: net[item_id] is None)
+    for first in (1, 2, 100):
+        page = await world.by_votes(position, time, first)
+        assert page == [(item_id, net[item_id]) for item_id in ranked[:first]]
 
 
 async def _compare_facts(world: World, events: list[Event]) -> None:
