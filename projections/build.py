@@ -387,12 +387,15 @@ async def _working(pool: Pool) -> AsyncIterator[AnyConnection]:
 
 
 def steps_of(first: int, last: int, largest: int) -> Iterator[tuple[int, int]]:
-    """Part (first, last] into steps, small ones first: nothing is counted in until the first one is read."""
-    length = max(1, largest // 8)
+    """Part (first, last] into steps, small ones first: nothing is counted in until the first one is read.
+
+    Each is so much longer than the one before that it is read by when the lanes have counted that one in.
+    """
+    length = max(1, largest // 16)
     while first < last:
         end = min(first + length, last)
         yield first, end
-        first, length = end, min(2 * length, largest)
+        first, length = end, min(length + (length + 1) // 2, largest)
 
 
 async def _all(work: Iterable[Awaitable[None]]) -> None:

@@ -381,7 +381,7 @@ def test_lanes_share_no_table_that_a_step_reads() -> None:
 def test_steps_follow_each_other_and_grow_from_small_ones_to_the_largest() -> None:
     steps = list(steps_of(100, 1_000, 160))
 
-    assert [end - start for start, end in steps] == [20, 40, 80, 160, 160, 160, 160, 120]
+    assert [end - start for start, end in steps] == [10, 15, 23, 35, 53, 80, 120, 160, 160, 160, 84]
     assert (steps[0][0], steps[-1][1]) == (100, 1_000)
     assert all(before[1] == after[0] for before, after in pairwise(steps))
     assert list(steps_of(7, 9, 1)) == [(7, 8), (8, 9)]
