@@ -35,6 +35,7 @@ TURNS: Final = (
     Turn("growth", 27, 60),
     Turn("ingest", 4, 30),
     Turn("live", 6, 85),
+    Turn("following", 6, 90),
     Turn("page", 4, 40),
 )
 """What the comparison asks for comes first. Each may take a third more than it takes on two quiet cores."""
