@@ -103,6 +103,16 @@ class EventStore:
         batch may have been recorded; appending it again does no harm), and BatchRefused when Postgres
         objects to what the batch holds.
         """
+        appended = await self._record(batch, timeout)
+        return appended if isinstance(appended, list) else [Appended(each, False) for each in appended]
+
+    async def append_counted(self, batch: Sequence[EventData], *, timeout: float = APPEND_SECONDS_MAX) -> int:
+        """Record a batch as `append` does, and return only how many deliveries were known before."""
+        appended = await self._record(batch, timeout)
+        return sum(one.duplicate for one in appended) if isinstance(appended, list) else 0
+
+    async def _record(self, batch: Sequence[EventData], timeout: float) -> list[Appended] | range:
+        """Record a batch; the bare positions are returned where all of it was new."""
         if not batch:
             return []
         outcomes: list[Appended | None] = [None] * len(batch)
@@ -114,6 +124,8 @@ class EventStore:
                 _sql["append"], again, self._untimed_window, timeout=timeout
             )
             if first is not None:
+                if again is batch:
+                    return range(first, first + len(batch))
                 positions, duplicates = range(first, first + len(again)), repeat(False)
             for index, position, duplicate in zip(waiting, positions, duplicates, strict=False):
                 if position is not None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any, BinaryIO, Final, NamedTuple
 
 import orjson
@@ -27,7 +27,10 @@ from service.sql_files import load
 
 VERSION: Final = 1
 PAGE_EVENTS: Final = 2_000
-BATCH_LINES: Final = 1_000
+# What is read, decoded and recorded at once: of bodies of 1 KB some 1,000.
+BLOCK_BYTES: Final = 1024 * 1024
+BATCH_LINES: Final = 2_000
+IMPORT_CONNECTIONS: Final = 3
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 APPEND_SECONDS_MAX: Final = 60.0
 
@@ -93,25 +96,26 @@ async def import_lines(
     With `anew` they are recorded at the log's end, as plain bodies are. Imported again after a cut, what
     was recorded is known. Raises ImportLineUnreadable, LogNotEmpty, LogUnavailable.
     """
-    # Two connections: while Postgres records one run of bodies, the next is decoded and sent, so that it
-    # stands behind the lock of the log when its turn comes.
-    stores = [EventStore(pool) for _ in range(2)]
-    importers = [_Import(pool, store, Quarantine(pool, store), now, anew) for store in stores]
+    # Several connections: while Postgres records one run of bodies and reads the JSON of another, the next is
+    # decoded and sent, so that it stands behind the lock of the log when its turn comes.
+    stores = [EventStore(pool) for _ in range(IMPORT_CONNECTIONS)]
+    importers = deque(_Import(pool, store, Quarantine(pool, store), now, anew) for store in stores)
     under_way: deque[asyncio.Task[Imported]] = deque()
     last: type | None = None
-    total, done = Imported(), 0
-    numbered = enumerate(iter(lambda: lines.readline(LINE_BYTES_MAX + 1), b""), start=1)
+    total, number, done = Imported(), 1, 0
     try:
-        while batch := list(islice(numbered, BATCH_LINES)):
-            for kind, run in groupby(map(_read, batch), type):
+        # To the end of a line; what is longer than a line may be is cut, and refused.
+        while block := lines.read(BLOCK_BYTES) + lines.readline(LINE_BYTES_MAX + 1):
+            for kind, run in _runs(block, number):
                 # Bodies alone go side by side: they take any position, the lines of an export their own.
-                while len(under_way) > (1 if kind is last is _Body else 0):
+                while len(under_way) >= (IMPORT_CONNECTIONS if kind is last is bytes else 1):
                     total = total.plus(await under_way.popleft())
                 last = kind
-                importers.reverse()
-                under_way.append(asyncio.create_task(importers[0].take(kind, list(run))))
+                importers.rotate()
+                under_way.append(asyncio.create_task(importers[0].take(kind, run)))
                 await asyncio.sleep(0)  # it decodes and sends
-            done += sum(len(line) for _, line in batch)
+            number += block.count(b"\n")
+            done += len(block)
             advance(done)
         while under_way:
             total = total.plus(await under_way.popleft())
@@ -120,11 +124,6 @@ async def import_lines(
         for store in stores:
             await store.close()
     return total
-
-
-@dataclass(frozen=True)
-class _Body:
-    line: bytes
 
 
 @dataclass(frozen=True)
@@ -143,8 +142,8 @@ class _Import:
 
     async def take(self, kind: type, run: list[Any]) -> Imported:
         """Record a run and return what became of it."""
-        if kind is _Body:
-            return await self._bodies([body.line for body in run])
+        if kind is bytes:
+            return await self._bodies(run)
         if kind is _Erased:
             for erased in run:
                 await self._suppress(erased.said)
@@ -166,9 +165,8 @@ class _Import:
         return (await self._append(events))._replace(quarantined=refused)
 
     async def _append(self, events: list[EventData]) -> Imported:
-        appended = await self._store.append(events, timeout=APPEND_SECONDS_MAX)
-        duplicates = sum(one.duplicate for one in appended)
-        return Imported(len(appended) - duplicates, duplicates)
+        duplicates = await self._store.append_counted(events, timeout=APPEND_SECONDS_MAX)
+        return Imported(len(events) - duplicates, duplicates)
 
     async def _restore(self, events: list[RestoredEvent]) -> Imported:
         """Restore the events that the log does not hold yet; those that it holds must be the same."""
@@ -208,14 +206,26 @@ def _line(event: dict[str, Any]) -> bytes:
     return orjson.dumps({"recount": VERSION, **event, "body": orjson.Fragment(body)}) + b"\n"
 
 
-def _read(numbered: tuple[int, bytes]) -> _Body | _Erased | RestoredEvent | None:
+def _runs(block: bytes, number: int) -> Iterator[tuple[type, list[Any]]]:
+    """Give a block's lines, read, as runs of one kind; `number` is that of its first line."""
+    lines = block.split(b"\n")
+    for start in range(0, len(lines), BATCH_LINES):
+        some = lines[start : start + BATCH_LINES]
+        if _EXPORTED not in block and len(block) <= LINE_BYTES_MAX:
+            yield bytes, [body for body in map(bytes.strip, some) if body]
+        else:
+            for kind, run in groupby(map(_read, enumerate(some, number + start)), type):
+                yield kind, list(run)
+
+
+def _read(numbered: tuple[int, bytes]) -> bytes | _Erased | RestoredEvent | None:
     """Return what a line is: a body, a line of an export, or None for an empty one."""
     number, line = numbered
     if len(line) > LINE_BYTES_MAX:
         raise ImportLineUnreadable(number, f"it is longer than {LINE_BYTES_MAX} bytes")
     line = line.strip()
     if not line.startswith(_EXPORTED):
-        return _Body(line) if line else None
+        return line or None
     try:
         said = orjson.loads(line)
         if said["recount"] != VERSION:

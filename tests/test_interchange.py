@@ -14,7 +14,7 @@ import pytest
 from service.database import open_pool
 from service.errors import ImportLineUnreadable, LogNotEmpty
 from service.event_store import EventStore
-from service.interchange import Imported, export, import_lines
+from service.interchange import BATCH_LINES, BLOCK_BYTES, Imported, export, import_lines
 from service.simulator import simulate
 from tests.bodies import NO_EVENTS, NOT_FOR_JSONB, ODD_BUT_FINE, a_body, an_event
 
@@ -152,6 +152,19 @@ async def test_bodies_are_recorded_as_imported_and_what_is_none_is_quarantined(p
     assert imported == Imported(1, 1, len(refused))
     assert await pool.fetchval("select string_agg(distinct origin, ',') from log.events") == "IMPORT"
     assert await pool.fetchval("select count(*) from log.quarantine where origin = 'IMPORT'") == len(refused)
+
+
+async def test_a_file_is_read_block_by_block_and_its_lines_stay_whole_and_numbered(
+    pool: asyncpg.Pool,
+) -> None:
+    first = b" " * (BLOCK_BYTES - 10) + a_body(1)
+    empty = b"\n" * BLOCK_BYTES
+    many = b"\n".join(a_body(number) for number in range(1, BATCH_LINES + 2))
+
+    assert await _import(pool, first + empty + a_body(2)) == Imported(recorded=2)
+    assert await _import(pool, many) == Imported(BATCH_LINES - 1, 2)
+    with pytest.raises(ImportLineUnreadable, match=f"line {BLOCK_BYTES + 1} "):
+        await _import(pool, first + empty + b'{"recount":2}')
 
 
 async def test_a_line_of_a_later_version_is_refused(pool: asyncpg.Pool) -> None:

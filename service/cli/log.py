@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import aiohttp
 import click
 import orjson
+import uvloop
 
 from projections.projector import Projector
 from service.cli.database import open_database, open_log, open_log_and_hub
@@ -109,7 +110,7 @@ def import_(file: BinaryIO, anew: bool, as_json: bool) -> None:
     not). What is no event goes to the quarantine. What the log knows is skipped, so after a cut the same
     file may be imported again. Returns once everything is projected.
     """
-    told = asyncio.run(_import(file, anew))
+    told = uvloop.run(_import(file, anew))
     if as_json:
         print_json(told)
     else:
