@@ -30,7 +30,7 @@ PAGE_EVENTS: Final = 2_000
 # What is read, decoded and recorded at once: of bodies of 1 KB some 1,000.
 BLOCK_BYTES: Final = 1024 * 1024
 BATCH_LINES: Final = 2_000
-IMPORT_CONNECTIONS: Final = 3
+IMPORT_CONNECTIONS: Final = 2
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 APPEND_SECONDS_MAX: Final = 60.0
 
@@ -96,8 +96,8 @@ async def import_lines(
     With `anew` they are recorded at the log's end, as plain bodies are. Imported again after a cut, what
     was recorded is known. Raises ImportLineUnreadable, LogNotEmpty, LogUnavailable.
     """
-    # Several connections: while Postgres records one run of bodies and reads the JSON of another, the next is
-    # decoded and sent, so that it stands behind the lock of the log when its turn comes.
+    # Two connections: while Postgres records one run of bodies, the next is decoded and sent, so that it
+    # stands behind the lock of the log when its turn comes. A third only costs Postgres more.
     stores = [EventStore(pool) for _ in range(IMPORT_CONNECTIONS)]
     importers = deque(_Import(pool, store, Quarantine(pool, store), now, anew) for store in stores)
     under_way: deque[asyncio.Task[Imported]] = deque()
