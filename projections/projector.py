@@ -18,7 +18,7 @@ from projections.declare import declare
 from projections.parking import hold_back, is_data_error, park
 from projections.rebuild import rebuild, stale
 from projections.steps import SHORT_STEP_EVENTS_MAX, AnyConnection, LiveSteps, group_of, tables_of
-from service.database import Pool
+from service.database import POSTGRES_FAILURES, Pool
 from service.errors import CheckpointAheadOfLog, LostLease, NotProjectedInTime
 from service.hub import Hub
 from service.sql_files import load
@@ -72,7 +72,7 @@ class Projector:
                 pause = POLL_SECONDS
             except LostLease as lost:
                 _log.info("projector_lost_lease", reason=str(lost))
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except POSTGRES_FAILURES as error:
                 _log.warning("projector_failed", reason=type(error).__name__, retry_seconds=pause)
                 pause = min(pause * 2, 10.0)
             await asyncio.sleep(pause)

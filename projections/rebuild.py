@@ -20,7 +20,7 @@ from projections.parking import is_data_error, reason_of
 from projections.replay import replay
 from projections.report import Progress, RebuildReport, Watch
 from projections.steps import AnyConnection, drop_tables
-from service.database import Pool
+from service.database import POSTGRES_FAILURES, Pool
 from service.errors import LostLease, RebuildRuns, RebuildStopped
 from service.sql_files import load
 
@@ -71,13 +71,13 @@ class Lease:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*POSTGRES_FAILURES):
                 await self._pool.execute(_follow["give_lease_back"], "rebuild", self._holder)
 
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 4)
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(*POSTGRES_FAILURES):
                 await self._pool.execute(_follow["take_lease"], "rebuild", self._holder, LEASE_SECONDS)
 
 
@@ -158,7 +158,7 @@ class Rebuilder:
                 _log.error("rebuild_stopped", projection=stopped.projection, position=stopped.position)
             except LostLease as lost:
                 _log.info("rebuild_lost_lease", reason=str(lost))
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except POSTGRES_FAILURES as error:
                 _log.warning("rebuild_failed", reason=type(error).__name__)
             await asyncio.sleep(REQUEST_POLL_SECONDS)
 

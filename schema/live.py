@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
-import asyncpg
 import orjson
 import structlog
 from graphql import ExecutionResult, GraphQLError
@@ -27,6 +26,7 @@ from schema.errors import Refused, told
 from schema.fast.path import Frame
 from schema.live_filter import Fact, Index, Wanted
 from schema.operation import Document, Operations, Request
+from service.database import POSTGRES_FAILURES
 from service.errors import PositionBeyondHead, ReadModelChanging, RecountError
 from service.sql_files import load
 
@@ -45,7 +45,7 @@ WRITES_AT_ONCE: Final = 1_000
 
 _T = TypeVar("_T")
 
-_AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ReadModelChanging)
+_AWAY: Final = (*POSTGRES_FAILURES, ReadModelChanging)
 
 _FAILED: Final[list[dict[str, Any]]] = [{"message": "the subscription failed; the service's log tells more"}]
 

@@ -18,6 +18,16 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
+POSTGRES_FAILURES: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # Raised instead of a lost connection when the server ended the session between two statements.
+    asyncpg.InternalClientError,
+)
+"""What a statement raises when Postgres refuses it, goes away or does not answer."""
+
 CONNECT_SECONDS_MAX: Final = 5.0
 STATEMENT_BYTES_MAX: Final = 256 * 1024
 
@@ -85,7 +95,7 @@ async def open_pool(
             max_cacheable_statement_size=STATEMENT_BYTES_MAX,
             server_settings={"application_name": application_name, **_SESSION, **settings},
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except POSTGRES_FAILURES as error:
         raise _unreachable(dsn, error) from error
 
 
@@ -99,7 +109,7 @@ async def connect(
             timeout=timeout,
             server_settings={"application_name": application_name, **_SESSION, **settings},
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except POSTGRES_FAILURES as error:
         raise _unreachable(dsn, error) from error
 
 

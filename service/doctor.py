@@ -21,7 +21,7 @@ import aiohttp
 import asyncpg
 
 from service.config import Settings, is_loopback
-from service.database import Connection, connect, pending_migrations
+from service.database import POSTGRES_FAILURES, Connection, connect, pending_migrations
 from service.embedded import attach
 from service.errors import DatabaseError, EmbeddedPostgresNotRunning, RecountError
 from service.gauges import silences
@@ -184,7 +184,7 @@ async def check_database(settings: Settings, dsn: str) -> list[Finding]:
             _silence,
         ):
             findings += [finding async for finding in check(settings, connection)]
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except POSTGRES_FAILURES as error:
         findings.append(
             _problem("Postgres", f"{type(error).__name__} while asking", "look at Postgres's log")
         )

@@ -26,7 +26,7 @@ import asyncpg
 import orjson
 import structlog
 
-from service.database import Pool
+from service.database import POSTGRES_FAILURES, Pool
 from service.errors import RecountError, UserAmbiguous, UserUnknown
 from service.spool import FOLDER_NAME, delete_damaged
 from service.sql_files import load
@@ -206,13 +206,7 @@ class Erasure:
                 await self.reapply()
                 while delay is not None and await self.honour_deletions(delay) == ERASED_AT_ONCE_MAX:
                     pass
-            except (
-                OSError,
-                TimeoutError,
-                RecountError,
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-            ) as error:
+            except (*POSTGRES_FAILURES, RecountError) as error:
                 _log.warning("erasure_waits", reason=type(error).__name__)
                 pause = min(RETRY_SECONDS, every_seconds)
             await asyncio.sleep(pause)

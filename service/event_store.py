@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from service.database import Pool, PooledConnection
+from service.database import POSTGRES_FAILURES, Pool, PooledConnection
 from service.errors import BatchRefused, LogNotEmpty, LogUnavailable
 from service.events import EventData
 from service.sql_files import load
@@ -200,7 +200,7 @@ class EventStore:
                     raise BatchRefused(error.message or state) from error
                 await self._drop_connection()
                 raise LogUnavailable(f"{type(error).__name__} {state}") from error
-            except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            except POSTGRES_FAILURES as error:
                 await self._drop_connection()
                 raise LogUnavailable(type(error).__name__) from error
             except BaseException:

@@ -12,7 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from service.database import Pool
+from service.database import POSTGRES_FAILURES, Pool
 from service.metrics import OTHER, Metrics
 from service.silence import Silence
 from service.sql_files import load
@@ -92,7 +92,7 @@ class Gauges(Collector):
                 try:
                     async with asyncio.timeout(SAMPLE_SECONDS_MAX):
                         self._values = await self._ask()
-                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                except POSTGRES_FAILURES:
                     self._values = {"recount_postgres_up": [((), 0.0)]}
                 self._sampled_at = time.monotonic()
         return self._values["recount_postgres_up"][0][1] == 1.0

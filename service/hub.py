@@ -11,6 +11,7 @@ from typing import Final, Literal, get_args
 import asyncpg
 import structlog
 
+from service.database import POSTGRES_FAILURES
 from service.sql_files import load
 
 Signal = Literal["head", "projected"]
@@ -122,7 +123,7 @@ class Hub:
                 async with self._connection() as connection:
                     pause = 0.05
                     await self._follow(connection)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except POSTGRES_FAILURES as error:
                 _log.warning("hub_lost_postgres", reason=type(error).__name__, retry_seconds=round(pause, 2))
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, RECONNECT_SECONDS_MAX)

@@ -17,11 +17,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-import asyncpg
 import structlog
 
 from service.config import SCOPES, ApiToken, Scope, WebhookKey
-from service.database import Pool
+from service.database import POSTGRES_FAILURES, Pool
 from service.errors import DataFolderNotWritable, KeyNameTaken, KeyUnknown
 from service.sql_files import load
 
@@ -265,7 +264,7 @@ class Keys:
         """Refresh; without Postgres the keys that are known go on opening what they did."""
         try:
             await self.refresh()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except POSTGRES_FAILURES as error:
             _log.debug("keys_not_refreshed", reason=type(error).__name__)
 
 

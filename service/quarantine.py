@@ -9,9 +9,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-import asyncpg
-
-from service.database import Pool
+from service.database import POSTGRES_FAILURES, Pool
 from service.errors import LogUnavailable, NotAnEvent, QuarantineClosed, QuarantineUnknown
 from service.event_store import Appended, EventStore
 from service.events import Origin, decode
@@ -79,7 +77,7 @@ class Quarantine:
                     refused.body,
                     refused.origin,
                 )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except POSTGRES_FAILURES as error:
             raise LogUnavailable(type(error).__name__) from error
         return refused.id
 

@@ -32,6 +32,8 @@ class Proxy:
         self.reset_before_answer: Callable[[bytes], bool] | None = None
         """Once this says yes to a piece from the server, the client gets a reset instead of it."""
         self.resets = 0
+        self.said_besides: Callable[[bytes], bytes] | None = None
+        """What the client gets behind a piece from the server, in one with it."""
 
     @property
     def port(self) -> int:
@@ -66,7 +68,7 @@ class Proxy:
             self.cut()
         self.refuses = self.swallows = False
         self.delay_seconds = 0.0
-        self.reset_before_answer = None
+        self.reset_before_answer = self.said_besides = None
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -111,6 +113,8 @@ class Proxy:
                     self.resets += 1
                     _reset(client)
                     return
+                if answers and self.said_besides is not None:
+                    piece += self.said_besides(piece)
                 target.write(piece)
                 await target.drain()
         with contextlib.suppress(OSError, RuntimeError):

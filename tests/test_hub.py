@@ -10,6 +10,7 @@ import pytest
 
 from service.database import Pool
 from service.hub import Hub
+from tests.proxy import proxy_before
 
 PATIENCE_SECONDS = 10
 
@@ -93,6 +94,26 @@ async def test_a_lost_connection_is_made_anew_and_nothing_is_missed(hub: Hub, po
 
     assert await waiting == 1
     assert hub.connected
+
+
+async def test_a_session_ended_between_two_statements_does_not_end_the_hub(
+    database_url: str, pool: Pool
+) -> None:
+    farewell = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+    answers = [b"", b"E" + (len(farewell) + 4).to_bytes(4, "big") + farewell]
+
+    def after_the_first_listen(piece: bytes) -> bytes:
+        """Speak up right behind LISTEN, before the client can ask for the next one."""
+        return answers.pop() if b"LISTEN\0" in piece and len(answers) > 1 else b""
+
+    async with proxy_before(database_url) as (proxy, through):
+        proxy.said_besides = after_the_first_listen
+        async with Hub(through) as hub:
+            assert await hub.ready(PATIENCE_SECONDS)
+            await _record(pool, 1)
+
+            assert await _beyond(hub, 0) == 1
+    assert answers == [b""], "nothing was said besides"
 
 
 async def test_waiting_ends_with_the_time_out_and_the_newest_number(hub: Hub) -> None:
