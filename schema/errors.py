@@ -11,7 +11,8 @@ from typing import Any, Final
 import structlog
 from graphql import GraphQLError
 
-from service.errors import RecountError
+from service.database import is_away
+from service.errors import PostgresAway, RecountError
 
 SYNTAX: Final = "GRAPHQL_PARSE_FAILED"
 INVALID: Final = "GRAPHQL_VALIDATION_FAILED"
@@ -47,9 +48,10 @@ class Refused(Exception):
 def told(errors: Iterable[GraphQLError], *, debug: bool = False) -> list[dict[str, Any]]:
     """Return errors as a response carries them, what is not meant for the client replaced by an id.
 
-    A RecountError explains itself, as does an error of GraphQL's own; its class names the code. Anything
-    else is a fault of ours: it is logged under the id by its type and place, since the text of a
-    database error may hold the data of a person. `debug` shows its text to the client, too.
+    A RecountError explains itself, as does an error of GraphQL's own; its class names the code. That
+    Postgres is away is told as PostgresAway. Anything else is a fault of ours: it is logged under the id by
+    its type and place, since the text of a database error may hold the data of a person. `debug` shows its
+    text to the client, too.
     """
     return [_told(error, debug) for error in errors]
 
@@ -57,6 +59,9 @@ def told(errors: Iterable[GraphQLError], *, debug: bool = False) -> list[dict[st
 def _told(error: GraphQLError, debug: bool) -> dict[str, Any]:
     said: dict[str, Any] = {**error.formatted}
     cause = _cause(error)
+    if cause is not None and is_away(cause):
+        _log.warning("graphql_without_postgres", path=_path(error), **_place(cause))
+        cause = PostgresAway()
     if isinstance(cause, RecountError):
         said["message"] = str(cause)
         said["extensions"] = {"code": _code(cause), **(said.get("extensions") or {})}

@@ -24,6 +24,7 @@
     │   └── PostgresDidNotStart
     ├── DatabaseError                    Postgres does not answer, or is not what Recount needs
     │   ├── DatabaseUnreachable
+    │   ├── PostgresAway
     │   ├── DatabaseUnsuitable
     │   ├── MigrationChanged
     │   └── MigrationUnknown
@@ -328,6 +329,13 @@ class DatabaseUnreachable(DatabaseError):
             f"Postgres at {where} does not answer ({reason}); start it, or correct RECOUNT_DATABASE_URL "
             "(unset, Recount runs a Postgres of its own)"
         )
+
+
+class PostgresAway(DatabaseError):
+    """Postgres was lost while it was asked, or could not be asked."""
+
+    def __init__(self) -> None:
+        super().__init__("Postgres does not answer just now; ask again in a moment")
 
 
 class DatabaseUnsuitable(DatabaseError):
