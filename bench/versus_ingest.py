@@ -203,6 +203,11 @@ def requests(side: Side, numbers: Iterator[int]) -> Iterator[bytes]:
     return (b"%s%010d%s" % (head, number, tail) for number in numbers)
 
 
+async def at_its_peak(side: Side, fresh: Iterator[int], seconds: float) -> Load:
+    """Load a side by a closed loop, as much as it takes."""
+    return await closed_loop(side.port, requests(side, fresh), connections=CONNECTIONS, seconds=seconds)
+
+
 def closed(
     postgres: EmbeddedPostgres, side: Side, fresh: Iterator[int], seconds: float
 ) -> Callable[[], Awaitable[float]]:
@@ -210,9 +215,9 @@ def closed(
 
     async def once() -> float:
         await checkpoint(postgres)
-        await closed_loop(side.port, requests(side, fresh), connections=CONNECTIONS, seconds=seconds / 5)
+        await at_its_peak(side, fresh, seconds / 5)
         before = await side.stored()
-        load = await closed_loop(side.port, requests(side, fresh), connections=CONNECTIONS, seconds=seconds)
+        load = await at_its_peak(side, fresh, seconds)
         side.loads.append(load.all_well())
         after = await side.stored()
         if before is not None and after is not None and after - before != load.answers:
@@ -233,9 +238,7 @@ def at_share(
     """
 
     async def once() -> float:
-        peak = await closed_loop(
-            side.port, requests(side, fresh), connections=CONNECTIONS, seconds=seconds / 3
-        )
+        peak = await at_its_peak(side, fresh, seconds / 3)
         side.paced.append(peak.all_well().per_second * share)
         await side.at_rest()
         load = await open_loop(

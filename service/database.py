@@ -47,7 +47,7 @@ _SESSION: Final = {
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _MIGRATION_NAME: Final = re.compile(r"[0-9]{4}_[a-z_]+\.sql")
 _AWAY_CLASSES: Final = ("08", "57P")
-"""Connection exceptions; shutdowns, crashes and a server that still starts. From appendix A of its manual."""
+"""Connection exceptions; shutdowns, crashes and a server that still starts. From appendix A of Postgres's manual."""
 _POSTGRES_MIN: Final = 150000
 _ATTEMPTS_MAX: Final = 20
 
@@ -119,6 +119,8 @@ def is_away(error: BaseException) -> bool:
     """Tell whether an error says that Postgres was lost or not reached, and nothing of what it was asked."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(_AWAY_CLASSES)
+    if isinstance(error, OSError) and error.filename is not None:
+        return False  # about a file of ours; those about a connection name none, not even that of its socket
     # asyncpg.InterfaceError is also what it says to an argument that does not fit; those are ValueErrors.
     return isinstance(error, POSTGRES_FAILURES) and not isinstance(error, ValueError)
 

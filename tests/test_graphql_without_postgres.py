@@ -95,6 +95,8 @@ async def test_a_read_that_postgres_stops_half_way_says_so(
     ("error", "away"),
     [
         (ConnectionRefusedError(), True),
+        (FileNotFoundError(2, "No such file or directory"), True),  # no server at the socket
+        (PermissionError(13, "Permission denied", "spool/damaged-1"), False),
         (TimeoutError(), True),
         (asyncpg.InternalClientError("cannot switch to state 11"), True),
         (asyncpg.InterfaceError("connection is closed"), True),
