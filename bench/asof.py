@@ -21,7 +21,7 @@ from bench.long_log import SETTINGS, LongLog
 from bench.ours import recount
 from bench.rebuild import rebuilt
 from projections.read_model import Reader
-from service.database import open_pool
+from service.log.database import open_pool
 
 LENGTHS: Final = (1_000_000, 2_000_000)
 QUICK_LENGTHS: Final = (20_000, 40_000)

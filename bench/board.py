@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import cycle, islice
 from typing import Final
 
-from service.database import connect, migrate, open_pool
-from service.event_store import EventStore
 from service.events import decode
+from service.log.database import connect, migrate, open_pool
+from service.log.event_store import EventStore
 from service.simulator import simulate
 
 PRODUCT: Final = 647288130

@@ -39,7 +39,7 @@ from bench.harness import (
 from bench.listeners import Heard, hang_up, listen, subscription
 from bench.load import open_loop, post
 from bench.ours import Service, projected, recount
-from service.embedded import EmbeddedPostgres
+from service.postgres.embedded import EmbeddedPostgres
 from service.simulator import simulate
 
 RATE: Final = 2_000

@@ -36,7 +36,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import uvloop
 
-from service.embedded import EmbeddedPostgres, temporary_postgres
+from service.postgres.embedded import EmbeddedPostgres, temporary_postgres
 
 ROOT: Final = Path(__file__).parent.parent
 RESULTS: Final = ROOT / "bench" / "results"

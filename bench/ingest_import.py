@@ -10,9 +10,9 @@ from pathlib import Path
 
 import uvloop
 
-from service.database import connect, migrate, open_pool
-from service.event_store import EventStore
-from service.interchange import import_lines
+from service.log.database import connect, migrate, open_pool
+from service.log.event_store import EventStore
+from service.operate.interchange import import_lines
 
 
 async def run(dsn: str, path: Path) -> None:

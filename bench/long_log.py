@@ -20,8 +20,8 @@ import orjson
 
 from bench.board import PRODUCT
 from bench.harness import ROOT, clean_environment, settled
-from service.database import connect, migrate
 from service.events import decode
+from service.log.database import connect, migrate
 from service.simulator import simulate
 
 SETTINGS: Final = {"max_wal_size": "8GB"}

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from bench.harness import Options, Report, bench_postgres, cores, database, main, settled
 from bench.ours import projected, recount
-from service import demo
-from service.database import connect, migrate, open_pool
-from service.event_store import EventStore
+from service.log.database import connect, migrate, open_pool
+from service.log.event_store import EventStore
+from service.operate import demo
 from service.simulator import LABELS
-from tests.chromium import Driver, chromium, missing
+from tests.given.chromium import Driver, chromium, missing
 
 STEPS: Final = 120
 QUICK_STEPS: Final = 40

@@ -25,7 +25,7 @@ from bench.harness import (
 )
 from bench.long_log import SETTINGS, LongLog
 from projections.rebuild import Rebuilder, rebuild
-from service.database import open_pool
+from service.log.database import open_pool
 
 EVENTS: Final = 2_000_000
 QUICK_EVENTS: Final = 60_000

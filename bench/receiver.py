@@ -17,17 +17,17 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from bench.ours import KEY
-from service.appender import Appender
 from service.config import WebhookKey
-from service.database import connect, migrate, open_pool
-from service.event_store import EventStore
-from service.keys import WebhookKeys
-from service.metrics import Metrics
-from service.quarantine import Quarantine
-from service.request_log import METRICS, AccessLog, set_up_logging
-from service.runner import Runner
-from service.spool import Spool
-from service.webhook import Webhook
+from service.intake.appender import Appender
+from service.intake.spool import Spool
+from service.intake.webhook import Webhook
+from service.log.database import connect, migrate, open_pool
+from service.log.event_store import EventStore
+from service.log.quarantine import Quarantine
+from service.web.keys import WebhookKeys
+from service.web.metrics import Metrics
+from service.web.request_log import METRICS, AccessLog, set_up_logging
+from service.web.runner import Runner
 
 
 async def serve(port: int, dsn: str, folder: Path) -> None:

@@ -39,7 +39,7 @@ from bench.harness import (
 from bench.load import Load, closed_loop, open_loop, post
 from bench.ours import KEY, projected, recount
 from bench.setup_peers import peer, peers_python
-from service.embedded import EmbeddedPostgres
+from service.postgres.embedded import EmbeddedPostgres
 
 CONNECTIONS: Final = 64
 SECONDS: Final = 3.0

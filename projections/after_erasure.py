@@ -8,7 +8,7 @@ from typing import Final
 from projections.catalogue import all_projections
 from projections.read_model import tables
 from projections.rebuild import Rebuilder, rebuild
-from service.database import Pool
+from service.log.database import Pool
 
 DROP_ATTEMPTS_MAX: Final = 50
 DROP_PAUSE_SECONDS: Final = 0.2

@@ -24,7 +24,7 @@ from projections.steps import (
     run,
     tables_of,
 )
-from service.database import Pool
+from service.log.database import Pool
 from service.sql_files import load
 
 EVENTS_A_STEP: Final = 500_000

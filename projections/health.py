@@ -10,7 +10,7 @@ import asyncpg
 
 from projections.catalogue import all_projections
 from projections.steps import AnyConnection
-from service.database import Pool
+from service.log.database import Pool
 from service.sql_files import load
 
 State = Literal["LIVE", "CATCHING_UP", "REBUILDING", "STUCK", "FAILED", "OUTDATED"]

@@ -11,8 +11,8 @@ import asyncpg
 from projections.catalogue import BUILT_IN, all_projections
 from projections.replay import replay_rows
 from projections.steps import AnyConnection
-from service.database import Pool
 from service.errors import ParkedUnknown
+from service.log.database import Pool
 from service.sql_files import load
 
 _sql = load(__file__, "parking.sql")

@@ -18,9 +18,9 @@ from projections.declare import declare
 from projections.parking import hold_back, is_data_error, park
 from projections.rebuild import rebuild, stale
 from projections.steps import SHORT_STEP_EVENTS_MAX, AnyConnection, LiveSteps, group_of, tables_of
-from service.database import POSTGRES_FAILURES, Pool
 from service.errors import CheckpointAheadOfLog, LostLease, NotProjectedInTime
-from service.hub import Hub
+from service.log.database import POSTGRES_FAILURES, Pool
+from service.log.hub import Hub
 from service.sql_files import load
 
 LEASE_SECONDS: Final = 6.0

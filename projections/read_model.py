@@ -11,8 +11,8 @@ import asyncpg
 
 from projections.catalogue import fill as fill_names
 from projections.steps import AnyConnection
-from service.database import Pool, leave_as_found
 from service.errors import ReadModelChanging
+from service.log.database import Pool, leave_as_found
 from service.sql_files import load
 
 _sql = load(__file__, "read_model.sql")

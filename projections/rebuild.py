@@ -20,8 +20,8 @@ from projections.parking import is_data_error, reason_of
 from projections.replay import replay
 from projections.report import Progress, RebuildReport, Watch
 from projections.steps import AnyConnection, drop_tables
-from service.database import POSTGRES_FAILURES, Pool
 from service.errors import LostLease, RebuildRuns, RebuildStopped
+from service.log.database import POSTGRES_FAILURES, Pool
 from service.sql_files import load
 
 # The rest is small enough to be counted in with every index in place.

@@ -12,7 +12,7 @@ from projections.catalogue import STAGING, Projection, fill, staging_of
 from projections.read_model import tables
 from projections.report import RebuildReport, Watch
 from projections.steps import AnyConnection, between, group_of, run
-from service.database import Pool
+from service.log.database import Pool
 from service.sql_files import load
 
 # What can be told by the item alone. Users, comments and the rest are mentioned by events of several items,

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from zlib import crc32
 
 from projections.catalogue import STAGING, Projection, fill, staging_of
-from service.database import Connection, PooledConnection
+from service.log.database import Connection, PooledConnection
 
 AnyConnection: TypeAlias = "Connection | PooledConnection"
 

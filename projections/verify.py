@@ -13,8 +13,8 @@ from projections.declare import declare, next_generation
 from projections.rebuild import Lease
 from projections.report import Progress, Watch
 from projections.steps import AnyConnection, drop_tables
-from service.database import Pool
 from service.errors import RebuildRuns
+from service.log.database import Pool
 from service.sql_files import load
 
 ROWS_SHOWN: Final = 5

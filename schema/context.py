@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from projections.read_model import Reader
     from service.config import Label, Settings
-    from service.event_store import EventStore
-    from service.hub import Hub
+    from service.log.event_store import EventStore
+    from service.log.hub import Hub
 
 SCOPES: Final = frozenset({"read", "personal", "raw", "admin"})
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 import structlog
 from graphql import GraphQLError
 
-from service.database import is_away
 from service.errors import PostgresAway, RecountError
+from service.log.database import is_away
 
 SYNTAX: Final = "GRAPHQL_PARSE_FAILED"
 INVALID: Final = "GRAPHQL_VALIDATION_FAILED"

@@ -24,8 +24,8 @@ from schema.live import Live
 from schema.operation import Answer, Observed, Operations, Request
 from schema.transport_sse import EventStreams
 from schema.transport_ws import Authenticate, SocketLimits, Sockets, bearer
-from service.runner import Answer as Sent
-from service.runner import add_shortcut
+from service.web.runner import Answer as Sent
+from service.web.runner import add_shortcut
 
 if TYPE_CHECKING:
     import strawberry
@@ -126,7 +126,7 @@ class GraphQLEndpoint:
     ) -> bool:
         """Answer an operation as `handle` does, if its body came whole and nothing but JSON is asked for.
 
-        Most do; see service.runner.Shortcut.
+        Most do; see service.web.runner.Shortcut.
         """
         headers = message.headers
         host = headers.get(hdrs.HOST)

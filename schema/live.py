@@ -26,8 +26,8 @@ from schema.errors import Refused, told
 from schema.fast.path import Frame
 from schema.live_filter import Fact, Index, Wanted
 from schema.operation import Document, Operations, Request
-from service.database import POSTGRES_FAILURES
 from service.errors import PositionBeyondHead, ReadModelChanging, RecountError
+from service.log.database import POSTGRES_FAILURES
 from service.sql_files import load
 
 if TYPE_CHECKING:

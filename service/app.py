@@ -33,29 +33,28 @@ from schema.context import EVERYTHING, Caller, Services
 from schema.http import GraphQLEndpoint
 from schema.limits import Limits
 from schema.transport_ws import SocketLimits
-from service import demo
-from service.appender import Appender
 from service.config import Settings, check_exposure, is_loopback
-from service.database import Pool, connect, migrate, open_pool
-from service.embedded import EmbeddedPostgres
-from service.erasure import Erasure
 from service.errors import DatabaseUnreachable, PortInUse
-from service.event_store import EventStore
-from service.gauges import Gauges
-from service.hub import Hub
-from service.keys import Keys, Tokens, WebhookKeys, local_key
+from service.intake.appender import Appender
+from service.intake.spool import Spool
+from service.intake.webhook import PATH, Webhook
 from service.labels import Label, load_labels
-from service.metrics import Metrics
-from service.page_routes import Page
-from service.probes import Probes
-from service.quarantine import Quarantine
-from service.request_log import METRICS, AccessLog
-from service.runner import Runner
+from service.log.database import Pool, connect, migrate, open_pool
+from service.log.event_store import EventStore
+from service.log.hub import Hub
+from service.log.quarantine import Quarantine
+from service.operate import demo
+from service.operate.erasure import Erasure
+from service.operate.gauges import Gauges
+from service.operate.probes import Probes
+from service.postgres.embedded import EmbeddedPostgres
 from service.simulator import LABELS as DEMO_LABELS
-from service.spool import Spool
-from service.webhook import PATH, Webhook
+from service.web.keys import Keys, Tokens, WebhookKeys, local_key
+from service.web.metrics import Metrics
+from service.web.pages import GRAPHIQL, Page
+from service.web.request_log import METRICS, AccessLog
+from service.web.runner import Runner
 
-GRAPHIQL: Final = Path(__file__).with_name("graphiql")
 AWAY_RETRY_SECONDS: Final = 1.0
 IN_FLIGHT_SECONDS: Final = 5.0
 """How long requests under way may take once the service was told to stop."""

@@ -111,7 +111,7 @@ class ExposedWithoutSecrets(SettingsError):
         )
 
 
-# The embedded Postgres: service/embedded.py
+# The embedded Postgres: service/postgres/embedded.py
 
 
 class EmbeddedPostgresError(RecountError):
@@ -470,7 +470,7 @@ class InvalidKnob(RecountError):
         super().__init__(f"cannot simulate a board with {name} = {value}; {name} must be {wanted}")
 
 
-# Running and talking to the service: service/app.py, service/demo.py, service/cli
+# Running and talking to the service: service/app.py, service/operate/demo.py, service/cli
 
 
 class PortInUse(RecountError):
@@ -612,7 +612,7 @@ class ReadModelChanging(ProjectionError):
         super().__init__(f"the read model changed under a read {attempts} times in a row; try again")
 
 
-# Forgetting a person: service/erasure.py
+# Forgetting a person: service/operate/erasure.py
 
 
 class UserUnknown(RecountError):
@@ -636,7 +636,7 @@ class UserAmbiguous(RecountError):
         )
 
 
-# Export and import: service/interchange.py
+# Export and import: service/operate/interchange.py
 
 
 class ImportLineUnreadable(RecountError):

@@ -20,9 +20,10 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from service.database import connect, migrate, open_pool
-from service.embedded import temporary_postgres
-from service.postgres_binaries import find_binaries
+from service.log.database import connect, migrate, open_pool
+from service.postgres.binaries import find_binaries
+from service.postgres.embedded import temporary_postgres
+from tests.given.folders import GIVEN
 
 _NOT_CHECKED = os.environ.get(
     "RECOUNT_TEST_NOT_CHECKED"
@@ -118,9 +119,9 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
     """The folder of the JavaScript clients and conformance suites; skips where they are not installed."""
-    folder = Path(__file__).parent / "node" / "node_modules"
+    folder = GIVEN / "node" / "node_modules"
     if not folder.exists():
-        pytest.skip("the packages of tests/node are not installed (make test does it where node is)")
+        pytest.skip("the packages of tests/given/node are not installed (make test does it where node is)")
     return folder
 
 

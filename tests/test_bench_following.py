@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from bench.following import Passed, hearing, postgres_seconds
-from service.embedded import temporary_postgres
+from service.postgres.embedded import temporary_postgres
 
 
 def test_an_event_has_waited_until_the_first_checkpoint_at_or_past_it() -> None:

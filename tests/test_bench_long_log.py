@@ -7,8 +7,8 @@ import asyncpg
 from bench.long_log import FIRST_YEAR, LongLog, bodies_of
 from projections.rebuild import rebuild
 from projections.verify import verify
-from service.event_store import Appended, EventStore
 from service.events import decode
+from service.log.event_store import Appended, EventStore
 
 RECORDED = """
 select position, product_id, action, entity, entity_id, occurred_at, occurred_assumed, digest,

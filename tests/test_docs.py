@@ -21,9 +21,9 @@ import pytest
 
 from schema.ids import encode_id
 from service.config import Settings, variable
-from tests.running import Running, running
+from tests.given.folders import ROOT
+from tests.given.running import Running, running
 
-ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK_SECONDS_MAX = 120
 STREAM_SECONDS_MAX = 10

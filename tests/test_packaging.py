@@ -10,15 +10,14 @@ import sys
 import tomllib
 import zipfile
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 import yaml
 from grimp import ImportGraph
 
+from tests.given.folders import ROOT
 from tests.import_contract import ImportsOnly
 
-ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-build.txt"]
 OURS = {"service", "projections", "schema"}
@@ -94,7 +93,7 @@ def test_the_wheel_holds_every_file_that_the_packages_read(wheel):
     }
 
     assert wanted - wheel == set()
-    assert "service/graphiql/assets/graphiql.js" in wheel
+    assert "service/web/graphiql/assets/graphiql.js" in wheel
 
 
 def test_the_wheel_holds_nothing_else(wheel):
@@ -112,7 +111,15 @@ def test_the_command_is_installed():
 
 def a_graph(importer: str, imported: str) -> ImportGraph:
     graph = ImportGraph()
-    for module in ("schema", "schema.query", "service", "service.app", "service.events", "service.webhook"):
+    for module in (
+        "schema",
+        "schema.query",
+        "service",
+        "service.app",
+        "service.events",
+        "service.intake",
+        "service.intake.webhook",
+    ):
         graph.add_module(module)
     graph.add_import(importer=importer, imported=imported)
     return graph
@@ -122,10 +129,10 @@ def a_graph(importer: str, imported: str) -> ImportGraph:
     ("importer", "imported", "kept"),
     [
         ("schema.query", "service.events", True),
-        ("schema.query", "service.webhook", False),
-        ("service.webhook", "schema.query", False),
+        ("schema.query", "service.intake.webhook", False),
+        ("service.intake.webhook", "schema.query", False),
         ("service.app", "schema.query", True),
-        ("service.events", "service.webhook", False),
+        ("service.events", "service.intake.webhook", False),
     ],
 )
 def test_the_import_contract_catches_what_points_the_wrong_way(importer, imported, kept):

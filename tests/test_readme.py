@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from tests.running import Running, recount, running
+from tests.given.folders import ROOT
+from tests.given.running import Running, recount, running
 
-README = Path(__file__).parent.parent / "README.md"
+README = ROOT / "README.md"
 QUESTIONS = re.findall(
     r"\*\*\d\. (.+?)\*\*\n\n```graphql\n(.+?)\n```\n\n```json\n(.+?)\n```", README.read_text(), re.DOTALL
 )

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_address, ip_network
 from itertools import islice, pairwise
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -38,8 +37,10 @@ from service.simulator.chaos import MALFORMED, STRANGE
 from service.simulator.dice import Dice
 from service.simulator.rhythm import MONTH_SECONDS
 from service.simulator.texts import Topics
+from tests.given import folders
+from tests.given.folders import ROOT
 
-ACTIONS = {".".join(path.name.split(".")[:2]) for path in (Path(__file__).parent / "payloads").glob("*.json")}
+ACTIONS = {".".join(path.name.split(".")[:2]) for path in (folders.PAYLOADS).glob("*.json")}
 PINNED = "1c8a2024314adf1defcefd2fb918b358fc4aa0a3e643dfeaa0c2a236bcb9e015"
 SEEDS = st.integers(min_value=-(2**40), max_value=2**40)
 
@@ -170,7 +171,7 @@ def test_the_hash_seed_of_python_changes_nothing(hash_seed: str) -> None:
     printed = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
-        cwd=Path(__file__).parent.parent,
+        cwd=ROOT,
         capture_output=True,
         check=True,
         text=True,

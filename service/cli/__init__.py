@@ -14,7 +14,7 @@ import click
 
 from service.cli.terminal import say_problem
 from service.errors import RecountError
-from service.request_log import set_up_logging
+from service.web.request_log import set_up_logging
 
 INTERRUPTED = 130
 

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 
 from service.cli.terminal import note
 from service.config import Settings
-from service.database import Pool, connect, migrate, open_pool
-from service.embedded import EmbeddedPostgres, attach
-from service.hub import Hub
+from service.log.database import Pool, connect, migrate, open_pool
+from service.log.hub import Hub
+from service.postgres.embedded import EmbeddedPostgres, attach
 
 APPLICATION = "recount command"
 CONNECTIONS_MAX = 4

@@ -19,11 +19,11 @@ from projections.projector import Projector
 from service.cli.database import open_database, open_log, open_log_and_hub
 from service.cli.terminal import json_option, note, out, print_json, progress_bar
 from service.config import Settings, load_settings
-from service.database import connect
-from service.database import migrate as run_migrations
 from service.errors import ServiceNotReachable, TailRefused
-from service.interchange import export as export_lines
-from service.interchange import import_lines
+from service.log.database import connect
+from service.log.database import migrate as run_migrations
+from service.operate.interchange import export as export_lines
+from service.operate.interchange import import_lines
 
 RECONNECT_SECONDS = (0.2, 5.0)
 SILENT_SECONDS_MAX = 60.0

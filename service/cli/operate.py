@@ -14,16 +14,16 @@ import click
 from projections.after_erasure import count_again
 from projections.declare import declare
 from projections.projector import Projector
-from service import doctor as examination
 from service.cli.database import open_database, open_log, open_log_and_hub
 from service.cli.terminal import json_option, note, out, print_json, print_records, print_table
 from service.config import SCOPES, Settings, load_settings, variable
-from service.database import Pool
-from service.erasure import Erased, Erasure, Mention
 from service.errors import NotAnEvent, RecountError
-from service.event_store import EventStore
-from service.keys import Keys
-from service.quarantine import Quarantine, Quarantined
+from service.log.database import Pool
+from service.log.event_store import EventStore
+from service.log.quarantine import Quarantine, Quarantined
+from service.operate import doctor as examination
+from service.operate.erasure import Erased, Erasure, Mention
+from service.web.keys import Keys
 
 FOUND = 3
 LISTED_MAX = 1_000

@@ -20,8 +20,8 @@ from projections.verify import verify as run_verify
 from service.cli.database import open_log, open_log_and_hub
 from service.cli.terminal import json_option, out, print_json, print_records, print_table, progress_bar
 from service.config import load_settings
-from service.database import Pool
-from service.event_store import EventStore
+from service.log.database import Pool
+from service.log.event_store import EventStore
 
 FOUND = 3
 

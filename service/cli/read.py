@@ -23,8 +23,8 @@ from service.cli.database import open_log_and_hub
 from service.cli.terminal import json_option, out, print_json, print_table
 from service.config import Settings, load_settings
 from service.errors import BadId, NotFound, QueryFailed
-from service.event_store import EventStore
 from service.labels import load_labels
+from service.log.event_store import EventStore
 
 _ITEM = """
 query History($id: ID, $productId: ID, $sleekplanId: ID, $first: Int) {

@@ -11,7 +11,7 @@ import uvloop
 from service import app
 from service.cli.terminal import Advance, err, note, progress_bar
 from service.config import Settings, load_settings
-from service.request_log import set_up_logging, tell_crashes
+from service.web.request_log import set_up_logging, tell_crashes
 
 
 @click.command()

@@ -16,8 +16,8 @@ import orjson
 from service.cli.terminal import json_option, out, print_json, progress_bar
 from service.config import Settings, load_settings
 from service.errors import NoWebhookKey, ServiceNotReachable
-from service.keys import LOCAL_KEY_FILE
 from service.simulator import simulate as simulated_traffic
+from service.web.keys import LOCAL_KEY_FILE
 
 # Enough posts under way to fill the appender's batches, few enough to leave the service's limit alone.
 POSTS_IN_FLIGHT = 32

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from service.postgres_binaries import find_binaries
-from tests.proxy import Proxy, proxy_before
+from service.postgres.binaries import find_binaries
+from tests.given.proxy import Proxy, proxy_before
 from tests.torture.harness import ROOT, Load, Toll, count, postgres, receiving
 
 DISK_BYTES: Final = {"data": 1_500_000_000, "wal": 80_000_000, "spool": 2_000_000}

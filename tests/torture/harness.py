@@ -19,10 +19,10 @@ from typing import Any, Final
 
 import asyncpg
 
-from service import embedded
-from service.database import connect, migrate
-from service.embedded import EmbeddedPostgres
-from tests.bodies import a_body
+from service.log.database import connect, migrate
+from service.postgres import embedded
+from service.postgres.embedded import EmbeddedPostgres
+from tests.given.bodies import a_body
 from tests.torture.service import AS_DESIGNED
 
 ROOT: Final = Path(__file__).parent.parent.parent

@@ -12,11 +12,11 @@ from typing import Final
 
 import asyncpg
 
-from service.database import Connection, connect
-from service.event_store import UNTIMED_WINDOW
-from service.event_store import _sql as store_sql
 from service.events import EventData
-from tests.bodies import an_event
+from service.log.database import Connection, connect
+from service.log.event_store import UNTIMED_WINDOW
+from service.log.event_store import _sql as store_sql
+from tests.given.bodies import an_event
 
 # One way to append a batch.
 Append = Callable[[Connection, list[EventData]], Awaitable[None]]

@@ -17,15 +17,15 @@ import uvloop
 from aiohttp import web
 from pydantic import SecretStr
 
-from service.appender import Appender, Arrival, Receipt, Told
 from service.config import WebhookKey
-from service.database import open_pool
-from service.event_store import EventStore
-from service.keys import WebhookKeys
-from service.quarantine import Quarantine
-from service.runner import Runner
-from service.spool import Spool
-from service.webhook import Webhook
+from service.intake.appender import Appender, Arrival, Receipt, Told
+from service.intake.spool import Spool
+from service.intake.webhook import Webhook
+from service.log.database import open_pool
+from service.log.event_store import EventStore
+from service.log.quarantine import Quarantine
+from service.web.keys import WebhookKeys
+from service.web.runner import Runner
 
 AS_DESIGNED: Final = "as designed"
 ACK_FIRST: Final = "ack before commit"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.database import Pool
-from tests.test_webhook import BODIES, PLAIN, board_on, fuzz
+from service.log.database import Pool
+from tests.intake.test_webhook import BODIES, PLAIN, board_on, fuzz
 
 pytestmark = pytest.mark.torture
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.database import Pool
+from service.log.database import Pool
 from tests.torture.races import (
     SEQUENCE_TABLE,
     as_designed,

@@ -19,9 +19,9 @@ from projections.projector import Projector
 from projections.read_model import Reader
 from projections.rebuild import LEASE_SECONDS
 from projections.verify import verify
-from service.database import open_pool
-from service.event_store import EventStore
 from service.events import decode
+from service.log.database import open_pool
+from service.log.event_store import EventStore
 from service.simulator import simulate
 
 pytestmark = pytest.mark.torture
@@ -35,7 +35,7 @@ KILL_WITHIN_SECONDS = 15.0
 REBUILD = """
 import asyncio, sys
 from projections.rebuild import rebuild
-from service.database import open_pool
+from service.log.database import open_pool
 
 async def main():
     pool = await open_pool(sys.argv[1], min_size=1, max_size=8)

@@ -11,14 +11,14 @@ import pytest
 
 from projections.projector import Projector
 from projections.verify import verify
-from tests.projecting import a_history, record
+from tests.given.projecting import a_history, record
 
 pytestmark = pytest.mark.torture
 
 PROJECTOR = """
 import asyncio, sys
 from projections.projector import Projector
-from service.database import open_pool
+from service.log.database import open_pool
 
 async def main():
     await Projector(await open_pool(sys.argv[1], min_size=1, max_size=4)).run()

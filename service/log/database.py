@@ -1,0 +1,227 @@
+"""Opens connections to Postgres and brings a database up to the newest migration."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from service.errors import DatabaseUnreachable, DatabaseUnsuitable, MigrationChanged, MigrationUnknown
+from service.sql_files import load
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+POSTGRES_FAILURES: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # Raised instead of a lost connection when the server ended the session between two statements.
+    asyncpg.InternalClientError,
+)
+"""What a statement raises when Postgres refuses it, goes away or does not answer."""
+
+CONNECT_SECONDS_MAX: Final = 5.0
+STATEMENT_BYTES_MAX: Final = 256 * 1024
+
+_SESSION: Final = {
+    "timezone": "UTC",
+    # The estimates behind just-in-time compilation are made for long reports; here it only costs.
+    "jit": "off",
+    # What a stopped process holds must not outlive it: its locks would stop every append.
+    "idle_in_transaction_session_timeout": "10s",
+    "tcp_user_timeout": "10s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
+    # A commit that is answered before it is on the disk can be lost: promise 1.
+    "synchronous_commit": "on",
+}
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_MIGRATION_NAME: Final = re.compile(r"[0-9]{4}_[a-z_]+\.sql")
+_AWAY_CLASSES: Final = ("08", "57P")
+"""Connection exceptions; shutdowns, crashes and a server that still starts. From appendix A of its manual."""
+_POSTGRES_MIN: Final = 150000
+_ATTEMPTS_MAX: Final = 20
+
+_sql = load(__file__, "database.sql")
+
+
+class _PooledConnection(asyncpg.Connection):  # type: ignore[misc,type-arg,unused-ignore]
+    """A connection whose session need not be reset after a use that changed nothing of it."""
+
+    __slots__ = ("as_found",)
+
+    def get_reset_query(self) -> str:
+        """Return what to run when the connection goes back to its pool; "" saves the round trip."""
+        as_found, self.as_found = getattr(self, "as_found", False), False
+        return "" if as_found else super().get_reset_query()
+
+
+def leave_as_found(connection: PooledConnection) -> None:
+    """Say that this use of a pool's connection changed nothing of its session: no setting, LISTEN or lock."""
+    found: Any = getattr(connection, "_con", None)
+    if isinstance(found, _PooledConnection):
+        found.as_found = True
+
+
+async def open_pool(
+    dsn: str,
+    *,
+    min_size: int = 1,
+    max_size: int = 10,
+    application_name: str = "recount",
+    timeout: float = CONNECT_SECONDS_MAX,
+    **settings: str,
+) -> Pool:
+    """Return a pool of connections; `settings` are Postgres's own, for each session.
+
+    With a `min_size` of 0 it opens without asking Postgres, which is how a service starts while its Postgres
+    is away. Raises DatabaseUnreachable.
+    """
+    try:
+        return await asyncpg.create_pool(
+            dsn,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=timeout,
+            connection_class=_PooledConnection,
+            # Asyncpg plans longer statements anew each time; what an event changed is asked by one of 20 KB.
+            max_cacheable_statement_size=STATEMENT_BYTES_MAX,
+            server_settings={"application_name": application_name, **_SESSION, **settings},
+        )
+    except POSTGRES_FAILURES as error:
+        raise _unreachable(dsn, error) from error
+
+
+async def connect(
+    dsn: str, *, application_name: str = "recount", timeout: float = CONNECT_SECONDS_MAX, **settings: str
+) -> Connection:
+    """Return a connection that the caller closes. Raises DatabaseUnreachable."""
+    try:
+        return await asyncpg.connect(
+            dsn,
+            timeout=timeout,
+            server_settings={"application_name": application_name, **_SESSION, **settings},
+        )
+    except POSTGRES_FAILURES as error:
+        raise _unreachable(dsn, error) from error
+
+
+def is_away(error: BaseException) -> bool:
+    """Tell whether an error says that Postgres was lost or not reached, and nothing of what it was asked."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(_AWAY_CLASSES)
+    if isinstance(error, OSError) and error.filename is not None:
+        return False  # about a file of ours; those about a connection name none, not even that of its socket
+    # asyncpg.InterfaceError is also what it says to an argument that does not fit; those are ValueErrors.
+    return isinstance(error, POSTGRES_FAILURES) and not isinstance(error, ValueError)
+
+
+def _unreachable(dsn: str, error: Exception) -> DatabaseUnreachable:
+    """Return an error that names the server, never the password that the address may hold."""
+    try:
+        parts = urlsplit(dsn)
+        where = f"{parts.hostname or 'its socket'}{f':{parts.port}' if parts.port else ''}"
+    except ValueError:
+        where = "the address in RECOUNT_DATABASE_URL"
+    reason = str(error) if isinstance(error, asyncpg.PostgresError) else type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        reason = error.strerror
+    return DatabaseUnreachable(where, reason)
+
+
+class Migration(NamedTuple):
+    """One file of service/log/migrations."""
+
+    name: str
+    checksum: str
+    sql: str
+
+
+def migrations(folder: Path = _MIGRATIONS) -> Iterator[Migration]:
+    """Give the migrations in their order."""
+    for path in sorted(folder.glob("*.sql")):
+        if not _MIGRATION_NAME.fullmatch(path.name):
+            raise ValueError(f"{path.name}: a migration is called NNNN_what_it_does.sql")
+        text = path.read_text(encoding="utf-8")
+        yield Migration(path.stem, hashlib.sha256(text.encode()).hexdigest(), text)
+
+
+async def migrate(connection: Connection, folder: Path = _MIGRATIONS) -> list[str]:
+    """Run the migrations that this database has not run, and return their names.
+
+    Forward only, each in a transaction of its own together with its line in `log.migrations`. Several
+    processes may start at once: the list is locked, so that one runs each and the others find it done.
+    Raises MigrationChanged, MigrationUnknown, DatabaseUnsuitable.
+    """
+    await _check_suitable(connection)
+    known = list(migrations(folder))
+    await _make_list(connection)
+    ran = []
+    for migration in known:
+        async with connection.transaction():
+            await connection.execute(_sql["lock_migrations"])
+            done = {row["name"]: row["checksum"] for row in await connection.fetch(_sql["migrations_done"])}
+            _check(known, done)
+            if migration.name in done:
+                continue
+            await connection.execute(migration.sql)
+            await connection.execute(_sql["note_migration"], migration.name, migration.checksum)
+        ran.append(migration.name)
+    return ran
+
+
+async def pending_migrations(connection: Connection, folder: Path = _MIGRATIONS) -> list[str]:
+    """Return the names of the migrations that this database has not run; changes nothing."""
+    known = list(migrations(folder))
+    done: dict[str, Any] = {}
+    if await connection.fetchval(_sql["migrations_exist"]):
+        done = {row["name"]: row["checksum"] for row in await connection.fetch(_sql["migrations_done"])}
+        _check(known, done)
+    return [migration.name for migration in known if migration.name not in done]
+
+
+async def _check_suitable(connection: Connection) -> None:
+    row = await connection.fetchrow(_sql["suitable"])
+    assert row is not None
+    if row["version"] < _POSTGRES_MIN:
+        raise DatabaseUnsuitable(f"PostgreSQL {row['version'] // 10000}", "PostgreSQL 15 or later")
+    if row["encoding"] != "UTF8":
+        raise DatabaseUnsuitable(
+            f"the encoding {row['encoding']}", "UTF8 (create database … encoding 'UTF8')"
+        )
+
+
+async def _make_list(connection: Connection) -> None:
+    """Make `log.migrations`. `if not exists` is no lock: of several at once, some fail, and look again."""
+    for attempt in range(_ATTEMPTS_MAX):
+        try:
+            async with connection.transaction():
+                await connection.execute(_sql["make_migrations"])
+            return
+        except (
+            asyncpg.UniqueViolationError,
+            asyncpg.DuplicateObjectError,
+            asyncpg.DuplicateTableError,
+            asyncpg.DuplicateSchemaError,
+            asyncpg.InternalServerError,  # "tuple concurrently updated"
+        ):
+            if attempt == _ATTEMPTS_MAX - 1:
+                raise
+
+
+def _check(known: list[Migration], done: dict[str, str]) -> None:
+    checksums = {migration.name: migration.checksum for migration in known}
+    for name, checksum in done.items():
+        if name not in checksums:
+            raise MigrationUnknown(name)
+        if checksums[name] != checksum:
+            raise MigrationChanged(name)

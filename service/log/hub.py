@@ -1,0 +1,191 @@
+"""Keeps the newest position of each signal and wakes whoever waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Final, Literal, get_args
+
+import asyncpg
+import structlog
+
+from service.log.database import POSTGRES_FAILURES
+from service.sql_files import load
+
+Signal = Literal["head", "projected"]
+
+SIGNALS: Final[tuple[Signal, ...]] = get_args(Signal)
+POLL_SECONDS: Final = 1.0
+RECONNECT_SECONDS_MAX: Final = 5.0
+ANSWER_SECONDS_MAX: Final = 5.0
+LISTEN_AGAIN_SECONDS: Final = 30.0
+
+_SIGNAL_OF: Final[dict[str, Signal]] = {f"recount_{signal}": signal for signal in SIGNALS}
+
+_log = structlog.get_logger(__name__)
+_sql = load(__file__, "hub.sql")
+
+
+class Hub:
+    """One LISTEN connection for the process, one number a signal, nothing queued.
+
+    `"head"` is the newest position of the log, `"projected"` the one to which all projections have got.
+    A notification is a hint that saves waiting for the next poll; numbers only ever rise, so a hint that
+    is lost, late or doubled does no harm, and whoever is woken reads the log. Polls run only while somebody
+    waits, on the same connection, which thereby also shows that it still lives. A standby refuses LISTEN:
+    there the poll does the work.
+    """
+
+    def __init__(self, dsn: str, *, poll_seconds: float = POLL_SECONDS) -> None:
+        self._dsn = dsn
+        self._poll_seconds = poll_seconds
+        self._values: dict[Signal, int] = dict.fromkeys(SIGNALS, 0)
+        self._risen: dict[Signal, asyncio.Future[None]] = {}
+        self._waiting: dict[Signal, int] = dict.fromkeys(SIGNALS, 0)
+        self._somebody_waits = asyncio.Event()
+        self._first_read = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.connected = False
+        self.listening = False
+        self.polls = 0
+
+    async def __aenter__(self) -> Hub:
+        self._task = asyncio.create_task(self._run(), name="hub")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    def value(self, signal: Signal) -> int:
+        """Return the newest number known; 0 before the first was read."""
+        return self._values[signal]
+
+    def advance(self, signal: Signal, position: int) -> None:
+        """Take a number learnt by other means, as the appender learns the head that it just made."""
+        if position <= self._values[signal]:
+            return
+        self._values[signal] = position
+        risen = self._risen.pop(signal, None)
+        if risen is not None and not risen.done():
+            risen.set_result(None)
+
+    async def ready(self, timeout: float) -> bool:
+        """Return whether Postgres was asked at least once, waiting for that up to `timeout` seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._first_read.wait(), timeout)
+        return self._first_read.is_set()
+
+    async def wait_beyond(self, signal: Signal, position: int, timeout: float | None) -> int:
+        """Return the newest number once it is beyond `position`, or whatever it is after `timeout` seconds.
+
+        All who wait for one signal share one future, so thousands of them cost one wake-up each and no
+        query. A `timeout` of None waits for ever.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = None if timeout is None else loop.time() + timeout
+        with self._one_more_waiting(signal):
+            while self._values[signal] <= position:
+                left = None if deadline is None else deadline - loop.time()
+                if left is not None and left <= 0:
+                    break
+                # asyncio.wait leaves the shared future alone when this waiter is cancelled or times out.
+                await asyncio.wait([self._rise_of(signal)], timeout=left)
+        return self._values[signal]
+
+    def _rise_of(self, signal: Signal) -> asyncio.Future[None]:
+        risen = self._risen.get(signal)
+        if risen is None:
+            risen = self._risen[signal] = asyncio.get_running_loop().create_future()
+        return risen
+
+    @contextlib.contextmanager
+    def _one_more_waiting(self, signal: Signal) -> Iterator[None]:
+        self._waiting[signal] += 1
+        self._somebody_waits.set()
+        try:
+            yield
+        finally:
+            self._waiting[signal] -= 1
+            if not any(self._waiting.values()):
+                self._somebody_waits.clear()
+
+    async def _run(self) -> None:
+        """Hold a connection for ever; every failure ends in another attempt, a little later each time."""
+        pause = 0.05
+        while True:
+            try:
+                async with self._connection() as connection:
+                    pause = 0.05
+                    await self._follow(connection)
+            except POSTGRES_FAILURES as error:
+                _log.warning("hub_lost_postgres", reason=type(error).__name__, retry_seconds=round(pause, 2))
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, RECONNECT_SECONDS_MAX)
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
+        connection = await asyncpg.connect(
+            self._dsn,
+            timeout=ANSWER_SECONDS_MAX,
+            command_timeout=ANSWER_SECONDS_MAX,
+            statement_cache_size=0,  # a pooler in between, or a table made anew, would break a cached plan
+            server_settings={"application_name": "recount hub"},
+        )
+        try:
+            self.connected = True
+            yield connection
+        finally:
+            self.connected = self.listening = False
+            connection.terminate()
+
+    async def _follow(self, connection: asyncpg.Connection) -> None:
+        """Listen, then poll while somebody waits; ends when the connection does."""
+        lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        connection.add_termination_listener(lambda _: None if lost.done() else lost.set_result(None))
+        await self._listen(connection)
+        listen_again_at = asyncio.get_running_loop().time() + LISTEN_AGAIN_SECONDS
+        await self._poll(
+            connection, SIGNALS
+        )  # after LISTEN: what came in between is seen by one or the other
+        self._first_read.set()
+        while not lost.done():
+            await asyncio.wait([lost], timeout=self._poll_seconds)
+            await self._wait_for_somebody(lost)
+            await self._poll(connection, [signal for signal in SIGNALS if self._waiting[signal]])
+            if not self.listening and asyncio.get_running_loop().time() > listen_again_at:
+                await self._listen(connection)
+                listen_again_at = asyncio.get_running_loop().time() + LISTEN_AGAIN_SECONDS
+
+    async def _listen(self, connection: asyncpg.Connection) -> None:
+        try:
+            for signal in SIGNALS:
+                await connection.add_listener(f"recount_{signal}", self._heard)
+            self.listening = True
+        except asyncpg.ReadOnlySQLTransactionError:
+            _log.info("hub_polls", reason="a standby refuses LISTEN", poll_seconds=self._poll_seconds)
+
+    def _heard(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
+        if isinstance(payload, str) and payload.isdecimal():
+            self.advance(_SIGNAL_OF[channel], int(payload))
+
+    async def _poll(self, connection: asyncpg.Connection, signals: Iterable[Signal]) -> None:
+        for signal in signals:
+            self.polls += 1
+            # Before the first migration there is no table: nothing to know yet.
+            with contextlib.suppress(asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+                self.advance(signal, await connection.fetchval(_sql[signal]))
+
+    async def _wait_for_somebody(self, lost: asyncio.Future[None]) -> None:
+        if self._somebody_waits.is_set() or lost.done():
+            return
+        waiting = asyncio.create_task(self._somebody_waits.wait())
+        try:
+            await asyncio.wait((waiting, lost), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()

@@ -1,0 +1,1 @@
+"""What keeps a running service healthy and honest: probes, examination, erasure, export, the demo."""

@@ -1,0 +1,483 @@
+"""Looks at all that has to be right for deliveries to arrive and stay, and says how to mend the rest."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+
+import aiohttp
+import asyncpg
+
+from service.config import Settings, is_loopback
+from service.errors import DatabaseError, EmbeddedPostgresNotRunning, RecountError
+from service.log.database import POSTGRES_FAILURES, Connection, connect, pending_migrations
+from service.operate.gauges import silences
+from service.postgres.binaries import find_binaries
+from service.postgres.embedded import attach
+from service.sql_files import load
+from service.web.keys import LOCAL_KEY_FILE
+
+CLOCKS_APART_SECONDS_MAX: Final = 2.0
+SYNC_SECONDS_MAX: Final = 0.05
+SYNC_SECONDS_MIN: Final = 0.00002
+SYNCS: Final = 9
+FREE_BYTES_MIN: Final = 1024**3
+CONNECTIONS_LEFT_MIN: Final = 20
+KEY_ENDS_DAYS_MIN: Final = 7
+HTTP_SECONDS_MAX: Final = 10.0
+
+_sql = load(__file__, "doctor.sql")
+
+
+class State(StrEnum):
+    """How a check ended. A note is worth knowing; a problem costs events, or will."""
+
+    FINE = "fine"
+    NOTE = "note"
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found, and what to do about it."""
+
+    check: str
+    state: State
+    text: str
+    mend: str = ""
+
+
+def _fine(check: str, text: str) -> Finding:
+    return Finding(check, State.FINE, text)
+
+
+def _note(check: str, text: str, mend: str = "") -> Finding:
+    return Finding(check, State.NOTE, text, mend)
+
+
+def _problem(check: str, text: str, mend: str) -> Finding:
+    return Finding(check, State.PROBLEM, text, mend)
+
+
+async def examine(settings: Settings, dsn: str | None, *, public_url: str | None = None) -> list[Finding]:
+    """Return what there is to say. `dsn` is None where no database could be opened; it is then not examined.
+
+    `public_url` is the webhook's URL as entered in Sleekplan, to be tried from here.
+    """
+    findings = [*check_folder(settings), *check_spool(settings), *check_disk(settings.data_dir)]
+    if dsn is not None:
+        findings += await check_database(settings, dsn)
+    findings += await check_service(settings)
+    findings += await check_reach(settings, public_url)
+    return findings
+
+
+# The machine
+
+
+def check_folder(settings: Settings) -> Iterable[Finding]:
+    """The data folder: ours, closed to others, with room."""
+    folder = settings.data_dir
+    if not folder.exists():
+        yield _note("data folder", f"{folder} is not there yet; the first start makes it")
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        yield _problem("data folder", f"{folder} cannot be written", "give it to this user: chown")
+        return
+    if folder.stat().st_mode & 0o077:
+        mode = oct(folder.stat().st_mode & 0o777)
+        yield _problem("data folder", f"{folder} is open to other users ({mode})", f"chmod 700 {folder}")
+    free = shutil.disk_usage(folder).free
+    needed = max(FREE_BYTES_MIN, settings.spool_bytes_max)
+    if free < needed:
+        yield _problem(
+            "disk",
+            f"{free / 1024**3:.1f} GiB are free at {folder}, less than the spool may take",
+            f"make room, or lower RECOUNT_SPOOL_BYTES_MAX ({settings.spool_bytes_max})",
+        )
+    else:
+        yield _fine("disk", f"{free / 1024**3:.1f} GiB are free at {folder}")
+
+
+def check_disk(folder: Path) -> Iterable[Finding]:
+    """How long the disk takes to make a write safe: nothing can be acknowledged faster."""
+    if not folder.exists():
+        return
+    try:
+        seconds = statistics.median(_sync_seconds(folder))
+    except OSError as error:
+        yield _problem(
+            "fsync", f"fsync fails in {folder}: {error.strerror}", "replace the disk, or move the folder"
+        )
+        return
+    told = f"a synced write takes {seconds * 1000:.2f} ms"
+    if seconds > SYNC_SECONDS_MAX:
+        yield _problem("fsync", told, "put the data folder and Postgres's WAL on a faster disk")
+    elif seconds < SYNC_SECONDS_MIN:
+        yield _note(
+            "fsync", f"{told}: nothing that is a disk is as fast", "is this memory, or a disk that lies?"
+        )
+    else:
+        yield _fine("fsync", told)
+
+
+def _sync_seconds(folder: Path) -> list[float]:
+    times = []
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:
+        for _ in range(SYNCS):
+            began = time.perf_counter()
+            os.write(file.fileno(), b"x" * 4096)
+            os.fsync(file.fileno())
+            times.append(time.perf_counter() - began)
+    return times
+
+
+def check_spool(settings: Settings) -> Iterable[Finding]:
+    """What an earlier run left in the spool."""
+    folder = settings.data_dir / "spool"
+    waiting = sum(path.stat().st_size for path in folder.glob("*.spool")) if folder.exists() else 0
+    damaged = sorted(path.name for path in folder.glob("*.damaged")) if folder.exists() else []
+    if damaged:
+        yield _problem(
+            "spool",
+            f"{len(damaged)} files could not be read in full: {', '.join(damaged[:3])}",
+            f"what could be read is recorded; look at the disk, keep or delete the files in {folder}",
+        )
+    if waiting:
+        yield _note(
+            "spool", f"{waiting} bytes of deliveries wait for Postgres", "start the service: it drains them"
+        )
+    elif not damaged:
+        yield _fine("spool", "empty")
+
+
+# Postgres and the log
+
+
+async def check_database(settings: Settings, dsn: str) -> list[Finding]:
+    """Postgres, its settings and clock, and the state of the log."""
+    try:
+        connection = await connect(dsn, application_name="recount doctor")
+    except DatabaseError as error:
+        return [_problem("Postgres", str(error), "start it")]
+    findings: list[Finding] = []
+    try:
+        for check in (
+            _settings_of_postgres,
+            _clock,
+            _migrations,
+            _guards,
+            _kept_events,
+            _keys,
+            _silence,
+        ):
+            findings += [finding async for finding in check(settings, connection)]
+    except POSTGRES_FAILURES as error:
+        findings.append(
+            _problem("Postgres", f"{type(error).__name__} while asking", "look at Postgres's log")
+        )
+    finally:
+        await connection.close()
+    return findings
+
+
+async def _settings_of_postgres(_: Settings, connection: Connection) -> AsyncIterator[Finding]:
+    found = {row["name"]: row["setting"] for row in await connection.fetch(_sql["settings"])}
+    major = int(found["server_version_num"]) // 10000
+    if major < 15:
+        yield _problem(
+            "Postgres", f"version {found['server_version']}", "the log needs PostgreSQL 15 or later"
+        )
+    else:
+        yield _fine("Postgres", f"version {found['server_version']}")
+    for name in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
+        if found[name] == "off":
+            yield _problem("Postgres", f"{name} is off: acknowledged events can be lost", f"set {name} = on")
+    if found["data_checksums"] != "on":
+        yield _note(
+            "Postgres", "data checksums are off, so a bad disk goes unnoticed", "pg_checksums --enable"
+        )
+    used = await connection.fetchval(_sql["connections"])
+    left = int(found["max_connections"]) - used
+    if left < CONNECTIONS_LEFT_MIN:
+        yield _problem(
+            "Postgres", f"{left} of {found['max_connections']} connections are left", "raise max_connections"
+        )
+
+
+async def _clock(_: Settings, connection: Connection) -> AsyncIterator[Finding]:
+    began = time.time()
+    row = await connection.fetchrow(_sql["clock"])
+    ended = time.time()
+    assert row is not None
+    apart = row["now"].timestamp() - (began + ended) / 2
+    slack = CLOCKS_APART_SECONDS_MAX + (ended - began) / 2
+    if abs(apart) > slack:
+        yield _problem(
+            "clock", f"Postgres's clock is {apart:+.1f} s off ours", "run a time service on both machines"
+        )
+    else:
+        yield _fine("clock", f"within {abs(apart) + (ended - began) / 2:.3f} s of Postgres's")
+    if row["newest_at"] and (row["newest_at"] - row["now"]).total_seconds() > CLOCKS_APART_SECONDS_MAX:
+        yield _problem(
+            "clock",
+            f"the newest event is dated ahead: {row['newest_at']:%Y-%m-%d %H:%M:%S}",
+            "the clock went back; new events repeat that time until it has caught up",
+        )
+
+
+async def _migrations(_: Settings, connection: Connection) -> AsyncIterator[Finding]:
+    try:
+        pending = await pending_migrations(connection)
+    except RecountError as error:
+        yield _problem("database", str(error), "run the version that this database belongs to")
+        return
+    if pending:
+        yield _problem("database", f"not up to date: {', '.join(pending)}", "recount migrate")
+    else:
+        yield _fine("database", "up to date")
+
+
+async def _guards(_: Settings, connection: Connection) -> AsyncIterator[Finding]:
+    unguarded = [row["name"] for row in await connection.fetch(_sql["unguarded"])]
+    if unguarded:
+        yield _problem(
+            "log",
+            f"{', '.join(unguarded)} would take changes: a trigger is missing or off",
+            "alter table … enable trigger all; then recount verify",
+        )
+    left = await connection.fetchval(_sql["partitions"])
+    if left is not None and left < 0:
+        yield _problem(
+            "log", "the newest events have no partition ahead", "look at Postgres's log for lock time-outs"
+        )
+
+
+async def _kept_events(_: Settings, connection: Connection) -> AsyncIterator[Finding]:
+    quarantined = await connection.fetchval("select count(*) from log.quarantine where state = 'open'")
+    if quarantined:
+        yield _note("quarantine", f"{quarantined} deliveries wait for a decision", "recount quarantine list")
+    else:
+        yield _fine("quarantine", "nothing waits")
+    if await connection.fetchval(_sql["not_replayed"]):
+        yield _problem(
+            "erasure", "one was cut off before the read model was counted again", "recount erase --again"
+        )
+    with contextlib.suppress(asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        parked = await connection.fetchval(_sql["parked"])
+        if parked:
+            yield _problem("projections", f"{parked} events could not be applied", "recount parked list")
+
+
+async def _keys(settings: Settings, connection: Connection) -> AsyncIterator[Finding]:
+    rows = await connection.fetch(
+        "select label, kind, last_used_at, expires_at from log.keys "
+        "where revoked_at is null and (expires_at is null or expires_at > clock_timestamp())"
+    )
+    webhook = [row for row in rows if row["kind"] == "WEBHOOK"]
+    made = (settings.data_dir / LOCAL_KEY_FILE).exists()
+    if not webhook and not settings.webhook_keys and not made:
+        if is_loopback(settings.host):
+            yield _note("keys", "there is none yet; the first start makes one")
+        else:
+            yield _problem("keys", "there is none, so nothing can be delivered", "recount keys add sleekplan")
+    else:
+        stored = ", ".join(row["label"] for row in webhook) or "none"
+        given = f"{len(settings.webhook_keys)} from the settings{', one made here' if made else ''}"
+        yield _fine("keys", f"{given}; in the database: {stored}")
+    for row in rows:
+        ends = row["expires_at"]
+        if ends and (ends - datetime.now(UTC)).days < KEY_ENDS_DAYS_MIN:
+            yield _problem(
+                "keys",
+                f"{row['label']} ends {ends:%Y-%m-%d %H:%M} UTC",
+                f"recount keys rotate {row['label']}",
+            )
+        if row["last_used_at"] is None:
+            yield _note("keys", f"{row['label']} was never used")
+
+
+async def _silence(settings: Settings, connection: Connection) -> AsyncIterator[Finding]:
+    products = await silences(connection)
+    if not products:
+        yield _note(
+            "events",
+            "none recorded yet",
+            "enter the webhook's URL in Sleekplan: Settings, Integrations, Webhooks",
+        )
+    for product in products:
+        if product.is_alarming(settings.silent_after_days):
+            yield _problem(
+                "events",
+                str(product),
+                "compare the webhook's URL and key in Sleekplan with ours; is it switched on?",
+            )
+        else:
+            yield _fine("events", str(product))
+
+
+# The service, from near and far
+
+
+async def check_service(settings: Settings) -> list[Finding]:
+    """Whether the service runs here, is ready, and takes a delivery with our key and no other."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    base = f"http://{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{settings.port}"
+    try:
+        async with _session() as session:
+            async with session.get(f"{base}/readyz") as answer:
+                ready = await answer.json(content_type=None)
+            findings = [_ready(ready)]
+            findings += await _knock(session, f"{base}/webhooks", _key_of(settings), settings.body_bytes_max)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        return [_note("service", f"none answers at {base} ({type(error).__name__})", "recount serve")]
+    return findings
+
+
+def _ready(answer: Any) -> Finding:
+    if isinstance(answer, dict) and answer.get("ready"):
+        return _fine("service", f"ready; Postgres {answer.get('postgres')}, spool {answer.get('spool')}")
+    return _problem("service", f"not ready: {answer}", "look at its log")
+
+
+def _key_of(settings: Settings) -> str | None:
+    for key in settings.webhook_keys:
+        return key.secret.get_secret_value()
+    with contextlib.suppress(OSError):
+        return (settings.data_dir / LOCAL_KEY_FILE).read_text(encoding="ascii").strip()
+    return None
+
+
+async def _knock(
+    session: aiohttp.ClientSession, url: str, key: str | None, body_bytes_max: int
+) -> list[Finding]:
+    """Post to the webhook without leaving anything in the log.
+
+    A wrong key has to be answered 401; with the right one a body that is announced as too large has to be
+    answered 413, which is said after the key was accepted and before anything is stored.
+    """
+    findings = []
+    async with session.post(url, headers={"X-Secret": "not-a-key"}, data=b"{}") as answer:
+        if answer.status == 401:
+            findings.append(_fine("webhook", f"{_plain(url)} refuses a wrong key"))
+        else:
+            findings.append(
+                _problem(
+                    "webhook",
+                    f"{_plain(url)} answers {answer.status} to a wrong key",
+                    "is another program there?",
+                )
+            )
+    if key is None:
+        return [*findings, _note("webhook", "no key is known here, so none was tried")]
+    headers = {"X-Secret": key, "Content-Length": str(body_bytes_max + 1)}
+    async with session.post(url, headers=headers, data=_one_byte()) as answer:
+        if answer.status == 413:
+            findings.append(_fine("webhook", "accepts our key"))
+        elif answer.status == 401:
+            findings.append(
+                _problem("webhook", "refuses our key", "is the service started with other settings?")
+            )
+        else:
+            findings.append(
+                _note("webhook", f"answers {answer.status} where 413 was expected", "a proxy in between?")
+            )
+    return findings
+
+
+async def _one_byte() -> AsyncIterator[bytes]:
+    yield b"{"
+
+
+async def check_reach(settings: Settings, public_url: str | None) -> list[Finding]:
+    """Whether Sleekplan could reach the webhook."""
+    if public_url is None:
+        if is_loopback(settings.host):
+            return [
+                _note(
+                    "reach",
+                    f"{settings.host} can be reached from this machine only",
+                    "put a proxy with a certificate, or a tunnel, in front of it, then try its address: "
+                    "recount doctor --url 'https://…/webhooks?key=…'",
+                )
+            ]
+        return [_note("reach", "not tried", "recount doctor --url 'https://…/webhooks?key=…'")]
+    parts = urlsplit(public_url)
+    findings = []
+    if parts.scheme != "https":
+        findings.append(
+            _problem("reach", "the key would travel in the open", "give the webhook an https URL")
+        )
+    key = next((value for name, value in parse_qsl(parts.query) if name == "key"), None)
+    try:
+        async with _session() as session:
+            findings += await _knock(session, _plain(public_url), key, settings.body_bytes_max)
+    except aiohttp.ClientConnectorCertificateError:
+        findings.append(_problem("reach", f"the certificate of {parts.hostname} is not accepted", "renew it"))
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        findings.append(
+            _problem(
+                "reach",
+                f"{parts.hostname} does not answer ({type(error).__name__})",
+                "check its DNS entry, the firewall and the proxy",
+            )
+        )
+    return findings
+
+
+def _plain(url: str) -> str:
+    """The address without its query, which holds the key."""
+    return urlunsplit(urlsplit(url)._replace(query="", fragment=""))
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=HTTP_SECONDS_MAX))
+
+
+def postgres_folder() -> Path | None:
+    """Return where this installation's pg_dump and pg_restore are."""
+    with contextlib.suppress(RecountError):
+        return find_binaries().folder
+    return None
+
+
+def connection_lines(settings: Settings) -> list[str]:
+    """Return lines for a shell that let libpq's programs reach the database, without a password in sight.
+
+    Of RECOUNT_DATABASE_URL the password goes into PGPASSWORD, which only a shell that evaluates this sees.
+    Raises EmbeddedPostgresNotRunning.
+    """
+    if settings.database_url is not None:
+        dsn = settings.database_url.get_secret_value()
+    else:
+        running = attach(settings.data_dir)
+        if running is None:
+            raise EmbeddedPostgresNotRunning(settings.data_dir)
+        dsn = running
+    parts = urlsplit(dsn)
+    query = dict(parse_qsl(parts.query))
+    values = {
+        "PGHOST": query.get("host") or parts.hostname,
+        "PGPORT": query.get("port") or parts.port,
+        "PGUSER": query.get("user") or (parts.username and unquote(parts.username)),
+        "PGPASSWORD": query.get("password") or (parts.password and unquote(parts.password)),
+        "PGDATABASE": unquote(parts.path.removeprefix("/")) or query.get("dbname"),
+        "PGSSLMODE": query.get("sslmode"),
+    }
+    lines = [f"export {name}={shlex.quote(str(value))}" for name, value in values.items() if value]
+    folder = postgres_folder()
+    if folder is not None and settings.database_url is None:
+        lines.append(f'export PATH={shlex.quote(str(folder))}:"$PATH"')
+    return lines

@@ -1,0 +1,270 @@
+"""Forgets a person: in the log, the quarantine, the spool's leftovers and the read model, and from then on.
+
+The log is redacted by `log.erase_all` (migration 0004) in one transaction: what tells who somebody is goes,
+positions, ids, votes and counts stay. The read model is then counted again from what is left. Whatever
+arrives of that person later, by webhook, import or restore, is redacted in the transaction that records it.
+
+What the spool could not read in full (`*.damaged`) cannot be redacted, since nothing says where in it a
+record begins: erasing anybody deletes those files, and says so.
+
+A ledger beside the database (`erasures.jsonl` in the data folder) outlives it: after an older dump was
+restored, `reapply` forgets again whom that dump still knows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+import orjson
+import structlog
+
+from service.errors import RecountError, UserAmbiguous, UserUnknown
+from service.intake.spool import FOLDER_NAME, delete_damaged
+from service.log.database import POSTGRES_FAILURES, Pool
+from service.sql_files import load
+
+LEDGER_NAME: Final = "erasures.jsonl"
+LOOK_SECONDS: Final = 3600.0
+RETRY_SECONDS: Final = 30.0
+ERASED_AT_ONCE_MAX: Final = 100
+ERASE_SECONDS_MAX: Final = 3600.0
+
+_log = structlog.get_logger(__name__)
+_sql = load(__file__, "erasure.sql")
+
+Replay = Callable[[int], Awaitable[object]]
+"""Counts a product's read model again from the log, and drops tables that are read no longer."""
+
+
+class Erased(NamedTuple):
+    """What an erasure did, as log.erasures keeps it."""
+
+    id: str
+    product_id: int
+    reason: str
+    requested_at: datetime
+    texts: bool
+    events: int
+    quarantined: int
+
+
+class Mention(NamedTuple):
+    """An event that an erasure would redact."""
+
+    position: int
+    action: str
+    occurred_at: datetime
+
+
+class Suppression(NamedTuple):
+    """Somebody who was erased."""
+
+    product_id: int
+    user_id: str
+    erasure: str
+    texts: bool
+    since: datetime
+
+
+class Erasure:
+    """Erases, and keeps what has to be kept about it.
+
+    `replay` counts a product again; it comes from outside because the projections stand above the log.
+    `counted` is told how many events each erasure redacted.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        replay: Replay,
+        *,
+        data_dir: Path | None = None,
+        counted: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._pool = pool
+        self._replay = replay
+        self._data_dir = data_dir
+        self._counted = counted
+
+    async def preview(
+        self, product_id: int, user_id: str, *, texts: bool = False, limit: int = 1_000
+    ) -> tuple[list[Mention], list[str]]:
+        """Return the events, at most `limit`, and the ids in the quarantine that an erasure would redact."""
+        async with self._pool.acquire() as connection:
+            rows = await connection.fetch(
+                _sql["mentions"], product_id, user_id, texts, limit, timeout=ERASE_SECONDS_MAX
+            )
+            quarantined = await connection.fetch(
+                _sql["mentions_quarantined"], product_id, user_id, texts, timeout=ERASE_SECONDS_MAX
+            )
+        mentions = [Mention(row["position"], row["action"], row["occurred_at"]) for row in rows]
+        return mentions, [str(row["id"]) for row in quarantined]
+
+    async def erase(
+        self, product_id: int, user_id: str, *, texts: bool = False, reason: str, id: str | None = None
+    ) -> Erased:
+        """Forget a person and return what was done; with `texts`, what they wrote as well.
+
+        The ledger is written first: cut off afterwards, the next start finds the erasure missing in the log
+        and does it. Erasing twice does no harm. Raises OSError when the ledger cannot be written.
+        """
+        (erased,) = await self._redact(product_id, [user_id], texts, reason, id)
+        await self._count_again(product_id, [erased.id])
+        return erased
+
+    async def lift(self, product_id: int, user_id: str) -> bool:
+        """Let a person be known again from the next delivery on; return whether they were erased."""
+        return await self._pool.fetchval(_sql["lift"], product_id, user_id) is not None
+
+    async def suppressions(self) -> list[Suppression]:
+        """Return everybody who was erased."""
+        rows = await self._pool.fetch(_sql["suppressions"])
+        return [Suppression(**{**row, "erasure": str(row["erasure"])}) for row in rows]
+
+    async def find(self, text: str, product_id: int | None = None) -> tuple[int, str]:
+        """Return whom `text` names (an id, the customer's own id, an address) as product and Sleekplan's id.
+
+        An id with its product is taken as it is, known or not. Raises UserUnknown, UserAmbiguous.
+        """
+        table = await self._users_table()
+        rows = (
+            await self._pool.fetch(_sql["find_user"].replace("{users}", table), text, product_id)
+            if table
+            else []
+        )
+        if len(rows) > 1:
+            raise UserAmbiguous(len(rows), sorted({row["product_id"] for row in rows}))
+        if rows:
+            return rows[0]["product_id"], rows[0]["user_id"]
+        if product_id is not None and "@" not in text:
+            return product_id, text
+        raise UserUnknown
+
+    # What has to be done again, and what comes due
+
+    async def reapply(self, ledger: Path | None = None) -> list[Erased]:
+        """Finish what was cut off, and erase again whom the ledger names and the log does not know of.
+
+        The latter happens when an older dump was restored.
+        """
+        for row in await self._pool.fetch(_sql["not_replayed"]):
+            await self._count_again(row["product_id"], [row["id"]])
+        entries = list(self.read_ledger(ledger))
+        rows = await self._pool.fetch(_sql["known"], [entry["id"] for entry in entries])
+        known = {str(row["id"]) for row in rows}
+        return [
+            await self.erase(
+                entry["product_id"],
+                entry["user_id"],
+                texts=entry["texts"],
+                reason=entry["reason"],
+                id=entry["id"],
+            )
+            for entry in entries
+            if entry["id"] not in known
+        ]
+
+    def read_ledger(self, ledger: Path | None = None) -> Iterator[dict[str, Any]]:
+        """Give the ledger's lines; a last line that a crash cut off is none."""
+        path = ledger or self._ledger
+        if path is None or not path.exists():
+            return
+        for line in path.read_bytes().splitlines():
+            try:
+                yield orjson.loads(line)
+            except orjson.JSONDecodeError:
+                _log.warning("erasure_ledger_line_unreadable", bytes=len(line))
+
+    async def honour_deletions(self, delay: timedelta) -> int:
+        """Erase whom Sleekplan deleted at least `delay` ago; return how many that were."""
+        table = await self._users_table()
+        if table is None:
+            return 0
+        rows = await self._pool.fetch(_sql["due"].replace("{users}", table), delay, ERASED_AT_ONCE_MAX)
+        for product_id, group in groupby(rows, key=lambda row: int(row["product_id"])):
+            people = [row["user_id"] for row in group]
+            done = await self._redact(product_id, people, False, "deleted in Sleekplan")
+            await self._count_again(product_id, [erased.id for erased in done])
+        return len(rows)
+
+    async def keep_honouring(self, delay: timedelta | None, *, every_seconds: float = LOOK_SECONDS) -> None:
+        """Finish what was cut off and, unless `delay` is None, erase whom Sleekplan deleted; for ever.
+
+        Whatever goes wrong is told and tried again: this runs beside the projector, which it must not end.
+        """
+        while True:
+            pause = every_seconds
+            try:
+                await self.reapply()
+                while delay is not None and await self.honour_deletions(delay) == ERASED_AT_ONCE_MAX:
+                    pass
+            except (*POSTGRES_FAILURES, RecountError) as error:
+                _log.warning("erasure_waits", reason=type(error).__name__)
+                pause = min(RETRY_SECONDS, every_seconds)
+            await asyncio.sleep(pause)
+
+    # Inside
+
+    @property
+    def _ledger(self) -> Path | None:
+        return self._data_dir and self._data_dir / LEDGER_NAME
+
+    def _note(self, id: str, product_id: int, user_id: str, texts: bool, reason: str) -> None:
+        """Add a line to the ledger and have it on the disk. It names the id only, which the log keeps too."""
+        if self._ledger is None:
+            return
+        entry = {"id": id, "product_id": product_id, "user_id": user_id, "texts": texts, "reason": reason}
+        self._ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(self._ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(file, orjson.dumps(entry) + b"\n")
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+    async def _redact(
+        self, product_id: int, user_ids: Sequence[str], texts: bool, reason: str, id: str | None = None
+    ) -> list[Erased]:
+        """Redact people in one look at the log. `id` is that of an erasure which the ledger has already."""
+        known_as = [id] if id else [str(uuid.uuid4()) for _ in user_ids]
+        if id is None:
+            for new, user_id in zip(known_as, user_ids, strict=True):
+                self._note(new, product_id, user_id, texts, reason)
+        if self._data_dir:
+            delete_damaged(self._data_dir / FOLDER_NAME)
+        rows = await self._pool.fetch(
+            _sql["erase"], product_id, user_ids, texts, reason, known_as, timeout=ERASE_SECONDS_MAX
+        )
+        done = [Erased(**{**row, "id": str(row["id"])}) for row in rows]
+        for erased in done:
+            self._counted(erased.events)
+            _log.info(
+                "person_erased", erasure=erased.id, events=erased.events, quarantined=erased.quarantined
+            )
+        return done
+
+    async def _count_again(self, product_id: int, erasures: Sequence[str | uuid.UUID]) -> None:
+        await self._replay(product_id)
+        await self._clear_files(product_id)
+        await self._pool.execute(_sql["replayed"], erasures)
+
+    async def _users_table(self) -> str | None:
+        try:
+            name: str | None = await self._pool.fetchval(_sql["users_table"])
+        except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+            return None
+        return name
+
+    async def _clear_files(self, product_id: int) -> None:
+        """Vacuum what was redacted: until then the old rows are still in the tables' files."""
+        tables = [row["name"] for row in await self._pool.fetch(_sql["partitions"], product_id)]
+        for table in [*tables, "log.quarantine"]:
+            await self._pool.execute(f"vacuum {table}", timeout=ERASE_SECONDS_MAX)

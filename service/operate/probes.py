@@ -1,0 +1,76 @@
+"""Says whether the process lives, whether it can take deliveries, and how it is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import orjson
+from aiohttp import web
+from prometheus_client.exposition import choose_encoder
+
+from service.operate.gauges import Gauges
+from service.web.metrics import Metrics
+
+
+class Intake(Protocol):
+    """What a probe asks of the appender."""
+
+    spool_answers: bool
+    """Whether the spool took what it was last given."""
+
+
+class Probes:
+    """The handlers of /livez, /readyz and /metrics.
+
+    `stopping` says that the process was told to end; then it is not ready, so that a load balancer sends
+    the next delivery elsewhere while those under way are answered.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        gauges: Gauges,
+        intake: Intake,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._metrics, self._gauges, self._intake, self._stopping = metrics, gauges, intake, stopping
+
+    def add_to(self, app: web.Application) -> None:
+        """Route the three paths here."""
+        app.router.add_get("/livez", self.livez)
+        app.router.add_get("/readyz", self.readyz)
+        app.router.add_get("/metrics", self.scrape)
+
+    async def livez(self, _: web.Request) -> web.Response:
+        """Answer 200 as long as the process answers at all: restart it only when this fails."""
+        return _json({"alive": True})
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """Answer 200 while a delivery would be kept, in Postgres or in the spool; else 503."""
+        postgres = None if await self._gauges.sample() else "does not answer; deliveries go to the spool"
+        spool = None if self._intake.spool_answers else "could not take what it was last given"
+        stopping = self._stopping()
+        ready = not stopping and (postgres is None or spool is None)
+        answer: dict[str, object] = {
+            "ready": ready,
+            "postgres": postgres or "ok",
+            "spool": spool or "ok",
+        }
+        if stopping:
+            answer["stopping"] = True
+        return _json(answer, 200 if ready else 503)
+
+    async def scrape(self, request: web.Request) -> web.Response:
+        """Answer with all metrics, in the form that the scraper asks for."""
+        await self._gauges.sample()
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._metrics.registry), headers={"Content-Type": content_type})
+
+
+_JSON: Final = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+
+
+def _json(answer: dict[str, object], status: int = 200) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps(answer), headers=_JSON)

@@ -1,0 +1,1 @@
+"""The Postgres of our own: its programs, its folder, its process."""

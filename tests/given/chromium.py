@@ -1,0 +1,99 @@
+"""A Chromium driven by playwright-core, one script at a time, for tests that use the page as people do."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.given.folders import GIVEN
+
+FOLDER = GIVEN / "npm" / "page"
+ANSWER_SECONDS_MAX = 60
+ANSWER_BYTES_MAX = 64 * 1024 * 1024
+
+
+class Driver:
+    """One tab. `run` gives a script of playwright's to it: `page`, `problems` and `axe` are at hand there."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._numbers = itertools.count(1)
+
+    async def run(self, script: str, **values: Any) -> Any:
+        """Return what a script returns; `values` are its variables."""
+        assert self._process.stdin
+        line = json.dumps({"id": next(self._numbers), "script": script, "values": values})
+        self._process.stdin.write(line.encode() + b"\n")
+        answer = await self._next()
+        if "error" in answer:
+            raise AssertionError(answer["error"])
+        return answer["value"]
+
+    async def problems(self) -> list[str]:
+        """Return what the page complained of since the last time."""
+        found: list[str] = await self.run("return problems.splice(0)")
+        return found
+
+    async def _next(self) -> dict[str, Any]:
+        assert self._process.stdout
+        line = await asyncio.wait_for(self._process.stdout.readline(), ANSWER_SECONDS_MAX)
+        if not line:
+            raise AssertionError("the driver of Chromium ended")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def missing() -> str | None:
+    """Return what this machine lacks to drive a Chromium, in words; None where nothing is."""
+    if _program() is None:
+        return "Chromium is not installed"
+    if shutil.which("node") is None:
+        return "node is not installed"
+    if not (FOLDER / "node_modules" / "playwright-core").exists():
+        return "the packages of tests/given/npm/page are not installed (npm ci there)"
+    return None
+
+
+def _program() -> str | None:
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@asynccontextmanager
+async def chromium(*, intercept: bool = True, **options: Any) -> AsyncIterator[Driver]:
+    """Drive a fresh Chromium; `options` are those of playwright's `newContext`.
+
+    Whatever it asks of another machine is refused and told as a problem; without `intercept` it is only
+    refused, and no request waits for a script.
+
+    Skips where Chromium, node or the packages of tests/given/npm/page are missing.
+    """
+    if why := missing():
+        pytest.skip(why)
+    process = await asyncio.create_subprocess_exec(
+        "node",
+        str(FOLDER / "driver.mjs"),
+        json.dumps({"executablePath": _program(), "intercept": intercept, **options}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        limit=ANSWER_BYTES_MAX,
+    )
+    driver = Driver(process)
+    try:
+        await driver._next()
+        yield driver
+    finally:
+        assert process.stdin
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), 10)
+        except TimeoutError:
+            process.kill()
+            await process.wait()

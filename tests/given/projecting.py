@@ -1,0 +1,86 @@
+"""What the tests of projections share: recording bodies, and the tables as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from projections.catalogue import Projection, all_projections
+from projections.read_model import tables
+from service.events import decode
+from service.log.event_store import EventStore
+from service.simulator import simulate
+from tests.given.folders import PAYLOADS
+
+PRODUCT = 647288130
+RECEIVED = datetime(2026, 7, 3, tzinfo=UTC)
+
+
+async def record(pool: asyncpg.Pool, bodies: Iterable[bytes | Mapping[str, Any]]) -> int:
+    """Append bodies to the log in their order and return the head."""
+    store = EventStore(pool)
+    try:
+        batch = []
+        for number, body in enumerate(bodies):
+            content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            try:
+                batch.append(decode(content, RECEIVED + timedelta(milliseconds=number)))
+            except ValueError:
+                continue
+            if len(batch) == 500:
+                await store.append(batch)
+                batch = []
+        if batch:
+            await store.append(batch)
+        return await store.head()
+    finally:
+        await store.close()
+
+
+def a_history(
+    events: int = 400, *, seed: int = 4, chaos: bool = True, product_id: int = PRODUCT
+) -> list[bytes]:
+    """Simulated bodies: late ones, copies and noise among them."""
+    from service.errors import NotAnEvent
+
+    found = []
+    history = simulate(
+        seed=seed, events=events, users=40, items=20, rate=100.0, chaos=chaos, product_id=product_id
+    )
+    for body in history:
+        try:
+            decode(body, RECEIVED)
+        except NotAnEvent:
+            continue
+        found.append(body)
+    return found
+
+
+def payload(name: str, **members: Any) -> dict[str, Any]:
+    """One of the sample bodies, with members of its `data` changed, or its `timestamp` or `product_id`."""
+    body: dict[str, Any] = json.loads((PAYLOADS / f"{name}.json").read_text())
+    for outer in ("timestamp", "product_id"):
+        if outer in members:
+            body[outer] = members.pop(outer)
+    body["data"].update(members)
+    return body
+
+
+async def dump(
+    pool: asyncpg.Pool, projections: Iterable[Projection] | None = None, *, product_id: int | None = None
+) -> dict[str, list[str]]:
+    """Every row of every table in use, as sorted text."""
+    generation = await tables(pool)
+    found = {}
+    for projection in projections or all_projections():
+        for table in projection.tables:
+            rows = await pool.fetch(f"select to_jsonb(t)::text as row from {generation.names[table]} t")
+            lines = sorted(row["row"] for row in rows)
+            found[table] = [
+                line for line in lines if product_id is None or f'"product_id": {product_id}' in line
+            ]
+    return found

@@ -1,0 +1,141 @@
+"""What the doctor finds, and that each problem comes with a way to mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from service.config import Settings, load_settings
+from service.operate.doctor import (
+    Finding,
+    State,
+    check_database,
+    check_disk,
+    check_folder,
+    check_reach,
+    check_spool,
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    return load_settings({}, data_dir=folder, spool_bytes_max=1024)
+
+
+def _problems(findings: list[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.state is State.PROBLEM]
+
+
+async def _database(settings: Settings, url: str) -> list[Finding]:
+    return await check_database(settings, url)
+
+
+async def test_a_fresh_database_has_no_problems(settings: Settings, database_url: str) -> None:
+    findings = await _database(settings, database_url)
+
+    assert _problems(findings) == []
+    assert {"Postgres", "clock", "database", "quarantine", "keys", "events"} <= {
+        one.check for one in findings
+    }
+
+
+async def test_a_log_whose_guard_was_switched_off_is_a_problem(
+    settings: Settings, pool: asyncpg.Pool, database_url: str
+) -> None:
+    await pool.execute("alter table log.events disable trigger refuse_change")
+
+    [problem] = _problems(await _database(settings, database_url))
+
+    assert problem.check == "log"
+    assert "log.events" in problem.text
+    assert "enable trigger" in problem.mend
+
+
+async def test_a_database_that_was_not_migrated_is_a_problem(
+    settings: Settings, pool: asyncpg.Pool, database_url: str
+) -> None:
+    newest = await pool.fetchval("select max(name) from log.migrations")
+    await pool.execute("delete from log.migrations where name = $1", newest)
+
+    [problem] = _problems(await _database(settings, database_url))
+
+    assert (problem.check, problem.mend) == ("database", "recount migrate")
+    assert newest in problem.text
+
+
+async def test_a_key_about_to_end_and_one_never_used_are_told(
+    settings: Settings, pool: asyncpg.Pool, database_url: str
+) -> None:
+    await pool.execute(
+        "insert into log.keys (digest, kind, label, expires_at) "
+        "values ('a', 'WEBHOOK', 'board', clock_timestamp() + interval '2 days')"
+    )
+
+    findings = [one for one in await _database(settings, database_url) if one.check == "keys"]
+
+    assert [one.mend for one in findings if one.state is State.PROBLEM] == ["recount keys rotate board"]
+    assert any(one.text == "board was never used" for one in findings)
+
+
+async def test_a_database_that_does_not_answer_is_a_problem_and_no_crash(settings: Settings) -> None:
+    [problem] = await _database(settings, "postgresql://recount@127.0.0.1:1/recount")
+
+    assert "does not answer" in problem.text
+
+
+def test_a_data_folder_open_to_others_is_a_problem(settings: Settings) -> None:
+    settings.data_dir.chmod(0o755)
+
+    [problem] = _problems(list(check_folder(settings)))
+
+    assert "0o755" in problem.text
+    assert problem.mend == f"chmod 700 {settings.data_dir}"
+
+
+def test_a_disk_with_less_room_than_the_spool_may_take_is_a_problem(settings: Settings) -> None:
+    wanted = settings.model_copy(update={"spool_bytes_max": 10**18})
+
+    [problem] = _problems(list(check_folder(wanted)))
+
+    assert "RECOUNT_SPOOL_BYTES_MAX" in problem.mend
+
+
+def test_the_disk_is_timed(settings: Settings) -> None:
+    [finding] = check_disk(settings.data_dir)
+
+    assert "a synced write takes" in finding.text
+    assert list(settings.data_dir.iterdir()) == []
+
+
+def test_what_waits_in_the_spool_and_what_was_damaged_is_told(settings: Settings) -> None:
+    folder = settings.data_dir / "spool"
+    folder.mkdir()
+    (folder / "00000000000000000001.spool").write_bytes(b"x" * 12)
+    (folder / "00000000000000000002.damaged").write_bytes(b"x")
+
+    damaged, waiting = check_spool(settings)
+
+    assert (damaged.state, waiting.state) == (State.PROBLEM, State.NOTE)
+    assert "12 bytes" in waiting.text
+
+
+async def test_an_address_that_nobody_answers_is_a_problem(settings: Settings) -> None:
+    problems = _problems(await check_reach(settings, "http://127.0.0.1:1/webhooks?key=s3cret"))
+
+    assert len(problems) == 2
+    assert not [one for one in problems if "s3cret" in one.text + one.mend]
+
+
+async def test_every_problem_says_how_to_mend_it(settings: Settings, database_url: str) -> None:
+    findings = [
+        *check_folder(settings),
+        *check_spool(settings),
+        *await _database(settings, database_url),
+        *await check_reach(settings, None),
+    ]
+
+    assert [one for one in _problems(findings) if not one.mend] == []

@@ -1,0 +1,578 @@
+"""Forgetting a person: what goes, what stays, and that it does not come back."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import pytest
+
+from projections.after_erasure import count_again
+from projections.projector import Projector
+from projections.rebuild import rebuild
+from projections.verify import verify
+from service.errors import RebuildRuns, UserAmbiguous, UserUnknown
+from service.events import decode
+from service.log.database import connect, migrate, open_pool
+from service.log.event_store import EventStore
+from service.log.quarantine import Quarantine, Refused
+from service.operate.erasure import LEDGER_NAME, Erasure
+from service.operate.interchange import export, import_lines
+from tests.given.bodies import a_body
+from tests.given.folders import PAYLOADS
+from tests.given.postgres_tools import dump
+from tests.given.waiting import eventually
+
+PRODUCT: Final = 647288130
+ANA: Final = "17"
+RECEIVED: Final = datetime(2026, 8, 1, tzinfo=UTC)
+# What the samples say of her, and what they let her write.
+PERSONAL: Final = ["ana_w", "Ana Weber", "ana@example.com", "ana.weber@example.com", "ana.png", "acct_8812",
+                   "203.0.113.7", "47.37", "rich", "Mozilla/5.0", "seats"]  # fmt: skip
+TEXTS: Final = ["Dark mode", "My eyes hurt", "At last!", "Yes please"]
+
+
+def _of_ana(**data: Any) -> bytes:
+    """A delivery about her, by a sender that nests and names things in its own way."""
+    return a_body(900, product_id=PRODUCT, action="nps.create", data=data)
+
+
+def _bodies() -> list[bytes]:
+    return [
+        *(path.read_bytes() for path in sorted(PAYLOADS.glob("*.json"))),
+        _of_ana(answers=[{"by": {"user_id": 17, "data_name": "ana_w", "nickname": "Anuschka"}, "score": 9}]),
+        _of_ana(user_id="17", email="ana@example.com", phone="+41 44 000 00 00", score=3),
+        a_body(
+            901,
+            product_id=PRODUCT,
+            action="comment.create",
+            data={
+                "comment_id": 70,
+                "feedback_id": 42,
+                "comment": "Ask Ana Weber, ANA@example.com or ana_w's \u00e9quipe",
+                "user": {"user_id": 18, "data_name": "bo", "data_mail": "bo@example.com"},
+            },
+        ),
+        # A later edit of her comment, by a sender that does not say whose it is.
+        a_body(
+            902,
+            product_id=PRODUCT,
+            action="comment.update",
+            data={"comment_id": 71, "comment": "Yes please, sooner"},
+        ),
+        a_body(
+            903,
+            product_id=PRODUCT,
+            action="comment.create",
+            data={"comment_id": 71, "feedback_id": 42, "comment": "Yes please", "user": {"user_id": 17}},
+        ),
+        # Kept with its bytes, because of the key given twice.
+        b'{"product_id":%d,"action":"user.update","timestamp":1781521201,'
+        b'"data":{"user_id":17,"data_mail":"ana@example.com","data_mail":"ana.weber@example.com"}}' % PRODUCT,
+        a_body(904, product_id=PRODUCT, data={"feedback_id": 9, "title": "By bo", "user": {"user_id": 170}}),
+        a_body(905, product_id=7, data={"feedback_id": 42, "title": "Elsewhere", "user": {"user_id": 17}}),
+    ]
+
+
+async def _fill(pool: asyncpg.Pool) -> None:
+    store = EventStore(pool)
+    await store.append([decode(body, RECEIVED) for body in _bodies()])
+    quarantine = Quarantine(pool, store)
+    for body in (b'{"user_id": "17", "data_mail": "x@exam', b"From: Ana@Example.com", b'{"user_id": 171}'):
+        await quarantine.keep(Refused("it is not JSON", body, RECEIVED, "WEBHOOK"))
+    await store.close()
+    await Projector(pool).catch_up()
+
+
+@pytest.fixture
+async def log(pool: asyncpg.Pool) -> asyncpg.Pool:
+    """A log in which Ana has left traces everywhere."""
+    await _fill(pool)
+    return pool
+
+
+@pytest.fixture
+def erasure(log: asyncpg.Pool, tmp_path: Path) -> Erasure:
+    return _erasure(log, tmp_path)
+
+
+def _erasure(pool: asyncpg.Pool, folder: Path) -> Erasure:
+    async def replay(product_id: int) -> None:
+        await Projector(pool).catch_up()
+        await count_again(pool, product_id)
+
+    return Erasure(pool, replay, data_dir=folder)
+
+
+def _found(dumped: str, words: list[str]) -> list[str]:
+    return [word for word in words if word.lower() in dumped.lower()]
+
+
+async def test_a_dump_taken_afterwards_tells_nothing_of_the_person(
+    erasure: Erasure, log: asyncpg.Pool, database_url: str
+) -> None:
+    before = await dump(database_url)
+    assert _found(before, PERSONAL) == PERSONAL
+    assert _found(before, ["Anuschka", "000 00 00", *TEXTS]) == ["Anuschka", "000 00 00", *TEXTS]
+
+    erased = await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+
+    after = await dump(database_url)
+    assert _found(after, [*PERSONAL, "Anuschka", "000 00 00", *TEXTS]) == []
+    assert erased.events == await log.fetchval("select count(*) from log.events where erased_at is not null")
+    assert erased.quarantined == 2
+
+
+async def test_tables_that_a_rebuild_has_just_left_behind_tell_nothing_either(
+    erasure: Erasure, log: asyncpg.Pool, database_url: str
+) -> None:
+    await rebuild(log)
+    assert await log.fetchval("select count(*) from read_model.discarded") > 0
+
+    await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+
+    assert _found(await dump(database_url), [*PERSONAL, *TEXTS]) == []
+
+
+async def test_without_texts_what_they_wrote_stays(erasure: Erasure, database_url: str) -> None:
+    await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+
+    after = await dump(database_url)
+    assert _found(after, [*PERSONAL, "Anuschka", "000 00 00"]) == []
+    assert _found(after, TEXTS) == TEXTS
+
+
+async def test_others_and_all_that_is_counted_stay_as_they_were(erasure: Erasure, log: asyncpg.Pool) -> None:
+    kept = (
+        "select array_agg((position, product_id, action, entity_id, occurred_at, recorded_at, digest)::text "
+        "order by position) from log.events"
+    )
+    others = "select array_agg(data::text order by position) from log.events where position in ({})"
+    positions = await log.fetchval(
+        "select string_agg(position::text, ',') from log.events where product_id <> $1 "
+        "or data ->> 'feedback_id' = '9'",
+        PRODUCT,
+    )
+    before = await log.fetchval(kept), await log.fetchval(others.format(positions))
+
+    await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+
+    assert (await log.fetchval(kept), await log.fetchval(others.format(positions))) == before
+    totals = await log.fetchrow(
+        "select post ->> 'total_up' as up, post ->> 'status' as status, post -> 'user' as author "
+        "from log.events cross join lateral (select data -> 'feedback_item') p (post) "
+        "where action = 'vote.create' and post ? 'user' limit 1"
+    )
+    assert totals is not None
+    assert (totals["up"], totals["status"]) == ("132", "planned")
+    assert json.loads(totals["author"]) == {"user_id": 17, "admin_id": 0, "erased": True}
+    assert await log.fetchval("select count(*) from log.quarantine where body like '%171%'") == 1
+
+
+async def test_the_read_model_shows_somebody_who_was_erased_with_their_votes(
+    erasure: Erasure, log: asyncpg.Pool
+) -> None:
+    table = await erasure._users_table()
+    assert await log.fetchval(f"select name from {table} where product_id = $1 and user_id = '17'", PRODUCT)
+
+    await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+
+    table = await erasure._users_table()
+    assert (await verify(log)).equal
+    row = await log.fetchrow(
+        f"select erased, name, mail, data_id, system from {table} where product_id = $1 and user_id = '17'",
+        PRODUCT,
+    )
+    assert row is not None
+    assert tuple(row) == (True, None, None, None, None)
+
+
+async def test_what_arrives_later_is_redacted_in_the_transaction_that_records_it(
+    erasure: Erasure, log: asyncpg.Pool, database_url: str
+) -> None:
+    await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+    store = EventStore(log)
+
+    appended = await store.append(
+        [
+            decode(a_body(950, product_id=PRODUCT, action="user.update",
+                          data={"user_id": 17, "data_name": "Anuschka", "weight": 5}), RECEIVED),
+            decode(a_body(951, product_id=PRODUCT, action="comment.update",
+                          data={"comment_id": 71, "comment": "Yes please, now"}), RECEIVED),
+            decode(a_body(952, product_id=PRODUCT, data={"feedback_id": 5, "title": "By nobody"}), RECEIVED),
+        ]
+    )  # fmt: skip
+    await Quarantine(log, store).keep(
+        Refused("cut off", b'{"user_id":17,"data_name":"Anusch', RECEIVED, "IMPORT")
+    )
+    await store.close()
+
+    assert _found(await dump(database_url), ["Anusch", *TEXTS]) == []
+    rows = await log.fetch(
+        "select data::text, erased_at is not null as erased from log.events where position = any ($1) "
+        "order by position",
+        [one.position for one in appended],
+    )
+    assert [row["erased"] for row in rows] == [True, True, False]
+    assert json.loads(rows[0]["data"]) == {"user_id": 17, "weight": 5, "erased": True}
+
+
+async def test_an_import_does_not_bring_the_person_back(
+    erasure: Erasure, log: asyncpg.Pool, database_url: str, empty_database_url: str
+) -> None:
+    kept_by_somebody = b"\n".join(json.dumps(json.loads(body)).encode() + b" " for body in _bodies())
+    await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+    exported = b"".join([line async for line in export(log)])
+
+    await import_lines(io.BytesIO(kept_by_somebody), log, now=RECEIVED)
+
+    assert _found(await dump(database_url), [*PERSONAL[:4], *TEXTS]) == []
+    async with _migrated(empty_database_url) as other:
+        # The export says who was erased, so the log that it makes forgets them as well.
+        await import_lines(io.BytesIO(exported + kept_by_somebody), other, now=RECEIVED)
+        assert _found(await dump(empty_database_url), [*PERSONAL[:4], *TEXTS]) == []
+
+
+@asynccontextmanager
+async def _migrated(url: str) -> AsyncIterator[asyncpg.Pool]:
+    connection = await connect(url)
+    await migrate(connection)
+    await connection.close()
+    pool = await open_pool(url)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def test_an_append_at_the_same_time_slips_through_nowhere(
+    log: asyncpg.Pool, erasure: Erasure, database_url: str
+) -> None:
+    store = EventStore(log)
+
+    async def deliver() -> None:
+        for number in range(60):
+            body = a_body(2_000 + number, product_id=PRODUCT, action="user.update",
+                          data={"user_id": 17, "data_name": f"Anuschka {number}"})  # fmt: skip
+            await store.append([decode(body, RECEIVED)], timeout=30)
+
+    async with asyncio.TaskGroup() as group:
+        delivering = group.create_task(deliver())
+        erasing = group.create_task(erasure.erase(PRODUCT, ANA, reason="she asked for it"))
+        await asyncio.wait([delivering, erasing])
+    await store.close()
+
+    assert await log.fetchval("select count(*) from log.events where data ? 'data_name'") == 0
+    assert "Anuschka" not in await dump(database_url)
+
+
+async def test_a_preview_lists_what_would_change_and_changes_nothing(
+    erasure: Erasure, log: asyncpg.Pool, database_url: str
+) -> None:
+    before = await dump(database_url)
+
+    mentions, quarantined = await erasure.preview(PRODUCT, ANA, texts=True)
+
+    assert await dump(database_url) == before
+    erased = await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+    assert (len(mentions), len(quarantined)) == (erased.events, erased.quarantined)
+    assert {mention.action for mention in mentions} >= {
+        "item.update",
+        "vote.create",
+        "user.create",
+        "comment.update",
+    }
+    again, left = await erasure.preview(PRODUCT, ANA, texts=True)
+    assert (again, left) == ([], [])
+
+
+async def test_erasing_twice_does_no_harm(erasure: Erasure, database_url: str) -> None:
+    first = await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+
+    second = await erasure.erase(PRODUCT, ANA, reason="she asked again")
+
+    assert (first.events > 0, second.events, second.quarantined) == (True, 0, 0)
+
+
+async def test_every_erasure_leaves_a_line_with_its_reason_and_without_a_name(
+    erasure: Erasure, log: asyncpg.Pool, tmp_path: Path
+) -> None:
+    erased = await erasure.erase(PRODUCT, ANA, texts=True, reason="ticket 4711")
+
+    row = await log.fetchrow("select reason, texts, events, user_digest, replayed_at from log.erasures")
+    assert row is not None
+    assert (row["reason"], row["texts"], row["events"]) == ("ticket 4711", True, erased.events)
+    assert row["replayed_at"] is not None
+    ledger = tmp_path / LEDGER_NAME
+    assert ledger.stat().st_mode & 0o777 == 0o600
+    assert json.loads(ledger.read_text())["user_id"] == ANA
+
+
+async def test_the_log_still_refuses_a_change_that_is_no_erasure(erasure: Erasure, log: asyncpg.Pool) -> None:
+    await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+
+    with pytest.raises(asyncpg.RestrictViolationError):
+        await log.execute("update log.events set data = '{}', erased_at = now()")
+
+
+async def test_after_an_older_dump_was_restored_the_ledger_erases_again(
+    erasure: Erasure, log: asyncpg.Pool, tmp_path: Path, empty_database_url: str
+) -> None:
+    older = b"".join([line async for line in export(log)])
+    await erasure.erase(PRODUCT, ANA, texts=True, reason="she asked for it")
+
+    async with _migrated(empty_database_url) as restored:
+        await import_lines(io.BytesIO(older), restored, now=RECEIVED)
+        again = await _erasure(restored, tmp_path).reapply()
+        assert [one.events > 0 for one in again] == [True]
+        assert await _erasure(restored, tmp_path).reapply() == []
+    assert await erasure.reapply() == []
+
+
+async def test_an_erasure_that_was_cut_off_before_the_read_model_is_finished_at_the_next_start(
+    erasure: Erasure, log: asyncpg.Pool, tmp_path: Path
+) -> None:
+    async def killed(_: int) -> None:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await Erasure(log, killed, data_dir=tmp_path).erase(PRODUCT, ANA, reason="she asked for it")
+
+    assert await erasure.reapply() == []
+
+    table = await erasure._users_table()
+    assert (
+        await log.fetchval(f"select name from {table} where product_id = $1 and user_id = '17'", PRODUCT)
+        is None
+    )
+    assert await log.fetchval("select count(*) from log.erasures where replayed_at is null") == 0
+
+
+async def test_whom_sleekplan_deleted_is_erased_once_the_delay_is_over(
+    erasure: Erasure, log: asyncpg.Pool
+) -> None:
+    assert await erasure.honour_deletions(timedelta(days=365_000)) == 0
+
+    assert await erasure.honour_deletions(timedelta(0)) == 1
+
+    assert [person.user_id for person in await erasure.suppressions()] == [ANA]
+    assert await erasure.honour_deletions(timedelta(0)) == 0
+
+
+async def test_a_deletion_that_cannot_be_honoured_yet_is_tried_again(
+    erasure: Erasure, log: asyncpg.Pool, tmp_path: Path
+) -> None:
+    attempts: list[int] = []
+
+    async def busy_at_first(product_id: int) -> None:
+        attempts.append(product_id)
+        if len(attempts) == 1:
+            raise RebuildRuns(7, "another process")
+
+    keeping = asyncio.create_task(
+        Erasure(log, busy_at_first, data_dir=tmp_path).keep_honouring(timedelta(0), every_seconds=0.01)
+    )
+    await eventually(lambda: log.fetchval("select bool_and(replayed_at is not null) from log.erasures"))
+    keeping.cancel()
+
+    assert len(attempts) >= 2
+    assert [person.user_id for person in await erasure.suppressions()] == [ANA]
+
+
+async def test_a_lifted_erasure_lets_the_person_be_known_again(erasure: Erasure, log: asyncpg.Pool) -> None:
+    await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+
+    assert await erasure.lift(PRODUCT, ANA)
+    assert not await erasure.lift(PRODUCT, ANA)
+
+    store = EventStore(log)
+    [appended] = await store.append(
+        [
+            decode(
+                a_body(
+                    960, product_id=PRODUCT, action="user.update", data={"user_id": 17, "data_name": "Ana"}
+                ),
+                RECEIVED,
+            )
+        ]
+    )
+    await store.close()
+    name = "select data ->> 'data_name' from log.events where position = $1"
+    assert await log.fetchval(name, appended.position) == "Ana"
+
+
+async def test_a_person_is_found_by_id_by_the_customers_own_id_and_by_address(erasure: Erasure) -> None:
+    assert await erasure.find("acct_8812") == (PRODUCT, ANA)
+    assert await erasure.find("ANA@example.com") == (PRODUCT, ANA)
+    assert await erasure.find("17", PRODUCT) == (PRODUCT, ANA)
+    assert await erasure.find("4040", PRODUCT) == (PRODUCT, "4040")
+    with pytest.raises(UserAmbiguous, match=rf"2 users .* 7, {PRODUCT}"):
+        await erasure.find("17")
+    with pytest.raises(UserUnknown):
+        await erasure.find("nobody@example.com")
+
+
+# Where a person can appear: each gives one delivery that tells of them by `id`, and their own canaries.
+
+_PLACES: Final = (
+    "data",
+    "envelope",
+    "nested",
+    "listed",
+    "text of another",
+    "customer's id",
+    "bytes",
+    "subscriber",
+)
+
+
+def _tells(place: str, number: int, id: object, canary: str) -> bytes:
+    person = {"user_id": id, "data_name": f"{canary} Surname", "data_mail": f"{canary}@example.com"}
+    members: dict[str, Any] = {"product_id": PRODUCT, "action": "item.update"}
+    match place:
+        case "data":
+            return a_body(number, **members | {"action": "user.update", "data": person})
+        case "envelope":
+            return a_body(number, **members, sender=person)
+        case "nested":
+            return a_body(number, **members, data={"feedback_id": 5, "voter": {"of": {"user": person}}})
+        case "listed":
+            return a_body(number, **members, data={"feedback_id": 5, "watchers": [{"user_id": 1}, person]})
+        case "text of another":
+            text = f'Ask {canary.upper()}@Example.COM, or {canary} surname \u2014 "she" knows'
+            return a_body(number, **members, data={"feedback_id": 5, "description": text})
+        case "customer's id":
+            return a_body(number, **members, data={"feedback_id": 5, "user": {**person, "data_id": canary}})
+        case "subscriber":
+            data = {"id": id, "mail": f"{canary}@example.com"}
+            return a_body(number, **members | {"action": "changelog_subscriber.create", "data": data})
+    # Only the bytes tell: of a key given twice, jsonb keeps the last.
+    first, last = json.dumps({"user": person}), json.dumps({"feedback_id": 5, "user": {"user_id": 2}})
+    return a_body(number, **members).replace(
+        json.dumps({"feedback_id": number, "title": f"Idea {number}"}).encode(),
+        f"{first[:-1]}, {last[1:]}".encode(),
+    )
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_wherever_people_are_named_none_of_those_erased_together_is_left_in_a_dump(
+    pool: asyncpg.Pool, database_url: str, tmp_path: Path, seed: int
+) -> None:
+    dice = random.Random(seed)
+    people: dict[str, object] = {
+        "Quaxlbrunn": 31,
+        "Zwirbelfink": "Ab-7x",
+        "Murmelpfau": "33",
+        "Staystone": 34,
+    }
+    gone = list(people)[:3]
+    told = [(place, name) for place in _PLACES for name in people] + [("data", name) for name in people]
+    dice.shuffle(told)
+    bodies = [_tells(place, 3_000 + i, people[name], name) for i, (place, name) in enumerate(told)]
+    store = EventStore(pool)
+    quarantine = Quarantine(pool, store)
+    for half in (bodies[:20], bodies[20:]):
+        await store.append([decode(body, RECEIVED) for body in half])
+    for name, id in people.items():
+        await quarantine.keep(
+            Refused("cut", b'{"user_id": "%s", "x"' % str(id).encode(), RECEIVED, "WEBHOOK")
+        )
+        await quarantine.keep(Refused("cut", f"From: {name}@example.com".encode(), RECEIVED, "WEBHOOK"))
+    await store.close()
+    await Projector(pool).catch_up()
+    assert _found(await dump(database_url), list(people)) == list(people)
+
+    erasure = _erasure(pool, tmp_path)
+    done = await erasure._redact(PRODUCT, [str(people[name]) for name in gone], True, "all of them")
+    await erasure._count_again(PRODUCT, [each.id for each in done])
+
+    assert _found(await dump(database_url), gone) == []
+    kept = await pool.fetchval(
+        "select count(*) from log.events where position::text || data::text ~* 'staystone'"
+    )
+    assert (
+        kept == len([name for _, name in told if name == "Staystone"]) - 2
+    )  # envelope and bytes are not in data
+    assert [each.quarantined for each in done] == [2, 2, 2]
+    assert all(each.events >= len(_PLACES) for each in done)
+    assert (await verify(pool)).equal
+
+
+async def test_erasing_people_together_leaves_the_log_as_one_after_the_other_does(
+    log: asyncpg.Pool, tmp_path: Path
+) -> None:
+    content = (
+        "select string_agg(envelope::text || data::text || (raw is null)::text, E'\n' order by position) "
+        "from log.events"
+    )
+    left = []
+    for groups in ([[ANA], ["18"]], [[ANA, "18"]]):
+        async with log.acquire() as connection:
+            turn = connection.transaction()
+            await turn.start()
+            for people in groups:
+                await connection.fetch(
+                    "select log.erase_all($1, $2, true, 'trial', array[]::uuid[])", PRODUCT, people
+                )
+            left.append(await connection.fetchval(content))
+            await turn.rollback()
+
+    assert left[0] == left[1]
+    assert "bo@example.com" not in left[0]
+
+
+async def test_what_the_spool_could_not_read_goes_with_the_next_erasure(
+    erasure: Erasure, tmp_path: Path
+) -> None:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    (folder / "00000000000000000001.damaged").write_bytes(b"RSPL\x00 ... ana@example.com")
+    waiting = folder / "00000000000000000002.spool"
+    waiting.write_bytes(b"")
+
+    await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+
+    assert list(folder.iterdir()) == [waiting]
+
+
+async def test_verify_agrees_while_an_erasure_is_under_way(log: asyncpg.Pool, tmp_path: Path) -> None:
+    redacted, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(product_id: int) -> None:
+        redacted.set()
+        await go_on.wait()
+        await Projector(log).catch_up()
+        await count_again(log, product_id)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(Erasure(log, slow, data_dir=tmp_path).erase(PRODUCT, ANA, reason="she asked"))
+        await redacted.wait()
+        verifying = group.create_task(verify(log))
+        await eventually(lambda: asyncio.sleep(0, not verifying.done()))
+        go_on.set()
+
+    assert verifying.result().equal
+
+
+async def test_verify_agrees_when_an_erasure_begins_in_the_middle_of_it(
+    log: asyncpg.Pool, erasure: Erasure
+) -> None:
+    erasing: list[asyncio.Task[object]] = []
+
+    def at_the_first_sign(_: object) -> None:
+        if not erasing:
+            erasing.append(asyncio.ensure_future(erasure.erase(PRODUCT, ANA, reason="she asked")))
+
+    report = await verify(log, progress=at_the_first_sign)
+
+    await erasing[0]
+    assert report.equal
+    assert (await verify(log)).equal

@@ -1,0 +1,104 @@
+"""The three small answers: alive, ready, and how it is going."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import aiohttp
+import asyncpg
+import pytest
+from aiohttp import web
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.log.database import open_pool
+from service.operate.gauges import Gauges
+from service.operate.probes import Probes
+from service.web.metrics import Metrics
+
+NOWHERE = "postgresql://recount@127.0.0.1:1/recount"
+
+
+@asynccontextmanager
+async def _serving(
+    pool: asyncpg.Pool, *, spool_answers: bool = True, stopping: Callable[[], bool] = lambda: False
+) -> AsyncIterator[aiohttp.ClientSession]:
+    metrics = Metrics()
+    app = web.Application()
+    Probes(
+        metrics, Gauges(pool, metrics), SimpleNamespace(spool_answers=spool_answers), stopping=stopping
+    ).add_to(app)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as session:
+            yield session
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def no_pool() -> AsyncIterator[asyncpg.Pool]:
+    """A pool whose Postgres is away."""
+    pool = await open_pool(NOWHERE, min_size=0)
+    yield pool
+    await pool.close()
+
+
+async def _get(session: aiohttp.ClientSession, path: str) -> tuple[int, dict[str, object]]:
+    async with session.get(path) as answer:
+        return answer.status, await answer.json()
+
+
+async def test_it_is_ready_while_postgres_answers(pool: asyncpg.Pool) -> None:
+    async with _serving(pool, spool_answers=False) as session:
+        assert await _get(session, "/readyz") == (
+            200,
+            {"ready": True, "postgres": "ok", "spool": "could not take what it was last given"},
+        )
+
+
+async def test_it_is_ready_while_the_spool_can_take_deliveries(no_pool: asyncpg.Pool) -> None:
+    async with _serving(no_pool) as session:
+        status, answer = await _get(session, "/readyz")
+
+    assert (status, answer["ready"], answer["spool"]) == (200, True, "ok")
+    assert "does not answer" in str(answer["postgres"])
+
+
+async def test_it_is_not_ready_without_postgres_and_spool_but_alive(no_pool: asyncpg.Pool) -> None:
+    async with _serving(no_pool, spool_answers=False) as session:
+        status, answer = await _get(session, "/readyz")
+        assert await _get(session, "/livez") == (200, {"alive": True})
+
+    assert (status, answer["ready"]) == (503, False)
+
+
+async def test_it_is_not_ready_once_it_was_told_to_stop(pool: asyncpg.Pool) -> None:
+    async with _serving(pool, stopping=lambda: True) as session:
+        status, answer = await _get(session, "/readyz")
+
+    assert (status, answer["stopping"]) == (503, True)
+
+
+async def test_metrics_can_be_read_by_prometheus_in_both_of_its_forms(pool: asyncpg.Pool) -> None:
+    async with _serving(pool) as session:
+        async with session.get("/metrics") as answer:
+            plain = {family.name for family in text_string_to_metric_families(await answer.text())}
+        async with session.get("/metrics", headers={"Accept": "application/openmetrics-text"}) as answer:
+            assert answer.content_type == "application/openmetrics-text"
+            open_form = {family.name for family in read_openmetrics(await answer.text())}
+
+    assert {"recount_ack_seconds", "recount_postgres_up", "recount_build"} <= open_form
+    assert "recount_build_info" in plain
+
+
+async def test_metrics_are_answered_while_postgres_is_away(no_pool: asyncpg.Pool) -> None:
+    async with _serving(no_pool) as session, session.get("/metrics") as answer:
+        text = await answer.text()
+
+    assert "recount_postgres_up 0.0" in text
+    assert "\nrecount_log_position " not in text

@@ -1,0 +1,690 @@
+"""The page used as a person would: dragged, stepped, played, read aloud, cut off and attacked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.log.database import connect, migrate, open_pool
+from service.log.event_store import EventStore
+from service.operate import demo
+from service.postgres.embedded import EmbeddedPostgres
+from service.simulator import LABELS
+from tests.given.chromium import Driver, chromium
+from tests.given.folders import PAYLOADS
+from tests.given.running import Running, running
+
+pytestmark = pytest.mark.browser
+
+
+PROJECTED = "query($position: Position!) { items(first: 1, minPosition: $position) { totalCount } }"
+
+BOARD = """query Board($asOf: AsOf, $minPosition: Position) {
+  items(asOf: $asOf, minPosition: $minPosition, first: 25, orderBy: {field: VOTES, direction: DESC}) {
+    nodes { id title votes { net } }
+  }
+}"""
+
+ROWS = """[...document.querySelectorAll('.board tbody tr')].map((row) =>
+    [row.dataset.id, ...['button.title', '.votes'].map((part) => row.querySelector(part).textContent)])"""
+SETTLED = "document.body.dataset.ready === 'true' && document.querySelector('.board tbody tr')"
+
+
+@pytest.fixture(scope="session")
+async def history(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    """A service with the demo's board, 18 months in 50,000 events; tests add to it and take nothing away."""
+    folder = tmp_path_factory.mktemp("page") / "data"
+    async with EmbeddedPostgres(folder) as postgres:
+        connection = await connect(postgres.dsn)
+        await migrate(connection)
+        await connection.close()
+        pool = await open_pool(postgres.dsn, min_size=1, max_size=2, application_name="recount-tests")
+        store = EventStore(pool)
+        board = await demo.begin(pool, store, datetime(2026, 11, 20, tzinfo=UTC))
+        await demo.write_history(board, pool, store, lambda done, total: None)
+        pool.terminate()
+    async with running(folder, env={"RECOUNT_LABELS": str(LABELS)}) as service:
+        while "errors" in (told := await service.ask_whole(PROJECTED, position=board.events)):
+            assert told["errors"][0]["extensions"]["code"] == "NOT_YET_PROJECTED", told
+        yield service
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Driver]:
+    """A Chromium with an empty profile; the page may complain of nothing."""
+    async with chromium(reducedMotion="reduce") as driver:
+        yield driver
+        assert await driver.problems() == []
+
+
+async def opened(driver: Driver, service: Running, address: str = "") -> None:
+    await driver.run(
+        f"await page.goto(url); await page.waitForFunction(() => {SETTLED});",
+        url=f"{service.address}/{address}",
+    )
+
+
+async def rows(driver: Driver) -> list[list[str]]:
+    found: list[list[str]] = await driver.run(f"return page.evaluate(() => {ROWS})")
+    return found
+
+
+async def board_by_api(service: Running, as_of: dict[str, Any] | None) -> list[list[str]]:
+    position = as_of["position"] if as_of else None
+    items = (await service.ask(BOARD, asOf=as_of, minPosition=position))["items"]["nodes"]
+    return [[item["id"], item["title"], f"{item['votes']['net']:,}"] for item in items]
+
+
+async def moment_of(driver: Driver) -> dict[str, Any]:
+    """Wait until the address tells a moment in the past, and return it as `AsOf`."""
+    said = await driver.run(
+        """await page.waitForFunction(() => new URLSearchParams(location.search).has('at'));
+        return page.evaluate(() => Object.fromEntries(new URLSearchParams(location.search)));"""
+    )
+    return {"time": said["at"], "position": int(said["position"])}
+
+
+DRAG = """
+    const box = await page.locator('.track').boundingBox();
+    const at = (share) => [box.x + box.width * share, box.y + 20];
+    await page.mouse.move(...at(from));
+    await page.mouse.down();
+    for (let i = 1; i <= steps; i++) {
+        const before = await page.evaluate(() => performance.getEntriesByName('recount:step').length);
+        await page.mouse.move(...at(from + (to - from) * i / steps));
+        await page.waitForFunction(
+            (seen) => performance.getEntriesByName('recount:step').length > seen, before);
+    }
+    await page.mouse.up();
+    return page.evaluate(() => performance.getEntriesByName('recount:step').map(({duration}) => duration));
+"""
+
+
+async def test_dragging_shows_the_board_as_the_api_has_it_at_that_moment(history, browser):
+    await opened(browser, history)
+    live = await rows(browser)
+
+    await browser.run(DRAG, **{"from": 0.98, "to": 0.4, "steps": 5})
+    moment = await moment_of(browser)
+
+    await browser.run("await page.waitForLoadState('networkidle')")
+    assert await rows(browser) == await board_by_api(history, moment)
+    assert await rows(browser) != live
+    assert await browser.run("return page.locator('.live-button').textContent()") == "Back to live"
+
+
+async def test_each_step_of_dragging_shows_the_board_of_its_own_moment(history, browser):
+    await opened(browser, history)
+
+    steps = await browser.run(
+        """const box = await page.locator('.track').boundingBox();
+        const asked = [];
+        page.on('request', (request) => {
+            const body = request.postDataJSON();
+            if (body?.query?.startsWith('query Board')) asked.push(body.variables.asOf);
+        });
+        await page.mouse.move(box.x + box.width * 0.9, box.y + 20);
+        await page.mouse.down();
+        const steps = [];
+        const last = () => performance.getEntriesByName('recount:step').at(-1)?.startTime;
+        await page.waitForLoadState('networkidle');
+        for (const share of [0.8, 0.6, 0.61, 0.3]) {
+            const before = await page.evaluate(last);
+            await page.mouse.move(box.x + box.width * share, box.y + 20);
+            steps.push(await page.waitForFunction((before) => {
+                const last = performance.getEntriesByName('recount:step').at(-1)?.startTime;
+                return last !== before && ROWS;
+            }, before).then((found) => found.jsonValue()).then((rows) => [asked.at(-1), rows]));
+        }
+        await page.mouse.up();
+        return steps;""".replace("ROWS", ROWS)
+    )
+
+    assert len({moment["time"] for moment, _ in steps}) == 4
+    for moment, shown in steps:
+        assert shown == await board_by_api(history, moment)
+
+
+async def test_what_is_asked_while_the_hand_rests_makes_way_for_the_next_step(history, browser):
+    await opened(browser, history)
+
+    # The courses of votes are never answered here: a step that waited for them would not come.
+    await browser.run(
+        """await page.route('**/graphql', async (route) => {
+            if (!route.request().postDataJSON()?.variables?.course) await route.continue();
+        });
+        const box = await page.locator('.track').boundingBox();
+        await page.mouse.move(box.x + box.width * 0.9, box.y + 20);
+        await page.mouse.down();
+        const courses = page.waitForRequest((request) => request.postDataJSON()?.variables?.course);
+        await page.mouse.move(box.x + box.width * 0.7, box.y + 20);
+        await courses;
+        const before = await page.evaluate(() => performance.getEntriesByName('recount:step').length);
+        await page.mouse.move(box.x + box.width * 0.5, box.y + 20);
+        await page.waitForFunction(
+            (before) => performance.getEntriesByName('recount:step').length > before, before);
+        await page.mouse.up();
+        await page.unroute('**/graphql');"""
+    )
+
+
+async def test_an_arrow_key_goes_one_event_on_and_the_other_one_back(history, browser):
+    await opened(browser, history, "?at=2026-03-02T10:00:00Z&position=50000")
+    await browser.run("await page.locator('[role=slider]').focus(); await page.keyboard.press('ArrowRight')")
+    filter_ = {"occurred": {"from": "2026-03-02T10:00:00.000001Z"}, "position": {"lte": 50000}}
+    events = (
+        await history.ask(
+            """query Next($filter: EventFilter) {
+              events(filter: $filter, first: 20, orderBy: {field: OCCURRED_AT, direction: ASC}) {
+                nodes { occurredAt summary }
+              }
+            }""",
+            filter=filter_,
+        )
+    )["events"]["nodes"]
+    moments = sorted({event["occurredAt"] for event in events})
+
+    await browser.run("await page.waitForFunction((at) => location.search.includes(at), at)", at=moments[0])
+    assert events[0]["summary"] in await browser.run("return page.locator('.said').textContent()")
+    await browser.run("await page.keyboard.press('ArrowRight')")
+    await browser.run("await page.waitForFunction((at) => location.search.includes(at), at)", at=moments[1])
+    assert await rows(browser) == await board_by_api(history, {"time": moments[1], "position": 50000})
+    await browser.run("await page.keyboard.press('ArrowLeft')")
+    await browser.run("await page.waitForFunction((at) => location.search.includes(at), at)", at=moments[0])
+
+
+async def test_on_our_own_clock_an_arrow_key_goes_one_position_on(history, browser):
+    await opened(browser, history, "?position=15000&clock=recorded")
+    told = await history.ask(
+        "{ events(filter: {position: {gte: 15000, lte: 15001}}) { nodes { recordedAt summary } } }"
+    )
+    first, second = told["events"]["nodes"]
+
+    await browser.run(
+        "await page.waitForFunction((at) => location.search.includes(at), at)", at=first["recordedAt"]
+    )
+    await browser.run("await page.locator('[role=slider]').focus(); await page.keyboard.press('ArrowRight')")
+    await browser.run("await page.waitForFunction(() => location.search.includes('position=15001'))")
+
+    assert await browser.run("return page.locator('.said').textContent()") == second["summary"]
+    assert await rows(browser) == await board_by_api(history, {"position": 15001})
+
+
+async def test_shift_and_arrow_go_a_day_and_the_ends_have_keys(history, browser):
+    await opened(browser, history, "?at=2026-03-02T10:00:00.000Z&position=50000")
+
+    await browser.run(
+        """await page.locator('[role=slider]').focus(); await page.keyboard.press('Shift+ArrowLeft');
+        await page.waitForFunction(() => location.search.includes('2026-03-01T10:00:00'));
+        await page.keyboard.press('Home');
+        await page.waitForFunction(() => document.querySelector('[role=slider]').getAttribute('aria-valuenow')
+            === document.querySelector('[role=slider]').getAttribute('aria-valuemin'));
+        await page.keyboard.press('End');
+        await page.waitForFunction(() => location.search === '');"""
+    )
+
+    assert await browser.run("return page.locator('.day').textContent()") == "Now"
+
+
+async def test_playing_moves_the_board_on_until_it_is_live_again(history, browser):
+    await opened(browser, history, "?at=2026-09-02T10:00:00Z&position=50000")
+    await browser.run("await page.locator('[aria-label=Speed]').selectOption('fast')")
+
+    shown = await browser.run(
+        """const shown = [];
+        await page.keyboard.press('Escape');
+        await page.locator('[role=slider]').focus();
+        await page.keyboard.press('Space');
+        await page.getByRole('button', {name: 'Pause', pressed: true}).waitFor();
+        for (;;) {
+            const day = await page.locator('.day').textContent();
+            if (shown.at(-1) !== day) shown.push(day);
+            if (day === 'Now') return shown;
+            await page.waitForTimeout(20);
+        }"""
+    )
+
+    assert len(shown) > 5
+    assert shown[-1] == "Now"
+    assert (
+        await browser.run("return page.getByRole('button', {name: 'Play'}).getAttribute('aria-pressed')")
+        == "false"
+    )
+
+
+async def test_a_saved_moment_opens_as_it_was_even_after_an_older_event_arrived_late(history, browser):
+    await opened(browser, history)
+    await browser.run(DRAG, **{"from": 0.9, "to": 0.5, "steps": 2})
+    moment = await moment_of(browser)
+    await browser.run("await page.waitForLoadState('networkidle')")
+    before, address = await rows(browser), await browser.run("return page.url()")
+
+    # A vote for the leader that happened before the saved moment, and that we learn of only now.
+    leader = (
+        await history.ask("query($id: ID!) { item(id: $id) { sleekplanId productId } }", id=before[0][0])
+    )["item"]
+    told = json.loads((PAYLOADS / "vote.create.json").read_text())
+    at = datetime.fromisoformat(moment["time"]) - timedelta(hours=1)
+    told |= {"product_id": leader["productId"], "timestamp": str(int(at.timestamp() * 1000))}
+    told["data"]["feedback_item"] |= {
+        "feedback_id": leader["sleekplanId"],
+        "total_up": 9_999,
+        "total_sum": 9_999,
+    }
+    status, answer = await history.post(json.dumps(told).encode())
+    assert status == 200
+    now = await board_by_api(history, {"time": moment["time"], "position": answer["position"]})
+
+    await browser.run("await page.goto('about:blank')")
+    await opened(browser, history, address.removeprefix(f"{history.address}/"))
+
+    assert await rows(browser) == before
+    assert now != before
+
+
+async def test_an_item_shows_its_course_its_wordings_with_their_votes_and_its_events(history, browser):
+    reworded = await history.ask(
+        """{ items(first: 60) { nodes { id title revisions(fields: ["title"]) { position } } } }"""
+    )
+    item = next(item for item in reworded["items"]["nodes"] if item["revisions"])
+    await opened(browser, history)
+
+    await browser.run(
+        """await page.getByRole('button', {name: title, exact: true}).first().click();
+        await page.waitForSelector('#item .events li');""",
+        title=item["title"],
+    )
+
+    shown = await browser.run(
+        """return page.evaluate(() => ({
+            heading: document.querySelector('#item h2').textContent,
+            curve: document.querySelector('#item svg.curve').getAttribute('aria-label'),
+            bands: document.querySelectorAll('#item .band').length,
+            periods: document.querySelectorAll('#item .periods li').length,
+            split: document.querySelectorAll('#item .revisions .split strong').length,
+            diffs: document.querySelectorAll('#item ins, #item del').length,
+            provenance: document.querySelector('#item .provenance dl').textContent,
+            query: document.querySelector('#item .query pre').textContent,
+            address: location.search}))"""
+    )
+    assert shown["heading"] == item["title"]
+    assert shown["curve"].startswith("Votes from ")
+    assert shown["bands"] == shown["periods"] > 0
+    assert shown["split"] >= 2
+    assert shown["diffs"] > 0
+    assert "position" in shown["provenance"]
+    assert "query Item(" in shown["query"]
+    assert item["id"] in shown["query"]
+    assert "view=item" in shown["address"] or "item=" in shown["address"]
+
+
+async def test_what_changed_names_new_items_and_moves_since_a_week_before(history, browser):
+    moment = {"time": "2026-03-02T10:00:00.000Z", "position": 50000}
+    diff = (
+        await history.ask(
+            """query($from: AsOf!, $to: AsOf) { boardDiff(from: $from, to: $to) { added { title } } }""",
+            **{"from": {**moment, "time": "2026-02-23T10:00:00.000Z"}, "to": moment},
+        )
+    )["boardDiff"]
+
+    await opened(browser, history, "?at=2026-03-02T10:00:00.000Z&position=50000&view=changes&since=week")
+    await browser.run("await page.waitForSelector('#changes .differences li')")
+
+    text = await browser.run("return page.locator('#changes').innerText()")
+    assert f"{len(diff['added'])} new item" in text
+    assert all(item["title"] in text for item in diff["added"])
+
+
+async def test_each_panel_shows_the_query_behind_it(history, browser):
+    await opened(browser, history)
+
+    for view in ("changes", "feed", "projections"):
+        await browser.run("await page.locator(`#tab-${view}`).click()", view=view)
+        query = await browser.run("return page.locator(`#${view} .query pre`).textContent()", view=view)
+        assert query.startswith(("query ", "subscription "))
+    link = await browser.run("return page.locator('#board .query a').getAttribute('href')")
+    assert link.startswith("graphql?query=query+Board")
+
+
+@asynccontextmanager
+async def small_board(folder: Path, port: int = 0) -> AsyncIterator[Running]:
+    async with running(folder / "data", port=port, env={"RECOUNT_LABELS": str(LABELS)}) as service:
+        yield service
+
+
+def votes(first: int) -> Iterator[bytes]:
+    """Votes of people nobody has named, each another delivery."""
+    told = json.loads((PAYLOADS / "vote.create.json").read_text())
+    while True:
+        told["timestamp"] = str(int((datetime.now(UTC) + timedelta(milliseconds=first)).timestamp() * 1000))
+        yield json.dumps(told).encode()
+        first += 1
+
+
+async def test_a_paused_feed_keeps_what_it_shows_and_resumes_across_a_restart_of_the_service(
+    tmp_path, browser
+):
+    voting = votes(1)
+    async with small_board(tmp_path) as service:
+        port = int(service.address.rpartition(":")[2])
+        await service.post((PAYLOADS / "item.create.json").read_bytes())
+        await browser.run(
+            "await page.goto(url); await page.waitForSelector('#feed .events li')", url=service.address
+        )
+        await browser.run("await page.waitForFunction(() => document.body.dataset.connection === 'open')")
+        await service.post(next(voting))
+        await browser.run(
+            "await page.waitForFunction(() => document.querySelectorAll('#feed .events li').length === 2)"
+        )
+
+        await browser.run("await page.getByRole('button', {name: 'Pause'}).click()")
+        for _ in range(3):
+            await service.post(next(voting))
+        await browser.run("await page.getByRole('button', {name: 'Resume, 3 new'}).waitFor()")
+    await browser.run("await page.waitForFunction(() => document.body.dataset.connection === 'lost')")
+    assert "Connection lost at position 5" in await browser.run(
+        "return page.locator('#connection').textContent()"
+    )
+
+    # What happens before the page is back is replayed to it, once each, from where it had got.
+    async with small_board(tmp_path, port) as service:
+        for _ in range(4):
+            await service.post(next(voting))
+        await browser.run("await page.getByRole('button', {name: 'Resume, 7 new'}).waitFor()")
+        told = await browser.run(
+            """await page.locator('#connection', {hasText: 'replayed'}).waitFor();
+            return page.locator('#connection').textContent()"""
+        )
+        assert told.startswith("Connected again: resumed after position 5, ")
+        assert await browser.run("return page.locator('#feed .events li').count()") == 2
+
+        await browser.run("await page.getByRole('button', {name: 'Resume, 7 new'}).click()")
+        positions = await browser.run(
+            """return page.locator('#feed .events li').evaluateAll(
+                (lines) => lines.map((line) => Number(line.dataset.position)))"""
+        )
+        assert positions == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+    await browser.run("problems.splice(0)")  # the browser itself reports the refused connections
+
+
+async def test_several_products_can_be_chosen_between_and_each_shows_its_own_board(tmp_path, browser):
+    told = json.loads((PAYLOADS / "item.create.json").read_text())
+    first, second = told["product_id"], 7_700_000_077
+    title = told["data"]["title"]
+    async with small_board(tmp_path) as service:
+        await service.post(json.dumps(told).encode())
+        await opened(browser, service)
+        assert await browser.run("return page.getByLabel('Product').count()") == 0
+
+        told |= {"product_id": second}
+        told["data"]["title"] = "An item of the other product"
+        await service.post(json.dumps(told).encode())
+        await opened(browser, service)
+        select = "page.getByLabel('Product')"
+        assert await browser.run(f"return {select}.locator('option').allTextContents()") == [
+            "all products",
+            *(f"product {product}" for product in sorted([int(first), second])),
+        ]
+        assert len(await rows(browser)) == 2
+
+        for product, wanted in ((second, "An item of the other product"), (int(first), title)):
+            await browser.run(
+                f"""await {select}.selectOption(product);
+                await page.waitForFunction((product) => location.search.includes(`product=${{product}}`)
+                    && document.querySelectorAll('.board tbody tr').length === 1, product);
+                await page.locator('.board button.title', {{hasText: wanted}}).waitFor();""",
+                product=str(product),
+                wanted=wanted,
+            )
+            assert [row[1] for row in await rows(browser)] == [wanted]
+            assert await browser.run("return page.locator('#feed .events li').count()") == 1
+            assert await browser.run(f"return {select}.inputValue()") == str(product)
+        await browser.run("await page.goto('about:blank')")
+
+
+async def test_at_360_pixels_no_control_touches_the_bar_and_no_choice_is_cut_off(history):
+    async with chromium(viewport={"width": 360, "height": 740}, hasTouch=True) as driver:
+        await opened(driver, history, "?at=2026-03-02T10:00:00Z&position=50000")
+
+        found = await driver.run(
+            """return page.evaluate(() => {
+                const box = (part) => document.querySelector(part).getBoundingClientRect();
+                const words = document.createElement('canvas').getContext('2d');
+                const cut = [...document.querySelectorAll('#bar select')].filter((select) => {
+                    words.font = getComputedStyle(select).font;
+                    const widths = [...select.options].map(({text}) => words.measureText(text).width);
+                    return select.clientWidth < Math.max(...widths) + 30;
+                }).map((select) => select.getAttribute('aria-label'));
+                const tabs = document.querySelector('#tabs');
+                return {gap: box('.track').top - box('.controls').bottom, cut,
+                    hidden: tabs.scrollWidth - tabs.clientWidth};
+            })"""
+        )
+
+        assert found["gap"] >= 4
+        assert found["cut"] == []
+        assert found["hidden"] == 0
+
+
+async def test_a_hostile_title_is_text_everywhere_it_is_shown(tmp_path, browser):
+    title = '<img src=x onerror="document.title=1"><script>document.title=1</script>{{7*7}}‮'
+    async with small_board(tmp_path) as service:
+        told = json.loads((PAYLOADS / "item.create.json").read_text())
+        told["data"] |= {"title": title, "description": f"<p>{title}</p>"}
+        await service.post(json.dumps(told).encode())
+        told["action"], told["data"]["title"] = "item.update", f"{title} again"
+        told["timestamp"] = str(int(told["timestamp"]) + 60_000)
+        await service.post(json.dumps(told).encode())
+        await opened(browser, service)
+
+        for view in ("item", "changes", "feed"):
+            await browser.run(
+                """if (view === 'item') await page.locator('.board button.title').first().click();
+                else await page.locator(`#tab-${view}`).click();
+                await page.waitForLoadState('networkidle');""",
+                view=view,
+            )
+        shown = await browser.run("return page.locator('.board button.title').first().textContent()")
+        assert shown == f"{title} again"
+        assert await browser.run("return page.title()") == "Recount"
+        assert (
+            await browser.run(
+                "return page.evaluate(() => document.querySelectorAll('main img, main script').length)"
+            )
+            == 0
+        )
+        assert await browser.problems() == []
+        await browser.run("await page.goto('about:blank')")
+
+
+async def test_a_service_that_wants_a_token_is_asked_with_the_one_typed_in(tmp_path, browser):
+    token = "a-token-of-the-test-0123456789abcdef"
+    async with running(tmp_path / "data", env={"RECOUNT_API_TOKENS": f"{token}:read"}) as service:
+        await service.post((PAYLOADS / "item.create.json").read_bytes())
+        await browser.run(
+            "await page.goto(url); await page.locator('#token-field').waitFor()", url=service.address
+        )
+        assert not await browser.run("return page.locator('#bar').isVisible()")
+
+        await browser.run(
+            """await page.locator('#token-field').fill(token);
+            await page.keyboard.press('Enter');
+            await page.waitForFunction(() => document.body.dataset.connection === 'open');
+            await page.locator('.board button.title').first().waitFor();""",
+            token=token,
+        )
+
+        assert not await browser.run("return page.locator('#token').isVisible()")
+        assert token not in await browser.run(
+            "return page.evaluate(() => JSON.stringify([localStorage, sessionStorage]))"
+        )
+        problems = await browser.problems()
+        assert all("401" in problem for problem in problems)
+        await browser.run("await page.goto('about:blank')")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_serious_in_any_view(history, scheme):
+    async with chromium(colorScheme=scheme, reducedMotion="reduce") as driver:
+        item = (await history.ask("{ items(first: 1) { nodes { id } } }"))["items"]["nodes"][0]["id"]
+        found = {}
+        for view in ("feed", f"item&item={item}", "changes&since=month", "projections"):
+            await opened(driver, history, f"?at=2026-03-02T10:00:00Z&position=50000&view={view}")
+            await driver.run("await page.waitForLoadState('networkidle')")
+            found[view] = await driver.run("return axe()")
+        await driver.run("await page.setViewportSize({width: 360, height: 740})")
+        await opened(driver, history)
+        found["narrow"] = await driver.run("return axe()")
+
+        assert {view: serious for view, serious in found.items() if serious} == {}
+
+
+async def test_at_360_pixels_nothing_is_wider_than_the_screen_in_any_view(history):
+    async with chromium(viewport={"width": 360, "height": 740}, hasTouch=True) as driver:
+        await opened(driver, history)
+        for view in ("board", "item", "changes", "feed", "projections"):
+            await driver.run(
+                """await page.locator(`#tab-${view}`).click();
+                if (view === 'item') {
+                    await page.locator('#tab-board').click();
+                    await page.locator('.board button.title').first().click();
+                    await page.waitForSelector('#item .curve');
+                }
+                await page.waitForLoadState('networkidle');""",
+                view=view,
+            )
+            assert (
+                await driver.run("return page.evaluate(() => document.documentElement.scrollWidth)") == 360
+            ), view
+
+
+async def test_the_page_can_be_used_by_keyboard_alone(history, browser):
+    await opened(browser, history)
+
+    reached = await browser.run(
+        """const reached = [];
+        await page.evaluate(() => document.body.focus());
+        for (let i = 0; i < 14; i++) {
+            await page.keyboard.press('Tab');
+            reached.push(await page.evaluate(() => {
+                const here = document.activeElement;
+                const seen = getComputedStyle(here).outlineStyle !== 'none';
+                const name = here.getAttribute('aria-label') ?? here.textContent;
+                return [here.getAttribute('role') ?? here.tagName.toLowerCase(), name, seen];
+            }));
+        }
+        return reached;"""
+    )
+
+    assert reached[0][:2] == ["a", "Skip to the board"]
+    assert ["slider", "Moment shown", True] in reached
+    assert any(role == "tab" for role, _, _ in reached)
+    assert all(seen for _, _, seen in reached)
+    slider = await browser.run("return page.locator('[role=slider]').getAttribute('aria-valuetext')")
+    assert slider == "now, live"
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+async def test_rows_glide_only_where_motion_is_wanted(history, motion):
+    async with chromium(reducedMotion=motion) as driver:
+        await opened(driver, history)
+
+        glided = await driver.run(
+            """await page.evaluate(() => {
+                window.glides = 0;
+                window.clock = performance.now() + 60_000;
+                performance.now = () => window.clock;
+                const animate = Element.prototype.animate;
+                Element.prototype.animate = function (...how) {
+                    window.glides++;
+                    return animate.apply(this, how);
+                };
+            });
+            await page.locator('[role=slider]').focus();
+            const slowly = async (does) => {
+                const before = await page.evaluate(() => {
+                    window.clock += 1_000;
+                    return performance.getEntriesByName('recount:step').length;
+                });
+                await does();
+                await page.waitForFunction(
+                    (before) => performance.getEntriesByName('recount:step').length > before, before);
+            };
+            await slowly(() => page.keyboard.press('Home'));
+            await slowly(() => page.keyboard.press('End'));
+            await slowly(() => page.locator('.track').click({position: {x: 900, y: 20}}));
+            await slowly(() => page.locator('.track').click({position: {x: 1150, y: 20}}));
+            return page.evaluate(() => window.glides);"""
+        )
+
+        assert (glided > 0) == (motion == "no-preference")
+
+
+async def test_rows_that_change_places_in_quick_succession_glide_only_at_the_first_change(history):
+    async with chromium(reducedMotion="no-preference") as driver:
+        await opened(driver, history)
+        # The page's clock stands still but for what is added here, so that no step is slow.
+        await driver.run(
+            """await page.evaluate(() => {
+                window.glides = 0;
+                window.clock = performance.now() + 60_000;
+                performance.now = () => window.clock;
+                const animate = Element.prototype.animate;
+                Element.prototype.animate = function (...how) {
+                    window.glides++;
+                    return animate.apply(this, how);
+                };
+            });"""
+        )
+
+        async def dragged(**to: float) -> list[int]:
+            await driver.run(DRAG, **to)
+            found: list[int] = await driver.run(
+                """return page.evaluate(() => [window.glides,
+                    document.querySelector('.board tbody').getAnimations({subtree: true}).length])"""
+            )
+            return found
+
+        first, _ = await dragged(**{"from": 0.9, "to": 0.8, "steps": 1})
+        quick, moving = await dragged(**{"from": 0.7, "to": 0.3, "steps": 4})
+        await driver.run("await page.evaluate(() => { window.clock += 1_000; })")
+        slow, _ = await dragged(**{"from": 0.2, "to": 0.1, "steps": 1})
+
+        assert 0 < first == quick < slow
+        assert moving == 0
+
+
+async def test_a_drag_asks_at_once_for_a_move_that_the_browser_tells_before_its_next_frame(history, browser):
+    await opened(browser, history)
+
+    await browser.run(
+        """const box = await page.locator('.track').boundingBox();
+        await page.mouse.move(box.x + box.width * 0.9, box.y + 20);
+        await page.mouse.down();
+        await page.waitForLoadState('networkidle');
+        const asked = page.waitForRequest((request) => request.postDataJSON()?.variables?.course === false);
+        await page.evaluate((clientX) => document.querySelector('.track').dispatchEvent(
+            new PointerEvent('pointerrawupdate', {clientX, bubbles: true})), box.x + box.width * 0.6);
+        await asked;
+        await page.mouse.up();
+        await page.waitForLoadState('networkidle');"""
+    )
+
+
+async def test_the_question_of_a_drag_has_been_asked_once_before_the_first_step(history, browser):
+    await browser.run(
+        """const asked = page.waitForRequest((request) => {
+            const {query = '', variables} = request.postDataJSON() ?? {};
+            return query.startsWith('query Board') && variables.asOf && !variables.course;
+        });
+        await page.goto(url);
+        await asked;
+        await page.waitForLoadState('networkidle');""",
+        url=f"{history.address}/",
+    )

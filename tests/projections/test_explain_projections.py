@@ -1,0 +1,139 @@
+"""Hot queries use their indexes: read from the plans that Postgres makes on some thousand events."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from projections import catalogue
+from projections.catalogue import BUILT_IN
+from projections.projector import Projector
+from projections.read_model import Generation, Reader, tables
+from projections.steps import LiveSteps
+from service.log.database import open_pool
+from service.log.event_store import EventStore
+from service.sql_files import load
+from tests.given.asking import Board, services_on
+from tests.given.projecting import PRODUCT, record
+
+AS_OF = load(catalogue.__file__, "as_of.sql")
+# Not item_sightings: it is as long as the product has items, so reading it whole may be the shortest way.
+VERSIONS = (
+    "item_counts|item_contents|item_lifecycles|vote_versions|subscription_versions|comment_versions"
+    "|user_versions|user_sightings|changelog_versions|satisfaction_versions|event_facts"
+)
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "recorded": ("2026-07-03",),
+    "item": ("1005", 2000, "infinity"),
+    "items": (2000, "infinity"),
+    "votes": ("1005", 2000, "infinity"),
+    "subscriptions": ("1005", 2000, "infinity"),
+    "comment": ("10005", 2000, "infinity"),
+    "comments": ("1005", 2000, "infinity"),
+    "user": ("3005", 2000, "infinity"),
+    "changelog_entry": ("101", 2000, "infinity"),
+    "satisfaction_answer": ("501", 2000, "infinity"),
+}
+
+
+@pytest.fixture(scope="module")
+async def board(server_url: str, template: str) -> AsyncIterator[tuple[asyncpg.Pool, Generation]]:
+    """A followed board with statistics, shared by the plans below."""
+    from service.simulator import simulate
+    from tests.conftest import _new_database
+
+    async with _new_database(server_url, template) as url:
+        pool = await open_pool(url, min_size=1, max_size=4)
+        await record(pool, simulate(seed=3, events=4000, users=300, items=120, rate=400.0))
+        await Projector(pool).catch_up()
+        generation = await tables(pool)
+        for table in generation.names.values():
+            await pool.execute(f"analyze {table}")
+        yield pool, generation
+        await pool.close()
+
+
+async def _plan(pool: asyncpg.Pool, sql: str, arguments: tuple[Any, ...]) -> str:
+    values = ["null" if a is None else f"'{a}'" if isinstance(a, str) else str(a) for a in arguments]
+    for number in range(len(values), 0, -1):
+        sql = re.sub(rf"\${number}\b", values[number - 1], sql)
+    rows = await pool.fetch(f"explain {sql}")
+    return "\n".join(row[0] for row in rows)
+
+
+@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+async def test_a_read_of_the_past_scans_no_table_of_versions(
+    board: tuple[asyncpg.Pool, Generation], name: str
+) -> None:
+    pool, generation = board
+    arguments = ARGUMENTS[name] if name == "recorded" else (PRODUCT, *ARGUMENTS[name])
+
+    plan = await _plan(pool, generation.fill(AS_OF[name]), arguments)
+
+    scanned = re.findall(rf"Seq Scan on (?:{VERSIONS})_\d+", plan)
+    assert scanned == [], plan
+
+
+async def test_every_statement_of_as_of_is_covered_here() -> None:
+    assert set(ARGUMENTS) == set(AS_OF)
+
+
+class _Noting(Reader):
+    """The reader, keeping the last statement and its arguments."""
+
+    async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
+        self.last = (sql, args)
+        return await super().value(sql, *args)
+
+
+async def test_a_page_of_the_past_by_votes_looks_up_likely_items_only(
+    board: tuple[asyncpg.Pool, Generation],
+) -> None:
+    pool, generation = board
+    reader, store = _Noting(pool), EventStore(pool)
+    asked = Board(services_on(pool, reader, store), Projector(pool))
+    await asked.ask("{ items(first: 3, asOf: {position: 2000}, orderBy: {field: VOTES}) { nodes { id } } }")
+    await store.close()
+    sql, arguments = reader.last
+    rows = await pool.fetch(f"explain (analyze, timing off) {generation.fill(sql)}", *arguments)
+    plan = "\n".join(row[0] for row in rows)
+    items = await pool.fetchval(generation.fill("select count(*) from {items} where first_position <= 2000"))
+
+    assert re.search(r"Index Only Scan Backward using item_counts_\d+_product_id_item_id_position_", plan), (
+        plan
+    )
+    for table in ("item_counts", "item_deletions", "item_lifecycles"):
+        looked_up = sum(
+            int(loops) for loops in re.findall(rf" on {table}_\d+ .*\(actual .* loops=(\d+)\)", plan)
+        )
+        assert looked_up < items, plan
+    assert re.findall(rf"Seq Scan on (?:{VERSIONS})_\d+", plan) == [], plan
+
+
+async def test_settling_a_small_step_looks_up_what_it_touched(board: tuple[asyncpg.Pool, Generation]) -> None:
+    pool, generation = board
+    head = await pool.fetchval("select max(position) from log.events")
+    for projection in BUILT_IN:
+        for statement in projection.settles:
+            sql = generation.fill(statement)
+            plan = await _plan(pool, sql, (head - 5, head))
+
+            scanned = re.findall(rf"Seq Scan on (?:{VERSIONS})_\d+ (?!c_|o_)", plan)
+            big = [table for table in scanned if "changelog" not in table and "satisfaction" not in table]
+            assert big == [], f"{projection.name}: {plan}"
+
+
+async def test_a_step_makes_no_plan_twice(board: tuple[asyncpg.Pool, Generation]) -> None:
+    pool, generation = board
+    async with pool.acquire() as connection:
+        steps = LiveSteps(connection, BUILT_IN, generation.names)
+        await steps.open()
+        async with connection.transaction():
+            await steps.apply(0, 0)
+            before = await connection.fetchval("select count(*) from pg_prepared_statements")
+            await steps.apply(0, 0)
+            assert await connection.fetchval("select count(*) from pg_prepared_statements") == before

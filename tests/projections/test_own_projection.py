@@ -1,0 +1,135 @@
+"""A projection of one's own: found by its entry point, followed, rebuilt and verified like ours."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from importlib.metadata import distributions
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from projections import catalogue
+from projections.health import status
+from projections.parking import parked_list, parked_retry
+from projections.projector import Projector
+from projections.read_model import tables
+from projections.rebuild import rebuild, stale
+from projections.verify import verify
+from tests.given.folders import ROOT
+from tests.given.projecting import a_history, payload, record
+
+EXAMPLE = ROOT / "examples" / "votes_by_mail_domain"
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The example as pip would leave it: its two files, and the metadata that names the entry point."""
+    for name in ("votes_by_mail_domain.py", "votes_by_mail_domain.sql"):
+        (tmp_path / name).write_text((EXAMPLE / name).read_text())
+    metadata = tmp_path / "recount_votes_by_mail_domain-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: recount-votes-by-mail-domain\nVersion: 1\n"
+    )
+    (metadata / "entry_points.txt").write_text(
+        "[recount.projections]\nvotes_by_mail_domain = votes_by_mail_domain:votes_by_mail_domain\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    catalogue.plugins.cache_clear()
+    yield tmp_path
+    sys.modules.pop("votes_by_mail_domain", None)
+    catalogue.plugins.cache_clear()
+
+
+def _votes(domain: str, count: int, *, day: int = 0) -> list[dict[str, object]]:
+    bodies = []
+    for number in range(count):
+        body = payload("vote.create", timestamp=1781428382 + number + day * 86400)
+        body["data"]["user"] |= {"user_id": number + 1000, "data_mail": f"u{number}@{domain}"}
+        bodies.append(body)
+    return bodies
+
+
+async def _counted(pool: asyncpg.Pool) -> Counter[str]:
+    table = (await tables(pool)).names["votes_by_mail_domain"]
+    rows = await pool.fetch(f"select domain, sum(votes)::int as votes from {table} group by domain")
+    return Counter({row["domain"]: row["votes"] for row in rows})
+
+
+async def test_it_is_found_by_its_entry_point(installed: Path) -> None:
+    assert [projection.name for projection in catalogue.plugins()] == ["votes_by_mail_domain"]
+    assert any(found.metadata["Name"] == "recount-votes-by-mail-domain" for found in distributions())
+
+
+async def test_it_is_followed_rebuilt_and_verified_like_ours(installed: Path, pool: asyncpg.Pool) -> None:
+    await record(pool, [*_votes("example.com", 3), *_votes("example.org", 2, day=1), *a_history(30)])
+    await Projector(pool, events_a_step_max=2).catch_up()
+    followed = await _counted(pool)
+    assert followed["example.org"] == 2
+
+    await rebuild(pool, ["votes_by_mail_domain"])
+
+    assert await _counted(pool) == followed
+    report = await verify(pool)
+    assert report.equal
+    assert "votes_by_mail_domain" in {table.table for table in report.tables}
+
+
+async def test_installed_later_it_is_filled_from_the_whole_log(
+    pool: asyncpg.Pool, request: pytest.FixtureRequest
+) -> None:
+    await record(pool, _votes("example.com", 4))
+    await Projector(pool).catch_up()
+
+    request.getfixturevalue("installed")
+    await Projector(pool).catch_up()
+
+    assert await _counted(pool) == Counter({"example.com": 4})
+
+
+async def test_adding_a_column_is_editing_the_file_and_one_command(
+    installed: Path, pool: asyncpg.Pool
+) -> None:
+    await record(pool, _votes("example.com", 4))
+    await Projector(pool).catch_up()
+    file = installed / "votes_by_mail_domain.sql"
+    text = file.read_text()
+    text = text.replace(
+        "    votes       int    not null\n", "    votes       int    not null,\n    of_team int\n"
+    )
+    file.write_text(text)
+    sys.modules.pop("votes_by_mail_domain")
+    catalogue.plugins.cache_clear()
+    from service import sql_files
+
+    sql_files._statements.cache_clear()
+    assert await stale(pool) == ["votes_by_mail_domain"]
+
+    await rebuild(pool, ["votes_by_mail_domain"])
+
+    assert await stale(pool) == []
+    table = (await tables(pool)).names["votes_by_mail_domain"]
+    assert await pool.fetchval(f"select count(*) from {table} where of_team is null") == 1
+
+
+async def test_one_that_fails_holds_no_other_up_and_can_be_retried(
+    installed: Path, pool: asyncpg.Pool
+) -> None:
+    async with Projector(pool).turn():
+        pass
+    table = (await tables(pool)).names["votes_by_mail_domain"]
+    await pool.execute(f"alter table {table} add constraint surprise check (domain <> 'example.org')")
+    head = await record(pool, [*_votes("example.com", 2), *_votes("example.org", 1, day=1)])
+
+    await Projector(pool).catch_up()
+
+    (parked,) = await parked_list(pool)
+    assert parked.projection == "votes_by_mail_domain"
+    assert {s.position for s in await status(pool)} == {head}
+    assert await _counted(pool) == Counter({"example.com": 2})
+    await pool.execute(f"alter table {table} drop constraint surprise")
+    assert (await parked_retry(pool, parked.position)).done
+    assert await _counted(pool) == Counter({"example.com": 2, "example.org": 1})

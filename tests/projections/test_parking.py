@@ -1,0 +1,131 @@
+"""A bad event stops no board: it is parked with its error, later ones of its entity wait for it."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from projections.health import status
+from projections.parking import parked_list, parked_retry, parked_show
+from projections.projector import Projector
+from projections.read_model import tables
+from projections.rebuild import rebuild
+from projections.verify import verify
+from service.errors import ParkedUnknown
+from tests.given.projecting import a_history, dump, payload, record
+
+NEVER = "check (title is distinct from 'poison')"
+
+
+async def _poisoned(pool: asyncpg.Pool) -> str:
+    """The items table; what is said of items is made to refuse a title, which no coercion expects."""
+    async with Projector(pool).turn():
+        pass
+    names = (await tables(pool)).names
+    await pool.execute(f"alter table {names['item_contents']} add constraint surprise {NEVER}")
+    return names["items"]
+
+
+def _bodies() -> list[object]:
+    return [
+        *a_history(60),
+        payload("item.update", feedback_id="p", title="poison", timestamp=1781428001),
+        *a_history(40, seed=21),
+        payload("item.update", feedback_id="p", title="better", timestamp=1781428002),
+        *a_history(40, seed=22),
+    ]
+
+
+async def test_one_bad_event_is_parked_and_everything_else_is_projected(pool: asyncpg.Pool) -> None:
+    table = await _poisoned(pool)
+    head = await record(pool, _bodies())  # type: ignore[arg-type]
+
+    assert await Projector(pool).catch_up() == head
+
+    (parked,) = await parked_list(pool)
+    assert (parked.entity, parked.entity_id, parked.waiting) == ("item", "p", False)
+    assert parked.error.startswith("CheckViolationError: new row for relation")
+    assert "poison" not in parked.error
+    assert await pool.fetchval(f"select count(*) from {table} where item_id = 'p'") == 0
+    assert await pool.fetchval(f"select count(*) from {table}") > 10
+    assert {s.state for s in await status(pool)} == {"LIVE"}
+    assert {s.parked for s in await status(pool) if s.built_in} == {2}
+
+
+async def test_later_events_of_a_parked_entity_wait_with_it(pool: asyncpg.Pool) -> None:
+    await _poisoned(pool)
+    await record(pool, _bodies())  # type: ignore[arg-type]
+
+    await Projector(pool, events_a_step_max=9).catch_up()
+
+    first, second = await parked_list(pool, waiting=True)
+    assert (first.waiting, second.waiting) == (False, True)
+    assert second.error == f"waits for position {first.position}"
+    assert (await parked_show(pool, first.position)).waiting_events == 1
+
+
+async def test_a_retry_after_a_fix_leaves_what_would_have_been_without_the_fault(pool: asyncpg.Pool) -> None:
+    table = await _poisoned(pool)
+    await record(pool, _bodies())  # type: ignore[arg-type]
+    await Projector(pool).catch_up()
+    (parked,) = await parked_list(pool)
+    contents = (await tables(pool)).names["item_contents"]
+    await pool.execute(f"alter table {contents} drop constraint surprise")
+
+    retried = await parked_retry(pool, parked.position)
+
+    assert retried.done
+    assert len(retried.positions) == 2
+    assert await pool.fetchval(f"select title from {table} where item_id = 'p'") == "better"
+    assert await parked_list(pool, waiting=True) == []
+    assert (await verify(pool)).equal
+
+
+async def test_a_retry_without_a_fix_changes_nothing_and_says_why(pool: asyncpg.Pool) -> None:
+    await _poisoned(pool)
+    await record(pool, _bodies())  # type: ignore[arg-type]
+    await Projector(pool).catch_up()
+    (parked,) = await parked_list(pool)
+    before = await dump(pool)
+
+    retried = await parked_retry(pool, parked.position)
+
+    assert not retried.done
+    assert "CheckViolationError" in (retried.error or "")
+    assert await dump(pool) == before
+    assert len(await parked_list(pool, waiting=True)) == 2
+
+
+async def test_a_rebuild_leaves_parked_events_where_they_are(pool: asyncpg.Pool) -> None:
+    await _poisoned(pool)
+    await record(pool, _bodies())  # type: ignore[arg-type]
+    await Projector(pool).catch_up()
+    before = await dump(pool)
+
+    await rebuild(pool)
+
+    assert await dump(pool) == before
+    assert len(await parked_list(pool, waiting=True)) == 2
+
+
+async def test_an_event_of_another_entity_does_not_wait(pool: asyncpg.Pool) -> None:
+    table = await _poisoned(pool)
+    await record(
+        pool,
+        [
+            payload("item.update", feedback_id="p", title="poison", timestamp=1781428001),
+            payload("item.update", feedback_id="q", title="fine", timestamp=1781428002),
+        ],
+    )
+
+    await Projector(pool).catch_up()
+
+    assert await pool.fetchval(f"select array_agg(item_id) from {table}") == ["q"]
+
+
+async def test_asking_for_what_is_not_parked_is_an_error(pool: asyncpg.Pool) -> None:
+    async with Projector(pool).turn():
+        pass
+
+    with pytest.raises(ParkedUnknown, match="no event is parked at position 3"):
+        await parked_retry(pool, 3)

@@ -1,0 +1,388 @@
+"""Rebuilding: the same tables, beside the old ones, gone on with after a kill, switched in one piece."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from itertools import pairwise
+from typing import Any
+
+import asyncpg
+import pytest
+
+from projections.build import Build, lanes_of, steps_of
+from projections.catalogue import BUILT_IN, Projection, all_projections, together
+from projections.health import status
+from projections.projector import Projector
+from projections.read_model import Reader, tables
+from projections.rebuild import Rebuilder, rebuild, stale
+from projections.report import Progress
+from service.errors import RebuildRuns, RebuildStopped, UnknownProjection
+from tests.given.projecting import PRODUCT, a_history, dump, record
+
+
+@pytest.fixture
+async def followed(pool: asyncpg.Pool) -> asyncpg.Pool:
+    """A log of some hundred events, followed live in small batches."""
+    await record(pool, a_history(250))
+    await Projector(pool, events_a_step_max=40).catch_up()
+    return pool
+
+
+async def test_rebuild_and_catch_up_leave_the_same_tables(followed: asyncpg.Pool) -> None:
+    after_catch_up = await dump(followed)
+
+    report = await rebuild(followed, events_a_step=60)
+
+    assert await dump(followed) == after_catch_up
+    assert report.events == await followed.fetchval("select max(position) from log.events")
+    assert report.rate_per_second > 0
+
+
+@pytest.mark.parametrize("events_a_step", [1, 17, 100_000])
+async def test_a_rebuild_in_steps_of_any_size_leaves_the_same_tables(
+    pool: asyncpg.Pool, events_a_step: int
+) -> None:
+    await record(pool, a_history(60))
+    await Projector(pool).catch_up()
+    before = await dump(pool)
+
+    await rebuild(pool, events_a_step=events_a_step)
+
+    assert await dump(pool) == before
+
+
+async def test_reads_go_to_the_old_tables_until_the_switch_and_then_to_the_new(
+    followed: asyncpg.Pool,
+) -> None:
+    old = (await tables(followed)).names["items"]
+    seen: set[str] = set()
+    task = asyncio.create_task(rebuild(followed, events_a_step=50))
+    while not task.done():
+        generation = await tables(followed)
+        rows, _ = await Reader(followed).fetch("select count(*) as n from {items}")
+        assert rows[0]["n"] > 0
+        seen.add(generation.names["items"])
+        await asyncio.sleep(0)
+    await task
+
+    assert old in seen
+    assert (await tables(followed)).names["items"] not in {old}
+
+
+async def test_a_reader_with_an_older_snapshot_still_reads_the_old_tables(followed: asyncpg.Pool) -> None:
+    reader = Reader(followed)
+    async with reader.snapshot() as snapshot:
+        before = await snapshot.fetch("select count(*) as n from {items}")
+        await rebuild(followed)
+
+        assert await snapshot.fetch("select count(*) as n from {items}") == before
+        assert "items" in (await tables(followed)).names
+
+    rebuilder = Rebuilder(followed, grace_seconds=0)
+    assert await rebuilder.drop_discarded()
+    rows, _ = await reader.fetch("select count(*) as n from {items}")
+    assert rows == before
+
+
+async def test_a_table_still_being_read_is_dropped_later(followed: asyncpg.Pool) -> None:
+    async with Reader(followed).snapshot() as snapshot:
+        await snapshot.fetch("select count(*) as n from {items}")
+        await rebuild(followed, ["users"])
+        await rebuild(followed)
+        old = snapshot.generation.names["items"]
+
+        dropped = await Rebuilder(followed, grace_seconds=0).drop_discarded()
+
+        assert dropped
+        assert old not in dropped
+    assert old in await Rebuilder(followed, grace_seconds=0).drop_discarded()
+
+
+class _Killed(BaseException):
+    """Ends a rebuild the way a kill does: nothing of ours runs afterwards."""
+
+
+@pytest.mark.parametrize("killed_at", [1, 2, 3, 4, 5, 6])
+async def test_a_killed_rebuild_is_gone_on_with_and_ends_the_same(
+    followed: asyncpg.Pool, killed_at: int
+) -> None:
+    before = await dump(followed)
+    told: list[Progress] = []
+
+    def kill(progress: Progress) -> None:
+        told.append(progress)
+        if len(told) == killed_at:
+            raise _Killed
+
+    with pytest.raises(_Killed):
+        await rebuild(followed, events_a_step=60, progress=kill)
+    assert await dump(followed) == before
+
+    report = await rebuild(followed, events_a_step=60)
+
+    assert await dump(followed) == before
+    assert report.resumed_at == (told[-2].position if killed_at > 1 else 0)
+
+
+@pytest.mark.parametrize("killed_before", ["items", "events"])
+async def test_a_rebuild_killed_between_projections_that_settle_makes_no_index_twice(
+    followed: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, killed_before: str
+) -> None:
+    rows, indexes = await dump(followed), await _indexes(followed)
+    settle = Build._settle
+
+    async def settle_or_die(build: Build, projection: Projection, needed: Any, *more: Any) -> None:
+        for task in needed:
+            await task
+        if projection.name == killed_before:
+            raise _Killed
+        await settle(build, projection, needed, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Build, "_settle", settle_or_die)
+        with pytest.raises(_Killed):
+            await rebuild(followed)
+
+    await rebuild(followed)
+
+    assert await dump(followed) == rows
+    assert await _indexes(followed) == indexes
+
+
+@pytest.mark.parametrize("killed_before", ["items", "comments", "inferences"])
+async def test_a_rebuild_killed_between_projections_that_make_their_indexes_makes_none_twice(
+    followed: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, killed_before: str
+) -> None:
+    rows, indexes = await dump(followed), await _indexes(followed)
+    index = Build._index_one
+
+    async def index_or_die(build: Build, projection: Projection, *more: Any) -> None:
+        if projection.name == killed_before:
+            raise _Killed
+        await index(build, projection, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Build, "_index_one", index_or_die)
+        with pytest.raises(_Killed):
+            await rebuild(followed)
+    assert await dump(followed) == rows
+
+    await rebuild(followed)
+
+    assert await dump(followed) == rows
+    assert await _indexes(followed) == indexes
+
+
+async def _indexes(pool: asyncpg.Pool) -> list[str]:
+    """How many indexes of which kind each table in use has."""
+    in_use = [name.removeprefix("read_model.") for name in (await tables(pool)).names.values()]
+    found = await pool.fetch("select indexdef from pg_indexes where tablename = any ($1::text[])", in_use)
+    return sorted(
+        re.sub(r"^(create (?:unique )?index) \S+|(?<=[a-z])_[0-9]+\b", r"\1", row[0], flags=re.I)
+        for row in found
+    )
+
+
+async def test_one_rebuild_runs_at_a_time(followed: asyncpg.Pool) -> None:
+    first = Rebuilder(followed)
+    assert await first.lease.take()
+
+    with pytest.raises(RebuildRuns, match="one runs at a time"):
+        await rebuild(followed)
+
+    await first.lease.give_back()
+    await rebuild(followed)
+
+
+async def test_asking_twice_for_the_same_rebuild_is_one_rebuild(followed: asyncpg.Pool) -> None:
+    rebuilder = Rebuilder(followed)
+
+    first = await rebuilder.request(["users"])
+    second = await rebuilder.request(["users"])
+    other = await rebuilder.request()
+
+    assert first == second != other
+    await rebuilder.turn()
+    await rebuilder.turn()
+    assert await followed.fetchval("select count(*) from read_model.rebuilds where state = 'DONE'") == 2
+
+
+async def test_one_projection_is_rebuilt_with_those_whose_tables_it_reads(followed: asyncpg.Pool) -> None:
+    before = await dump(followed)
+
+    report = await rebuild(followed, ["items"])
+
+    assert set(report.projections) == {"items", "votes"}
+    assert await dump(followed) == before
+    assert len({p.generation for p in await status(followed)}) == 2
+
+
+async def test_an_unknown_projection_is_refused_with_the_known_ones(followed: asyncpg.Pool) -> None:
+    with pytest.raises(UnknownProjection, match=r"'itmes'; there are: .*items"):
+        await rebuild(followed, ["itmes"])
+
+
+async def test_one_product_is_counted_again_in_place(pool: asyncpg.Pool) -> None:
+    await record(pool, [*a_history(120), *a_history(80, seed=5, product_id=99)])
+    await Projector(pool).catch_up()
+    before = await dump(pool)
+    names = (await tables(pool)).names
+    await pool.execute(f"update {names['items']} set title = 'broken' where product_id = $1", PRODUCT)
+    await pool.execute(f"delete from {names['user_versions']} where product_id = $1", PRODUCT)
+    assert await dump(pool) != before
+
+    report = await rebuild(pool, product_id=PRODUCT)
+
+    assert await dump(pool) == before
+    assert report.events == await pool.fetchval(
+        "select count(*) from log.events where product_id = $1", PRODUCT
+    )
+
+
+async def test_one_item_is_counted_again_in_place(followed: asyncpg.Pool) -> None:
+    before = await dump(followed)
+    names = (await tables(followed)).names
+    item_id = await followed.fetchval(f"select item_id from {names['items']} order by events desc limit 1")
+    for table in ("items", "item_counts", "item_contents", "votes", "vote_versions", "event_facts"):
+        await followed.execute(f"delete from {names[table]} where item_id = $1", item_id)
+
+    await rebuild(followed, product_id=PRODUCT, item_id=item_id)
+
+    assert await dump(followed) == before
+
+
+async def test_the_projector_goes_on_while_a_rebuild_runs_and_after_the_switch(pool: asyncpg.Pool) -> None:
+    await record(pool, a_history(150))
+    following = Projector(pool, events_a_step_max=10)
+    await following.catch_up()
+    task = asyncio.create_task(rebuild(pool, events_a_step=20))
+    for seed in (11, 12, 13):
+        await record(pool, a_history(30, seed=seed))
+        await following.catch_up()
+    await task
+    await record(pool, a_history(30, seed=14))
+    await following.catch_up()
+    after_both = await dump(pool)
+
+    await rebuild(pool)
+
+    assert await dump(pool) == after_both
+
+
+async def test_a_rebuild_stops_at_an_event_that_cannot_be_applied_and_says_so(
+    followed: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await dump(followed)
+    create = Build.create
+
+    async def create_and_break(build: Build) -> None:
+        await create(build)
+        await build.counting.execute(
+            f"alter table {build.names['votes']} add constraint broken check (position < 100)"
+        )
+
+    monkeypatch.setattr(Build, "create", create_and_break)
+    with pytest.raises(RebuildStopped, match="broken") as stopped:
+        await rebuild(followed, events_a_step=70)
+
+    assert stopped.value.position >= 100
+    vote = await followed.fetchval(
+        "select entity from log.events where position = $1", stopped.value.position
+    )
+    assert vote == "vote"
+    assert await dump(followed) == before
+    failed = await followed.fetchrow("select state, error from read_model.rebuilds")
+    assert failed is not None
+    assert failed["state"] == "FAILED"
+
+
+async def test_tables_of_other_statements_are_rebuilt_by_themselves(followed: asyncpg.Pool) -> None:
+    before = await dump(followed)
+    await followed.execute(
+        "update read_model.checkpoints set fingerprint = 'old' where projection = 'comments'"
+    )
+    assert await stale(followed) == ["comments"]
+    assert {s.name: s.state for s in await status(followed)}["comments"] == "OUTDATED"
+    await record(followed, a_history(20, seed=8))
+
+    await Projector(followed).catch_up()
+
+    assert await stale(followed) == []
+    assert {s.state for s in await status(followed)} == {"LIVE"}
+    changed = await dump(followed)
+    assert len(changed["comments"]) >= len(before["comments"])
+    await rebuild(followed)
+    assert await dump(followed) == changed
+
+
+async def test_a_rebuild_shows_its_progress_in_the_status(followed: asyncpg.Pool) -> None:
+    seen: list[Any] = []
+    task = asyncio.create_task(rebuild(followed, events_a_step=20))
+    while not task.done():
+        seen += [s for s in await status(followed) if s.name == "items"]
+        await asyncio.sleep(0)
+    await task
+
+    assert "REBUILDING" in {s.state for s in seen}
+    assert any(s.progress > 0 for s in seen)
+
+
+async def test_a_rebuild_leaves_no_table_behind_but_the_old_ones_for_a_while(followed: asyncpg.Pool) -> None:
+    await rebuild(followed, events_a_step=100)
+    await Rebuilder(followed, grace_seconds=0).drop_discarded()
+
+    found = await followed.fetch(
+        "select relname from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+        "where nspname = 'read_model' and relkind = 'r' and relname ~ '_[0-9]+$'"
+    )
+    assert {f"read_model.{row['relname']}" for row in found} == set((await tables(followed)).names.values())
+
+
+async def test_autovacuum_leaves_the_new_tables_alone_until_they_are_settled(
+    followed: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = Build._index
+    loaded: list[tuple[set[str], set[str]]] = []
+
+    async def look_and_index(build: Build, *more: Any) -> None:
+        loaded.append((await _left_alone(followed), set(build.names.values())))
+        await index(build, *more)
+
+    monkeypatch.setattr(Build, "_index", look_and_index)
+    await rebuild(followed)
+
+    [(left_alone, new)] = loaded
+    assert left_alone >= new
+    assert not await _left_alone(followed)
+
+
+async def _left_alone(pool: asyncpg.Pool) -> set[str]:
+    found = await pool.fetch(
+        "select relname from pg_class where reloptions @> array['autovacuum_enabled=off'] and relkind = 'r'"
+    )
+    return {f"read_model.{row['relname']}" for row in found}
+
+
+def test_what_is_rebuilt_together_follows_from_the_statements() -> None:
+    assert [p.name for p in together(["votes"], all_projections())] == ["votes"]
+    assert [p.name for p in together(["users"], all_projections())] == ["users"]
+    assert {p.name for p in together(["events"], BUILT_IN)} >= {"items", "users", "votes", "vote_history"}
+
+
+def test_lanes_share_no_table_that_a_step_reads() -> None:
+    first, second = lanes_of(BUILT_IN)
+
+    assert {"items", "votes"} <= {p.name for p in first}
+    assert "users" in {p.name for p in second}
+    assert len(first) + len(second) == len(BUILT_IN)
+
+
+def test_steps_follow_each_other_and_grow_from_small_ones_to_the_largest() -> None:
+    steps = list(steps_of(100, 1_000, 160))
+
+    assert [end - start for start, end in steps] == [10, 15, 23, 35, 53, 80, 120, 160, 160, 160, 84]
+    assert (steps[0][0], steps[-1][1]) == (100, 1_000)
+    assert all(before[1] == after[0] for before, after in pairwise(steps))
+    assert list(steps_of(7, 9, 1)) == [(7, 8), (8, 9)]
+    assert list(steps_of(9, 9, 100)) == []

@@ -1,0 +1,85 @@
+"""The real schema under hostile documents: each is refused, or answered at little cost to the loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from graphql import get_introspection_query
+
+from schema.build import build_schema
+from schema.context import Context
+from schema.operation import Operations, Request
+from tests.given import folders
+from tests.schema.test_limits import CALLS_MAX, _counted_calls
+
+QUESTIONS = sorted((folders.QUESTIONS).glob("*.graphql"))
+
+
+def _nested(depth: int) -> str:
+    return (
+        "{ items { nodes { "
+        + "author { votes { nodes { item { " * depth
+        + "title"
+        + " } } } }" * depth
+        + " } } }"
+    )
+
+
+_CONNECTIONS = " ".join(f"c{n}: votes(first: 100) {{ nodes {{ value user {{ name }} }} }}" for n in range(90))
+
+HOSTILE = {
+    "lists in lists": _nested(4),
+    "lists in lists in lists": _nested(30),
+    "the largest pages in each other": "{ items(first: 500) { nodes { votes(first: 500) { nodes "
+    "{ user { comments(first: 500) { nodes { text } } } } } } } }",
+    "90 connections by alias": f"{{ items {{ nodes {{ {_CONNECTIONS} }} }} }}",
+    "300 equal connections": "{ items(first: 1) { nodes { "
+    + "votes(first: 1) { nodes { value } } " * 300
+    + "} } }",
+    "every type's fields' types' fields": "{ __schema { types { "
+    + "fields { type { " * 5
+    + "name"
+    + " } }" * 5
+    + " } } }",
+    "fragments over every connection": "{ items { nodes { ...A ...A ...A } } }"
+    " fragment A on Item { votes { nodes { item { ...B ...B ...B } } } }"
+    " fragment B on Item { comments { nodes { item { ...C ...C ...C } } } }"
+    " fragment C on Item { votes { nodes { item { title votes { net: nodes { value } } } } } }",
+    "a deep filter": "{ items(filter: " + "{not: " * 50 + "{}" + "}" * 50 + ") { totalCount } }",
+    "a wide filter": "{ items(filter: {or: [" + '{title: {eq: "x"}}' * 900 + "]}) { totalCount } }",
+}
+
+
+@pytest.fixture(params=[True, False], ids=["fast", "reference"])
+async def operations(request: pytest.FixtureRequest) -> AsyncIterator[Operations]:
+    opened = Operations(build_schema(), fast=request.param)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_a_hostile_document_costs_the_loop_little(name: str, operations: Operations) -> None:
+    with _counted_calls() as calls:
+        answer = await operations.execute(Request(HOSTILE[name]), Context(None))  # type: ignore[arg-type]
+
+    assert calls() < CALLS_MAX
+    assert not answer.executed or b'"errors"' in answer.body, "there is no database here: none may reach it"
+
+
+@pytest.mark.parametrize("file", QUESTIONS, ids=lambda file: file.stem)
+async def test_what_people_ask_is_far_from_every_limit(file: Path, operations: Operations) -> None:
+    text = file.read_text()
+    document = await operations.prepare(text)
+
+    for name in document.operations:
+        assert operations.cost(document, Request(text, operation_name=name or None)) < 25_000
+
+
+async def test_the_standard_introspection_is_answered(operations: Operations) -> None:
+    text = get_introspection_query(input_value_deprecation=True, specified_by_url=True, one_of=True)
+
+    answer = await operations.execute(Request(text), Context(None))  # type: ignore[arg-type]
+
+    assert answer.executed

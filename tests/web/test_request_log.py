@@ -1,0 +1,204 @@
+"""What gets into a line of the log, and what never does."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import sys
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+
+import aiohttp
+import orjson
+import pytest
+import structlog
+from aiohttp import web
+
+from service.errors import BadArgument, DatabaseUnreachable
+from service.web.metrics import Metrics
+from service.web.request_log import METRICS, AccessLog, set_up_logging, tell, tell_crashes, where
+
+CANARY = "canary-8d1f"
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """The log of this test; what was set up before comes back after it."""
+    before, handlers = structlog.get_config(), list(logging.getLogger().handlers)
+    hooks = sys.excepthook, sys.unraisablehook, warnings.showwarning
+    stream = io.StringIO()
+    set_up_logging(stream=stream)
+    yield stream
+    structlog.configure(**before)
+    logging.getLogger().handlers = handlers
+    sys.excepthook, sys.unraisablehook, warnings.showwarning = hooks
+
+
+@pytest.fixture
+async def url(lines: io.StringIO) -> AsyncIterator[str]:
+    """A service with one route, and a metric for what it answers."""
+
+    async def webhooks(request: web.Request) -> web.Response:
+        body = await request.text()
+        tell(request, outcome="recorded", position=7)
+        if "fail" in body:
+            raise ValueError(body)
+        return web.json_response({})
+
+    app = web.Application()
+    app[METRICS] = Metrics()
+    app.router.add_post("/webhooks", webhooks)
+    runner = web.AppRunner(app, access_log_class=AccessLog)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+def _read(stream: io.StringIO) -> list[dict[str, object]]:
+    structlog.get_logger().warning("end of the test")  # a warning is written at once, and all before it
+    return [orjson.loads(line) for line in stream.getvalue().splitlines()][:-1]
+
+
+async def _post(url: str, body: str = "{}") -> int:
+    async with aiohttp.ClientSession() as session, session.post(url, data=body) as answer:
+        await answer.read()
+        return answer.status
+
+
+async def test_a_request_is_one_line_with_its_route_status_and_what_the_handler_tells(
+    url: str, lines: io.StringIO
+) -> None:
+    began = datetime.now(UTC)
+    assert await _post(f"{url}/webhooks") == 200
+
+    (line,) = _read(lines)
+    assert began <= datetime.fromisoformat(str(line.pop("at"))) <= datetime.now(UTC)
+    assert isinstance(line.pop("seconds"), float)
+    assert line == {
+        "event": "request",
+        "level": "info",
+        "method": "POST",
+        "route": "/webhooks",
+        "status": 200,
+        "outcome": "recorded",
+        "position": 7,
+    }
+
+
+async def test_no_line_holds_what_was_sent(url: str, lines: io.StringIO) -> None:
+    await _post(f"{url}/webhooks?key={CANARY}", CANARY)
+    await _post(f"{url}/webhooks/{CANARY}?key={CANARY}")
+    assert await _post(f"{url}/webhooks?key={CANARY}", f"fail {CANARY}") == 500
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(f"GET /webhooks?key={CANARY} HTTP/9.{CANARY}\r\nX-Secret: {CANARY}\r\n\r\n".encode())
+    assert b"400" in await reader.read(1000)
+    writer.close()
+    await writer.wait_closed()
+
+    told = _read(lines)
+    assert [line["route"] for line in told if "route" in line] == [
+        "/webhooks",
+        "unmatched",
+        "/webhooks",
+        "unmatched",
+    ]
+    assert any(line.get("error") == "ValueError" and "webhooks (" in str(line["where"]) for line in told)
+    assert CANARY not in lines.getvalue()
+
+
+async def test_a_line_is_written_soon_even_when_no_other_follows(lines: io.StringIO) -> None:
+    written = asyncio.Event()
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            written.set()
+            return len(text)
+
+    set_up_logging(stream=Stream())
+
+    structlog.get_logger().info("alone")
+    assert not written.is_set()
+
+    await asyncio.wait_for(written.wait(), timeout=5)
+
+
+async def test_what_libraries_say_is_told_without_what_they_quote(lines: io.StringIO) -> None:
+    def callback(_: str) -> None:
+        raise ValueError(CANARY)
+
+    async def coroutine() -> None:
+        raise ValueError(CANARY)
+
+    loop = asyncio.get_running_loop()
+    loop.call_soon(callback, CANARY)
+    task = loop.create_task(coroutine(), name=CANARY)
+    await asyncio.wait([task])
+    del task
+    await asyncio.sleep(0)
+    logging.getLogger("strawberry.execution").error("no such user: %s", CANARY)
+    logging.getLogger("aiohttp.server").error(f"Error handling request from {CANARY}")
+    logging.getLogger("asyncio").error("Unclosed connection\n%r", CANARY)
+
+    told = _read(lines)
+    assert CANARY not in lines.getvalue()
+    assert [line["library"] for line in told if line["event"] == "library"][-3:] == [
+        "strawberry.execution",
+        "aiohttp.server",
+        "asyncio",
+    ]
+    assert told[-1]["text"] == "Unclosed connection"
+    assert any(
+        line.get("text") == "Exception in callback test_what_libraries_say_is_told_without_what_they_quote."
+        for line in told
+    )
+
+
+def test_an_exception_is_told_by_its_kind_and_place_not_by_its_text(lines: io.StringIO) -> None:
+    try:
+        raise KeyError(CANARY)
+    except KeyError:
+        structlog.get_logger().exception("something_failed")
+
+    (line,) = _read(lines)
+    assert (line["event"], line["error"]) == ("something_failed", "KeyError")
+    assert "test_request_log.py" in str(line["where"])
+    assert CANARY not in lines.getvalue()
+
+
+def test_errors_of_ours_explain_themselves_unless_they_repeat_what_was_asked() -> None:
+    away = DatabaseUnreachable("db.example.com", "Connection refused")
+    asked = BadArgument("search", CANARY, "is too long")
+
+    assert where(away)["message"] == str(away)
+    assert where(asked) == {"error": "BadArgument"}
+
+
+def test_warnings_and_crashes_are_lines_too(lines: io.StringIO) -> None:
+    tell_crashes()
+
+    warnings.showwarning(UserWarning(CANARY), UserWarning, "/somewhere/module.py", 12)
+    sys.excepthook(ValueError, ValueError(CANARY), None)
+
+    warned, crashed = _read(lines)
+    assert (warned["kind"], warned["by"]) == ("UserWarning", "module.py:12")
+    assert (crashed["event"], crashed["error"]) == ("crashed", "ValueError")
+    assert CANARY not in lines.getvalue()
+
+
+def test_a_log_whose_reader_is_gone_stops_nobody(lines: io.StringIO) -> None:
+    lines.close()
+
+    structlog.get_logger().error("nobody_reads_this")
+
+
+def test_a_terminal_gets_text(lines: io.StringIO) -> None:
+    set_up_logging(stream=lines, json=False)
+
+    structlog.get_logger().warning("spooling", events=3)
+
+    assert "spooling" in lines.getvalue()
+    assert not lines.getvalue().startswith("{")
