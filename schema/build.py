@@ -9,14 +9,14 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import StrawberryObjectDefinition
 
-from schema.answer import Planner
-from schema.entities import ENTITIES, derived
-from schema.mutation import Mutation
-from schema.planner import Types
-from schema.query import Query
+from schema.answer.answer import Planner
+from schema.declare.source import SPEC
+from schema.objects.entities import ENTITIES, derived
+from schema.objects.mutation import Mutation
+from schema.objects.query import Query
+from schema.objects.subscription import Subscription
+from schema.plan.planner import Types
 from schema.scalars import SCALARS
-from schema.spec import SPEC
-from schema.subscription import Subscription
 
 DERIVED = (
     ("StatusPeriod", "period"),

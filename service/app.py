@@ -28,11 +28,11 @@ from projections.declare import declare
 from projections.projector import Projector
 from projections.read_model import Reader
 from projections.rebuild import Rebuilder
+from schema.answer.limits import Limits
 from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Services
-from schema.http import GraphQLEndpoint
-from schema.limits import Limits
-from schema.transport_ws import SocketLimits
+from schema.serve.http import GraphQLEndpoint
+from schema.serve.websocket import SocketLimits
 from service.config import Settings, check_exposure, is_loopback
 from service.errors import DatabaseUnreachable, PortInUse
 from service.intake.appender import Appender

@@ -15,10 +15,10 @@ import orjson
 
 from projections.projector import Projector
 from projections.read_model import Reader
+from schema.answer.execute import Operations, Request
 from schema.build import build_schema, printed
 from schema.context import Context, Services
 from schema.ids import decode_id
-from schema.operation import Operations, Request
 from service.cli.database import open_log_and_hub
 from service.cli.terminal import json_option, out, print_json, print_table
 from service.config import Settings, load_settings

@@ -12,7 +12,7 @@ import strawberry
 from aiohttp import web
 
 from schema.context import EVERYTHING, Caller, Services
-from schema.http import GraphQLEndpoint
+from schema.serve.http import GraphQLEndpoint
 from service.web.runner import Runner
 
 TOKENS = {"good": EVERYTHING, "reads": Caller(frozenset({"read"}), frozenset({1}))}

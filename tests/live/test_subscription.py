@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from schema import live as live_module
 from schema.context import SCOPES, Caller
-from schema.transport_ws import SocketLimits
+from schema.live import broadcast as live_module
+from schema.serve.websocket import SocketLimits
 from service.log.database import Pool
 from tests.given.graphql_service import TOKENS
 from tests.given.live_board import Board, an_update, item_id, live_board, sse_events

@@ -16,16 +16,16 @@ import pytest
 from graphql import GraphQLError
 
 from projections.read_model import Reader
+from schema.answer import compiler
+from schema.answer.compiler import scene_of
+from schema.answer.execute import Operations, Request
+from schema.answer.limits import Limits
 from schema.build import build_schema, planner
 from schema.context import EVERYTHING, Caller, Context, Services
 from schema.errors import INTERNAL, Refused
-from schema.fast import compiler
-from schema.fast.compiler import scene_of
 from schema.ids import encode_cursor, encode_id
-from schema.limits import Limits
-from schema.live import executed
-from schema.operation import Operations, Request
-from schema.selection import PAGE_BOUNDS, Selected
+from schema.live.broadcast import executed
+from schema.plan.selection import PAGE_BOUNDS, Selected
 from service.errors import NotAnEvent, RecountError
 from service.events import decode
 from service.simulator import simulate

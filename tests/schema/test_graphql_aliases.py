@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from schema.answer.execute import Operations, Request
 from schema.build import build_schema
 from schema.context import Context
-from schema.operation import Operations, Request
 from tests.given.asking import Board, a_board, a_pool, new_database
 from tests.schema.test_questions import HISTORY, ITEM_1
 

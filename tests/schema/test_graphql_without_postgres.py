@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from schema.answer.execute import Operations, Request
 from schema.build import build_schema
 from schema.context import Context
-from schema.operation import Operations, Request
 from service.log.database import Pool, is_away
 from tests.given.asking import Board, a_board, a_pool, new_database
 from tests.given.proxy import Proxy, proxy_before

@@ -10,12 +10,12 @@ import pytest
 from graphql import get_introspection_query, parse, validate
 from graphql.validation import OverlappingFieldsCanBeMergedRule
 
+from schema.answer.cost import Costs
+from schema.answer.execute import LONG_TOKENS, Operations, Request
+from schema.answer.limits import Limits, check, scan
+from schema.answer.validation import FieldsMergeRule
 from schema.context import Context
-from schema.cost import Costs
 from schema.errors import Refused
-from schema.limits import Limits, check, scan
-from schema.operation import LONG_TOKENS, Operations, Request
-from schema.validation import FieldsMergeRule
 from tests.given.small_schema import schema
 
 LIMITS = Limits()

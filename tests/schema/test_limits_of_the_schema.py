@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from graphql import get_introspection_query
 
+from schema.answer.execute import Operations, Request
 from schema.build import build_schema
 from schema.context import Context
-from schema.operation import Operations, Request
 from tests.given import folders
 from tests.schema.test_limits import CALLS_MAX, _counted_calls
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from schema.answer.execute import Operations, Request
 from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Context
 from schema.ids import encode_id
-from schema.operation import Operations, Request
 from service.events import decode
 from tests.given.asking import NOW, PRODUCT, Board, a_board, a_pool, body, new_database, person, post
 from tests.given.folders import QUESTIONS

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from schema.context import EVERYTHING, Caller
-from schema.enums import ItemOrder
+from schema.declare.enums import ItemOrder
 from schema.ids import encode_id
 from service.errors import (
     AmbiguousItem,

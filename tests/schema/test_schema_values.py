@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.ids import Cursor, decode_cursor, decode_id, encode_cursor, encode_id
+from schema.objects.words import word_changes
 from schema.scalars import duration_text, moment_text, parse_duration, parse_moment, parse_position
-from schema.words import word_changes
 from service.errors import BadCursor, BadId
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=20)

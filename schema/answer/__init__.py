@@ -1,0 +1,1 @@
+"""Takes an operation from its text to the bytes of its answer."""

@@ -1,0 +1,1 @@
+"""What a declaration of the schema is made of: where data comes from, arguments, inputs, enums."""

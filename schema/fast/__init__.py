@@ -1,1 +1,0 @@
-"""Answers plain selections without graphql-core's walk over every value; see docs/fast-path.md."""

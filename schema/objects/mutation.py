@@ -1,0 +1,177 @@
+"""The root fields that act: rebuilding, the quarantine, erasure. Each needs the scope `admin`.
+
+What a client can mend comes back as `userErrors`; only what is wrong with the request itself is an error.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import strawberry
+from strawberry import UNSET
+
+from schema.context import Actions, Info
+from schema.declare.fields import computed, mutation
+from schema.ids import decode_id
+from schema.objects.values import make
+from schema.plan.planner import product_number
+from schema.scalars import Position
+from service.errors import BadArgument, BadId, ForeignProduct, MissingScope, QueryError, RecountError
+
+
+@strawberry.type(description="Why a mutation did nothing, and what to do.")
+class UserError:
+    message: str = computed("What is wrong, and what to do.")
+    code: str = computed("The same for programs: `QUARANTINE_UNKNOWN`.")
+    field: list[str] | None = computed("The argument that it is about.")
+
+
+@strawberry.type(description="What became of `projectionRebuild`.")
+class ProjectionRebuildPayload:
+    started: bool = computed("Whether a rebuild began; `projections` shows how far it is.")
+    user_errors: list[UserError] = computed("Why it did not.")
+
+
+@strawberry.type(description="What became of `quarantineRetry`.")
+class QuarantineRetryPayload:
+    position: Position | None = computed("The event that it became.")
+    duplicate: bool | None = computed("Whether the log held it already.")
+    user_errors: list[UserError] = computed("Why it did not.")
+
+
+@strawberry.type(description="What became of `quarantineDiscard`.")
+class QuarantineDiscardPayload:
+    discarded: bool = computed("Whether it was closed.")
+    user_errors: list[UserError] = computed("Why it was not.")
+
+
+@strawberry.type(description="What became of `userErase`.")
+class UserErasePayload:
+    events_redacted: int | None = computed("How many events were redacted.")
+    user_errors: list[UserError] = computed("Why none were.")
+
+
+def _error(error: RecountError, *field: str) -> list[Any]:
+    code = getattr(error, "code", "") or _snake(type(error).__name__)
+    return [make(UserError, message=str(error), code=code, field=list(field) or None)]
+
+
+def _snake(name: str) -> str:
+    return "".join(
+        f"_{letter}" if letter.isupper() and place else letter for place, letter in enumerate(name)
+    ).upper()
+
+
+def _actions(info: Info, field: str) -> Actions:
+    if not info.context.caller.may("admin"):
+        raise MissingScope(field, "admin")
+    actions = info.context.services.actions
+    if actions is None:
+        raise BadArgument(field, "it", "is not available in this process; run the command of the same name")
+    return actions
+
+
+def _unbound(info: Info, field: str) -> None:
+    """Refuse a caller that is bound to products what concerns every product."""
+    if info.context.caller.products is not None:
+        raise BadArgument(
+            field, "it", "concerns every product, and this token is bound to some; use one that is not"
+        )
+
+
+@strawberry.type(description="What can be done. Everything here needs the scope `admin`.")
+class Mutation:
+    @mutation(
+        description="Counts a projection, or all, again from the log, while queries go on being answered."
+    )
+    async def projection_rebuild(
+        self,
+        info: Info,
+        name: Annotated[
+            str | None,
+            strawberry.argument(description="The projection's name, from `projections`; left out: all."),
+        ] = UNSET,
+    ) -> ProjectionRebuildPayload:
+        actions = _actions(info, "projectionRebuild")
+        _unbound(info, "projectionRebuild")
+        try:
+            await actions.rebuild(name or None)
+        except RecountError as error:
+            return make(ProjectionRebuildPayload, started=False, user_errors=_error(error, "name"))
+        return make(ProjectionRebuildPayload, started=True, user_errors=[])
+
+    @mutation(description="Reads a delivery in quarantine once more, and records it when it now is an event.")
+    async def quarantine_retry(
+        self,
+        info: Info,
+        id: Annotated[
+            strawberry.ID, strawberry.argument(description="The delivery's id, from `quarantine`.")
+        ],
+    ) -> QuarantineRetryPayload:
+        actions = _actions(info, "quarantineRetry")
+        try:
+            position, duplicate = await actions.quarantine_retry(str(id), info.context.caller.products)
+        except QueryError:
+            raise
+        except RecountError as error:
+            return make(
+                QuarantineRetryPayload, position=None, duplicate=None, user_errors=_error(error, "id")
+            )
+        return make(QuarantineRetryPayload, position=position, duplicate=duplicate, user_errors=[])
+
+    @mutation(description="Closes a delivery in quarantine; its bytes are kept.")
+    async def quarantine_discard(
+        self,
+        info: Info,
+        id: Annotated[
+            strawberry.ID, strawberry.argument(description="The delivery's id, from `quarantine`.")
+        ],
+    ) -> QuarantineDiscardPayload:
+        actions = _actions(info, "quarantineDiscard")
+        try:
+            await actions.quarantine_discard(str(id), info.context.caller.products)
+        except QueryError:
+            raise
+        except RecountError as error:
+            return make(QuarantineDiscardPayload, discarded=False, user_errors=_error(error, "id"))
+        return make(QuarantineDiscardPayload, discarded=True, user_errors=[])
+
+    @mutation(description="Erases a person's data from log, quarantine and read model, for good.")
+    async def user_erase(
+        self,
+        info: Info,
+        id: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(description="The user's opaque id; or productId and sleekplanId."),
+        ] = UNSET,
+        product_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Sleekplan's product.")
+        ] = UNSET,
+        sleekplan_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Sleekplan's id of the user.")
+        ] = UNSET,
+        texts: Annotated[bool, strawberry.argument(description="What they wrote as well.")] = False,
+        reason: Annotated[
+            str, strawberry.argument(description="Why, for the ledger of erasures.")
+        ] = "asked by GraphQL",
+    ) -> UserErasePayload:
+        actions = _actions(info, "userErase")
+        try:
+            product, user = _user_of(id, product_id, sleekplan_id)
+            if not info.context.caller.sees(product):
+                raise ForeignProduct(product)
+            redacted = await actions.erase_user(product, user, texts=texts, reason=reason)
+        except RecountError as error:
+            return make(UserErasePayload, events_redacted=None, user_errors=_error(error, "id"))
+        return make(UserErasePayload, events_redacted=redacted, user_errors=[])
+
+
+def _user_of(id: str | None, product_id: str | None, sleekplan_id: str | None) -> tuple[int, str]:
+    if id:
+        found = decode_id(id)
+        if found.type_name != "User":
+            raise BadId(id, "User")
+        return found.product_id, found.parts[0]
+    if not product_id or not sleekplan_id:
+        raise BadArgument("id", "nothing", "was named; give id, or productId and sleekplanId")
+    return product_number(product_id), str(sleekplan_id)

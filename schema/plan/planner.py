@@ -1,0 +1,1037 @@
+"""Turns a selection into one SQL statement and the decoder of its single JSON answer.
+
+A plan depends on the field, on what is selected and on which arguments are present, never on their
+values: those are parameters, bound when it runs. So plans are kept and used again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any, Final
+
+from schema.declare.source import (
+    BLOCKS,
+    Differences,
+    DiffItems,
+    Entity,
+    Inline,
+    Leaf,
+    One,
+    Order,
+    Page,
+    Parameter,
+    Rows,
+    Single,
+)
+from schema.ids import Cursor, decode_cursor, encode_cursor
+from schema.objects.values import field_changes
+from schema.plan.conditions import conditions, search_rank
+from schema.plan.layout import ListLayout, ObjectLayout, PageLayout, ViewPath, laid_out
+from schema.plan.selection import Args, Selected, bound_of
+from service.errors import BadArgument, BadCursor
+
+PAGE_SIZE_MAX: Final = 500
+PAGE_SIZE_DEFAULT: Final = 50
+LIKELY_PAGES: Final = 4  # of rows that are looked up first, to bound the others
+ARRAY_PARTS_MAX: Final = 90  # Postgres functions take at most 100 arguments
+
+COMPARED: Final = {
+    "title": "title",
+    "description": "description",
+    "status": "status",
+    "type": "type",
+    "effort": "effort",
+    "votesUp": "votes_up",
+    "votesDown": "votes_down",
+    "commentCount": "comments",
+    "subscriberCount": "subscribers",
+    "deleted": "deleted",
+}
+"""The fields of an item that a change is told by."""
+
+_KEY: Final = ("occurred_at", "is_delete", "updated_at", "position")
+_TOKEN: Final = re.compile(r"(?<![:\w]):([a-z_]+)(?:\(([a-z_]*)\))?")
+_PLURALS: Final = {
+    "items": "Item",
+    "comments": "Comment",
+    "users": "User",
+    "votes": "Vote",
+    "subscriptions": "ItemSubscription",
+    "answers": "SatisfactionAnswer",
+    "entries": "ChangelogEntry",
+}
+_MOMENT: Final = re.compile(r"[0-9TZ:.+ -]{10,40}|-?infinity")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the parameters of a plan are bound from."""
+
+    args: Sequence[Args]
+    now: object
+    products: list[int] | None
+    labels: Mapping[str, Any]
+    personal: bool = False
+    pinned: int | None = None
+    positions: Sequence[int] = ()
+
+
+Binder = Callable[[Request], object]
+Decoder = Callable[[Any, "Env"], Any]
+
+
+@dataclass(slots=True)
+class Env:
+    """What decoding an answer needs beside the answer: labels, the position it was read at, the arguments."""
+
+    labels: Mapping[str, Any]
+    args: Sequence[Args]
+    position: int
+    pinned: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One statement, how to bind its parameters, and how to read its answer."""
+
+    sql: str
+    binders: tuple[Binder, ...]
+    decode: Decoder
+    scopes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something is read: now, or as of a position (`p`) and a time on Sleekplan's clock (`t`).
+
+    `at` is the moment that relative windows count back from; `exact` says that `t` does not matter,
+    so that what was newest on arrival is the answer.
+    """
+
+    now: bool
+    exact: bool
+    p: str
+    t: str
+    at: str
+    constant: bool = True
+
+
+@dataclass(slots=True)
+class Scope:
+    """What one field's block of SQL may name: its moment and its parameters."""
+
+    moment: Moment
+    names: dict[str, str] = field(default_factory=dict)
+
+
+class Types:
+    """The object types of the schema as the planner needs them: fields' sources and Python classes."""
+
+    def __init__(self, entities: Sequence[Entity], definitions: Mapping[str, Any]) -> None:
+        self.entities: Final = {entity.type_name: entity for entity in entities}
+        self.classes: Final[dict[str, type]] = {}
+        self.specs: Final[dict[str, dict[str, tuple[str, Any]]]] = {}
+        for name, (origin, fields) in definitions.items():
+            self.classes[name] = origin
+            self.specs[name] = fields
+
+    def spec(self, type_name: str, field_name: str) -> tuple[str, Any]:
+        """Return the Python name of a field and the source of its data."""
+        return self.specs[type_name][field_name]
+
+
+class Builder:
+    """Builds one plan: collects parameters and moments while it walks the selection."""
+
+    def __init__(
+        self, types: Types, root: Selected, *, pinned: bool, restricted: bool, one_product: bool
+    ) -> None:
+        self.types = types
+        self.pinned = pinned
+        self.restricted = restricted
+        self.one_product = one_product
+        self.product: str | None = None
+        self.binders: list[Binder] = []
+        self._numbers: dict[object, str] = {}
+        self.ctes: list[str] = []
+        self._ranks: dict[str, str] = {}
+        self._moments = 0
+        self._floors = 0
+        self.named_moments: dict[str, Moment] = {}
+        self.scopes: list[tuple[str, str]] = []
+        self._places = {id(node): place for place, node in enumerate(root.flat())}
+
+    # Parameters and tokens
+
+    def bind(self, cast: str, binder: Binder, key: object = None) -> str:
+        """Return the placeholder of a parameter; equal keys share one."""
+        if key is not None and (key, cast) in self._numbers:
+            return self._numbers[key, cast]
+        self.binders.append(binder)
+        through = {"interval": "text::interval", "regconfig": "text::regconfig"}.get(cast, cast)
+        placeholder = f"${len(self.binders)}::{through}"
+        if key is not None:
+            self._numbers[key, cast] = placeholder
+        return placeholder
+
+    def number(self, node: Selected) -> int:
+        """Return the place of a field's arguments among those that a request carries."""
+        return self._places[id(node)]
+
+    def argument(self, place: int, cast: str, value: Callable[[Args], object]) -> str:
+        return self.bind(cast, lambda request: value(request.args[place]))
+
+    def parameter(self, place: int, parameter: Parameter) -> str:
+        with_request, value = parameter.with_request, parameter.value
+        if with_request is not None:
+            return self.bind(parameter.cast, lambda request: with_request(request.args[place], request))
+        assert value is not None
+        return self.argument(place, parameter.cast, value)
+
+    def products(self) -> str:
+        return self.bind("bigint[]", lambda request: request.products, "products")
+
+    def fill(self, text: str, scope: Scope) -> str:
+        """Return a block with its `:names` replaced: by the moment's, the caller's, the field's."""
+
+        def replace(found: re.Match[str]) -> str:
+            name, alias = found.groups()
+            moment = scope.moment
+            match name:
+                case "p":
+                    return moment.p
+                case "t":
+                    return moment.t
+                case "at":
+                    return moment.at
+                case "known" if moment.exact:
+                    return f"{alias}.position <= {moment.p}"
+                case "known":
+                    return f"{alias}.position <= {moment.p} and {alias}.occurred_at <= {moment.t}"
+                case "newest" if moment.exact:
+                    return f"{alias}.newest and {alias}.position <= {moment.p}"
+                case "newest":
+                    return f"{alias}.position <= {moment.p} and {alias}.occurred_at <= {moment.t}"
+                case "newest_first" if moment.exact:
+                    return f"{alias}.position desc"
+                case "newest_first" | "key_desc":
+                    return ", ".join(f"{alias}.{column} desc" for column in _KEY)
+                case "key_asc":
+                    return ", ".join(f"{alias}.{column}" for column in _KEY)
+                case "visible":
+                    return self.visible(alias)
+                case "personal":
+                    return self.bind("boolean", lambda request: request.personal, "personal")
+                case "ranks":
+                    return self.ranks(scope)
+                case "votes_as_of" | "votes_latest":
+                    return self.fill(BLOCKS[name].replace(":row", alias), scope)
+                case "heard_of":
+                    text = "known.first_position <= :p" if moment.exact else BLOCKS["heard_of"]
+                    return self.fill(text, scope)
+                case "items" | "comments" | "users" | "votes" | "subscriptions" | "answers" | "entries":
+                    return self.source(_PLURALS[name], moment, set((alias or "").split("__")), bare=True)
+            if name in scope.names:
+                return scope.names[name]
+            raise KeyError(f"a block names :{name}, which nothing provides")
+
+        return _TOKEN.sub(replace, text)
+
+    def ranks(self, scope: Scope) -> str:
+        """Return the table of a moment's sorted votes by product, made once a statement."""
+        if not scope.moment.constant:
+            return f"({self.fill(BLOCKS['ranks'], Scope(scope.moment))})"
+        name = self._ranks.get(scope.moment.p)
+        if name is None:
+            name = self._ranks[scope.moment.p] = f"ranks_{len(self._ranks) + 1}"
+            self.ctes.append(f"{name} as materialized ({self.fill(BLOCKS['ranks'], Scope(scope.moment))})")
+        return name
+
+    def visible(self, alias: str) -> str:
+        if self.product is not None:
+            return f"{alias}.product_id = {self.product}"
+        if self.one_product:
+            return f"{alias}.product_id = ({self.products()})[1]"
+        return f"{alias}.product_id = any({self.products()})" if self.restricted else "true"
+
+    # Moments
+
+    def moment(
+        self,
+        node: Selected,
+        place: int,
+        outer: Moment | None,
+        *,
+        root: bool = False,
+        name_of_argument: str = "asOf",
+    ) -> Moment:
+        """Return the moment that a field reads at: its own `asOf`, else its parent's, else now."""
+        as_of = node.args.get(name_of_argument)
+        as_of = as_of or {}
+        time, position = as_of.get("time"), as_of.get("position")
+        pinned = root and self.pinned
+        if time is None and position is None and not pinned:
+            return outer if outer is not None else self._now()
+        recorded = time is not None and getattr(as_of["clock"], "value", "OCCURRED") == "RECORDED"
+        bounds = []
+        if position is not None:
+            bounds.append(self.argument(place, "bigint", lambda args: args[name_of_argument]["position"]))
+        if pinned:
+            bounds.append(self.bind("bigint", lambda request: request.pinned, "pinned"))
+        at_time = (
+            self.argument(place, "timestamptz", lambda args: args[name_of_argument]["time"]) if time else None
+        )
+        if recorded:
+            bounds.append(BLOCKS["position_at"].replace(":time", str(at_time)))
+        p = f"least({', '.join(bounds)})" if bounds else "9223372036854775807::bigint"
+        t = "'infinity'::timestamptz" if at_time is None or recorded else at_time
+        self._moments += 1
+        name = f"moment_{self._moments}"
+        at = at_time or f"coalesce({BLOCKS['time_at'].replace(':position', 'known.p')}, {self._clock()})"
+        if pinned and not at_time and position is None:
+            at = self._clock()
+        self.ctes.append(
+            f"{name} as materialized (select known.p, known.t, {at} as at"
+            f" from (select {p} as p, {t} as t) as known)"
+        )
+        return Moment(
+            now=False,
+            exact=at_time is None or recorded,
+            p=f"(select p from {name})",
+            t=f"(select t from {name})",
+            at=f"(select at from {name})",
+        )
+
+    def _clock(self) -> str:
+        return self.bind("timestamptz", lambda request: request.now, "now")
+
+    def _now(self) -> Moment:
+        return Moment(True, True, "9223372036854775807", "'infinity'::timestamptz", self._clock())
+
+    # Sources
+
+    def source(
+        self,
+        type_name: str,
+        moment: Moment,
+        columns: set[str],
+        *,
+        bare: bool = False,
+        among: str | None = None,
+    ) -> str:
+        """Return what to select an entity's rows from at a moment, with at least these columns.
+
+        Of a past moment only those that are `among` the rows of a select from the table of now: a few.
+        """
+        entity = self.types.entities[type_name]
+        named = "" if bare else f" as {entity.alias}"
+        if moment.now:
+            return f"{{{entity.table}}}{named}"
+        text = BLOCKS[entity.then]
+        if among is not None:
+            text = text.replace(f"{{{entity.table}}} as known", f"({among}) as known")
+        if entity.then_columns:
+            wanted = sorted(columns & entity.then_columns.keys())
+            exprs = [f"{entity.then_columns[name]} as {name}" for name in wanted]
+            used = " ".join(exprs)
+            joins = []
+            blocks = dict(entity.then_joins)
+            if among is not None:
+                blocks |= entity.then_joins_of_few
+            for join, block in reversed(tuple(blocks.items())):
+                body = BLOCKS[block]
+                if join in entity.always or re.search(rf"\b{join}\.", used):
+                    joins.append(body)
+                    used += body
+            text = text.replace(":columns", "".join(f",\n{expr}" for expr in exprs))
+            text = text.replace(":joins", "\n".join(reversed(joins)))
+        return f"({self.fill(text, Scope(moment))}){named}"
+
+    # Objects
+
+    def object(self, type_name: str, nodes: Sequence[Selected], scope: Scope) -> tuple[str, Decoder]:
+        """Return the JSON array that holds an object's selected fields, and its decoder."""
+        exprs: list[str] = []
+        plain: dict[str, int] = {}
+        converted: dict[str, tuple[str, int, int, Callable[..., object]]] = {}
+        nested: list[tuple[str, int, Decoder]] = []
+        for node in nodes:
+            python_name, spec = self.types.spec(type_name, node.name)
+            if isinstance(spec, Leaf):
+                if spec.scope is not None:
+                    self.scopes.append((f"{type_name}.{node.name}", spec.scope))
+                if python_name in plain or python_name in converted:
+                    continue
+                start = len(exprs)
+                exprs.extend(self.fill(expr, scope) if ":" in expr else expr for expr in spec.exprs)
+                if spec.convert is None:
+                    plain[python_name] = start
+                else:
+                    converted[python_name] = (python_name, start, len(exprs), spec.convert)
+            else:
+                expr, decode = self.child(type_name, node, spec, scope)
+                nested.append((f"@{node.key}", len(exprs), decode))
+                exprs.append(expr)
+        return _array(exprs), _object_decoder(
+            self.types.classes[type_name],
+            tuple(plain.items()),
+            tuple(converted.values()),
+            tuple(nested),
+            size=len(exprs),
+        )
+
+    def child(self, type_name: str, node: Selected, spec: Any, scope: Scope) -> tuple[str, Decoder]:
+        """Return the expression of a field that holds objects, and its decoder."""
+        place = self.number(node)
+        moment = self.moment(node, place, scope.moment)
+        match spec:
+            case Inline():
+                return self.inline(node, spec, scope)
+            case One():
+                return self.one(node, spec, moment)
+            case Rows():
+                return self.rows(node, place, spec, moment)
+            case Single():
+                return self.single(node, place, spec, moment)
+            case Page():
+                return self.page(node, place, spec, moment, root=False)
+            case DiffItems():
+                return self.diff_items(node, spec)
+            case Differences():
+                return self.differences(spec, moment)
+        raise TypeError(f"{type_name}.{node.name} says nothing of its data")
+
+    def inline(self, node: Selected, spec: Inline, scope: Scope) -> tuple[str, Decoder]:
+        (type_name, children), *_ = node.below.items()
+        names = list(dict.fromkeys(child.name for child in children))
+        exprs = [self.fill(spec.fields[name], scope) for name in names]
+        decode = _object_decoder(
+            self.types.classes[type_name],
+            tuple((self.types.spec(type_name, name)[0], place) for place, name in enumerate(names)),
+            (),
+            (),
+            size=len(exprs),
+        )
+        array = _array(exprs)
+        return (f"case when {spec.unless} then {array} end" if spec.unless else array), decode
+
+    def one(self, node: Selected, spec: One, moment: Moment) -> tuple[str, Decoder]:
+        if spec.moment is not None:
+            moment = self.named_moments[spec.moment]
+        if spec.position is not None:
+            moment = Moment(False, True, spec.position, "'infinity'::timestamptz", moment.at, constant=False)
+        entity = self.types.entities[spec.type_name]
+        array, decode = self.object(spec.type_name, node.of(spec.type_name), Scope(moment))
+        source = self.source(spec.type_name, moment, columns_of(entity.alias, array, spec.on))
+        return f"(select {array} from {source} where {spec.on} limit 1)", decode
+
+    def block_scope(self, node: Selected, place: int, spec: Rows | Single | Page, moment: Moment) -> Scope:
+        names = {name: self.parameter(place, parameter) for name, parameter in spec.parameters.items()}
+        if getattr(spec, "windowed", False):
+            names["from"], names["until"] = self.window(node, place, "window", moment)
+        if getattr(spec, "zoned", False):
+            names["zone"] = self.argument(place, "text", lambda args: args.get("timeZone") or "UTC")
+        return Scope(moment, names)
+
+    def window(self, node: Selected, place: int, name: str, moment: Moment) -> tuple[str, str]:
+        """Return the two ends of a half-open window as SQL; what is left open is infinite."""
+        given = node.args.get(name) or {}
+        return window_ends(self, place, (name,), given, moment)
+
+    def rows(self, node: Selected, place: int, spec: Rows, moment: Moment) -> tuple[str, Decoder]:
+        if spec.scope is not None:
+            self.scopes.append((node.name, spec.scope))
+        scope = self.block_scope(node, place, spec, moment)
+        array, decode = self.object(spec.type_name, node.of(spec.type_name), scope)
+        alias = self.types.entities[spec.type_name].alias
+        block = BLOCKS[spec.block]
+        where = f" where {self.fill(spec.where, scope)}" if spec.where else ""
+        limit = f" limit {self.fill(spec.limit, scope)}" if spec.limit else ""
+        body = self.fill(block, scope)
+        if limit:
+            columns = ", ".join(f"{alias}.{name}" for name in sorted(columns_of(alias, array, spec.order)))
+            body = f"select {columns} from ({body}) as {alias}{where} order by {spec.order}{limit}"
+            where = ""
+        return (
+            f"(select coalesce(json_agg({array} order by {spec.order}), '[]')"
+            f" from ({body}) as {alias}{where})",
+            _list_decoder(decode),
+        )
+
+    def single(self, node: Selected, place: int, spec: Single, moment: Moment) -> tuple[str, Decoder]:
+        scope = self.block_scope(node, place, spec, moment)
+        array, decode = self.object(spec.type_name, node.of(spec.type_name), scope)
+        alias = self.types.entities[spec.type_name].alias
+        return f"(select {array} from ({self.fill(BLOCKS[spec.block], scope)}) as {alias} limit 1)", decode
+
+    def diff(self, node: Selected, place: int) -> tuple[str, Decoder]:
+        """Return the difference of two moments: what differs as a table, and what is selected of it."""
+        before = self.moment(node, place, None, name_of_argument="from")
+        after = self.moment(node, place, None, name_of_argument="to")
+        self.named_moments = {"before": before, "after": after}
+        columns = {"title", "description", "status", "type", "effort", "votes_net", "comments", "deleted"}
+        text = self.fill(
+            BLOCKS["board_diff"],
+            Scope(
+                after,
+                {
+                    "before": self.source("Item", before, columns),
+                    "after": self.source("Item", after, columns),
+                },
+            ),
+        )
+        self.ctes.append(f"diffs as materialized ({text})")
+        return self.object("BoardDiff", node.of("BoardDiff"), Scope(after))
+
+    def diff_items(self, node: Selected, spec: DiffItems) -> tuple[str, Decoder]:
+        rows = (
+            "(select diffs.product_id, diffs.item_id, diffs.names, diffs.before, diffs.after from diffs"
+            f" where diffs.kind = '{spec.kind}' order by diffs.product_id, diffs.item_id limit 500) as diff"
+        )
+        if spec.kind == "CHANGED":
+            array, decode = self.object("ItemDelta", node.of("ItemDelta"), Scope(self.named_moments["after"]))
+            source = rows
+        else:
+            moment = self.named_moments["before" if spec.kind == "REMOVED" else "after"]
+            array, decode = self.object("Item", node.of("Item"), Scope(moment))
+            columns = columns_of("item", array) | {"product_id", "item_id"}
+            listed = ", ".join(f"item.{name}" for name in sorted(columns))
+            source = (
+                f"{rows} cross join lateral (select {listed} from {self.source('Item', moment, columns)}"
+                " where item.product_id = diff.product_id and item.item_id = diff.item_id) as item"
+            )
+        return (
+            f"(select coalesce(json_agg({array} order by diff.product_id, diff.item_id), '[]')"
+            f" from {source})",
+            _list_decoder(decode),
+        )
+
+    def differences(self, spec: Differences, moment: Moment) -> tuple[str, Decoder]:
+        """Return an item's fields at two positions, compared when decoded."""
+        columns = ", ".join(f"'{name}', item.{column}" for name, column in COMPARED.items())
+        sides = []
+        for position in (spec.before, spec.after):
+            then = Moment(False, True, position, "'infinity'::timestamptz", moment.at, constant=False)
+            source = self.source("Item", then, set(COMPARED.values()))
+            sides.append(f"(select json_build_object({columns}) from {source} where {spec.on})")
+
+        def decode(sides: list[dict[str, Any] | None], _: Env) -> Any:
+            before, after = (side or {} for side in sides)
+            names = [name for name in COMPARED if before.get(name) != after.get(name)]
+            return field_changes(names, before, after)
+
+        return f"json_build_array({', '.join(sides)})", decode
+
+    # Connections
+
+    def page(
+        self, node: Selected, place: int, spec: Page, moment: Moment, *, root: bool
+    ) -> tuple[str, Decoder]:
+        """Return a connection: its page, one row more to tell whether others follow, and the count."""
+        scope = self.block_scope(node, place, spec, moment)
+        entity = self.types.entities[spec.type_name]
+        order_name, order, descending = _order(node.args, spec)
+        backward = is_backward(node.args)
+        page_size(node.args)
+        (connection_type, parts), *_ = node.below.items()
+        entity_name = spec.type_name
+
+        names = {part.name for part in parts}
+        edges = {part.key: part.of(f"{entity_name}Edge") for part in parts if part.name == "edges"}
+        # Each alias of `nodes` selects for itself: what is nested has a response key, and perhaps arguments,
+        # that mean something else under another alias.
+        views = {
+            path: self.object(entity_name, view.of(entity_name), scope) for path, view in _views(parts, edges)
+        }
+        alias = entity.alias
+
+        ties = list(entity.key)
+        if ":gained" in order.expr:
+            if not node.args.get("window"):
+                raise BadArgument("orderBy", "VOTES_IN_WINDOW", "needs the argument window")
+            start, end = self.window(node, place, "window", moment)
+            scope.names["gained"] = self.fill(
+                BLOCKS["gained"], Scope(moment, {**scope.names, "from": start, "until": end})
+            )
+        if ":relevance" in order.expr:
+            words = self.argument(place, "text", lambda args: args["filter"]["search"])
+            scope.names["relevance"] = search_rank(self, words, scope)
+        sort = self.fill(order.expr, scope)
+        where = [self.fill(text, scope) for text in (spec.where, spec.base_filter) if text]
+        if root:
+            where.append(self.visible(alias))
+        if spec.filter_name is not None:
+            where += conditions(
+                self, spec.filter_name, node.args.get("filter") or {}, place, scope, root=root
+            )
+        keyset = self._keyset(place, node.args, order_name, order, descending, ties, alias, sort)
+        condition = " and ".join(f"({text})" for text in (*where, *keyset) if text != "true") or "true"
+        inner_ordering = _ordering(f"({sort})", descending, order.nullable, ties, f"{alias}.{{}}", backward)
+        wanted = columns_of(alias, *(array for array, _ in views.values()))
+        keys = {name for name, _ in ties}
+        tested = columns_of(alias, condition, sort) | keys
+        limit = self.argument(place, "bigint", lambda args: page_size(args) + 1)
+        bound = page_bound(node.args)
+
+        def cut(select: str) -> str:
+            """Limit a select to the page's rows, in a way that lets Postgres keep its plan.
+
+            Of a limit that is a parameter it knows nothing, takes a tenth of the table for it, and plans anew
+            at every read, which takes as long as the read. Of a number it knows enough. What a filter leaves
+            depends on its values, so there planning is worth its while.
+            """
+            if node.args.get("filter"):
+                return f"{select} limit {limit}"
+            return f"select * from ({select} limit {bound}) as {alias} limit {limit}"
+
+        # Only what is selected: of a row's few values, the cursor alone would double the cost.
+        info = {child.name for part in parts if part.name == "pageInfo" for child in part.of("PageInfo")}
+        row_parts = [array for array, _ in views.values()]
+        cursor: int | None = None
+        if info & {"startCursor", "endCursor"} or any(
+            part.name == "cursor" for parts_of_edge in edges.values() for part in parts_of_edge
+        ):
+            values = ", ".join(("sort_value::text", *(f"{alias}.{name}::text" for name, _ in ties)))
+            cursor = len(row_parts)
+            row_parts.append(f"json_build_array({values})")
+        row = row_parts[0] if len(row_parts) == 1 else _array(row_parts) if row_parts else "0"
+        # json_agg sorts what a join hands on, whose order nothing promises.
+        final = _ordering("sort_value", descending, order.nullable, ties, f"{alias}.{{}}", backward=False)
+        outer_ordering = _ordering("sort_value", descending, order.nullable, ties, f"{alias}.{{}}", backward)
+        if moment.now:
+            columns = ", ".join(f"{alias}.{name}" for name in sorted(wanted | keys))
+            sources = self.source(entity_name, moment, wanted | tested)
+            rows = f"select {columns}, {sort} as sort_value from {sources}"
+            split = root and _is_split(order, descending, backward)
+
+            def best(condition: str) -> str:
+                if not split:
+                    return cut(f"{rows} where {condition} order by {inner_ordering}")
+                # The index has what is unknown at its other end: so that is read apart, and both are merged.
+                # Each half is sorted as the index is, forwards or backwards; of nulls alone either will do.
+                ends = {" nulls last": " nulls first", " nulls first": " nulls last"}
+                known = re.sub(" nulls (last|first)", lambda found: ends[found[0]], inner_ordering)
+                unknown = _ordering(
+                    f"({sort})", not descending, order.nullable, ties, f"{alias}.{{}}", backward
+                )
+                halves = (
+                    f"({cut(f'{rows} where {condition} and ({sort}) is {half}')})"
+                    for half in (f"not null order by {known}", f"null order by {unknown}")
+                )
+                return cut(
+                    f"select {columns}, {alias}.sort_value from ({' union all '.join(halves)}) as {alias}"
+                    f" order by {outer_ordering}"
+                )
+
+            if root and "product_id" in keys and self.product is None and not self.one_product:
+                # Each product has its own sorted index: the best of each, then the best of all.
+                products = f"unnest({self.products()})" if self.restricted else f"({BLOCKS['products']})"
+                of_product = best(f"{alias}.product_id = product.product_id and {condition}")
+                rows = cut(
+                    f"select {columns}, {alias}.sort_value from {products} as product(product_id)"
+                    f" cross join lateral ({of_product}) as {alias} order by {outer_ordering}"
+                )
+            else:
+                rows = best(condition)
+            # A sorted subquery on its own hands on its rows in order: sorting again would cost a quarter.
+            order_by = f" order by {final}" if backward else ""
+            aggregate = f"select coalesce(json_agg({row}{order_by}), '[]') from ({rows}) as {alias}"
+        else:
+            columns = ", ".join(f"{alias}.{name}" for name in sorted(keys))
+            among = None
+            if root and order.most and descending and not backward:
+                among = self._not_below(place, node.args, spec, moment, sort, condition, tested, limit)
+            sources = self.source(entity_name, moment, tested, among=among)
+            rows = cut(
+                f"select {columns}, {sort} as sort_value from {sources}"
+                f" where {condition} order by {inner_ordering}"
+            )
+            columns_then = ", ".join(f"{alias}.{name}" for name in sorted(wanted | keys))
+            same = " and ".join(f"{alias}.{name} = page.{name}" for name in sorted(keys))
+            aggregate = (
+                f"select coalesce(json_agg({row} order by {final}), '[]') from ({rows}) as page"
+                f" cross join lateral (select {columns_then}"
+                f" from {self.source(entity_name, moment, wanted | keys)} where {same} limit 1) as {alias}"
+            )
+        count = "null"
+        if "totalCount" in names:
+            uncut = " and ".join(f"({text})" for text in where if text != "true") or "true"
+            source = self.source(entity_name, moment, columns_of(alias, uncut) | keys)
+            count = f"(select count(*) from {source} where {uncut})"
+        layout = PageLayout(
+            connection_class=self.types.classes[connection_type],
+            cursor=cursor,
+            views={path: (index, decode) for index, (path, (_, decode)) in enumerate(views.items())},
+            bare=len(row_parts) == 1,
+            place=place,
+            order_name=order_name,
+            pinned=root and spec.pinned,
+        )
+        decode = _page_decoder(self.types, f"{entity_name}Edge", edges, layout)
+        return f"json_build_array(({aggregate}), {count})", decode
+
+    def _not_below(
+        self,
+        place: int,
+        args: Args,
+        spec: Page,
+        moment: Moment,
+        sort: str,
+        condition: str,
+        tested: set[str],
+        limit: str,
+    ) -> str:
+        """Return a select of the rows of now that can be on the first page of a past moment.
+
+        The last row of a page that is made of a few likely rows alone is no better than that of the page of
+        all. Whoever has never been as good as it, at any moment, need not be looked up: most, on a long log.
+        """
+        order_name, order, _ = _order(args, spec)
+        entity = self.types.entities[spec.type_name]
+        # Tables that an older version counted lack the column until they are rebuilt. Then its name means
+        # that of `unbounded`, which is further out, and each row is looked up.
+        all_rows = (
+            f"(select 9223372036854775807 as {order.most}) as unbounded cross join lateral"
+            f" (select own.*, {order.most} as most from {{{entity.table}}} as own) as possible"
+        )
+        there = f"{self.visible('possible')} and possible.first_position <= {moment.p}"
+        likely = there
+        if args.get("after") is not None:
+            casts = [order.cast, *(cast for _, cast in entity.key)]
+            if cursor_of(args, "after", order_name, casts).values[0] is not None:
+                # Those that were never above the cursor are the likeliest to come next.
+                last = self.argument(
+                    place,
+                    f"text::{order.cast}",
+                    lambda given: cursor_of(given, "after", order_name, casts).values[0],
+                )
+                likely += f" and possible.most <= {last}"
+        some = (
+            f"select possible.* from {all_rows} where {likely}"
+            f" order by possible.most desc nulls last limit {LIKELY_PAGES} * {limit}"
+        )
+        self._floors += 1
+        name = f"floor_{self._floors}"
+        self.ctes.append(
+            f"{name} as materialized (select {sort} as sort_value"
+            f" from {self.source(spec.type_name, moment, tested, among=some)}"
+            f" where {condition} and ({sort}) is not null"
+            f" order by {sort} desc offset {limit} - 1 limit 1)"
+        )
+        floor = f"(select sort_value from {name})"
+        return (
+            f"select possible.* from {all_rows}"
+            f" where {there} and ({floor} is null or possible.most >= {floor})"
+        )
+
+    def _keyset(
+        self,
+        place: int,
+        args: Args,
+        order_name: str,
+        order: Order,
+        descending: bool,
+        ties: list[tuple[str, str]],
+        alias: str,
+        sort: str,
+    ) -> list[str]:
+        """Return the conditions that start a page after a cursor, or end it before one."""
+        found = []
+        for name, backward in (("after", False), ("before", True)):
+            if args.get(name) is None:
+                continue
+            casts = [order.cast, *(cast for _, cast in ties)]
+
+            def value(index: int, name: str = name, casts: list[str] = casts) -> Callable[[Args], object]:
+                return lambda given: cursor_of(given, name, order_name, casts).values[index]
+
+            # Whether the cursor's sort value is null decides the form of the condition.
+            null = cursor_of(args, name, order_name, casts).values[0] is None
+            sort_value = "null" if null else self.argument(place, f"text::{order.cast}", value(0))
+            tie_values = ", ".join(
+                self.argument(place, f"text::{cast}", value(1 + index))
+                for index, (_, cast) in enumerate(ties)
+            )
+            tie_columns = ", ".join(f"{alias}.{column}" for column, _ in ties)
+            tied = f"({tie_columns}) {'<' if backward else '>'} ({tie_values})"
+            beyond = "<" if descending != backward else ">"
+            if not order.nullable:
+                found.append(f"{sort} {beyond}= {sort_value} and ({sort} {beyond} {sort_value} or {tied})")
+            elif null:
+                unknown = f"({sort}) is null and {tied}"
+                found.append(f"({sort}) is not null or {unknown}" if backward else unknown)
+            else:
+                rest = f"{sort} {beyond} {sort_value} or {sort} = {sort_value} and {tied}"
+                found.append(rest if backward else f"{rest} or ({sort}) is null")
+        return found
+
+
+def window_ends(
+    builder: Builder, place: int, path: tuple[object, ...], given: Mapping[str, Any], moment: Moment
+) -> tuple[str, str]:
+    """Return the ends of `{from, to}` or of `{last}`, which counts back from the moment that is read."""
+    if given.get("last") is not None:
+        if given.get("from") is not None or given.get("to") is not None:
+            raise BadArgument(
+                ".".join(map(str, path)), "last", "cannot be combined with from or to; give one form"
+            )
+        length = builder.argument(place, "interval", lambda args: dig(args, path)["last"])
+        return f"({moment.at} - {length})", "'infinity'::timestamptz"
+    start = (
+        builder.argument(place, "timestamptz", lambda args: dig(args, path)["from"])
+        if given.get("from") is not None
+        else "'-infinity'::timestamptz"
+    )
+    end = (
+        builder.argument(place, "timestamptz", lambda args: dig(args, path)["to"])
+        if given.get("to") is not None
+        else "'infinity'::timestamptz"
+    )
+    return start, end
+
+
+def dig(args: Any, path: Sequence[object]) -> Any:
+    """Return what stands at a path of an argument."""
+    for step in path:
+        args = args[step]
+    return args
+
+
+def product_number(text: object) -> int:
+    """Return the product that an argument names; raises BadArgument for text that is no number of 64 bits."""
+    try:
+        number = int(str(text))
+    except ValueError:
+        number = 2**63
+    if not -(2**63) <= number < 2**63:
+        raise BadArgument("productId", text, "is no Sleekplan product; it is a whole number like 5456534244")
+    return number
+
+
+def columns_of(alias: str, *texts: str) -> set[str]:
+    """Return the columns of an alias that expressions name."""
+    pattern = re.compile(rf"\b{alias}\.([a-z_]+)")
+    return {name for text in texts for name in pattern.findall(text)}
+
+
+def is_backward(args: Args) -> bool:
+    return args.get("last") is not None
+
+
+def page_size(args: Args) -> int:
+    """Return how many rows a page holds; raises BadArgument for both, negative or too many."""
+    first, last = args.get("first"), args.get("last")
+    if first is not None and last is not None:
+        raise BadArgument("first", first, f"and last: {last} cannot be combined; page in one direction")
+    size: int = first if first is not None else last if last is not None else PAGE_SIZE_DEFAULT
+    name = "last" if last is not None else "first"
+    if not 0 <= size <= PAGE_SIZE_MAX:
+        raise BadArgument(
+            name, size, f"is out of bounds; ask for 0 to {PAGE_SIZE_MAX} and page on with after"
+        )
+    return size
+
+
+def page_bound(args: Args) -> int:
+    """Return a number of rows that a page's do not exceed, one of few: a plan is made for each."""
+    given = (args.get("first"), args.get("last"))
+    return bound_of(next((size for size in given if size is not None), PAGE_SIZE_DEFAULT))
+
+
+def cursor_of(args: Args, name: str, order: str, casts: Sequence[str]) -> Cursor:
+    """Return the cursor in an argument, its values checked against the columns that they belong to."""
+    cursor = decode_cursor(args[name], order, len(casts))
+    for value, cast in zip(cursor.values, casts, strict=True):
+        if value is not None and not _readable(value, cast):
+            raise BadCursor(args[name], f"it holds no {cast}")
+    if any(value is None for value in cursor.values[1:]):
+        raise BadCursor(args[name], "it names no row")
+    return cursor
+
+
+def _readable(value: str, cast: str) -> bool:
+    try:
+        match cast:
+            case "int" | "bigint":
+                return -(2**63) <= int(value) < 2**63
+            case "float8":
+                float(value)
+                return True
+            case "timestamptz":
+                return _MOMENT.fullmatch(value) is not None
+            case _:
+                return True
+    except ValueError:
+        return False
+
+
+def _order(args: Args, spec: Page) -> tuple[str, Order, bool]:
+    given = args.get("orderBy")
+    if given is None:
+        name = "RELEVANCE" if "RELEVANCE" in spec.orders and _searches(args) else spec.default_order
+        order = spec.orders[name]
+        return f"{name} {'DESC' if order.descending else 'ASC'}", order, order.descending != order.inverted
+    name = given["field"].value
+    direction = given.get("direction")
+    order = spec.orders[name]
+    descending = order.descending if direction is None else direction.value == "DESC"
+    if name == "RELEVANCE" and not _searches(args):
+        raise BadArgument("orderBy", name, 'needs filter: {search: "…"} to be relevant to')
+    return f"{name} {'DESC' if descending else 'ASC'}", order, descending != order.inverted
+
+
+def _searches(args: Args) -> bool:
+    return bool((args.get("filter") or {}).get("search"))
+
+
+def _is_split(order: Order, descending: bool, backward: bool) -> bool:
+    """Return whether an index sorts what is known as asked, but has what is unknown at the other end."""
+    if order.index is None or not order.nullable:
+        return False
+    nulls_last = not backward
+    along = (descending != backward) == (order.index == "desc")
+    return along != nulls_last
+
+
+def _ordering(
+    sort: str, descending: bool, nullable: bool, ties: Sequence[tuple[str, str]], column: str, backward: bool
+) -> str:
+    """Return an `order by`: the sort value, then the key; for a backward page all of it reversed."""
+    down = descending != backward
+    nulls = (" nulls first" if backward else " nulls last") if nullable else ""
+    tied = ", ".join(column.format(name) + (" desc" if backward else "") for name, _ in ties)
+    return f"{sort} {'desc' if down else 'asc'}{nulls}, {tied}"
+
+
+def _array(exprs: Sequence[str]) -> str:
+    if len(exprs) <= ARRAY_PARTS_MAX:
+        return f"json_build_array({', '.join(exprs)})"
+    parts = [exprs[start : start + ARRAY_PARTS_MAX] for start in range(0, len(exprs), ARRAY_PARTS_MAX)]
+    return _array([_array(part) for part in parts])
+
+
+def _object_decoder(
+    cls: type,
+    plain: tuple[tuple[str, int], ...],
+    converted: tuple[tuple[str, int, int, Callable[..., object]], ...],
+    nested: tuple[tuple[str, int, Decoder], ...],
+    *,
+    size: int,
+) -> Decoder:
+    new = object.__new__
+    chunked = size > ARRAY_PARTS_MAX
+
+    def decode(row: Any, env: Env) -> Any:
+        if row is None:
+            return None
+        if chunked:
+            row = [value for part in row for value in part]
+        made: Any = new(cls)
+        # Past __init__ on purpose: only what was selected is there, as plain attributes.
+        values = made.__dict__
+        for name, index in plain:
+            values[name] = row[index]
+        for name, start, end, convert in converted:
+            values[name] = convert(env, *row[start:end])
+        for name, index, decode_nested in nested:
+            values[name] = decode_nested(row[index], env)
+        return made
+
+    return laid_out(
+        decode,
+        ObjectLayout(
+            cls,
+            size,
+            dict(plain),
+            {name: (start, end, convert) for name, start, end, convert in converted},
+            {name: (index, decode_nested) for name, index, decode_nested in nested},
+            chunked,
+        ),
+    )
+
+
+def _list_decoder(decode: Decoder) -> Decoder:
+    return laid_out(lambda rows, env: [decode(row, env) for row in rows or ()], ListLayout(decode))
+
+
+def _views(
+    parts: Sequence[Selected], edges: Mapping[str, Sequence[Selected]]
+) -> Iterator[tuple[ViewPath, Selected]]:
+    """Yield where a connection's rows are selected, by the response keys that lead there."""
+    for part in parts:
+        if part.name == "nodes":
+            yield (part.key,), part
+    for key, parts_of_edge in edges.items():
+        for part in parts_of_edge:
+            if part.name == "node":
+                yield (key, part.key), part
+
+
+def _page_decoder(
+    types: Types, edge_type: str, edges: Mapping[str, Sequence[Selected]], layout: PageLayout
+) -> Decoder:
+    new = object.__new__
+    connection_class, place, order_name = layout.connection_class, layout.place, layout.order_name
+    edge_class, info_class = types.classes[edge_type], types.classes["PageInfo"]
+
+    def part(index: int) -> Callable[[Any], Any]:
+        return (lambda row: row) if layout.bare else itemgetter(index)
+
+    cursor_of_row = None if layout.cursor is None else part(layout.cursor)
+    of_nodes = [
+        (f"@{path[0]}", part(index), decode)
+        for path, (index, decode) in layout.views.items()
+        if len(path) == 1
+    ]
+    of_edges = [
+        (
+            f"@{key}",
+            [
+                (f"@{path[1]}", part(index), decode)
+                for path, (index, decode) in layout.views.items()
+                if len(path) == 2 and path[0] == key
+            ],
+        )
+        for key in edges
+    ]
+
+    def decode(answer: Any, env: Env) -> Any:
+        rows, count = answer
+        args = env.args[place]
+        size, backward = page_size(args), is_backward(args)
+        more = len(rows) > size
+        if more:
+            rows = rows[-size:] if backward and size else rows[:size]
+        position = (env.pinned if env.pinned is not None else env.position) if layout.pinned else None
+        cursors: list[str | None] = (
+            [encode_cursor(order_name, position, cursor_of_row(row)) for row in rows]
+            if cursor_of_row is not None
+            else [None] * len(rows)
+        )
+        made: Any = new(connection_class)
+        values = made.__dict__
+        for name, node_of_row, decode_node in of_nodes:
+            values[name] = [decode_node(node_of_row(row), env) for row in rows]
+        for name, nodes_of_edge in of_edges:
+            found = values[name] = []
+            for cursor, row in zip(cursors, rows, strict=True):
+                edge: Any = new(edge_class)
+                edge.__dict__["cursor"] = cursor
+                for node_name, node_of_row, decode_node in nodes_of_edge:
+                    edge.__dict__[node_name] = decode_node(node_of_row(row), env)
+                found.append(edge)
+        info: Any = new(info_class)
+        info.__dict__.update(
+            has_next_page=more if not backward else args.get("before") is not None,
+            has_previous_page=more if backward else args.get("after") is not None,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        )
+        values["page_info"] = info
+        values["total_count"] = count
+        return made
+
+    return laid_out(decode, layout)

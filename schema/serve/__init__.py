@@ -1,0 +1,1 @@
+"""The ways in: GraphQL over HTTP, WebSockets and event streams."""

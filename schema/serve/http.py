@@ -1,0 +1,461 @@
+"""Serves /graphql: GraphQL over HTTP to the letter, and the way in for WebSockets and event streams."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import urllib.parse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from aiohttp import hdrs, web
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import StreamReader
+from graphql import GraphQLError
+
+from schema.answer.execute import Answer, Observed, Operations, Request
+from schema.answer.limits import Limits
+from schema.context import Caller, Context, Services
+from schema.errors import Refused, told
+from schema.live.broadcast import Live
+from schema.serve.sse import EventStreams
+from schema.serve.websocket import Authenticate, SocketLimits, Sockets, bearer
+from service.web.runner import Answer as Sent
+from service.web.runner import add_shortcut
+
+if TYPE_CHECKING:
+    import strawberry
+
+JSON: Final = "application/json"
+RESPONSE_JSON: Final = "application/graphql-response+json"
+EVENTS: Final = "text/event-stream"
+HTML: Final = "text/html"
+PREFLIGHT_HEADERS: Final = ("GraphQL-Require-Preflight", "Apollo-Require-Preflight", "X-Requested-With")
+BODY_BYTES_MAX: Final = 512 * 1024
+BODY_SECONDS_MAX: Final = 10.0
+GZIP_BYTES_MIN: Final = 1_400
+GZIP_THREAD_BYTES: Final = 256 * 1024
+
+_SECURITY: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Vary": "Accept, Accept-Encoding, Origin",
+}
+_PAGE_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; worker-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+class GraphQLEndpoint:
+    """The handlers of /graphql with all that they hold; `close` ends sockets and streams."""
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        services: Services,
+        authenticate: Authenticate,
+        *,
+        limits: Limits | None = None,
+        socket_limits: SocketLimits | None = None,
+        timeout_seconds: float = 10.0,
+        debug: bool = False,
+        open_on_loopback: bool = False,
+        allowed_origins: frozenset[str] = frozenset(),
+        graphiql: Path | None = None,
+        path: str = "/graphql",
+        fast: bool = True,
+        observed: Observed | None = None,
+    ) -> None:
+        self.services = services
+        self.operations = Operations(
+            schema, limits, timeout_seconds=timeout_seconds, debug=debug, fast=fast, observed=observed
+        )
+        self.live = Live(services, self.operations)
+        self.sockets = Sockets(services, self.operations, self.live, authenticate, socket_limits)
+        self.streams = EventStreams(
+            self.operations,
+            self.live,
+            streams_max=self.sockets.limits.sockets_max,
+            operations_of=self.sockets.operations_of,
+            operations_address_max=self.sockets.limits.operations_address_max,
+        )
+        self._authenticate = authenticate
+        self._open_on_loopback = open_on_loopback
+        self._allowed_origins = allowed_origins
+        self._graphiql = graphiql
+        self._on_the_way: set[asyncio.Task[None]] = set()
+        self.route = path
+
+    def add_to(self, application: web.Application) -> None:
+        """Have an application serve this, plain operations by the shortcut."""
+        application.add_routes([web.route("*", self.route, self.handle)])
+        if self._graphiql is not None:
+            application.add_routes([web.get("/graphiql/{file:.+}", self._file)])
+        application.on_shutdown.append(self.close)
+        add_shortcut(application, self)
+
+    async def close(self, _app: web.Application | None = None) -> None:
+        """Close sockets with 1001, end streams, let feeds go; takes seconds at most."""
+        await self.streams.close()
+        await self.sockets.close()
+        await self.live.close()
+        self.operations.close()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer whatever comes to /graphql."""
+        try:
+            self._check_origin(request.headers, request.host)
+            return await self._dispatch(request)
+        except Refused as refused:
+            return (await self._refusal(request.headers, refused, request.method)).response()
+        except (web.HTTPException, ConnectionError):
+            raise
+        except Exception as error:
+            return self._apology(error).response()
+
+    def take(
+        self, message: RawRequestMessage, payload: StreamReader, answered: Callable[[Sent], None]
+    ) -> bool:
+        """Answer an operation as `handle` does, if its body came whole and nothing but JSON is asked for.
+
+        Most do; see service.web.runner.Shortcut.
+        """
+        headers = message.headers
+        host = headers.get(hdrs.HOST)
+        if (
+            message.method != hdrs.METH_POST
+            or message.path != self.route
+            or host is None
+            or headers.get(hdrs.CONTENT_TYPE) not in _PLAIN_TYPES
+            or not payload.is_eof()
+            or not 0 < payload.total_bytes <= BODY_BYTES_MAX
+            or any(name in headers for name in _NOT_PLAIN)
+        ):
+            return False
+        media_type = _media_type(headers)
+        if media_type not in (JSON, RESPONSE_JSON):
+            return False
+        try:
+            self._check_origin(headers, host)
+        except Refused:
+            return False
+        task = asyncio.create_task(self._take(headers, media_type, payload.read_nowait(), answered))
+        self._on_the_way.add(task)
+        task.add_done_callback(self._on_the_way.discard)
+        return True
+
+    async def _take(
+        self, headers: Mapping[str, str], media_type: str, body: bytes, answered: Callable[[Sent], None]
+    ) -> None:
+        try:
+            caller = await self._caller(headers)
+            answer = await self.operations.execute(_asked_in(body), Context(self.services, caller))
+            reply = await self._reply(headers, answer, media_type)
+        except Refused as refused:
+            reply = await self._refusal(headers, refused, hdrs.METH_POST)
+        except Exception as error:
+            reply = self._apology(error)
+        answered(reply.sent())
+
+    async def _refusal(self, headers: Mapping[str, str], refused: Refused, method: str) -> _Reply:
+        answer = self.operations.refuse(refused)
+        reply = await self._reply(headers, answer, _media_type(headers) or JSON, request_failed=True)
+        if refused.status == 405:
+            reply.headers[hdrs.ALLOW] = "GET, HEAD, OPTIONS, POST" if method not in _METHODS else "POST"
+        if refused.status == 401:
+            reply.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+        return reply
+
+    def _apology(self, error: Exception) -> _Reply:
+        located = GraphQLError(str(error), path=["request"], original_error=error)
+        body = orjson.dumps({"errors": told([located], debug=self.operations.debug)})
+        return _Reply(500, dict(_SECURITY), JSON, body)
+
+    async def _dispatch(self, request: web.Request) -> web.StreamResponse:
+        if request.method == hdrs.METH_OPTIONS:
+            return self._preflight(request)
+        if request.method not in _METHODS:
+            raise Refused.because(
+                f"{request.method} is not a method of GraphQL over HTTP", "METHOD", status=405
+            )
+        if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
+            return await self.sockets.serve(request)
+        if self._wants_page(request):
+            return self._page()
+        self._check_preflighted(request)
+        media_type = _media_type(request.headers)
+        if media_type is None:
+            raise Refused.because(
+                f"none of the accepted types can be had; ask for {RESPONSE_JSON}, {JSON} or {EVENTS}",
+                "NOT_ACCEPTABLE",
+                status=406,
+            )
+        caller = await self._caller(request.headers)
+        asked = await _asked(request)
+        context = Context(self.services, caller)
+        only_queries = request.method != hdrs.METH_POST
+        if media_type == EVENTS:
+
+            async def still_valid() -> bool:
+                token = bearer(request.headers.get(hdrs.AUTHORIZATION))
+                return await self._authenticate(token) == caller
+
+            return await self.streams.serve(request, asked, context, still_valid, only_queries=only_queries)
+        answer = await self.operations.execute(asked, context, only_queries=only_queries)
+        if answer.status == 405:
+            raise Refused.because("a mutation is sent by POST", "MUTATION_BY_GET", status=405)
+        return (await self._reply(request.headers, answer, media_type)).response()
+
+    async def _caller(self, headers: Mapping[str, str]) -> Caller:
+        caller = await self._authenticate(bearer(headers.get(hdrs.AUTHORIZATION)))
+        if caller is None:
+            raise Refused.because(
+                "a valid token is needed: send it as `Authorization: Bearer …`", "UNAUTHENTICATED", status=401
+            )
+        return caller
+
+    async def _reply(
+        self, headers: Mapping[str, str], answer: Answer, media_type: str, *, request_failed: bool = False
+    ) -> _Reply:
+        """Return what is sent; application/json says 200 to all that is well-formed, the other says more."""
+        well_formed = not request_failed and answer.status in (200, 400, 504)
+        status = 200 if answer.executed or (well_formed and media_type == JSON) else answer.status
+        if media_type not in (JSON, RESPONSE_JSON):
+            media_type = JSON
+        sent = {**_SECURITY, **self._cors(headers)}
+        body = answer.body
+        if len(body) >= GZIP_BYTES_MIN and _accepts_gzip(headers):
+            sent[hdrs.CONTENT_ENCODING] = "gzip"
+            if len(body) < GZIP_THREAD_BYTES:
+                body = gzip.compress(body, 1, mtime=0)
+            else:
+                body = await asyncio.to_thread(gzip.compress, body, 1, mtime=0)
+        return _Reply(status, sent, f"{media_type}; charset=utf-8", body)
+
+    # Who may ask from where
+
+    def _check_origin(self, headers: Mapping[str, str], host: str) -> None:
+        """Refuse pages of other sites, and names that point here only by a trick (DNS rebinding)."""
+        if self._open_on_loopback:
+            name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+            if name.lower() not in _LOOPBACK_NAMES:
+                raise Refused.because(
+                    f"without tokens only localhost is answered, not {host[:80]!r}; set RECOUNT_API_TOKENS",
+                    "HOST_FORBIDDEN",
+                    status=403,
+                )
+        origin = headers.get(hdrs.ORIGIN)
+        if origin is None or origin in self._allowed_origins:
+            return
+        if urllib.parse.urlsplit(origin).netloc.lower() != host.lower():
+            raise Refused.because(
+                f"pages from {origin[:80]!r} may not ask; allow them with RECOUNT_ALLOWED_ORIGINS",
+                "ORIGIN_FORBIDDEN",
+                status=403,
+            )
+
+    def _check_preflighted(self, request: web.Request) -> None:
+        """Refuse what a browser sends for another site without having asked: simple requests."""
+        if request.method == hdrs.METH_POST:
+            return  # only application/json is taken, and no form can send that
+        site = request.headers.get("Sec-Fetch-Site", "none")
+        if request.headers.get(hdrs.ORIGIN) is None and site in ("none", "same-origin"):
+            return
+        if any(name in request.headers for name in PREFLIGHT_HEADERS) or request.content_type == JSON:
+            return
+        raise Refused.because(
+            f"a GET from a page needs the header {PREFLIGHT_HEADERS[0]}, so that browsers ask first",
+            "PREFLIGHT_REQUIRED",
+            status=403,
+        )
+
+    def _cors(self, headers: Mapping[str, str]) -> dict[str, str]:
+        origin = headers.get(hdrs.ORIGIN)
+        if origin is None or origin not in self._allowed_origins:
+            return {}
+        return {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin}
+
+    def _preflight(self, request: web.Request) -> web.Response:
+        headers = {**_SECURITY, hdrs.ALLOW: "GET, HEAD, OPTIONS, POST", **self._cors(request.headers)}
+        if hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in headers:
+            headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, POST"
+            headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ", ".join(
+                ("Authorization", "Content-Type", "Last-Event-ID", *PREFLIGHT_HEADERS)
+            )
+            headers[hdrs.ACCESS_CONTROL_MAX_AGE] = "600"
+        return web.Response(status=204, headers=headers)
+
+    # GraphiQL
+
+    def _wants_page(self, request: web.Request) -> bool:
+        if self._graphiql is None or request.method == hdrs.METH_POST:
+            return False
+        accepted = _accepted(request.headers.get(hdrs.ACCEPT))
+        page = accepted.get(HTML, 0.0)
+        return page > 0 and page >= max(accepted.get(JSON, 0.0), accepted.get(RESPONSE_JSON, 0.0))
+
+    def _page(self) -> web.StreamResponse:
+        assert self._graphiql is not None
+        return web.FileResponse(self._graphiql / "index.html", headers=_PAGE_HEADERS)
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        assert self._graphiql is not None
+        path = (self._graphiql / request.match_info["file"]).resolve()
+        if not path.is_relative_to(self._graphiql.resolve()) or not path.is_file():
+            raise web.HTTPNotFound
+        return web.FileResponse(path, headers={**_PAGE_HEADERS, hdrs.CACHE_CONTROL: "no-cache"})
+
+
+@dataclass(slots=True)
+class _Reply:
+    """What is sent, whichever way the request came."""
+
+    status: int
+    headers: dict[str, str]
+    content_type: str
+    body: bytes
+
+    def response(self) -> web.Response:
+        headers = {**self.headers, hdrs.CONTENT_TYPE: self.content_type}
+        return web.Response(body=self.body, status=self.status, headers=headers)
+
+    def sent(self) -> Sent:
+        return Sent(self.status, self.body, _lines(tuple(self.headers.items())), self.content_type.encode())
+
+
+@lru_cache(maxsize=128)
+def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode()
+
+
+_PLAIN_TYPES: Final = frozenset({JSON, f"{JSON}; charset=utf-8", f"{JSON};charset=utf-8"})
+_NOT_PLAIN: Final = (hdrs.CONTENT_ENCODING, hdrs.EXPECT, hdrs.UPGRADE)
+_METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_POST})
+_PAGE_HEADERS: Final = {
+    **_SECURITY,
+    "Content-Security-Policy": _PAGE_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+
+
+@lru_cache(maxsize=128)
+def _accepted(header: str | None) -> Mapping[str, float]:
+    """Return the media types of an Accept header with how much they are wanted."""
+    accepted: dict[str, float] = {}
+    for part in (header or "*/*").split(",")[:50]:
+        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            name, _, value = parameter.partition("=")
+            if name.strip() == "q":
+                try:
+                    quality = float(value)
+                except ValueError:
+                    quality = 0.0
+            if name.strip() == "charset" and value.strip('" ') not in ("utf-8", "utf8"):
+                quality = 0.0
+        accepted[media_type] = max(quality, accepted.get(media_type, 0.0))
+    return accepted
+
+
+def _media_type(headers: Mapping[str, str]) -> str | None:
+    """Return the best media type that the client accepts; None when it accepts none of ours.
+
+    A client that names none, or takes anything, gets application/json, as the specification has it.
+    """
+    return _best_media_type(headers.get(hdrs.ACCEPT))
+
+
+@lru_cache(maxsize=128)
+def _best_media_type(header: str | None) -> str | None:
+    accepted = _accepted(header)
+
+    def wanted(media_type: str) -> float:
+        return accepted.get(media_type, 0.0)
+
+    best = max((EVENTS, RESPONSE_JSON, JSON), key=wanted)
+    if wanted(best) > 0:
+        return best
+    anything = max(wanted("*/*"), wanted("application/*"))
+    if anything > 0:
+        return JSON
+    return EVENTS if wanted("text/*") > 0 else None
+
+
+def _accepts_gzip(headers: Mapping[str, str]) -> bool:
+    encodings = _accepted(headers.get(hdrs.ACCEPT_ENCODING, "identity"))
+    return encodings.get("gzip", encodings.get("*", 0.0)) > 0
+
+
+async def _asked(request: web.Request) -> Request:
+    if request.method != hdrs.METH_POST:
+        return _asked_in_url(request.query)
+    if request.content_type != JSON:
+        raise Refused.because(
+            f"send the request as {JSON}, not as {request.content_type[:60]!r}",
+            "UNSUPPORTED_MEDIA_TYPE",
+            status=415,
+        )
+    if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
+        raise Refused.because("JSON is sent in utf-8", "UNSUPPORTED_MEDIA_TYPE", status=415)
+    return _asked_in(await _body(request))
+
+
+def _asked_in(body: bytes) -> Request:
+    try:
+        return _checked(orjson.loads(body))
+    except orjson.JSONDecodeError as error:
+        raise Refused.because(f"the body is not JSON: {error}", "BAD_REQUEST") from None
+
+
+async def _body(request: web.Request) -> bytes:
+    """Return the body; one that is too long or never ends is refused."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > BODY_BYTES_MAX:
+                    raise Refused.because(
+                        f"the body is longer than {BODY_BYTES_MAX} bytes", "BODY_TOO_LARGE", status=413
+                    )
+    except TimeoutError:
+        raise Refused.because(
+            f"the body did not arrive within {BODY_SECONDS_MAX:g} seconds", "BODY_TOO_SLOW", status=408
+        ) from None
+    return bytes(body)
+
+
+def _asked_in_url(query: Mapping[str, str]) -> Request:
+    asked: dict[str, Any] = {name: query[name] for name in ("query", "operationName") if name in query}
+    for name in ("variables", "extensions"):
+        if query.get(name):
+            try:
+                asked[name] = orjson.loads(query[name])
+            except orjson.JSONDecodeError as error:
+                raise Refused.because(f"{name} is not JSON: {error}", "BAD_REQUEST") from None
+    return _checked(asked)
+
+
+def _checked(asked: object) -> Request:
+    """Return a request whose members have the types that the specification gives them."""
+    if not isinstance(asked, dict):
+        raise Refused.because("the body must be a JSON object with a `query`", "BAD_REQUEST")
+    query, name = asked.get("query"), asked.get("operationName")
+    if not isinstance(query, str) or not query:
+        raise Refused.because("`query` must be the text of a GraphQL document", "BAD_REQUEST")
+    if name is not None and not isinstance(name, str):
+        raise Refused.because("`operationName` must be a string or null", "BAD_REQUEST")
+    for member in ("variables", "extensions"):
+        if asked.get(member) is not None and not isinstance(asked[member], dict):
+            raise Refused.because(f"`{member}` must be an object or null", "BAD_REQUEST")
+    return Request(query, asked.get("variables") or {}, name or None)
