@@ -24,7 +24,11 @@ MODULES = {
     "log": ("migrate", "export", "import", "tail"),
     "projections": ("rebuild", "verify", "parked"),
     "read": ("history", "asof", "schema"),
-    "operate": ("quarantine", "keys", "erase", "doctor", "config"),
+    "quarantine": ("quarantine",),
+    "keys": ("keys",),
+    "erase": ("erase",),
+    "doctor": ("doctor",),
+    "config": ("config",),
 }
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from service.cli.terminal import note
-from service.config import Settings
+from service.config import Settings, load_settings
 from service.log.database import Pool, connect, migrate, open_pool
 from service.log.hub import Hub
 from service.postgres.embedded import EmbeddedPostgres, attach
 
 APPLICATION = "recount command"
 CONNECTIONS_MAX = 4
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -67,3 +71,13 @@ async def open_log_and_hub(settings: Settings) -> AsyncIterator[tuple[Pool, Hub]
     """Give a pool and a hub, for commands that wait for what a running service does."""
     async with open_database(settings) as dsn, pool_on(dsn) as pool, Hub(dsn) as hub:
         yield pool, hub
+
+
+def on_log(work: Callable[[Pool], Coroutine[Any, Any, T]]) -> T:
+    """Run `work` on the log of the settings."""
+
+    async def run() -> T:
+        async with open_log(load_settings()) as pool:
+            return await work(pool)
+
+    return asyncio.run(run())

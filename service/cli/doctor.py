@@ -1,0 +1,67 @@
+"""A look at everything that has to be right."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from service.cli.database import open_database
+from service.cli.terminal import json_option, out, print_json
+from service.config import Settings, load_settings
+from service.errors import RecountError
+from service.operate import doctor as examination
+
+FOUND = 3
+
+
+@click.command()
+@click.option("--url", help="The webhook's URL as entered in Sleekplan, key included: is tried from here.")
+@json_option
+def doctor(url: str | None, as_json: bool) -> None:
+    """Look at everything that has to be right, and say how to mend what is not.
+
+    Looks at the data folder, disk and fsync, the spool, Postgres with its version, settings and clock, the
+    guards of the log, quarantine, keys, silence, and posts to the running service without leaving anything
+    in the log. Exits with 3 when there is a problem.
+    """
+    findings = asyncio.run(_examine(load_settings(), url))
+    if as_json:
+        print_json([{**vars_of(finding)} for finding in findings])
+    else:
+        for finding in findings:
+            _print_finding(finding)
+    if any(finding.state is examination.State.PROBLEM for finding in findings):
+        raise SystemExit(FOUND)
+
+
+def vars_of(finding: examination.Finding) -> dict[str, str]:
+    """Return a finding as JSON has it."""
+    return {"check": finding.check, "state": finding.state, "text": finding.text, "mend": finding.mend}
+
+
+async def _examine(settings: Settings, url: str | None) -> list[examination.Finding]:
+    try:
+        async with open_database(settings, migrated=False) as dsn:
+            return await examination.examine(settings, dsn, public_url=url)
+    except RecountError as problem:
+        found = examination.Finding("Postgres", examination.State.PROBLEM, str(problem))
+        return [found, *await examination.examine(settings, None, public_url=url)]
+
+
+_STYLES = {
+    examination.State.FINE: ("ok", "green"),
+    examination.State.NOTE: ("note", "yellow"),
+    examination.State.PROBLEM: ("PROBLEM", "bold red"),
+}
+
+
+def _print_finding(finding: examination.Finding) -> None:
+    word, style = _STYLES[finding.state]
+    out.print(f"{word:<8}", style=style, end="", markup=False)
+    out.print(f"{finding.check:<12} {finding.text}", markup=False)
+    if finding.mend:
+        out.print(f"{'':<21}→ {finding.mend}", style="dim", markup=False)
+
+
+COMMANDS: tuple[click.Command, ...] = (doctor,)

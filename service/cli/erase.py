@@ -1,0 +1,144 @@
+"""Forgetting a person: look, erase, lift, and erase again after a restore."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from projections.after_erasure import count_again
+from projections.declare import declare
+from projections.projector import Projector
+from service.cli.database import on_log, open_log_and_hub
+from service.cli.terminal import json_option, out, print_json, print_records, print_table
+from service.config import Settings, load_settings
+from service.errors import RecountError
+from service.log.database import Pool
+from service.operate.erasure import Erased, Erasure, Mention
+
+MENTIONS_SHOWN = 20
+
+T = TypeVar("T")
+
+
+@click.command()
+@click.argument("user", required=False)
+@click.option("--product", "product_id", type=int, help="The product, where several know the person.")
+@click.option(
+    "--texts", is_flag=True, help="What the person wrote as well: titles, descriptions, comments, answers."
+)
+@click.option("--reason", default="asked on the command line", help="For the record. Put no name in it.")
+@click.option("--dry-run", is_flag=True, help="List what would be redacted, and change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--list", "listing", is_flag=True, help="List who was erased, by id.")
+@click.option("--lift", is_flag=True, help="Let USER be known again, from the next delivery on.")
+@click.option(
+    "--again", is_flag=True, help="Erase again whom the ledger names: after an older dump was restored."
+)
+@click.option(
+    "--ledger",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The ledger to read with --again. Default: erasures.jsonl in the data folder.",
+)
+@json_option
+def erase(
+    user: str | None,
+    product_id: int | None,
+    texts: bool,
+    reason: str,
+    dry_run: bool,
+    yes: bool,
+    listing: bool,
+    lift: bool,
+    again: bool,
+    ledger: Path | None,
+    as_json: bool,
+) -> None:
+    """Forget a person: name, address, picture, location, custom fields, and on demand their texts.
+
+    USER is Sleekplan's id, your own id of them, or their address. They are redacted in the log, in the
+    quarantine and in everything counted from them; votes and counts stay, without a name. What arrives of
+    them later is redacted as it is recorded. This cannot be undone, and dumps taken before still hold them.
+    """
+    if listing:
+        found = on_log(lambda pool: _erasure(pool, load_settings()).suppressions())
+        print_records(("product_id", "user_id", "texts", "since"), [one._asdict() for one in found], as_json)
+    elif again:
+        done = asyncio.run(_with_erasure(lambda erasure: erasure.reapply(ledger)))
+        print_records(("id", "product_id", "events", "quarantined"), [one._asdict() for one in done], as_json)
+    elif user is None:
+        raise click.UsageError("name the person: recount erase USER")
+    elif lift:
+        _lift(user, product_id)
+    elif dry_run:
+        _print_preview(
+            *asyncio.run(_with_erasure(lambda erasure: _preview(erasure, user, product_id, texts))), as_json
+        )
+    else:
+        _erase(user, product_id, texts, reason, yes, as_json)
+
+
+def _erase(user: str, product_id: int | None, texts: bool, reason: str, yes: bool, as_json: bool) -> None:
+    async def run(erasure: Erasure) -> Erased:
+        product, person = await erasure.find(user, product_id)
+        if not yes:
+            question = f"Erase user {person} of product {product}? This cannot be undone"
+            await asyncio.to_thread(click.confirm, question, abort=True, err=True)
+        return await erasure.erase(product, person, texts=texts, reason=reason)
+
+    erased = asyncio.run(_with_erasure(run))
+    if as_json:
+        print_json(erased._asdict())
+    else:
+        out.print(
+            f"erased: {erased.events} events and {erased.quarantined} quarantined deliveries redacted. "
+            "Dumps and exports taken before still hold the person: delete them"
+        )
+
+
+def _lift(user: str, product_id: int | None) -> None:
+    async def run(erasure: Erasure) -> bool:
+        product, person = await erasure.find(user, product_id)
+        return await erasure.lift(product, person)
+
+    if not asyncio.run(_with_erasure(run)):
+        raise RecountError("this person was not erased; `recount erase --list` shows who was")
+    click.echo("lifted: what is delivered from now on is kept; what was redacted stays so")
+
+
+async def _preview(
+    erasure: Erasure, user: str, product_id: int | None, texts: bool
+) -> tuple[list[Mention], list[str]]:
+    product, person = await erasure.find(user, product_id)
+    return await erasure.preview(product, person, texts=texts)
+
+
+def _print_preview(mentions: list[Mention], quarantined: list[str], as_json: bool) -> None:
+    if as_json:
+        print_json({"events": [mention._asdict() for mention in mentions], "quarantined": quarantined})
+        return
+    print_table(("position", "action", "occurred_at"), mentions[:MENTIONS_SHOWN])
+    shown = min(len(mentions), MENTIONS_SHOWN)
+    out.print(f"{shown} of {len(mentions)} events shown; {len(quarantined)} deliveries in the quarantine")
+
+
+async def _with_erasure(work: Callable[[Erasure], Coroutine[Any, Any, T]]) -> T:
+    settings = load_settings()
+    async with open_log_and_hub(settings) as (pool, hub):
+        await Projector(pool, hub).catch_up()
+        return await work(_erasure(pool, settings))
+
+
+def _erasure(pool: Pool, settings: Settings) -> Erasure:
+    async def replay(product_id: int) -> None:
+        async with pool.acquire() as connection:
+            await declare(connection)
+        await count_again(pool, product_id)
+
+    return Erasure(pool, replay, data_dir=settings.data_dir)
+
+
+COMMANDS: tuple[click.Command, ...] = (erase,)

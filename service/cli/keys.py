@@ -1,0 +1,107 @@
+"""The keys of the webhook and the tokens of GraphQL: list, add, rotate, revoke."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from service.cli.database import on_log
+from service.cli.terminal import json_option, note, print_json, print_records
+from service.config import SCOPES
+from service.web.keys import Keys
+
+
+@click.group()
+def keys() -> None:
+    """Manage the keys of the webhook and the tokens of GraphQL.
+
+    Only digests are kept: a key is shown once, when it is made. A running service follows within seconds.
+    Keys of RECOUNT_WEBHOOK_KEYS and RECOUNT_API_TOKENS are not listed here.
+    """
+
+
+@keys.command(name="list")
+@json_option
+def list_keys(as_json: bool) -> None:
+    """List keys and tokens, with when each was last used."""
+    columns = (
+        "label",
+        "kind",
+        "product_id",
+        "scopes",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+        "last_used_at",
+    )
+    found = on_log(lambda pool: Keys(pool).list())
+    print_records(
+        columns, [{**key._asdict(), "scopes": "+".join(sorted(key.scopes))} for key in found], as_json
+    )
+
+
+@keys.command(name="add")
+@click.argument("name")
+@click.option("--api", is_flag=True, help="A token for GraphQL. Default: a key for the webhook.")
+@click.option("--product", "product_id", type=int, help="Good for one product only.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(sorted(SCOPES)),
+    help="What a token may do; may be repeated. Default: everything.",
+)
+@click.option("--days", type=click.IntRange(min=1), help="Ends after so many days.")
+@json_option
+def add_key(
+    name: str, api: bool, product_id: int | None, scopes: tuple[str, ...], days: int | None, as_json: bool
+) -> None:
+    """Make a key called NAME and print it, this once."""
+    if scopes and not api:
+        raise click.UsageError("--scope is for tokens: add --api")
+    expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    secret = on_log(
+        lambda pool: Keys(pool).add(
+            "API" if api else "WEBHOOK",
+            name,
+            product_id=product_id,
+            scopes=frozenset(scope for scope in SCOPES if scope in scopes),
+            expires_at=expires_at,
+        )
+    )
+    _show_secret(name, secret, as_json)
+
+
+@keys.command(name="rotate")
+@click.argument("name")
+@click.option(
+    "--overlap-hours",
+    type=click.FloatRange(min=0),
+    default=24,
+    show_default=True,
+    help="How long the old one works on.",
+)
+@json_option
+def rotate_key(name: str, overlap_hours: float, as_json: bool) -> None:
+    """Make another key called NAME and print it; the old one works on for a while."""
+    secret = on_log(lambda pool: Keys(pool).rotate(name, overlap=timedelta(hours=overlap_hours)))
+    _show_secret(name, secret, as_json)
+
+
+@keys.command(name="revoke")
+@click.argument("name")
+def revoke_key(name: str) -> None:
+    """Let every key called NAME open nothing any more."""
+    click.echo(f"{on_log(lambda pool: Keys(pool).revoke(name))} revoked")
+
+
+def _show_secret(name: str, secret: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"name": name, "secret": secret})
+    else:
+        note(f"{name}, shown this once:")
+        click.echo(secret)
+
+
+COMMANDS: tuple[click.Command, ...] = (keys,)
