@@ -24,7 +24,7 @@ from bench.harness import (
     seconds_of,
 )
 from bench.long_log import SETTINGS, LongLog
-from projections.rebuild import Rebuilder, rebuild
+from projections.rebuild.rebuild import Rebuilder, rebuild
 from service.log.database import open_pool
 
 EVENTS: Final = 2_000_000

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Final
 
+from projections import tables as built_in_tables
 from service.errors import UnknownProjection
 from service.sql_files import load
 
@@ -19,7 +20,7 @@ _TABLE: Final = re.compile(r"\bcreate table \{([a-z_]+)\}")
 _COVERED: Final = re.compile(r"\bcreate index on \{([a-z_]+)\}[^;]*\binclude\b")
 _PLACE: Final = re.compile(r"\{([a-z_]+)\}")
 
-STAGING: Final = load(__file__, "staging.sql")
+STAGING: Final = load(built_in_tables.__file__, "staging.sql")
 SCHEMA: Final = load(__file__, "schema.sql")
 
 
@@ -73,7 +74,7 @@ def from_file(module_file: str, name: str, *, built_in: bool = False) -> Project
 
 
 BUILT_IN: Final[tuple[Projection, ...]] = tuple(
-    from_file(__file__, name, built_in=True)
+    from_file(built_in_tables.__file__, name, built_in=True)
     for name in (
         "votes",
         "items",

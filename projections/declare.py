@@ -12,7 +12,7 @@ from projections.steps import AnyConnection, create_indexes, create_lookups, cre
 from service.sql_files import load
 
 _sql = load(__file__, "declare.sql")
-_follow = load(__file__, "projector.sql")
+_follow = load(__file__, "follow/projector.sql")
 
 _ATTEMPTS_MAX: Final = 20
 _TAKEN: Final = (

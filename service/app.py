@@ -23,11 +23,11 @@ import aiohttp
 import structlog
 from aiohttp import web
 
-from projections.after_erasure import count_again
 from projections.declare import declare
-from projections.projector import Projector
+from projections.follow.projector import Projector
 from projections.read_model import Reader
-from projections.rebuild import Rebuilder
+from projections.rebuild.after_erasure import count_again
+from projections.rebuild.rebuild import Rebuilder
 from schema.answer.limits import Limits
 from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Services

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncpg
 
 from bench.long_log import FIRST_YEAR, LongLog, bodies_of
-from projections.rebuild import rebuild
-from projections.verify import verify
+from projections.rebuild.rebuild import rebuild
+from projections.rebuild.verify import verify
 from service.events import decode
 from service.log.event_store import Appended, EventStore
 

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
-from projections.after_erasure import count_again
 from projections.declare import declare
-from projections.projector import Projector
+from projections.follow.projector import Projector
+from projections.rebuild.after_erasure import count_again
 from service.cli.database import on_log, open_log_and_hub
 from service.cli.terminal import json_option, out, print_json, print_records, print_table
 from service.config import Settings, load_settings

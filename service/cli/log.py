@@ -15,7 +15,7 @@ import click
 import orjson
 import uvloop
 
-from projections.projector import Projector
+from projections.follow.projector import Projector
 from service.cli.database import open_database, open_log, open_log_and_hub
 from service.cli.terminal import json_option, note, out, print_json, progress_bar
 from service.config import Settings, load_settings

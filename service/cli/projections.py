@@ -11,12 +11,12 @@ import click
 import orjson
 
 from projections.declare import declare
-from projections.parking import Parked, Retried, parked_list, parked_retry, parked_show
-from projections.projector import Projector
-from projections.rebuild import rebuild as run_rebuild
-from projections.report import Progress, RebuildReport
-from projections.verify import VerifyReport
-from projections.verify import verify as run_verify
+from projections.follow.parking import Parked, Retried, parked_list, parked_retry, parked_show
+from projections.follow.projector import Projector
+from projections.rebuild.rebuild import rebuild as run_rebuild
+from projections.rebuild.report import Progress, RebuildReport
+from projections.rebuild.verify import VerifyReport
+from projections.rebuild.verify import verify as run_verify
 from service.cli.database import open_log, open_log_and_hub
 from service.cli.terminal import json_option, out, print_json, print_records, print_table, progress_bar
 from service.config import load_settings

@@ -13,7 +13,7 @@ from typing import Any
 import click
 import orjson
 
-from projections.projector import Projector
+from projections.follow.projector import Projector
 from projections.read_model import Reader
 from schema.answer.execute import Operations, Request
 from schema.build import build_schema, printed

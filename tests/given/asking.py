@@ -13,7 +13,7 @@ import asyncpg
 from graphql import GraphQLError
 
 from projections.declare import declare
-from projections.projector import Projector
+from projections.follow.projector import Projector
 from projections.read_model import Reader, tables
 from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Context, Services

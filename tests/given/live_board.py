@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from projections.projector import Projector
+from projections.follow.projector import Projector
 from projections.read_model import Reader
 from schema.build import build_schema
 from schema.context import Services

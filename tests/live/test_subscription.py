@@ -513,7 +513,7 @@ async def test_an_event_stream_says_its_position_as_id_and_resumes_after_the_las
 
 
 async def test_a_rebuild_goes_unnoticed_by_whoever_follows(board: Board, pool: Pool) -> None:
-    from projections.rebuild import rebuild
+    from projections.rebuild.rebuild import rebuild
 
     async with board.socket() as client:
         await client.subscribe(EVENTS, after=0)

@@ -10,9 +10,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from projections.after_erasure import count_again
-from projections.projector import Projector
-from projections.verify import verify
+from projections.follow.projector import Projector
+from projections.rebuild.after_erasure import count_again
+from projections.rebuild.verify import verify
 from service.log.database import connect, migrate, open_pool
 from service.operate.erasure import Erasure
 from service.operate.interchange import export, import_lines

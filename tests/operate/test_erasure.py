@@ -15,10 +15,10 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
-from projections.after_erasure import count_again
-from projections.projector import Projector
-from projections.rebuild import rebuild
-from projections.verify import verify
+from projections.follow.projector import Projector
+from projections.rebuild.after_erasure import count_again
+from projections.rebuild.rebuild import rebuild
+from projections.rebuild.verify import verify
 from service.errors import RebuildRuns, UserAmbiguous, UserUnknown
 from service.events import decode
 from service.log.database import connect, migrate, open_pool

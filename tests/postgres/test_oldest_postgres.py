@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from projections.projector import Projector
-from projections.verify import verify
+from projections.follow.projector import Projector
+from projections.rebuild.verify import verify
 from service.errors import DataFolderOfOtherPostgres, PostgresBinariesMissing
 from service.log.database import connect, migrate
 from service.postgres.binaries import find_binaries

@@ -11,7 +11,7 @@ import pytest
 
 from projections import catalogue
 from projections.catalogue import BUILT_IN
-from projections.projector import Projector
+from projections.follow.projector import Projector
 from projections.read_model import Generation, Reader, tables
 from projections.steps import LiveSteps
 from service.log.database import open_pool

@@ -12,12 +12,12 @@ import asyncpg
 import pytest
 
 from projections import catalogue
+from projections.follow.parking import parked_list, parked_retry
+from projections.follow.projector import Projector
 from projections.health import status
-from projections.parking import parked_list, parked_retry
-from projections.projector import Projector
 from projections.read_model import tables
-from projections.rebuild import rebuild, stale
-from projections.verify import verify
+from projections.rebuild.rebuild import rebuild, stale
+from projections.rebuild.verify import verify
 from tests.given.folders import ROOT
 from tests.given.projecting import a_history, payload, record
 

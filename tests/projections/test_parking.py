@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
+from projections.follow.parking import parked_list, parked_retry, parked_show
+from projections.follow.projector import Projector
 from projections.health import status
-from projections.parking import parked_list, parked_retry, parked_show
-from projections.projector import Projector
 from projections.read_model import tables
-from projections.rebuild import rebuild
-from projections.verify import verify
+from projections.rebuild.rebuild import rebuild
+from projections.rebuild.verify import verify
 from service.errors import ParkedUnknown
 from tests.given.projecting import a_history, dump, payload, record
 

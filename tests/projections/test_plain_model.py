@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from projections import catalogue
-from projections.projector import Projector
+from projections.follow.projector import Projector
 from projections.read_model import Reader
-from projections.verify import verify
+from projections.rebuild.verify import verify
 from service.events import decode
 from service.log.event_store import EventStore
 from service.sql_files import load

@@ -9,10 +9,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from projections.follow.projector import Projector
 from projections.health import status
-from projections.projector import Projector
 from projections.read_model import Reader
-from projections.rebuild import rebuild
+from projections.rebuild.rebuild import rebuild
 from service.errors import CheckpointAheadOfLog, LostLease, NotProjectedInTime
 from tests.given.projecting import PRODUCT, a_history, dump, payload, record
 

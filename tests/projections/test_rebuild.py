@@ -10,13 +10,13 @@ from typing import Any
 import asyncpg
 import pytest
 
-from projections.build import Build, lanes_of, steps_of
 from projections.catalogue import BUILT_IN, Projection, all_projections, together
+from projections.follow.projector import Projector
 from projections.health import status
-from projections.projector import Projector
 from projections.read_model import Reader, tables
-from projections.rebuild import Rebuilder, rebuild, stale
-from projections.report import Progress
+from projections.rebuild.build import Build, lanes_of, steps_of
+from projections.rebuild.rebuild import Rebuilder, rebuild, stale
+from projections.rebuild.report import Progress
 from service.errors import RebuildRuns, RebuildStopped, UnknownProjection
 from tests.given.projecting import PRODUCT, a_history, dump, record
 

@@ -6,9 +6,9 @@ import asyncio
 
 import asyncpg
 
-from projections.projector import Projector
+from projections.follow.projector import Projector
 from projections.read_model import tables
-from projections.verify import verify
+from projections.rebuild.verify import verify
 from tests.given.projecting import a_history, record
 
 

@@ -15,10 +15,10 @@ import asyncpg
 import pytest
 
 from bench.long_log import LongLog
-from projections.projector import Projector
+from projections.follow.projector import Projector
 from projections.read_model import Reader
-from projections.rebuild import LEASE_SECONDS
-from projections.verify import verify
+from projections.rebuild.rebuild import LEASE_SECONDS
+from projections.rebuild.verify import verify
 from service.events import decode
 from service.log.database import open_pool
 from service.log.event_store import EventStore
@@ -34,7 +34,7 @@ KILL_WITHIN_SECONDS = 15.0
 
 REBUILD = """
 import asyncio, sys
-from projections.rebuild import rebuild
+from projections.rebuild.rebuild import rebuild
 from service.log.database import open_pool
 
 async def main():

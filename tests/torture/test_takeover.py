@@ -9,15 +9,15 @@ import time
 import asyncpg
 import pytest
 
-from projections.projector import Projector
-from projections.verify import verify
+from projections.follow.projector import Projector
+from projections.rebuild.verify import verify
 from tests.given.projecting import a_history, record
 
 pytestmark = pytest.mark.torture
 
 PROJECTOR = """
 import asyncio, sys
-from projections.projector import Projector
+from projections.follow.projector import Projector
 from service.log.database import open_pool
 
 async def main():

@@ -11,7 +11,7 @@ from typing import Final
 import asyncpg
 
 from projections.catalogue import STAGING, Projection, fill, staging_of, together
-from projections.parking import is_data_error
+from projections.follow.parking import is_data_error
 from projections.steps import (
     AnyConnection,
     LiveSteps,

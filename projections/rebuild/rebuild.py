@@ -13,12 +13,12 @@ from typing import Final
 import asyncpg
 import structlog
 
-from projections.build import EVENTS_A_STEP, Build, Lane
 from projections.catalogue import Projection, all_projections, together
 from projections.declare import declare, next_generation
-from projections.parking import is_data_error, reason_of
-from projections.replay import replay
-from projections.report import Progress, RebuildReport, Watch
+from projections.follow.parking import is_data_error, reason_of
+from projections.rebuild.build import EVENTS_A_STEP, Build, Lane
+from projections.rebuild.replay import replay
+from projections.rebuild.report import Progress, RebuildReport, Watch
 from projections.steps import AnyConnection, drop_tables
 from service.errors import LostLease, RebuildRuns, RebuildStopped
 from service.log.database import POSTGRES_FAILURES, Pool
@@ -32,7 +32,7 @@ REQUEST_POLL_SECONDS: Final = 5.0
 
 _log = structlog.get_logger(__name__)
 _sql = load(__file__, "rebuild.sql")
-_follow = load(__file__, "projector.sql")
+_follow = load(__file__, "../follow/projector.sql")
 
 
 class Lease:

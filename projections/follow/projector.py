@@ -15,8 +15,8 @@ import structlog
 
 from projections.catalogue import Projection, all_projections, fill
 from projections.declare import declare
-from projections.parking import hold_back, is_data_error, park
-from projections.rebuild import rebuild, stale
+from projections.follow.parking import hold_back, is_data_error, park
+from projections.rebuild.rebuild import rebuild, stale
 from projections.steps import SHORT_STEP_EVENTS_MAX, AnyConnection, LiveSteps, group_of, tables_of
 from service.errors import CheckpointAheadOfLog, LostLease, NotProjectedInTime
 from service.log.database import POSTGRES_FAILURES, Pool

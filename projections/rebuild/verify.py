@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from projections.build import EVENTS_A_STEP, Build, Lane
 from projections.catalogue import Projection, all_projections, fill, together
 from projections.declare import declare, next_generation
-from projections.rebuild import Lease
-from projections.report import Progress, Watch
+from projections.rebuild.build import EVENTS_A_STEP, Build, Lane
+from projections.rebuild.rebuild import Lease
+from projections.rebuild.report import Progress, Watch
 from projections.steps import AnyConnection, drop_tables
 from service.errors import RebuildRuns
 from service.log.database import Pool
@@ -24,7 +24,7 @@ ERASURE_LOOK_SECONDS: Final = 0.2
 
 _sql = load(__file__, "verify.sql")
 _rebuild = load(__file__, "rebuild.sql")
-_follow = load(__file__, "projector.sql")
+_follow = load(__file__, "../follow/projector.sql")
 
 
 @dataclass(frozen=True)

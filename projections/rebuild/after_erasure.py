@@ -7,7 +7,7 @@ from typing import Final
 
 from projections.catalogue import all_projections
 from projections.read_model import tables
-from projections.rebuild import Rebuilder, rebuild
+from projections.rebuild.rebuild import Rebuilder, rebuild
 from service.log.database import Pool
 
 DROP_ATTEMPTS_MAX: Final = 50

@@ -10,7 +10,7 @@ import asyncpg
 
 from projections.catalogue import STAGING, Projection, fill, staging_of
 from projections.read_model import tables
-from projections.report import RebuildReport, Watch
+from projections.rebuild.report import RebuildReport, Watch
 from projections.steps import AnyConnection, between, group_of, run
 from service.log.database import Pool
 from service.sql_files import load
@@ -21,7 +21,7 @@ OF_AN_ITEM: Final = ("votes", "items", "vote_history", "subscriptions", "events"
 
 _sql = load(__file__, "replay.sql")
 _rebuild = load(__file__, "rebuild.sql")
-_follow = load(__file__, "projector.sql")
+_follow = load(__file__, "../follow/projector.sql")
 
 
 async def replay(

@@ -9,14 +9,14 @@ from datetime import datetime
 import asyncpg
 
 from projections.catalogue import BUILT_IN, all_projections
-from projections.replay import replay_rows
+from projections.rebuild.replay import replay_rows
 from projections.steps import AnyConnection
 from service.errors import ParkedUnknown
 from service.log.database import Pool
 from service.sql_files import load
 
 _sql = load(__file__, "parking.sql")
-_rebuild = load(__file__, "rebuild.sql")
+_rebuild = load(__file__, "../rebuild/rebuild.sql")
 _follow = load(__file__, "projector.sql")
 
 
