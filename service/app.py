@@ -85,6 +85,8 @@ class Ready:
     data_dir: Path
     is_demo: bool
     spooling: bool
+    is_open: bool
+    """Whether whoever reaches it from this machine may do everything, since there is no token."""
 
 
 class Announcer(Protocol):
@@ -430,6 +432,7 @@ class Service:
             self.settings.data_dir.absolute(),
             is_demo,
             self.away,
+            self._is_open,
         )
 
 

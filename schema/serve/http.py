@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +21,7 @@ from schema.answer.limits import Limits
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live.broadcast import Live
+from schema.serve.origins import Origins
 from schema.serve.sse import EventStreams
 from schema.serve.websocket import Authenticate, SocketLimits, Sockets, bearer
 from service.web.runner import Answer as Sent
@@ -34,7 +34,6 @@ JSON: Final = "application/json"
 RESPONSE_JSON: Final = "application/graphql-response+json"
 EVENTS: Final = "text/event-stream"
 HTML: Final = "text/html"
-PREFLIGHT_HEADERS: Final = ("GraphQL-Require-Preflight", "Apollo-Require-Preflight", "X-Requested-With")
 BODY_BYTES_MAX: Final = 512 * 1024
 BODY_SECONDS_MAX: Final = 10.0
 GZIP_BYTES_MIN: Final = 1_400
@@ -51,7 +50,6 @@ _PAGE_POLICY: Final = (
     "font-src 'self'; connect-src 'self'; worker-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 class GraphQLEndpoint:
@@ -88,8 +86,7 @@ class GraphQLEndpoint:
             operations_address_max=self.sockets.limits.operations_address_max,
         )
         self._authenticate = authenticate
-        self._open_on_loopback = open_on_loopback
-        self._allowed_origins = allowed_origins
+        self._origins = Origins(allowed_origins, open_on_loopback=open_on_loopback)
         self._graphiql = graphiql
         self._on_the_way: set[asyncio.Task[None]] = set()
         self.route = path
@@ -112,7 +109,7 @@ class GraphQLEndpoint:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer whatever comes to /graphql."""
         try:
-            self._check_origin(request.headers, request.host)
+            self._origins.check(request.headers, request.host, request.version)
             return await self._dispatch(request)
         except Refused as refused:
             return (await self._refusal(request.headers, refused, request.method)).response()
@@ -144,7 +141,7 @@ class GraphQLEndpoint:
         if media_type not in (JSON, RESPONSE_JSON):
             return False
         try:
-            self._check_origin(headers, host)
+            self._origins.check(headers, host, message.version)
         except Refused:
             return False
         task = asyncio.create_task(self._take(headers, media_type, payload.read_nowait(), answered))
@@ -181,7 +178,7 @@ class GraphQLEndpoint:
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         if request.method == hdrs.METH_OPTIONS:
-            return self._preflight(request)
+            return web.Response(status=204, headers=_SECURITY | self._origins.preflight(request.headers))
         if request.method not in _METHODS:
             raise Refused.because(
                 f"{request.method} is not a method of GraphQL over HTTP", "METHOD", status=405
@@ -190,7 +187,7 @@ class GraphQLEndpoint:
             return await self.sockets.serve(request)
         if self._wants_page(request):
             return self._page()
-        self._check_preflighted(request)
+        self._origins.check_preflighted(request)
         media_type = _media_type(request.headers)
         if media_type is None:
             raise Refused.because(
@@ -230,7 +227,7 @@ class GraphQLEndpoint:
         status = 200 if answer.executed or (well_formed and media_type == JSON) else answer.status
         if media_type not in (JSON, RESPONSE_JSON):
             media_type = JSON
-        sent = {**_SECURITY, **self._cors(headers)}
+        sent = {**_SECURITY, **self._origins.cors(headers)}
         body = answer.body
         if len(body) >= GZIP_BYTES_MIN and _accepts_gzip(headers):
             sent[hdrs.CONTENT_ENCODING] = "gzip"
@@ -239,59 +236,6 @@ class GraphQLEndpoint:
             else:
                 body = await asyncio.to_thread(gzip.compress, body, 1, mtime=0)
         return _Reply(status, sent, f"{media_type}; charset=utf-8", body)
-
-    # Who may ask from where
-
-    def _check_origin(self, headers: Mapping[str, str], host: str) -> None:
-        """Refuse pages of other sites, and names that point here only by a trick (DNS rebinding)."""
-        if self._open_on_loopback:
-            name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-            if name.lower() not in _LOOPBACK_NAMES:
-                raise Refused.because(
-                    f"without tokens only localhost is answered, not {host[:80]!r}; set RECOUNT_API_TOKENS",
-                    "HOST_FORBIDDEN",
-                    status=403,
-                )
-        origin = headers.get(hdrs.ORIGIN)
-        if origin is None or origin in self._allowed_origins:
-            return
-        if urllib.parse.urlsplit(origin).netloc.lower() != host.lower():
-            raise Refused.because(
-                f"pages from {origin[:80]!r} may not ask; allow them with RECOUNT_ALLOWED_ORIGINS",
-                "ORIGIN_FORBIDDEN",
-                status=403,
-            )
-
-    def _check_preflighted(self, request: web.Request) -> None:
-        """Refuse what a browser sends for another site without having asked: simple requests."""
-        if request.method == hdrs.METH_POST:
-            return  # only application/json is taken, and no form can send that
-        site = request.headers.get("Sec-Fetch-Site", "none")
-        if request.headers.get(hdrs.ORIGIN) is None and site in ("none", "same-origin"):
-            return
-        if any(name in request.headers for name in PREFLIGHT_HEADERS) or request.content_type == JSON:
-            return
-        raise Refused.because(
-            f"a GET from a page needs the header {PREFLIGHT_HEADERS[0]}, so that browsers ask first",
-            "PREFLIGHT_REQUIRED",
-            status=403,
-        )
-
-    def _cors(self, headers: Mapping[str, str]) -> dict[str, str]:
-        origin = headers.get(hdrs.ORIGIN)
-        if origin is None or origin not in self._allowed_origins:
-            return {}
-        return {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin}
-
-    def _preflight(self, request: web.Request) -> web.Response:
-        headers = {**_SECURITY, hdrs.ALLOW: "GET, HEAD, OPTIONS, POST", **self._cors(request.headers)}
-        if hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in headers:
-            headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, POST"
-            headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ", ".join(
-                ("Authorization", "Content-Type", "Last-Event-ID", *PREFLIGHT_HEADERS)
-            )
-            headers[hdrs.ACCESS_CONTROL_MAX_AGE] = "600"
-        return web.Response(status=204, headers=headers)
 
     # GraphiQL
 

@@ -96,6 +96,8 @@ def _lines(ready: app.Ready) -> list[tuple[str, str]]:
         ("Webhook", _webhook(ready)),
         ("Data", f"{ready.data_dir} ({ready.database})"),
     ]
+    if ready.is_open:
+        lines.append(("Open", "to every program of this machine; set RECOUNT_API_TOKENS before a proxy"))
     if ready.spooling:
         lines.append(("Database", "does not answer; deliveries are kept in the spool until it does"))
     return lines

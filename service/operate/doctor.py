@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit, urlunsplit
 
 import aiohttp
 import asyncpg
@@ -424,6 +424,7 @@ async def check_reach(settings: Settings, public_url: str | None) -> list[Findin
     try:
         async with _session() as session:
             findings += await _knock(session, _plain(public_url), key, settings.body_bytes_max)
+            findings.append(await _ask(session, urljoin(public_url, "/graphql")))
     except aiohttp.ClientConnectorCertificateError:
         findings.append(_problem("reach", f"the certificate of {parts.hostname} is not accepted", "renew it"))
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -435,6 +436,18 @@ async def check_reach(settings: Settings, public_url: str | None) -> list[Findin
             )
         )
     return findings
+
+
+async def _ask(session: aiohttp.ClientSession, url: str) -> Finding:
+    """Whether GraphQL answers without a token, as it does behind a proxy that leaves no trace of itself."""
+    async with session.post(url, json={"query": "{ __typename }"}) as answer:
+        if answer.status == 200:
+            return _problem(
+                "graphql",
+                f"{url} answers whoever asks, with everything",
+                "set RECOUNT_API_TOKENS, or keep the proxy from passing /graphql on",
+            )
+        return _fine("graphql", f"{url} answers nobody without a token ({answer.status})")
 
 
 def _plain(url: str) -> str:

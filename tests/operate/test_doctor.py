@@ -7,6 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from schema.build import build_schema
 from service.config import Settings, load_settings
 from service.operate.doctor import (
     Finding,
@@ -17,6 +18,7 @@ from service.operate.doctor import (
     check_reach,
     check_spool,
 )
+from tests.given.graphql_service import served
 
 
 @pytest.fixture
@@ -128,6 +130,15 @@ async def test_an_address_that_nobody_answers_is_a_problem(settings: Settings) -
 
     assert len(problems) == 2
     assert not [one for one in problems if "s3cret" in one.text + one.mend]
+
+
+@pytest.mark.parametrize("tokens", [False, True])
+async def test_graphql_that_answers_without_a_token_is_a_problem(settings: Settings, tokens: bool) -> None:
+    async with served(build_schema(), tokens=tokens) as service:
+        findings = await check_reach(settings, service.url.replace("/graphql", "/webhooks"))
+
+    [finding] = [one for one in findings if one.check == "graphql"]
+    assert (finding.state is State.PROBLEM) is not tokens
 
 
 async def test_every_problem_says_how_to_mend_it(settings: Settings, database_url: str) -> None:
