@@ -317,6 +317,9 @@ SUMMARY: Final = (
     " and said.position = event.position)",
     "(select said.title from {changelog_entries} as said"
     " where said.product_id = event.product_id and said.changelog_id = event.changelog_id)",
+    "case when event.entity = 'vote' then (select said.value from {vote_versions} as said"
+    " where said.product_id = event.product_id and said.item_id = event.item_id"
+    " and said.position = event.position) end",
 )
 
 

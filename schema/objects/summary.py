@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 _PHRASES: Final = {
     "ITEM_CREATED": "{who} submitted {item}",
     "ITEM_DELETED": "{item} was deleted",
-    "VOTE_CAST": "{who} voted on {item}",
-    "VOTE_CHANGED": "{who} turned their vote on {item} round",
+    "VOTE_CAST": "{who} voted {way} {item}",
+    "VOTE_CHANGED": "{who} turned their vote round, {way} {item}",
     "VOTE_WITHDRAWN": "{who} took back their vote on {item}",
     "COMMENT_CREATED": "{who} commented on {item}",
     "COMMENT_EDITED": "A comment on {item} was edited",
@@ -39,6 +39,7 @@ def summary_of(
     who: str | None,
     status: str | None,
     entry: str | None,
+    vote: int | None,
 ) -> str:
     """Return an event in a sentence, in the words of the board: titles, names, labels."""
     item = f"“{title}”" if title else f"item {item_id}" if item_id else "an item"
@@ -55,5 +56,6 @@ def summary_of(
         who=who or "Somebody",
         item=item,
         fields=fields,
+        way="on" if vote is None else "for" if vote > 0 else "against",
         entry=f"The note “{entry}”" if entry else "A release note",
     )
