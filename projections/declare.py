@@ -8,11 +8,11 @@ from typing import Final
 import asyncpg
 
 from projections.catalogue import SCHEMA, Projection, all_projections
+from projections.checkpoints import checkpoints, next_generation
 from projections.steps import AnyConnection, create_indexes, create_lookups, create_tables, tables_of
 from service.sql_files import load
 
 _sql = load(__file__, "declare.sql")
-_follow = load(__file__, "follow/projector.sql")
 
 _ATTEMPTS_MAX: Final = 20
 _TAKEN: Final = (
@@ -42,7 +42,7 @@ async def declare(connection: AnyConnection) -> None:
     async with connection.transaction():
         await connection.execute(_sql["lock"])
         await _declare_functions(connection)
-        known = {row["projection"] for row in await connection.fetch(_follow["checkpoints"])}
+        known = {row["projection"] for row in await checkpoints(connection)}
         missing = [projection for projection in all_projections() if projection.name not in known]
         if missing:
             await _create(connection, missing, await next_generation(connection), fresh=not known)
@@ -66,7 +66,7 @@ async def _create(
     await create_lookups(connection, projections, names)
     for projection in projections:
         await connection.execute(
-            _follow["add_checkpoint"],
+            _sql["add_checkpoint"],
             projection.name,
             projection.built_in,
             # One that is new where others are further already is behind: a rebuild brings it there.
@@ -74,8 +74,3 @@ async def _create(
             list(projection.tables),
             generation,
         )
-
-
-async def next_generation(connection: AnyConnection) -> int:
-    """A number that no table's name carries yet."""
-    return int(await connection.fetchval(_sql["next_generation"]))

@@ -35,10 +35,7 @@ values ($1)
     on conflict (only_row) do update
    set fingerprint = excluded.fingerprint;
 
--- name: next_generation
--- A number that no table's name carries yet.
-select 1 + greatest(
-           (select max(generation) from read_model.checkpoints),
-           (select max(generation) from read_model.rebuilds),
-           0
-       );
+-- name: add_checkpoint
+--   $1 projection  $2 built_in  $3 fingerprint  $4 tables  $5 generation
+insert into read_model.checkpoints (projection, built_in, generation, position, fingerprint, tables)
+values ($1, $2, $5, 0, $3, $4);

@@ -10,6 +10,7 @@ from typing import Any, Final
 import asyncpg
 
 from projections.catalogue import fill as fill_names
+from projections.checkpoints import checkpoints
 from projections.steps import AnyConnection
 from service.errors import ReadModelChanging
 from service.log.database import Pool, leave_as_found
@@ -51,7 +52,7 @@ class Generation:
 
 async def tables(connection: AnyConnection | Pool) -> Generation:
     """The tables in use now."""
-    return _generation(await connection.fetch(_sql["generations"]))
+    return _generation(await checkpoints(connection))
 
 
 def fill(sql: str, generation: Generation) -> str:
@@ -164,9 +165,7 @@ class Reader:
         """
         async with self._pool.acquire() as connection:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                yield Snapshot(
-                    connection, self._keep(_generation(await connection.fetch(_sql["generations"])))
-                )
+                yield Snapshot(connection, self._keep(_generation(await checkpoints(connection))))
 
     def _keep(self, found: Generation) -> Generation:
         """The generation as found, with the statements that were filled for it before."""

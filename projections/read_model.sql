@@ -1,10 +1,5 @@
 -- Which tables are read, and how far they have got: looked up by every read in its own snapshot.
 
--- name: generations
-select projection, built_in, generation, position, tables
-  from read_model.checkpoints
- order by projection;
-
 -- name: value_read_at
 -- The one value of a statement, and in the same snapshot the generations that it was to be read from and
 -- the position: one round trip where a transaction takes four.

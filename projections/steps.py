@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 from zlib import crc32
 
+import asyncpg
+
 from projections.catalogue import STAGING, Projection, fill, staging_of
 from service.log.database import Connection, PooledConnection
 
@@ -30,6 +32,14 @@ _TEMPORARY: Final = {name: f"pg_temp.step_{name}" for name in STAGING}
 def group_of(projections: Sequence[Projection]) -> str:
     """What the steps of these projections are parked under: '*' for the built-in ones."""
     return "*" if projections[0].built_in else projections[0].name
+
+
+def groups_of(projections: Iterable[Projection]) -> list[Sequence[Projection]]:
+    """Part projections into those that move in one transaction: the built-in ones, each other by itself."""
+    known = tuple(projections)
+    built_in = [projection for projection in known if projection.built_in]
+    others = [[projection] for projection in known if not projection.built_in]
+    return [group for group in (built_in, *others) if group]
 
 
 def tables_of(projections: Iterable[Projection], generation: int) -> dict[str, str]:
@@ -100,6 +110,20 @@ def _guarded(statement: str) -> str:
     entities = ", ".join(f"'{name.strip()}'" for name in only[2].split(","))
     condition = only[2] if only[1] == "if" else f"entities && array[{entities}]"
     return f"if {condition} then\n{text}\nend if;"
+
+
+def is_data_error(error: asyncpg.PostgresError) -> bool:
+    """Whether Postgres complains of what an event says, not of itself.
+
+    By the class of its SQLSTATE: cardinality, data, integrity, limits of the program, and what a function
+    raises. Everything else passes, or is mended, with time.
+    """
+    return str(error.sqlstate or "")[:2] in ("21", "22", "23", "54", "P0")
+
+
+def reason_of(error: asyncpg.PostgresError) -> str:
+    """What Postgres says, without the row that it quotes: that is what somebody wrote."""
+    return f"{type(error).__name__}: {error.as_dict().get('message', '')}"
 
 
 class LiveSteps:

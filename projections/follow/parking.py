@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
 
 from projections.catalogue import BUILT_IN, all_projections
+from projections.checkpoints import lock, tell
 from projections.rebuild.replay import replay_rows
-from projections.steps import AnyConnection
+from projections.steps import AnyConnection, is_data_error, reason_of
 from service.errors import ParkedUnknown
 from service.log.database import Pool
 from service.sql_files import load
 
 _sql = load(__file__, "parking.sql")
-_rebuild = load(__file__, "../rebuild/rebuild.sql")
-_follow = load(__file__, "projector.sql")
 
 
 @dataclass(frozen=True)
@@ -46,20 +44,6 @@ class Retried:
     def done(self) -> bool:
         """Whether nothing of the entity is parked any more."""
         return self.error is None
-
-
-def is_data_error(error: asyncpg.PostgresError) -> bool:
-    """Whether Postgres complains of what an event says, not of itself.
-
-    By the class of its SQLSTATE: cardinality, data, integrity, limits of the program, and what a function
-    raises. Everything else passes, or is mended, with time.
-    """
-    return str(error.sqlstate or "")[:2] in ("21", "22", "23", "54", "P0")
-
-
-def reason_of(error: asyncpg.PostgresError) -> str:
-    """What Postgres says, without the row that it quotes: that is what somebody wrote."""
-    return f"{type(error).__name__}: {error.as_dict().get('message', '')}"
 
 
 async def park(connection: AnyConnection, group: str, position: int, error: asyncpg.PostgresError) -> None:
@@ -105,7 +89,7 @@ async def parked_retry(pool: Pool, position: int) -> Retried:
 
 async def _retry(connection: AnyConnection, found: Parked) -> tuple[int, ...]:
     projections = [p for p in all_projections() if p.name == found.projection] or list(BUILT_IN)
-    rows = await connection.fetch(_rebuild["lock_live"], [projection.name for projection in projections])
+    rows = await lock(connection, projections)
     reached = max(row["position"] for row in rows)
     released = await connection.fetch(
         _sql["release"],
@@ -116,9 +100,5 @@ async def _retry(connection: AnyConnection, found: Parked) -> tuple[int, ...]:
         found.position,
     )
     await replay_rows(connection, projections, reached, found.product_id)
-    await connection.execute(_follow["notify_projected"], str(reached))
-    return tuple(sorted(_positions(released)))
-
-
-def _positions(rows: Iterable[asyncpg.Record]) -> Iterable[int]:
-    return (row["position"] for row in rows)
+    await tell(connection, reached)
+    return tuple(sorted(row["position"] for row in released))

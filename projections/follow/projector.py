@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import secrets
-import socket
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
@@ -14,17 +11,26 @@ import asyncpg
 import structlog
 
 from projections.catalogue import Projection, all_projections, fill
+from projections.checkpoints import checkpoints, head, projected
 from projections.declare import declare
-from projections.follow.parking import hold_back, is_data_error, park
+from projections.follow.parking import hold_back, park
+from projections.lease import Lease
 from projections.rebuild.rebuild import rebuild, stale
-from projections.steps import SHORT_STEP_EVENTS_MAX, AnyConnection, LiveSteps, group_of, tables_of
+from projections.steps import (
+    SHORT_STEP_EVENTS_MAX,
+    AnyConnection,
+    LiveSteps,
+    group_of,
+    groups_of,
+    is_data_error,
+    tables_of,
+)
 from service.errors import CheckpointAheadOfLog, LostLease, NotProjectedInTime
 from service.log.database import POSTGRES_FAILURES, Pool
 from service.log.hub import Hub
 from service.sql_files import load
 
 LEASE_SECONDS: Final = 6.0
-RENEW_SECONDS: Final = 2.0
 POLL_SECONDS: Final = 1.0
 # Shorter than the lease: a process that is stopped in the middle of a step must not keep its locks.
 IDLE_IN_TRANSACTION: Final = "4s"
@@ -52,15 +58,13 @@ class Projector:
         pool: Pool,
         hub: Hub | None = None,
         *,
-        holder: str | None = None,
         events_a_step_max: int = EVENTS_A_STEP_MAX,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._pool = pool
         self._hub = hub
-        self._holder = holder or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._lease = Lease("projector", lease_seconds)
         self._events_a_step_max = events_a_step_max
-        self._lease_seconds = lease_seconds
         self.position = 0
 
     async def run(self) -> None:
@@ -83,7 +87,7 @@ class Projector:
         Does it itself when no other process is the projector, else waits for the one that is. Raises
         NotProjectedInTime.
         """
-        target = await self._head() if to is None else to
+        target = await head(self._pool) if to is None else to
         try:
             async with asyncio.timeout(timeout):
                 await self._bring_near(target)
@@ -92,12 +96,12 @@ class Projector:
                         await self._turn(target)
                     except LostLease:
                         pass
-                    reached = await self._projected()
+                    reached = await projected(self._pool)
                     if reached >= target:
                         return reached
                     await self._wait("projected", reached)
         except TimeoutError:
-            raise NotProjectedInTime(target, await self._projected(), timeout or 0) from None
+            raise NotProjectedInTime(target, await projected(self._pool), timeout or 0) from None
 
     async def _bring_near(self, target: int) -> None:
         """Rebuild where that is what it takes, or far faster than following from so far behind."""
@@ -106,7 +110,7 @@ class Projector:
         outdated = await stale(self._pool)
         if outdated:
             await rebuild(self._pool, outdated, wait=True)
-        elif target - await self._projected() > FOLLOWED_EVENTS_MAX:
+        elif target - await projected(self._pool) > FOLLOWED_EVENTS_MAX:
             await rebuild(self._pool, wait=True)
 
     async def _turn(self, target: int | None) -> None:
@@ -131,7 +135,7 @@ class Projector:
             await connection.execute(_TURN_SETTINGS)
             try:
                 await declare(connection)
-                turn = Turn(connection, self._holder, self._lease_seconds, self._events_a_step_max)
+                turn = Turn(connection, self._lease, self._events_a_step_max)
                 if not await turn.take():
                     yield None
                     return
@@ -158,26 +162,15 @@ class Projector:
         else:
             await self._hub.wait_beyond("projected", beyond, POLL_SECONDS)
 
-    async def _head(self) -> int:
-        return int(await self._pool.fetchval(_sql["head"]))
-
-    async def _projected(self) -> int:
-        return int(await self._pool.fetchval(_sql["projected"]))
-
 
 class Turn:
     """What the holder of the lease advances with."""
 
-    def __init__(
-        self, connection: AnyConnection, holder: str, lease_seconds: float, events_a_step_max: int
-    ) -> None:
+    def __init__(self, connection: AnyConnection, lease: Lease, events_a_step_max: int) -> None:
         self.connection = connection
-        self._holder = holder
-        self._lease_seconds = lease_seconds
+        self.lease = lease
         self._events_a_step_max = events_a_step_max
         self._followers: list[_Follower] = []
-        self._renew_at = 0.0
-        self.epoch = 0
 
     @property
     def position(self) -> int:
@@ -186,12 +179,11 @@ class Turn:
 
     async def take(self) -> bool:
         """Return whether it is our turn; then a step of the holder before can no longer commit."""
-        epoch = await self._lease()
-        if epoch is None:
+        if not await self.lease.take(self.connection):
             return False
-        self.epoch = epoch
-        await self.connection.execute(_sql["write_epoch"], epoch)
-        self._followers = [_Follower(self.connection, epoch, group) for group in _groups()]
+        await self.connection.execute(_sql["write_epoch"], self.lease.epoch)
+        groups = groups_of(all_projections())
+        self._followers = [_Follower(self.connection, self.lease, group) for group in groups]
         return True
 
     async def advance(self, to: int | None) -> bool:
@@ -199,30 +191,22 @@ class Turn:
 
         Raises LostLease.
         """
-        if asyncio.get_running_loop().time() >= self._renew_at and await self._lease() != self.epoch:
-            raise LostLease("projector", self.epoch)
+        await self.lease.renew(self.connection)
         moved = [await follower.step(to, self._events_a_step_max) for follower in self._followers]
         return any(moved)
 
     async def give_back(self) -> None:
         """Let another one take over at once."""
         if not self.connection.is_closed():
-            await self.connection.execute(_sql["give_lease_back"], "projector", self._holder)
-
-    async def _lease(self) -> int | None:
-        self._renew_at = asyncio.get_running_loop().time() + RENEW_SECONDS
-        epoch: int | None = await self.connection.fetchval(
-            _sql["take_lease"], "projector", self._holder, self._lease_seconds
-        )
-        return epoch
+            await self.lease.give_back(self.connection)
 
 
 class _Follower:
     """Moves the checkpoints of projections that advance in one transaction."""
 
-    def __init__(self, connection: AnyConnection, epoch: int, projections: Sequence[Projection]) -> None:
+    def __init__(self, connection: AnyConnection, lease: Lease, projections: Sequence[Projection]) -> None:
         self._connection = connection
-        self._epoch = epoch
+        self._lease = lease
         self._projections = tuple(projections)
         self._names = [projection.name for projection in projections]
         self._group = group_of(projections)
@@ -245,11 +229,11 @@ class _Follower:
                 return False
             moved = await self._follow(to, size)
             if moved is None:
-                moved = await self._step(await self._head() if to is None else to, size)
+                moved = await self._step(await head(self._connection) if to is None else to, size)
         except asyncpg.PostgresError as error:
             if not is_data_error(error):
                 raise
-            size = min(size, (await self._head() if to is None else to) - self.position)
+            size = min(size, (await head(self._connection) if to is None else to) - self.position)
             if size <= 1:
                 await self._park(self.position + 1, error)
             self._events_max = max(size // 2, 1)
@@ -263,7 +247,7 @@ class _Follower:
         await self._steps.renew_plans(self.position)
         stepped = await self._connection.fetchval(
             f"select {self._function}($1, $2, $3, $4, $5, $6)",
-            self._epoch,
+            self._lease.epoch,
             self._names,
             self._group,
             self._generations,
@@ -295,9 +279,11 @@ class _Follower:
         return True
 
     async def _locked(self) -> list[asyncpg.Record]:
-        rows = await self._connection.fetch(_sql["lock_checkpoints"], self._epoch, self._names, self._group)
+        rows = await self._connection.fetch(
+            _sql["lock_checkpoints"], self._lease.epoch, self._names, self._group
+        )
         if len(rows) != len(self._names):
-            raise LostLease("projector", self._epoch)
+            raise self._lease.lost()
         return list(rows)
 
     async def _apply(self, first: int, last: int) -> None:
@@ -307,10 +293,10 @@ class _Follower:
         await self._steps.apply(first, last)
         rate = (last - first) / max(loop.time() - began, 1e-6)
         moved = await self._connection.fetch(
-            _sql["move_checkpoints"], self._epoch, self._names, first, last, rate
+            _sql["move_checkpoints"], self._lease.epoch, self._names, first, last, rate
         )
         if len(moved) != len(self._names):
-            raise LostLease("projector", self._epoch)
+            raise self._lease.lost()
 
     async def _park(self, position: int, error: asyncpg.PostgresError) -> None:
         async with self._connection.transaction():
@@ -322,7 +308,7 @@ class _Follower:
         """Whether the tables are of this version's statements; outdated ones wait for their rebuild."""
         if self._steps is not None:
             return True
-        rows = await self._connection.fetch(_sql["checkpoints"])
+        rows = await checkpoints(self._connection)
         found = {row["projection"]: row for row in rows}
         mine = [found[name] for name in sorted(self._names)]
         self.position = min(row["position"] for row in mine)
@@ -341,12 +327,3 @@ class _Follower:
         await self._connection.execute(fill(_sql["follow"], places))
         self._steps = steps
         return True
-
-    async def _head(self) -> int:
-        return int(await self._connection.fetchval(_sql["head"]))
-
-
-def _groups() -> list[Sequence[Projection]]:
-    projections = all_projections()
-    built_in = [projection for projection in projections if projection.built_in]
-    return [built_in, *([projection] for projection in projections if not projection.built_in)]

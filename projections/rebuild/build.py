@@ -11,7 +11,7 @@ from typing import Final
 import asyncpg
 
 from projections.catalogue import STAGING, Projection, fill, staging_of, together
-from projections.follow.parking import is_data_error
+from projections.checkpoints import next_generation
 from projections.steps import (
     AnyConnection,
     LiveSteps,
@@ -21,6 +21,7 @@ from projections.steps import (
     create_tables,
     drop_tables,
     group_of,
+    is_data_error,
     run,
     tables_of,
 )
@@ -52,7 +53,7 @@ _LEFT_ALONE: Final = "autovacuum_enabled = off"
 # What a step staged is read whole: a short look at it does. Until the end of the transaction.
 _LOOK: Final = "select set_config('default_statistics_target', '10', true)"
 
-_sql = load(__file__, "rebuild.sql")
+_sql = load(__file__, "build.sql")
 
 Note = Callable[["Lane", int, int, float], Awaitable[None]]
 
@@ -338,6 +339,14 @@ class Build:
         steps = LiveSteps(self.counting, self.projections, self.names)
         await steps.open()
         return steps
+
+
+async def new_generation(pool: Pool, rebuild: int = 0) -> int:
+    """Return a new generation's number; drop what killed builds left that no other rebuild goes on with."""
+    async with pool.acquire() as connection:
+        leftovers = await connection.fetch(_sql["leftovers"], rebuild)
+        await drop_tables(connection, [row["table_name"] for row in leftovers])
+        return await next_generation(connection)
 
 
 def _names(projections: Iterable[Projection]) -> set[str]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import secrets
-import socket
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -14,12 +11,13 @@ import asyncpg
 import structlog
 
 from projections.catalogue import Projection, all_projections, together
-from projections.declare import declare, next_generation
-from projections.follow.parking import is_data_error, reason_of
-from projections.rebuild.build import EVENTS_A_STEP, Build, Lane
-from projections.rebuild.replay import replay
+from projections.checkpoints import checkpoints, furthest, head, lock, tell
+from projections.declare import declare
+from projections.lease import Lease
+from projections.rebuild.build import EVENTS_A_STEP, Build, Lane, new_generation
+from projections.rebuild.replay import OF_AN_ITEM, replay_rows
 from projections.rebuild.report import Progress, RebuildReport, Watch
-from projections.steps import AnyConnection, drop_tables
+from projections.steps import drop_tables, is_data_error, reason_of
 from service.errors import LostLease, RebuildRuns, RebuildStopped
 from service.log.database import POSTGRES_FAILURES, Pool
 from service.sql_files import load
@@ -32,53 +30,11 @@ REQUEST_POLL_SECONDS: Final = 5.0
 
 _log = structlog.get_logger(__name__)
 _sql = load(__file__, "rebuild.sql")
-_follow = load(__file__, "../follow/projector.sql")
 
 
-class Lease:
-    """The turn to rebuild, kept by a task of its own: a step may take longer than the lease lasts."""
-
-    def __init__(self, pool: Pool, holder: str | None = None) -> None:
-        self._pool = pool
-        self._holder = holder or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._task: asyncio.Task[None] | None = None
-        self.epoch = 0
-
-    async def take(self) -> bool:
-        """Return whether it is our turn now, and keep it until `give_back`."""
-        epoch = await self._pool.fetchval(_follow["take_lease"], "rebuild", self._holder, LEASE_SECONDS)
-        if epoch is None:
-            return False
-        self.epoch = epoch
-        self._task = asyncio.create_task(self._keep(), name="rebuild lease")
-        return True
-
-    async def holder(self) -> str:
-        """Who holds it."""
-        row = await self._pool.fetchrow(_follow["read_lease"], "rebuild")
-        return str(row["holder"]) if row else "nobody"
-
-    async def check(self, connection: AnyConnection) -> None:
-        """Raise LostLease unless it is still ours: asked inside the transaction that commits a step."""
-        row = await connection.fetchrow(_follow["read_lease"], "rebuild")
-        if row is None or row["epoch"] != self.epoch:
-            raise LostLease("rebuild", self.epoch)
-
-    async def give_back(self) -> None:
-        """End our turn."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-            with contextlib.suppress(*POSTGRES_FAILURES):
-                await self._pool.execute(_follow["give_lease_back"], "rebuild", self._holder)
-
-    async def _keep(self) -> None:
-        while True:
-            await asyncio.sleep(LEASE_SECONDS / 4)
-            with contextlib.suppress(*POSTGRES_FAILURES):
-                await self._pool.execute(_follow["take_lease"], "rebuild", self._holder, LEASE_SECONDS)
+def turn_to_rebuild() -> Lease:
+    """The lease that rebuilds and comparisons take: one of them runs at a time."""
+    return Lease("rebuild", LEASE_SECONDS)
 
 
 async def rebuild(
@@ -103,7 +59,7 @@ async def rebuild(
         if report is not None:
             return report
         if not wait:
-            raise RebuildRuns(number, await rebuilder.lease.holder())
+            raise RebuildRuns(number, await rebuilder.lease.holder(pool))
         await asyncio.sleep(0.2)
 
 
@@ -116,7 +72,7 @@ class Rebuilder:
         self._pool = pool
         self._events_a_step = events_a_step
         self._grace_seconds = grace_seconds
-        self.lease = Lease(pool)
+        self.lease = turn_to_rebuild()
 
     async def request(
         self,
@@ -176,9 +132,9 @@ class Rebuilder:
 
     async def work(self, number: int, progress: Watch | None = None) -> RebuildReport | None:
         """Run the rebuilds that wait, up to this one; None when another process is at it."""
-        if not await self.lease.take():
-            return None
-        try:
+        async with self.lease.kept(self._pool) as ours:
+            if not ours:
+                return None
             while True:
                 row = await self._pool.fetchrow(_sql["requested"])
                 if row is None:
@@ -186,8 +142,6 @@ class Rebuilder:
                 report = await self._run(row, progress)
                 if row["rebuild"] >= number:
                     return report
-        finally:
-            await self.lease.give_back()
 
     async def drop_discarded(self) -> list[str]:
         """Drop the tables that were switched away from some time ago; the ones still being read wait."""
@@ -206,17 +160,36 @@ class Rebuilder:
     async def _run(self, row: asyncpg.Record, progress: Watch | None) -> RebuildReport:
         chosen = _chosen(row["projections"])
         if row["product_id"] is not None:
-            return await replay(self._pool, row, chosen, progress)
+            return await self._replay(row, chosen)
         resumed = row["state"] == "RUNNING" and row["fingerprint"] == _fingerprint(chosen)
-        generation = row["generation"] if resumed else await self._begin(row, chosen)
+        generation = row["generation"] if resumed else await new_generation(self._pool, row["rebuild"])
         async with Build.on(self._pool, chosen, generation, events_a_step=self._events_a_step) as build:
             return await _Run(build, self.lease, row["rebuild"], progress).run(row, resumed)
 
-    async def _begin(self, row: asyncpg.Record, chosen: Sequence[Projection]) -> int:
-        async with self._pool.acquire() as connection:
-            leftovers = await connection.fetch(_sql["leftovers"], 0)
-            await drop_tables(connection, [leftover["table_name"] for leftover in leftovers])
-            return await next_generation(connection)
+    async def _replay(self, row: asyncpg.Record, chosen: Sequence[Projection]) -> RebuildReport:
+        """Count one product (or item) again in the tables in use, while the checkpoints stand still.
+
+        Readers see the rows of before until the transaction commits. Appends go on; the projector waits.
+        """
+        if row["item_id"] is not None:
+            chosen = [projection for projection in chosen if projection.name in OF_AN_ITEM]
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        async with self._pool.acquire() as connection, connection.transaction():
+            rows = await lock(connection, chosen)
+            position = max(row["position"] for row in rows)
+            events = await replay_rows(connection, chosen, position, row["product_id"], row["item_id"])
+            await connection.execute(_sql["finish"], row["rebuild"], "DONE", None, position)
+            await tell(connection, position)
+        return RebuildReport(
+            row["rebuild"],
+            tuple(projection.name for projection in chosen),
+            max(row["generation"] for row in rows),
+            events,
+            loop.time() - began,
+            0,
+            loop.time() - began,
+        )
 
 
 class _Run:
@@ -295,11 +268,9 @@ class _Run:
 
     async def _live(self) -> int:
         """How far the new tables must get: to where those in use are, or to the head of the log."""
-        names = {projection.name for projection in self._build.projections}
-        rows = await self._connection.fetch(_follow["checkpoints"])
-        if self._whole(rows):
-            return int(await self._connection.fetchval(_follow["head"]))
-        return max((row["position"] for row in rows if row["projection"] in names), default=0)
+        if self._whole(await checkpoints(self._connection)):
+            return await head(self._connection)
+        return await furthest(self._connection, self._build.projections)
 
     def _whole(self, rows: Sequence[asyncpg.Record]) -> bool:
         """Whether all that advances together is rebuilt: then it may get ahead of the tables in use."""
@@ -322,7 +293,7 @@ class _Run:
             settled,
         )
         if row is None:
-            raise LostLease("rebuild", self._lease.epoch)
+            raise self._lease.lost()
         if row["position"] == last and first < last:
             self._tell(last, "loading", rate)
 
@@ -343,7 +314,7 @@ class _Run:
             _sql["follow"], self._rebuild, first, last, max(self._head, last), len(self._build.lanes)
         )
         if row is None:
-            raise LostLease("rebuild", self._lease.epoch)
+            raise self._lease.lost()
 
     async def _catch_up(self, position: int) -> int:
         self._steps = await self._build.follower()
@@ -364,7 +335,7 @@ class _Run:
         names = [projection.name for projection in projections]
         async with self._connection.transaction():
             await self._connection.execute("set local synchronous_commit = on")
-            rows = await self._connection.fetch(_sql["lock_live"], names)
+            rows = await lock(self._connection, projections)
             live = int(max(row["position"] for row in rows))
             if position < live:
                 await self._steps.apply(position, live)
@@ -381,7 +352,7 @@ class _Run:
             old = [f"read_model.{table}_{row['generation']}" for row in rows for table in row["tables"]]
             await self._connection.execute(_sql["discard"], old)
             await self._connection.execute(_sql["finish"], self._rebuild, "DONE", None, live)
-            await self._connection.execute(_follow["notify_projected"], str(live))
+            await tell(self._connection, live)
         return live
 
     async def _stopped(self, error: asyncpg.PostgresError) -> RebuildStopped:

@@ -79,23 +79,6 @@ update read_model.rebuilds
        finished_at = clock_timestamp()
  where rebuild = $1;
 
--- name: show
---   $1 rebuild
-select rebuild, projections, state, generation, product_id, item_id, position, head, rate,
-       case when rate > 0 then (head - position) / rate end as eta_seconds,
-       requested_at, started_at, finished_at, attempts, error
-  from read_model.rebuilds
- where rebuild = $1;
-
--- name: lock_live
--- The checkpoints of the projections to switch, locked: no projector moves them until we have committed.
---   $1 projections
-select projection, built_in, generation, position, tables
-  from read_model.checkpoints
- where projection = any ($1::text[])
- order by projection
-   for update;
-
 -- name: switch
 -- What is read from here on: one statement, so a reader's snapshot shows all of it or nothing.
 --   $1 projections  $2 generation  $3 fingerprints  $4 position  $5 tables of each, separated by commas
@@ -128,25 +111,6 @@ select table_name
 delete from read_model.discarded
  where table_name = any ($1::text[]);
 
--- name: leftovers
--- Tables of a generation that no checkpoint reads and no rebuild builds: of a rebuild or verify that was killed.
---   $1 the generation of the rebuild that runs, or 0
-select c.oid::regclass::text as table_name
-  from pg_catalog.pg_class c
-  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
- where n.nspname = 'read_model'
-   and c.relkind = 'r'
-   and c.relname ~ '_[0-9]+$'
-   and substring(c.relname from '[0-9]+$')::int <> $1
-   and not exists (
-       select 1
-         from read_model.checkpoints k
-        where k.generation = substring(c.relname from '[0-9]+$')::int
-       )
-   and not exists (
-       select 1 from read_model.discarded d where d.table_name = 'read_model.' || c.relname
-       );
-
 -- name: stale
 -- Projections whose tables were counted by other statements than today's, or that are new and behind.
 --   $1 projections  $2 fingerprints
@@ -156,25 +120,3 @@ select c.projection
  where c.fingerprint <> n.fingerprint
     or c.built_in and c.position < (select max(b.position) from read_model.checkpoints b where b.built_in)
  order by c.projection;
-
--- name: set_if_allowed
--- A setting of this session that takes a privilege.
---   $1 name  $2 value
-select set_config($1, $2, false)
- where has_parameter_privilege($1, 'set');
-
--- name: is_settled
--- Whether a rebuild has run a projection's `settle` statements and made its lookups: noted in their transaction.
---   $1 the projection's first table
-select obj_description(($1::text)::regclass, 'pg_class') is not distinct from 'settled';
-
--- name: is_indexed
--- Whether a rebuild has made a projection's indexes: noted in their transaction.
---   $1 the projection's first table
-select coalesce(obj_description(($1::text)::regclass, 'pg_class') in ('indexed', 'settled'), false);
-
--- name: size
--- How large a projection's tables are, without their indexes.
---   $1 tables
-select sum(pg_table_size(t.table_name::regclass))::bigint
-  from unnest($1::text[]) as t (table_name);

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-import asyncpg
-
 from projections.catalogue import STAGING, Projection, fill, staging_of
 from projections.read_model import tables
-from projections.rebuild.report import RebuildReport, Watch
 from projections.steps import AnyConnection, between, group_of, run
-from service.log.database import Pool
 from service.sql_files import load
 
 # What can be told by the item alone. Users, comments and the rest are mentioned by events of several items,
@@ -20,49 +15,6 @@ from service.sql_files import load
 OF_AN_ITEM: Final = ("votes", "items", "vote_history", "subscriptions", "events", "inferences")
 
 _sql = load(__file__, "replay.sql")
-_rebuild = load(__file__, "rebuild.sql")
-_follow = load(__file__, "../follow/projector.sql")
-
-
-async def replay(
-    pool: Pool, request: asyncpg.Record, chosen: Sequence[Projection], progress: Watch | None
-) -> RebuildReport:
-    """Take the product's (or item's) rows away and count them in again, while the checkpoints stand still.
-
-    Readers see the rows of before until the transaction commits. Appends go on; the projector waits.
-    """
-    product_id, item_id = request["product_id"], request["item_id"]
-    if item_id is not None:
-        chosen = [projection for projection in chosen if projection.name in OF_AN_ITEM]
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(
-            _rebuild["start"],
-            request["rebuild"],
-            request["generation"],
-            [0],
-            [False],
-            False,
-            0,
-            [projection.name for projection in chosen],
-            request["fingerprint"],
-        )
-        rows = await connection.fetch(_rebuild["lock_live"], [projection.name for projection in chosen])
-        position = max(row["position"] for row in rows)
-        generations = {row["projection"]: row["generation"] for row in rows}
-        events = await replay_rows(connection, chosen, position, product_id, item_id)
-        await connection.execute(_rebuild["finish"], request["rebuild"], "DONE", None, position)
-        await connection.execute(_follow["notify_projected"], str(position))
-    return RebuildReport(
-        request["rebuild"],
-        tuple(projection.name for projection in chosen),
-        max(generations.values()),
-        events,
-        loop.time() - began,
-        0,
-        loop.time() - began,
-    )
 
 
 async def replay_rows(
@@ -72,7 +24,10 @@ async def replay_rows(
     product_id: int,
     item_id: str | None = None,
 ) -> int:
-    """Do so in the caller's transaction, which holds the checkpoints; return how many events there were."""
+    """Take the rows of a product (or of one item) away and count them in again up to `position`.
+
+    In the caller's transaction, which holds the checkpoints. Returns how many events there were.
+    """
     names = (await tables(connection)).names
     counted = [names[table] for projection in projections for table in projection.tables]
     await _take_away(connection, counted, product_id, item_id)

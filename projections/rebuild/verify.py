@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from projections.catalogue import Projection, all_projections, fill, together
-from projections.declare import declare, next_generation
-from projections.rebuild.build import EVENTS_A_STEP, Build, Lane
-from projections.rebuild.rebuild import Lease
+from projections.checkpoints import furthest
+from projections.declare import declare
+from projections.read_model import tables
+from projections.rebuild.build import EVENTS_A_STEP, Build, Lane, new_generation
+from projections.rebuild.rebuild import turn_to_rebuild
 from projections.rebuild.report import Progress, Watch
-from projections.steps import AnyConnection, drop_tables
+from projections.steps import groups_of
 from service.errors import RebuildRuns
 from service.log.database import Pool
 from service.sql_files import load
@@ -23,8 +25,6 @@ ERASURE_SECONDS_MAX: Final = 60.0
 ERASURE_LOOK_SECONDS: Final = 0.2
 
 _sql = load(__file__, "verify.sql")
-_rebuild = load(__file__, "rebuild.sql")
-_follow = load(__file__, "../follow/projector.sql")
 
 
 @dataclass(frozen=True)
@@ -103,35 +103,27 @@ async def _compared(
     began = loop.time()
     async with pool.acquire() as connection:
         await declare(connection)
-    lease = Lease(pool)
-    if not await lease.take():
-        raise RebuildRuns(0, await lease.holder())
+    lease = turn_to_rebuild()
     reports: list[TableReport] = []
     position = 0
-    try:
-        built_in = [projection for projection in chosen if projection.built_in]
-        groups = [built_in, *([projection] for projection in chosen if not projection.built_in)]
-        for group in groups:
-            if group:
-                found, reached = await _verify(pool, group, rows_shown, events_a_step, progress)
-                reports.extend(found)
-                position = position or reached
-    finally:
-        await lease.give_back()
+    async with lease.kept(pool) as ours:
+        if not ours:
+            raise RebuildRuns(0, await lease.holder(pool))
+        for group in groups_of(chosen):
+            found, reached = await _verify(pool, group, rows_shown, events_a_step, progress)
+            reports.extend(found)
+            position = position or reached
     return VerifyReport(position, loop.time() - began, tuple(reports))
 
 
 async def _verify(
     pool: Pool, group: Sequence[Projection], rows_shown: int, events_a_step: int, progress: Watch | None
 ) -> tuple[list[TableReport], int]:
-    async with pool.acquire() as connection:
-        leftovers = await connection.fetch(_rebuild["leftovers"], await _being_built(connection))
-        await drop_tables(connection, [row["table_name"] for row in leftovers])
-        generation = await next_generation(connection)
+    generation = await new_generation(pool)
     async with Build.on(pool, group, generation, events_a_step=events_a_step) as build:
         try:
             await build.create()
-            position = await _position(build.counting, group)
+            position = await furthest(build.counting, group)
 
             async def note(lane: Lane, first: int, last: int, rate: float) -> None:
                 if progress is not None and lane.number == 0:
@@ -141,7 +133,7 @@ async def _verify(
             await build.settle(note, lookups=False)
             steps = await build.follower()
             async with build.counting.transaction(isolation="repeatable_read"):
-                now = await _position(build.counting, group)
+                now = await furthest(build.counting, group)
                 if position < now:
                     await steps.apply(position, now)
                 return await _compare(build, group, rows_shown), now
@@ -151,12 +143,11 @@ async def _verify(
 
 
 async def _compare(build: Build, group: Sequence[Projection], rows_shown: int) -> list[TableReport]:
-    rows = await build.counting.fetch(_follow["checkpoints"])
-    in_use = {row["projection"]: row["generation"] for row in rows}
+    in_use = (await tables(build.counting)).names
     reports = []
     for projection in group:
         for table in projection.tables:
-            old, new = f"read_model.{table}_{in_use[projection.name]}", build.names[table]
+            old, new = in_use[table], build.names[table]
             a = await build.counting.fetchrow(fill(_sql["digest"], {"table": old}))
             b = await build.counting.fetchrow(fill(_sql["digest"], {"table": new}))
             assert a is not None
@@ -172,14 +163,3 @@ async def _compare(build: Build, group: Sequence[Projection], rows_shown: int) -
                 )
             )
     return reports
-
-
-async def _position(connection: AnyConnection, group: Sequence[Projection]) -> int:
-    names = {projection.name for projection in group}
-    rows = await connection.fetch(_follow["checkpoints"])
-    return max((row["position"] for row in rows if row["projection"] in names), default=0)
-
-
-async def _being_built(connection: AnyConnection) -> int:
-    row = await connection.fetchrow(_rebuild["requested"])
-    return row["generation"] if row is not None else 0

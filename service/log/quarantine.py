@@ -17,7 +17,7 @@ from service.sql_files import load
 
 QUARANTINE_SECONDS_MAX: Final = 1.5
 
-_sql = load(__file__, "event_store.sql")
+_sql = load(__file__, "quarantine.sql")
 
 
 class Refused(NamedTuple):

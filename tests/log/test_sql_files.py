@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from service.sql_files import load
+from tests.given.folders import ROOT
+
+_LOADS = re.compile(r"""\b_sql = load\(__file__, "(\w+\.sql)"\)""")
+MODULES = {
+    module.relative_to(ROOT): loaded[1]
+    for package in ("service", "projections", "schema")
+    for module in sorted((ROOT / package).rglob("*.py"))
+    if (loaded := _LOADS.search(module.read_text(encoding="utf-8")))
+}
 
 
 @pytest.fixture
@@ -40,3 +50,17 @@ def test_a_slip_is_told_with_the_file_and_the_name(tmp_path, beside, text, reaso
         load(beside, "q.sql")
 
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_a_module_runs_every_statement_of_its_file(module):
+    text = (ROOT / module).read_text(encoding="utf-8")
+
+    assert [name for name in load(str(ROOT / module), MODULES[module]) if f'"{name}"' not in text] == []
+
+
+def test_a_file_of_sql_is_loaded_by_one_module():
+    files = [module.parent / name for module, name in MODULES.items()]
+
+    assert len(files) >= 18
+    assert sorted(set(files)) == sorted(files)

@@ -251,7 +251,7 @@ async def test_a_projector_that_lost_its_lease_commits_nothing_more(pool: asyncp
         await asyncio.sleep(0.05)  # the lease runs out: what the test is about
         async with Projector(pool).turn() as successor:
             assert successor is not None
-            assert successor.epoch == stopped.epoch + 1
+            assert successor.lease.epoch == stopped.lease.epoch + 1
             await successor.advance(head)
 
             with pytest.raises(LostLease):
