@@ -33,7 +33,7 @@ def parse_moment(value: object) -> dt.datetime:
     try:
         if not isinstance(value, str) or len(value) < 11:
             raise ValueError
-        moment = dt.datetime.fromisoformat(value)
+        moment = dt.datetime.fromisoformat(value.upper())
         if moment.tzinfo is None:
             raise ValueError
         return moment.astimezone(dt.UTC)

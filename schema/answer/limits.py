@@ -18,12 +18,13 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLSyntaxError,
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
 )
 
-from schema.errors import Refused, refusal
+from schema.errors import SYNTAX, Refused, refusal
 
 LIMIT_EXCEEDED: Final = "LIMIT_EXCEEDED"
 
@@ -165,11 +166,22 @@ def _walk(
     pending = [(selection_set, 1)]
     while pending:
         current, depth = pending.pop()
+        if not current.selections:
+            raise Refused([_nothing_selected(current)])
         for node in current.selections:
             yield node, depth  # type: ignore[misc]
             within: SelectionSetNode | None = getattr(node, "selection_set", None)
             if within is not None:
                 pending.append((within, depth + isinstance(node, FieldNode)))
+
+
+def _nothing_selected(selection_set: SelectionSetNode) -> GraphQLError:
+    """Return the syntax error of `{}`, which graphql-core parses and the specification does not."""
+    place = selection_set.loc
+    assert place is not None
+    error = GraphQLSyntaxError(place.source, place.end - 1, "Expected Name, found '}'.")
+    error.extensions = {"code": SYNTAX}
+    return error
 
 
 def _refuse_over(what: str, number: int, unit: str, most: int) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 from aiohttp import hdrs, web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationType
 
 from schema.answer.execute import Answer, Observed, Operations, Request
 from schema.answer.limits import Limits
@@ -22,6 +22,8 @@ from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live.broadcast import Live
 from schema.serve.origins import Origins
+from schema.serve.requests import BODY_BYTES_MAX, JSON, asked_by, asked_in
+from schema.serve.sse import HEADERS as STREAM_HEADERS
 from schema.serve.sse import EventStreams
 from schema.serve.websocket import Authenticate, SocketLimits, Sockets, bearer
 from service.web.runner import Answer as Sent
@@ -30,12 +32,9 @@ from service.web.runner import add_shortcut
 if TYPE_CHECKING:
     import strawberry
 
-JSON: Final = "application/json"
 RESPONSE_JSON: Final = "application/graphql-response+json"
 EVENTS: Final = "text/event-stream"
 HTML: Final = "text/html"
-BODY_BYTES_MAX: Final = 512 * 1024
-BODY_SECONDS_MAX: Final = 10.0
 GZIP_BYTES_MIN: Final = 1_400
 GZIP_THREAD_BYTES: Final = 256 * 1024
 
@@ -138,7 +137,7 @@ class GraphQLEndpoint:
         ):
             return False
         media_type = _media_type(headers)
-        if media_type not in (JSON, RESPONSE_JSON):
+        if media_type not in (JSON, RESPONSE_JSON) or _accepts_events(headers):
             return False
         try:
             self._origins.check(headers, host, message.version)
@@ -154,7 +153,7 @@ class GraphQLEndpoint:
     ) -> None:
         try:
             caller = await self._caller(headers)
-            answer = await self.operations.execute(_asked_in(body), Context(self.services, caller))
+            answer = await self.operations.execute(asked_in(body), Context(self.services, caller))
             reply = await self._reply(headers, answer, media_type)
         except Refused as refused:
             reply = await self._refusal(headers, refused, hdrs.METH_POST)
@@ -196,20 +195,36 @@ class GraphQLEndpoint:
                 status=406,
             )
         caller = await self._caller(request.headers)
-        asked = await _asked(request)
+        if request.method == hdrs.METH_HEAD and media_type == EVENTS:
+            return web.Response(headers=STREAM_HEADERS | self._origins.cors(request.headers))
+        asked = await asked_by(request)
         context = Context(self.services, caller)
         only_queries = request.method != hdrs.METH_POST
-        if media_type == EVENTS:
+        if media_type == EVENTS or (_accepts_events(request.headers) and await self._is_followed(asked)):
 
             async def still_valid() -> bool:
                 token = bearer(request.headers.get(hdrs.AUTHORIZATION))
                 return await self._authenticate(token) == caller
 
-            return await self.streams.serve(request, asked, context, still_valid, only_queries=only_queries)
+            return await self.streams.serve(
+                request,
+                asked,
+                context,
+                still_valid,
+                headers=self._origins.cors(request.headers),
+                only_queries=only_queries,
+            )
         answer = await self.operations.execute(asked, context, only_queries=only_queries)
         if answer.status == 405:
             raise Refused.because("a mutation is sent by POST", "MUTATION_BY_GET", status=405)
         return (await self._reply(request.headers, answer, media_type)).response()
+
+    async def _is_followed(self, asked: Request) -> bool:
+        try:
+            document = await self.operations.prepare(asked.query)
+            return document.operation(asked.operation_name).operation is OperationType.SUBSCRIPTION
+        except Refused:
+            return False  # told where it is executed
 
     async def _caller(self, headers: Mapping[str, str]) -> Caller:
         caller = await self._authenticate(bearer(headers.get(hdrs.AUTHORIZATION)))
@@ -314,7 +329,8 @@ def _accepted(header: str | None) -> Mapping[str, float]:
 def _media_type(headers: Mapping[str, str]) -> str | None:
     """Return the best media type that the client accepts; None when it accepts none of ours.
 
-    A client that names none, or takes anything, gets application/json, as the specification has it.
+    A client that names none, or takes anything, gets application/json, as the specification has it. Where it
+    wants an event stream as much as JSON, as urql does, only what cannot be answered otherwise comes as one.
     """
     return _best_media_type(headers.get(hdrs.ACCEPT))
 
@@ -326,7 +342,7 @@ def _best_media_type(header: str | None) -> str | None:
     def wanted(media_type: str) -> float:
         return accepted.get(media_type, 0.0)
 
-    best = max((EVENTS, RESPONSE_JSON, JSON), key=wanted)
+    best = max((RESPONSE_JSON, JSON, EVENTS), key=wanted)
     if wanted(best) > 0:
         return best
     anything = max(wanted("*/*"), wanted("application/*"))
@@ -335,71 +351,10 @@ def _best_media_type(header: str | None) -> str | None:
     return EVENTS if wanted("text/*") > 0 else None
 
 
+def _accepts_events(headers: Mapping[str, str]) -> bool:
+    return _accepted(headers.get(hdrs.ACCEPT)).get(EVENTS, 0.0) > 0
+
+
 def _accepts_gzip(headers: Mapping[str, str]) -> bool:
     encodings = _accepted(headers.get(hdrs.ACCEPT_ENCODING, "identity"))
     return encodings.get("gzip", encodings.get("*", 0.0)) > 0
-
-
-async def _asked(request: web.Request) -> Request:
-    if request.method != hdrs.METH_POST:
-        return _asked_in_url(request.query)
-    if request.content_type != JSON:
-        raise Refused.because(
-            f"send the request as {JSON}, not as {request.content_type[:60]!r}",
-            "UNSUPPORTED_MEDIA_TYPE",
-            status=415,
-        )
-    if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
-        raise Refused.because("JSON is sent in utf-8", "UNSUPPORTED_MEDIA_TYPE", status=415)
-    return _asked_in(await _body(request))
-
-
-def _asked_in(body: bytes) -> Request:
-    try:
-        return _checked(orjson.loads(body))
-    except orjson.JSONDecodeError as error:
-        raise Refused.because(f"the body is not JSON: {error}", "BAD_REQUEST") from None
-
-
-async def _body(request: web.Request) -> bytes:
-    """Return the body; one that is too long or never ends is refused."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS_MAX):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > BODY_BYTES_MAX:
-                    raise Refused.because(
-                        f"the body is longer than {BODY_BYTES_MAX} bytes", "BODY_TOO_LARGE", status=413
-                    )
-    except TimeoutError:
-        raise Refused.because(
-            f"the body did not arrive within {BODY_SECONDS_MAX:g} seconds", "BODY_TOO_SLOW", status=408
-        ) from None
-    return bytes(body)
-
-
-def _asked_in_url(query: Mapping[str, str]) -> Request:
-    asked: dict[str, Any] = {name: query[name] for name in ("query", "operationName") if name in query}
-    for name in ("variables", "extensions"):
-        if query.get(name):
-            try:
-                asked[name] = orjson.loads(query[name])
-            except orjson.JSONDecodeError as error:
-                raise Refused.because(f"{name} is not JSON: {error}", "BAD_REQUEST") from None
-    return _checked(asked)
-
-
-def _checked(asked: object) -> Request:
-    """Return a request whose members have the types that the specification gives them."""
-    if not isinstance(asked, dict):
-        raise Refused.because("the body must be a JSON object with a `query`", "BAD_REQUEST")
-    query, name = asked.get("query"), asked.get("operationName")
-    if not isinstance(query, str) or not query:
-        raise Refused.because("`query` must be the text of a GraphQL document", "BAD_REQUEST")
-    if name is not None and not isinstance(name, str):
-        raise Refused.because("`operationName` must be a string or null", "BAD_REQUEST")
-    for member in ("variables", "extensions"):
-        if asked.get(member) is not None and not isinstance(asked[member], dict):
-            raise Refused.because(f"`{member}` must be an object or null", "BAD_REQUEST")
-    return Request(query, asked.get("variables") or {}, name or None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Mapping
 from functools import lru_cache
@@ -14,6 +15,10 @@ from schema.errors import Refused
 
 PREFLIGHT_HEADERS: Final = ("GraphQL-Require-Preflight", "Apollo-Require-Preflight", "X-Requested-With")
 
+_ALWAYS_ALLOWED: Final = {
+    name.lower(): name for name in ("Authorization", "Content-Type", "Last-Event-ID", *PREFLIGHT_HEADERS)
+}
+_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 # fmt: off
 _PROXY_WORDS: Final = frozenset({
@@ -28,9 +33,9 @@ class Origins:
     """Who may ask: `allowed` are other sites' origins; `open_on_loopback` is a service without tokens.
 
     Without tokens everybody on this machine may do everything, so what comes from elsewhere has to be told
-    apart by what it carries: a foreign `Host` (DNS rebinding), a header that only a proxy adds, or HTTP/1.0,
-    which nginx speaks unless it is told otherwise. A proxy that sends HTTP/1.1 and leaves no trace cannot be
-    seen from here; `recount doctor --url` finds it.
+    apart by what it carries: a foreign `Host` (DNS rebinding), a header that only a proxy adds, or HTTP/1.0
+    with `Connection: close`, which is how nginx speaks unless it is told otherwise. A proxy that sends
+    HTTP/1.1 and leaves no trace cannot be seen from here; `recount doctor --url` finds it.
     """
 
     def __init__(self, allowed: frozenset[str], *, open_on_loopback: bool) -> None:
@@ -54,8 +59,9 @@ class Origins:
         """Refuse what a browser sends for another site without having asked: simple requests."""
         if request.method == hdrs.METH_POST:
             return  # only application/json is taken, and no form can send that
-        site = request.headers.get("Sec-Fetch-Site", "none")
-        if request.headers.get(hdrs.ORIGIN) is None and site in ("none", "same-origin"):
+        if hdrs.ORIGIN in request.headers:
+            return  # `check` knows it: a page's EventSource can send no header of its own
+        if request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin"):
             return
         if (
             any(name in request.headers for name in PREFLIGHT_HEADERS)
@@ -76,13 +82,17 @@ class Origins:
         return {hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: origin}
 
     def preflight(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Return the headers of the answer to a browser that asks whether it may ask."""
+        """Return the headers of the answer to a browser that asks whether it may ask.
+
+        An allowed page may send whatever headers it likes, since Apollo's, Sentry's and tracing's have no
+        end: none of them opens anything but a token, which no browser adds by itself.
+        """
         answered = {hdrs.ALLOW: "GET, HEAD, OPTIONS, POST", **self.cors(headers)}
         if hdrs.ACCESS_CONTROL_ALLOW_ORIGIN in answered:
             answered[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, POST"
-            answered[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ", ".join(
-                ("Authorization", "Content-Type", "Last-Event-ID", *PREFLIGHT_HEADERS)
-            )
+            asked = headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "")
+            names = [name for name in _NAME.findall(asked[:2_000]) if name.lower() not in _ALWAYS_ALLOWED]
+            answered[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = ", ".join((*_ALWAYS_ALLOWED.values(), *names))
             answered[hdrs.ACCESS_CONTROL_MAX_AGE] = "600"
         return answered
 
@@ -96,8 +106,8 @@ def _check_is_near(headers: Mapping[str, str], host: str, version: HttpVersion) 
             status=403,
         )
     trace = next((header for header in headers if _is_of_a_proxy(header)), None)
-    if trace is None and version < HttpVersion11:
-        trace = f"HTTP/{version.major}.{version.minor}"
+    if trace is None and version < HttpVersion11 and headers.get(hdrs.CONNECTION, "").lower() == "close":
+        trace = "HTTP/1.0 with Connection: close"
     if trace is not None:
         raise Refused.because(
             f"without tokens nothing is answered through a proxy, and {trace[:80]!r} tells of one; "

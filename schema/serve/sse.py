@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -56,12 +56,14 @@ class EventStreams:
         context: Context,
         still_valid: Callable[[], Awaitable[bool]],
         *,
+        headers: Mapping[str, str],
         only_queries: bool = False,
     ) -> web.StreamResponse:
         """Answer one operation as an event stream; what is wrong with it is told there, too.
 
         `Last-Event-ID` is where the client's last connection ended, and wins over the argument `after`.
-        An EventSource shows its page nothing of a response with status 400, hence no such answer.
+        An EventSource shows its page nothing of a response with status 400, hence no such answer. `headers`
+        are those that let an allowed page read it.
         """
         address = request.remote or ""
         if (
@@ -73,7 +75,7 @@ class EventStreams:
                 "TOO_MANY_OPERATIONS",
                 status=503,
             )
-        stream = EventStream(request)
+        stream = EventStream(request, headers)
         self._open.add(stream)
         self._operations_of[address] += 1
         running: Running | None = None
@@ -116,13 +118,13 @@ class EventStreams:
 class EventStream:
     """One operation's stream of events."""
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, headers: Mapping[str, str]) -> None:
         self._request = request
         self._chunked = request.version >= (1, 1)
         self._early: list[bytes] = []
         self._begun = False
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.response = web.StreamResponse(headers=HEADERS)
+        self.response = web.StreamResponse(headers=HEADERS | dict(headers))
 
     def last_event_id(self) -> int | None:
         """Return where the client's last connection ended; raises Refused for what is no position."""

@@ -24,6 +24,7 @@ from schema.answer.execute import Operations, Request
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live.broadcast import Live, Message, Running
+from schema.serve.requests import HashForText, asked_for
 
 PROTOCOL: Final = "graphql-transport-ws"
 MESSAGE_BYTES_MAX: Final = 256 * 1024
@@ -281,27 +282,28 @@ class Socket:
 
     def _subscribe(self, message: dict[str, Any]) -> None:
         operation_id = _id(message)
-        request = _request(message.get("payload"))
+        try:
+            request = asked_for(message.get("payload"))
+        except HashForText as refused:
+            return self._refuse(operation_id, refused)
+        except Refused as refused:
+            raise Violation(Close.BAD_REQUEST, f"Invalid message: {refused}") from None
         if self._caller is None:
             raise Violation(Close.UNAUTHORIZED, "Unauthorized")
         if operation_id in self._operations:
             raise Violation(Close.SUBSCRIBER_EXISTS, f"Subscriber for {operation_id} already exists")
         limits = self._sockets.limits
         if len(self._operations) >= limits.operations_socket_max:
-            return self._refuse(operation_id, f"at most {limits.operations_socket_max} operations a socket")
+            return self._refuse(operation_id, _too_many(limits.operations_socket_max, "a socket"))
         if self._sockets.operations_of[self._address] >= limits.operations_address_max:
-            return self._refuse(
-                operation_id, f"at most {limits.operations_address_max} operations an address"
-            )
+            return self._refuse(operation_id, _too_many(limits.operations_address_max, "an address"))
         operation = self._operations[operation_id] = Operation(self, operation_id)
         self._sockets.operations_of[self._address] += 1
         operation.start(request, Context(self._sockets.services, self._caller), self._sockets)
         return None
 
-    def _refuse(self, operation_id: str, reason: str) -> None:
-        message = f"{reason} are allowed; complete one first"
-        error = {"message": message, "extensions": {"code": "TOO_MANY_OPERATIONS"}}
-        self.say({"id": operation_id, "type": "error", "payload": [error]})
+    def _refuse(self, operation_id: str, refused: Refused) -> None:
+        self.say({"id": operation_id, "type": "error", "payload": told(refused.errors)})
 
     def _complete(self, operation_id: str) -> None:
         operation = self._operations.get(operation_id)
@@ -441,14 +443,9 @@ def _id(message: dict[str, Any]) -> str:
     return operation_id
 
 
-def _request(payload: object) -> Request:
-    if isinstance(payload, dict) and isinstance(payload.get("query"), str):
-        variables, name = payload.get("variables"), payload.get("operationName")
-        extensions = payload.get("extensions")
-        objects = all(each is None or isinstance(each, dict) for each in (variables, extensions))
-        if objects and (name is None or isinstance(name, str)):
-            return Request(payload["query"], variables or {}, name or None)
-    raise Violation(Close.BAD_REQUEST, "Invalid message: the payload of subscribe is no GraphQL request")
+def _too_many(most: int, where: str) -> Refused:
+    message = f"at most {most} operations {where} are allowed; complete one first"
+    return Refused.because(message, "TOO_MANY_OPERATIONS")
 
 
 def _reason(text: str) -> bytes:
