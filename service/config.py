@@ -16,11 +16,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service.dsn import Dsn
 from service.errors import ExposedWithoutSecrets, InvalidSetting, SettingsError, UnknownSetting
 from service.labels import Label as Label
 from service.labels import load_labels as load_labels
@@ -32,6 +33,7 @@ _PREFIX = "RECOUNT_"
 _OF_TESTS = "RECOUNT_TEST_"
 _BIGINT_MAX = 2**63 - 1
 _HIDDEN = "********"
+_SECRETS = ("database_url", "webhook_keys", "api_tokens")
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -132,9 +134,9 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and urlsplit(value.get_secret_value()).scheme not in ("postgresql", "postgres"):
-            raise ValueError("must start with postgresql://")
+    def _can_be_read(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            Dsn.read(value.get_secret_value(), {})
         return value
 
     @field_validator("data_dir", "labels")
@@ -175,8 +177,8 @@ class Settings(BaseSettings):
         return (init_settings,)
 
     def redacted(self) -> dict[str, str]:
-        """Return every setting by the name of its variable, fit to be shown: no secret, and no password."""
-        return {variable(name): _shown(name, getattr(self, name)) for name in type(self).model_fields}
+        """Return every setting by the name of its variable, fit to be shown: without what is secret."""
+        return {variable(name): _shown(getattr(self, name)) for name in type(self).model_fields}
 
 
 def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -271,16 +273,24 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
         bare = name if name in fields else name.removesuffix("_FILE")
         if fields[bare] in values:
             raise InvalidSetting(name, f"and {bare} are both set; unset one of them")
-        values[fields[bare]] = environment[name] if name == bare else _file(name, Path(environment[name]))
+        values[fields[bare]] = (
+            environment[name] if name == bare else _file(name, fields[bare], environment[name])
+        )
     return values
 
 
-def _file(name: str, path: Path) -> str:
+def _file(name: str, field: str, path: str) -> str:
     try:
-        return path.expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-    raise InvalidSetting(name, f"names the file {path}, which cannot be read: {reason}")
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    except UnicodeDecodeError:
+        reason = "it is no UTF-8 text"
+    except RuntimeError:
+        reason = "this user has no home"
+    # Where a secret was given instead of the file that holds it, the path is the secret.
+    named = "a file" if field in _SECRETS else f"the file {path}"
+    raise InvalidSetting(name, f"takes the path of a file, and names {named} that cannot be read: {reason}")
 
 
 def _refusal(place: tuple[int | str, ...], message: str, values: Mapping[str, Any]) -> SettingsError:
@@ -288,7 +298,7 @@ def _refusal(place: tuple[int | str, ...], message: str, values: Mapping[str, An
     reason = message.removeprefix("Value error, ")
     if field not in Settings.model_fields:
         return UnknownSetting(variable(field), difflib.get_close_matches(field, Settings.model_fields))
-    if field in ("database_url", "webhook_keys", "api_tokens"):
+    if field in _SECRETS:
         return InvalidSetting(variable(field), f"is wrong: {reason[:1].lower()}{reason[1:]}")
     return InvalidSetting(variable(field), f"is {str(values[field])!r}: {reason[:1].lower()}{reason[1:]}")
 
@@ -340,12 +350,12 @@ def _refuse_repeats(secrets: list[SecretStr]) -> None:
             raise ValueError(f"entries {first} and {number} are the same; each may be given once")
 
 
-def _shown(name: str, value: object) -> str:
+def _shown(value: object) -> str:
     match value:
         case None:
             return ""
         case SecretStr():
-            return _without_password(value.get_secret_value()) if name == "database_url" else _HIDDEN
+            return _HIDDEN
         case list():
             return ",".join(_shown_entry(entry) for entry in value)
         case _:
@@ -358,12 +368,3 @@ def _shown_entry(entry: WebhookKey | ApiToken | str) -> str:
     scopes = f":{'+'.join(sorted(entry.scopes))}" if isinstance(entry, ApiToken) else ""
     product = "" if entry.product_id is None else f"@{entry.product_id}"
     return f"{_HIDDEN}{scopes}{product}"
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    user, at, place = parts.netloc.rpartition("@")
-    name, colon, _ = user.partition(":")
-    netloc = f"{name}{colon and f':{_HIDDEN}'}{at}{place}"
-    query = [(key, _HIDDEN if "pass" in key.lower() else value) for key, value in parse_qsl(parts.query)]
-    return urlunsplit(parts._replace(netloc=netloc, query=urlencode(query, safe="/*")))

@@ -65,6 +65,9 @@ Each part of the project appends its own below and draws it above.
 
 from __future__ import annotations
 
+import os
+import socket
+import ssl
 from pathlib import Path
 
 
@@ -72,6 +75,20 @@ class RecountError(Exception):
     """Something went wrong that Recount can explain; `exit_code` is what a command ends with."""
 
     exit_code: int = 1
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what the system says of an error that is not ours, else its kind.
+
+    Not the error's own text, and not its `strerror` either: asyncio writes there whom it could not reach.
+    """
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason}"
+    if isinstance(error, socket.gaierror) and error.strerror:
+        return error.strerror
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return type(error).__name__
 
 
 # Settings: service/config.py
@@ -321,14 +338,20 @@ class DatabaseError(RecountError):
 
 
 class DatabaseUnreachable(DatabaseError):
-    """No connection to Postgres could be made."""
+    """No connection to Postgres could be made; nothing of its address is told."""
 
-    def __init__(self, where: str, reason: str) -> None:
-        self.where, self.reason = where, reason
-        super().__init__(
-            f"Postgres at {where} does not answer ({reason}); start it, or correct RECOUNT_DATABASE_URL "
-            "(unset, Recount runs a Postgres of its own)"
-        )
+    def __init__(self, reason: str, *, answers: bool = False) -> None:
+        self.reason, self.answers = reason, answers
+        if answers:
+            super().__init__(
+                f"Postgres refuses the connection ({reason}); correct RECOUNT_DATABASE_URL; Postgres's own "
+                "log says more"
+            )
+        else:
+            super().__init__(
+                f"Postgres does not answer ({reason}); start it, or correct RECOUNT_DATABASE_URL "
+                "(unset, Recount runs a Postgres of its own)"
+            )
 
 
 class PostgresAway(DatabaseError):

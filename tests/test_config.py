@@ -45,8 +45,17 @@ def test_a_setting_given_twice_is_refused(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(InvalidSetting, match="nowhere, which cannot be read: No such file or directory"):
-        load_settings({"RECOUNT_API_TOKENS_FILE": str(tmp_path / "nowhere")})
+    with pytest.raises(InvalidSetting, match="nowhere that cannot be read: No such file or directory"):
+        load_settings({"RECOUNT_HOST_FILE": str(tmp_path / "nowhere")})
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "WEBHOOK_KEYS", "API_TOKENS"])
+def test_a_secret_given_for_the_file_that_holds_it_is_not_shown(name):
+    with pytest.raises(InvalidSetting) as caught:
+        load_settings({f"RECOUNT_{name}_FILE": SECRET})
+
+    assert "takes the path of a file, and names a file that cannot be read" in str(caught.value)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 def test_an_unknown_name_is_refused_with_the_one_that_was_meant():
@@ -144,7 +153,7 @@ def test_a_value_that_cannot_be_meant_is_shown(name, value, message):
 def test_settings_are_shown_without_their_secrets():
     settings = load_settings(
         {
-            "RECOUNT_DATABASE_URL": f"postgresql://ada:{SECRET}@db.example.com/board?sslmode=require&password={SECRET}",
+            "RECOUNT_DATABASE_URL": f"postgresql://ada:{SECRET}@db.example.com/board?sslmode=require",
             "RECOUNT_WEBHOOK_KEYS": f"{SECRET}1@5,{SECRET}2",
             "RECOUNT_API_TOKENS": f"{SECRET}:read@5",
         }
@@ -153,9 +162,7 @@ def test_settings_are_shown_without_their_secrets():
     shown = settings.redacted()
 
     assert SECRET not in str(shown) + repr(settings)
-    assert shown["RECOUNT_DATABASE_URL"] == (
-        "postgresql://ada:********@db.example.com/board?sslmode=require&password=********"
-    )
+    assert shown["RECOUNT_DATABASE_URL"] == "********"
     assert shown["RECOUNT_WEBHOOK_KEYS"] == "********@5,********"
     assert shown["RECOUNT_API_TOKENS"] == "********:read@5"
     assert set(shown) == {variable(name) for name in Settings.model_fields}

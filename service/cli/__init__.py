@@ -14,7 +14,7 @@ import click
 
 from service.cli.terminal import say_problem
 from service.errors import RecountError
-from service.web.request_log import set_up_logging
+from service.web.request_log import set_up_logging, tell_crashes
 
 INTERRUPTED = 130
 
@@ -70,6 +70,7 @@ def recount() -> None:
 def main() -> None:
     """Run one command and leave with its exit code: what is refused is one line, never a traceback."""
     set_up_logging(level="warning")
+    tell_crashes()
     try:
         code = recount.main(prog_name="recount", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

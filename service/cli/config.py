@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+from collections.abc import Iterator
+
 import click
 
-from service.cli.terminal import json_option, out, print_json
+from service.cli.terminal import json_option, note, out, print_json
 from service.config import Settings, load_settings, variable
-from service.operate import doctor as examination
+from service.dsn import Dsn
+from service.errors import EmbeddedPostgresNotRunning, RecountError
+from service.postgres.binaries import find_binaries
+from service.postgres.embedded import attach
 
 
 @click.command()
@@ -25,7 +32,8 @@ def config(explain: bool, connection: bool, as_json: bool) -> None:
     """
     settings = load_settings()
     if connection:
-        _print_connection(settings)
+        for line in _connection_lines(settings, with_password=not out.is_terminal):
+            click.echo(line)
         return
     shown = settings.redacted()
     if as_json:
@@ -37,9 +45,27 @@ def config(explain: bool, connection: bool, as_json: bool) -> None:
         out.print(f"{line:<44} {field.description}" if explain else line, markup=False)
 
 
-def _print_connection(settings: Settings) -> None:
-    for line in examination.connection_lines(settings):
-        click.echo(line)
+def _connection_lines(settings: Settings, *, with_password: bool) -> Iterator[str]:
+    """Give lines for a shell that let libpq's programs reach the database that we reach, and no other.
+
+    Only a shell that evaluates them sees the password. Raises InvalidSetting, EmbeddedPostgresNotRunning.
+    """
+    given = settings.database_url
+    dsn = attach(settings.data_dir) if given is None else given.get_secret_value()
+    if dsn is None:
+        raise EmbeddedPostgresNotRunning(settings.data_dir)
+    variables = Dsn.read(dsn, os.environ).variables()
+    if not with_password and variables.pop("PGPASSWORD"):
+        note("PGPASSWORD is left out on a terminal")
+    yield f"unset {' '.join(name for name, value in variables.items() if value is None)}"
+    for name, value in variables.items():
+        if value is not None:
+            yield f"export {name}={shlex.quote(value)}"
+    if given is None:
+        try:
+            yield f'export PATH={shlex.quote(str(find_binaries().folder))}:"$PATH"'
+        except RecountError:
+            note("this installation has no pg_dump of its own")
 
 
 COMMANDS: tuple[click.Command, ...] = (config,)

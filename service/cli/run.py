@@ -11,7 +11,7 @@ import uvloop
 from service import app
 from service.cli.terminal import Advance, err, note, progress_bar
 from service.config import Settings, load_settings
-from service.web.request_log import set_up_logging, tell_crashes
+from service.web.request_log import set_up_logging
 
 
 @click.command()
@@ -50,7 +50,6 @@ def _run(plan: app.Plan) -> None:
 def _set_up_logging(settings: Settings) -> None:
     wanted = settings.log_format
     set_up_logging(json=None if wanted == "auto" else wanted == "json", level=settings.log_level)
-    tell_crashes()
 
 
 class _Banner:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
-from urllib.parse import urlsplit
 
 import asyncpg
 
-from service.errors import DatabaseUnreachable, DatabaseUnsuitable, MigrationChanged, MigrationUnknown
+from service.dsn import Dsn
+from service.errors import (
+    DatabaseUnreachable,
+    DatabaseUnsuitable,
+    MigrationChanged,
+    MigrationUnknown,
+    reason_of,
+)
 from service.sql_files import load
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -28,7 +35,11 @@ POSTGRES_FAILURES: Final = (
 )
 """What a statement raises when Postgres refuses it, goes away or does not answer."""
 
+NO_CONNECTION: Final = (*POSTGRES_FAILURES, ValueError)
+"""What opening a connection raises: files of passwords that cannot be read as such are ValueErrors."""
+
 CONNECT_SECONDS_MAX: Final = 5.0
+STATEMENTS_CACHED_MAX: Final = 100
 STATEMENT_BYTES_MAX: Final = 256 * 1024
 
 _SESSION: Final = {
@@ -48,6 +59,16 @@ _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _MIGRATION_NAME: Final = re.compile(r"[0-9]{4}_[a-z_]+\.sql")
 _AWAY_CLASSES: Final = ("08", "57P")
 """Connection exceptions; shutdowns, crashes and a server that still starts. From appendix A of its manual."""
+# The server's words name the user and the database.
+_REFUSALS: Final[dict[type, str]] = {
+    asyncpg.InvalidPasswordError: "the user or the password is wrong",
+    asyncpg.InvalidAuthorizationSpecificationError: "this user may not connect, or not from here",
+    asyncpg.InvalidCatalogNameError: "there is no such database",
+    asyncpg.InsufficientPrivilegeError: "the user may not connect to the database",
+    asyncpg.TooManyConnectionsError: "it has no connection left",
+    asyncpg.CannotConnectNowError: "it is starting or stopping",
+    asyncpg.ProtocolViolationError: "a pooler before it takes no settings of a session: give its own address",
+}
 _POSTGRES_MIN: Final = 150000
 _ATTEMPTS_MAX: Final = 20
 
@@ -84,35 +105,44 @@ async def open_pool(
     """Return a pool of connections; `settings` are Postgres's own, for each session.
 
     With a `min_size` of 0 it opens without asking Postgres, which is how a service starts while its Postgres
-    is away. Raises DatabaseUnreachable.
+    is away. Raises InvalidSetting, DatabaseUnreachable.
     """
+    address = Dsn.read(dsn, os.environ)
     try:
         return await asyncpg.create_pool(
-            dsn,
             min_size=min_size,
             max_size=max_size,
-            timeout=timeout,
             connection_class=_PooledConnection,
             # Asyncpg plans longer statements anew each time; what an event changed is asked by one of 20 KB.
             max_cacheable_statement_size=STATEMENT_BYTES_MAX,
-            server_settings={"application_name": application_name, **_SESSION, **settings},
+            **{"timeout": timeout, **address.arguments()},
+            server_settings={**address.session(application_name), **_SESSION, **settings},
         )
-    except POSTGRES_FAILURES as error:
-        raise _unreachable(dsn, error) from error
+    except NO_CONNECTION as error:
+        raise _unreachable(address, error) from None
 
 
 async def connect(
-    dsn: str, *, application_name: str = "recount", timeout: float = CONNECT_SECONDS_MAX, **settings: str
+    dsn: str,
+    *,
+    application_name: str = "recount",
+    timeout: float = CONNECT_SECONDS_MAX,
+    command_timeout: float | None = None,
+    statement_cache_size: int = STATEMENTS_CACHED_MAX,
+    **settings: str,
 ) -> Connection:
-    """Return a connection that the caller closes. Raises DatabaseUnreachable."""
+    """Return a connection that the caller closes. Raises InvalidSetting, DatabaseUnreachable."""
+    address = Dsn.read(dsn, os.environ)
     try:
         return await asyncpg.connect(
-            dsn,
-            timeout=timeout,
-            server_settings={"application_name": application_name, **_SESSION, **settings},
+            command_timeout=command_timeout,
+            statement_cache_size=statement_cache_size,
+            **{"timeout": timeout, **address.arguments()},
+            server_settings={**address.session(application_name), **_SESSION, **settings},
         )
-    except POSTGRES_FAILURES as error:
-        raise _unreachable(dsn, error) from error
+    except NO_CONNECTION as error:
+        # Not as its cause: what the driver and the server say quotes the address.
+        raise _unreachable(address, error) from None
 
 
 def is_away(error: BaseException) -> bool:
@@ -125,17 +155,16 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, POSTGRES_FAILURES) and not isinstance(error, ValueError)
 
 
-def _unreachable(dsn: str, error: Exception) -> DatabaseUnreachable:
-    """Return an error that names the server, never the password that the address may hold."""
-    try:
-        parts = urlsplit(dsn)
-        where = f"{parts.hostname or 'its socket'}{f':{parts.port}' if parts.port else ''}"
-    except ValueError:
-        where = "the address in RECOUNT_DATABASE_URL"
-    reason = str(error) if isinstance(error, asyncpg.PostgresError) else type(error).__name__
-    if isinstance(error, OSError) and error.strerror:
-        reason = error.strerror
-    return DatabaseUnreachable(where, reason)
+def _unreachable(address: Dsn, error: Exception) -> DatabaseUnreachable:
+    """Return an error that says why there is no connection, in words that repeat nothing of the address."""
+    if isinstance(error, asyncpg.PostgresError):
+        told = _REFUSALS.get(type(error), type(error).__name__)
+        return DatabaseUnreachable(f"{told}, {error.sqlstate}", answers=True)
+    if unreadable := address.unreadable():
+        return DatabaseUnreachable(f"the file that its {unreadable} names cannot be read, or not by us alone")
+    if isinstance(error, OSError) and "rejected SSL" in str(error):
+        return DatabaseUnreachable("it takes no TLS")
+    return DatabaseUnreachable(reason_of(error))
 
 
 class Migration(NamedTuple):

@@ -11,7 +11,8 @@ from typing import Final, Literal, get_args
 import asyncpg
 import structlog
 
-from service.log.database import POSTGRES_FAILURES
+from service.errors import DatabaseUnreachable
+from service.log.database import POSTGRES_FAILURES, connect
 from service.sql_files import load
 
 Signal = Literal["head", "projected"]
@@ -123,19 +124,19 @@ class Hub:
                 async with self._connection() as connection:
                     pause = 0.05
                     await self._follow(connection)
-            except POSTGRES_FAILURES as error:
+            except (DatabaseUnreachable, *POSTGRES_FAILURES) as error:
                 _log.warning("hub_lost_postgres", reason=type(error).__name__, retry_seconds=round(pause, 2))
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, RECONNECT_SECONDS_MAX)
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[asyncpg.Connection]:
-        connection = await asyncpg.connect(
+        connection = await connect(
             self._dsn,
+            application_name="recount hub",
             timeout=ANSWER_SECONDS_MAX,
             command_timeout=ANSWER_SECONDS_MAX,
             statement_cache_size=0,  # a pooler in between, or a table made anew, would break a cached plan
-            server_settings={"application_name": "recount hub"},
         )
         try:
             self.connected = True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import shutil
 import statistics
 import tempfile
@@ -15,17 +14,15 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit, urlunsplit
 
 import aiohttp
 import asyncpg
 
 from service.config import Settings, is_loopback
-from service.errors import DatabaseError, EmbeddedPostgresNotRunning, RecountError
+from service.errors import DatabaseError, RecountError
 from service.log.database import POSTGRES_FAILURES, Connection, connect, pending_migrations
 from service.operate.gauges import silences
-from service.postgres.binaries import find_binaries
-from service.postgres.embedded import attach
 from service.sql_files import load
 from service.web.keys import LOCAL_KEY_FILE
 
@@ -457,40 +454,3 @@ def _plain(url: str) -> str:
 
 def _session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=HTTP_SECONDS_MAX))
-
-
-def postgres_folder() -> Path | None:
-    """Return where this installation's pg_dump and pg_restore are."""
-    with contextlib.suppress(RecountError):
-        return find_binaries().folder
-    return None
-
-
-def connection_lines(settings: Settings) -> list[str]:
-    """Return lines for a shell that let libpq's programs reach the database, without a password in sight.
-
-    Of RECOUNT_DATABASE_URL the password goes into PGPASSWORD, which only a shell that evaluates this sees.
-    Raises EmbeddedPostgresNotRunning.
-    """
-    if settings.database_url is not None:
-        dsn = settings.database_url.get_secret_value()
-    else:
-        running = attach(settings.data_dir)
-        if running is None:
-            raise EmbeddedPostgresNotRunning(settings.data_dir)
-        dsn = running
-    parts = urlsplit(dsn)
-    query = dict(parse_qsl(parts.query))
-    values = {
-        "PGHOST": query.get("host") or parts.hostname,
-        "PGPORT": query.get("port") or parts.port,
-        "PGUSER": query.get("user") or (parts.username and unquote(parts.username)),
-        "PGPASSWORD": query.get("password") or (parts.password and unquote(parts.password)),
-        "PGDATABASE": unquote(parts.path.removeprefix("/")) or query.get("dbname"),
-        "PGSSLMODE": query.get("sslmode"),
-    }
-    lines = [f"export {name}={shlex.quote(str(value))}" for name, value in values.items() if value]
-    folder = postgres_folder()
-    if folder is not None and settings.database_url is None:
-        lines.append(f'export PATH={shlex.quote(str(folder))}:"$PATH"')
-    return lines

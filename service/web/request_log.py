@@ -26,7 +26,7 @@ import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
-from service.errors import QueryError, RecountError
+from service.errors import QueryError, RecountError, reason_of
 from service.web.metrics import Metrics
 
 METRICS: Final = web.AppKey("metrics", Metrics)
@@ -153,8 +153,8 @@ def where(error: BaseException) -> dict[str, str]:
     told = {"error": type(error).__name__}
     if isinstance(error, RecountError) and not isinstance(error, QueryError):
         told["message"] = str(error)
-    elif isinstance(error, OSError) and error.strerror:
-        told["message"] = error.strerror
+    elif isinstance(error, OSError) and error.errno:
+        told["message"] = reason_of(error)
     if sqlstate := getattr(error, "sqlstate", None):
         told["sqlstate"] = str(sqlstate)
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_TOLD:]

@@ -116,10 +116,11 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_database_url: 
         await connection.close()
 
 
-async def test_a_postgres_that_does_not_answer_is_named_without_its_password() -> None:
-    with pytest.raises(DatabaseUnreachable) as refused:
+async def test_a_postgres_that_does_not_answer_is_told_without_its_address() -> None:
+    with pytest.raises(
+        DatabaseUnreachable, match=r"Postgres does not answer .Connection refused.; .* RECOUNT_DATABASE_URL"
+    ) as told:
         await connect("postgresql://someone:hunter2@127.0.0.1:9/recount", timeout=2)
 
-    assert "127.0.0.1:9" in str(refused.value)
-    assert "hunter2" not in str(refused.value)
-    assert "RECOUNT_DATABASE_URL" in str(refused.value)
+    assert [part for part in ("someone", "hunter2", "127.0.0.1", "/recount") if part in str(told.value)] == []
+    assert told.value.__cause__ is None

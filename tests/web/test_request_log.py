@@ -170,7 +170,7 @@ def test_an_exception_is_told_by_its_kind_and_place_not_by_its_text(lines: io.St
 
 
 def test_errors_of_ours_explain_themselves_unless_they_repeat_what_was_asked() -> None:
-    away = DatabaseUnreachable("db.example.com", "Connection refused")
+    away = DatabaseUnreachable("Connection refused")
     asked = BadArgument("search", CANARY, "is too long")
 
     assert where(away)["message"] == str(away)

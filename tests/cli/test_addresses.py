@@ -1,0 +1,215 @@
+"""Whatever is wrong with the address of the database, no command tells anything of it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from service.cli import MODULES
+from service.dsn import Dsn
+from tests.given.commands import Commands, commands
+from tests.given.running import RECOUNT, environment
+
+ARGUMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "import": (("import", "/dev/null"),),
+    "parked": (("parked", "list"), ("parked", "show", "1"), ("parked", "retry", "1")),
+    "history": (("history", "42"),),
+    "asof": (("asof", "1"),),
+    "send": (("send", "/dev/null"),),
+    "quarantine": tuple(("quarantine", *rest) for rest in (("list",), ("show", "x"), ("retry", "--all"))),
+    "keys": tuple(("keys", *rest) for rest in (("list",), ("add", "x"), ("rotate", "x"), ("revoke", "x"))),
+    "erase": (("erase", "17", "--yes"), ("erase", "--list"), ("erase", "--again")),
+    "doctor": (("doctor",), ("doctor", "--json")),
+    "config": (("config",), ("config", "--json"), ("config", "--explain")),
+    "simulate": (),  # needs no database, and reads no settings
+}
+CALLS = [call for names in MODULES.values() for name in names for call in ARGUMENTS.get(name, ((name,),))]
+PARAMETERS = (
+    *(
+        "host",
+        "port",
+        "user",
+        "password",
+        "dbname",
+        "passfile",
+        "service",
+        "options",
+        "application_name",
+        "ssl",
+    ),
+    *(
+        "sslmode",
+        "sslrootcert",
+        "sslcert",
+        "sslnegotiation",
+        "connect_timeout",
+        "channel_binding",
+        "pgbouncer",
+    ),
+    *("target_session_attrs", "ssl_min_protocol_version", "hostaddr", "pool_timeout", "search_path"),
+)
+VARIABLES = (
+    *("PGPORT", "PGHOST", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGPASSFILE", "PGSSLMODE", "PGSSLROOTCERT"),
+    *("PGSERVICE", "PGTARGETSESSIONATTRS", "PGOPTIONS", "PGSSLNEGOTIATION", "PGSSLMINPROTOCOLVERSION"),
+)
+# Of these letters no word of ours holds two within four.
+LETTERS = "QZJ"
+_anything = st.text(LETTERS + "qzj09ß℀漢?#/@:%[]&+=, \\'\"\t*", max_size=12)
+canaries = st.tuples(_anything, st.text(LETTERS, min_size=4, max_size=6), _anything).map("".join)
+
+
+def _pieces(text: str) -> set[str]:
+    return {text[at : at + 4] for at in range(len(text) - 3)}
+
+
+def _telling(piece: str) -> bool:
+    return sum(letter in LETTERS for letter in piece) > 1
+
+
+@st.composite
+def broken_addresses(draw: st.DrawFn) -> tuple[str, str]:
+    """An address that leads nowhere, and the canary in it, anywhere but surely in the password's place."""
+    canary = draw(canaries)
+    secret = st.sampled_from([canary, quote(canary, safe="")])
+    if draw(st.integers(0, 9)) == 0:
+        return draw(
+            st.sampled_from([f"host=127.0.0.1 port=9 password={canary}", canary, f"//{canary}"])
+        ), canary
+    scheme = draw(st.sampled_from(["postgresql", "postgresql", "postgresql", "postgres", "mysql", canary]))
+    user = draw(st.sampled_from(["ada", "", canary]))
+    host = draw(
+        st.sampled_from(["127.0.0.1:9", "[::1]:9", "127.0.0.1:9,[::1]:9", "::1", "", "%2Fnowhere"])
+        | secret.map(lambda text: f"127.0.0.1:{text}")
+        | secret.map(lambda text: f"[{text}]:9")
+        | secret.map(lambda text: f"%2F{text}")
+    )
+    given = draw(st.lists(st.tuples(st.sampled_from(PARAMETERS) | secret, secret), max_size=2))
+    query = "&".join(f"{name}={value}" for name, value in given)
+    database = draw(st.sampled_from(["board", "", canary]))
+    text = f"{scheme}://{user}:{draw(secret)}@{host}/{database}?{query}"
+    if draw(st.booleans()):
+        return text, canary
+    at = draw(st.integers(0, len(text)))
+    return text[:at] + draw(st.sampled_from(["", "@", "/", ":", "%", "]", "\n"])) + text[at + 1 :], canary
+
+
+@pytest.fixture(scope="module")
+def child() -> Iterator[Commands]:
+    with commands() as running:
+        yield running
+
+
+@settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    broken=broken_addresses(),
+    call=st.sampled_from(CALLS),
+    by=st.sampled_from(["variable", "file", "mistaken file"]),
+    others=st.lists(st.sampled_from(VARIABLES), max_size=2),
+)
+@example(("postgresql://ada:QZJQ?ZJQZ@127.0.0.1:9/x", "QZJQ?ZJQZ"), ("migrate",), "variable", [])
+@example(("postgresql://ada:QZJQ#ZJQZ@127.0.0.1:9/x", "QZJQ#ZJQZ"), ("serve",), "variable", [])
+@example(("postgresql://ada:QZJQ/ZJQZ@127.0.0.1:9/x", "QZJQ/ZJQZ"), ("export",), "file", [])
+@example(("postgresql://ada:1234/QZJQZJQ@127.0.0.1:9/x", "1234/QZJQZJQ"), ("verify",), "file", [])
+@example(("postgresql://ada:[QZJQZJQ]@127.0.0.1:9/x", "[QZJQZJQ]"), ("config",), "variable", [])
+@example(("postgresql://ada:QZ℀JQZJQ@127.0.0.1:9/x", "QZ℀JQZJQ"), ("doctor",), "variable", [])
+@example(("postgresql://ada:QZJQZJQ@127.0.0.1:9/x", "QZJQZJQ"), ("config",), "mistaken file", [])
+@example(("postgresql://ada@127.0.0.1:9/x", "QZJQZJQ"), ("doctor",), "variable", ["PGSSLMODE"])
+def test_nothing_of_an_address_is_in_what_a_command_says(
+    child: Commands,
+    tmp_path: Path,
+    broken: tuple[str, str],
+    call: tuple[str, ...],
+    by: str,
+    others: list[str],
+) -> None:
+    address, canary = broken
+    env = dict.fromkeys(others, canary)
+    if by == "variable":
+        env["RECOUNT_DATABASE_URL"] = address
+    elif by == "file":
+        (tmp_path / "address").write_text(address)
+        env["RECOUNT_DATABASE_URL_FILE"] = str(tmp_path / "address")
+    else:
+        env["RECOUNT_DATABASE_URL_FILE"] = address
+
+    ended = child.run(*call, env=_environment(tmp_path, env))
+
+    assert "Traceback" not in ended.said
+    assert [piece for piece in _pieces(canary) if _telling(piece) and piece in ended.said] == []
+    assert ended.code in ((0,) if call[0] in ("config", "schema") and ended.code == 0 else (1, 2, 3)), (
+        ended.said
+    )
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(canary=canaries, call=st.sampled_from(CALLS), place=st.sampled_from(["user", "dbname", "options"]))
+def test_what_postgres_itself_says_of_it_is_not_repeated(
+    child: Commands, server_url: str, tmp_path: Path, canary: str, call: tuple[str, ...], place: str
+) -> None:
+    there: dict[str, Any] = {**Dsn.read(server_url, os.environ).said, place: canary.replace("\0", "")}
+    address = "postgresql://?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in there.items())
+
+    ended = child.run(*call, env=_environment(tmp_path, {"RECOUNT_DATABASE_URL": address}))
+
+    assert "Traceback" not in ended.said
+    assert [piece for piece in _pieces(canary) if _telling(piece) and piece in ended.said] == []
+
+
+def _environment(folder: Path, given: dict[str, str]) -> dict[str, str]:
+    fixed = {
+        "HOME": str(folder),
+        "PATH": "/usr/bin:/bin",
+        "RECOUNT_PORT": "0",
+        "RECOUNT_DATA_DIR": str(folder / "data"),
+    }
+    return {**fixed, **given}
+
+
+def test_a_shell_gets_the_password_and_a_terminal_does_not(tmp_path: Path) -> None:
+    address = (
+        "postgresql://ada:QZJ%20Q'z@a.example.com:1,[::1]/board?sslmode=require&target_session_attrs=primary"
+    )
+    env = environment(
+        {**_environment(tmp_path, {"RECOUNT_DATABASE_URL": address}), "PGHOSTADDR": "192.0.2.1"}
+    )
+    command = [str(RECOUNT), "config", "--connection"]
+    asked = 'eval "$0"; env | grep ^PG | sort'
+
+    lines = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+    seen = subprocess.run(
+        ["bash", "-c", asked, lines], env=env, capture_output=True, text=True, check=True
+    ).stdout
+    ours, theirs = pty.openpty()
+    subprocess.run(command, env={**env, "TERM": "dumb"}, stdout=theirs, stderr=theirs, check=True)
+    shown = os.read(ours, 65_536).decode()
+    os.close(ours)
+    os.close(theirs)
+
+    assert seen.splitlines() == [
+        "PGDATABASE=board",
+        "PGHOST=a.example.com,::1",
+        "PGPASSWORD=QZJ Q'z",
+        "PGPORT=1,5432",
+        "PGSSLMODE=require",
+        "PGTARGETSESSIONATTRS=primary",
+        "PGUSER=ada",
+    ]
+    assert "QZJ" not in shown
+    assert "PGPASSWORD is left out on a terminal" in shown
