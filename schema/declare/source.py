@@ -150,10 +150,14 @@ class DiffItems:
 
 @dataclass(frozen=True, slots=True)
 class ByPosition:
-    """Rows of a type made for given positions: what a subscription sends."""
+    """Rows of a type made for given positions: what a subscription sends.
+
+    `order` names the columns that order those of one position.
+    """
 
     type_name: str
     block: str
+    order: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

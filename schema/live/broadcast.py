@@ -25,8 +25,9 @@ from schema.answer.execute import Document, Operations, Request
 from schema.answer.fast_path import Frame
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
+from schema.live.cursor import Cursor
 from schema.live.filter import Fact, Index, Wanted
-from service.errors import PositionBeyondHead, ReadModelChanging, RecountError
+from service.errors import BadArgument, PositionBeyondHead, ReadModelChanging, RecountError
 from service.log.database import POSTGRES_FAILURES
 from service.sql_files import load
 
@@ -54,12 +55,12 @@ _sql = load(__file__, "live.sql")
 
 
 class Message:
-    """One answer of a subscription, encoded once for all who get it."""
+    """One answer of a subscription, encoded once for all who get it; `cursor` is where to go on after it."""
 
-    __slots__ = ("body", "position", "sse", "ws", "ws_id")
+    __slots__ = ("body", "cursor", "sse", "ws", "ws_id")
 
-    def __init__(self, position: int, body: bytes) -> None:
-        self.position = position
+    def __init__(self, cursor: Cursor | None, body: bytes) -> None:
+        self.cursor = cursor
         self.body = body
         self.ws_id: bytes | None = None
         self.ws = b""
@@ -99,10 +100,12 @@ class Source:
     """What a subscription's resolver returns: which events it is about and how its answers are read.
 
     `key` joins all whose answers are the same given the same selection and caller; filters that only choose
-    among events are no part of it. `load` returns values by position, none for an event that gives no answer.
+    among events are no part of it. `load` returns values by position, none for an event that gives no answer,
+    and several in an order that never changes where `gives_several`.
     """
 
-    after: int | None = None
+    after: Cursor | None = None
+    gives_several: bool = False
     key: Hashable = None
     wanted: Wanted
 
@@ -132,13 +135,17 @@ class Shared:
 
 @dataclass(slots=True, eq=False)
 class Subscriber:
-    """One operation of one client: a place in the log and a sink."""
+    """One operation of one client: a place in the log and a sink.
+
+    Of the position right after `cursor` it had `skip` messages already.
+    """
 
     sink: Sink
     feed: Feed
     wanted: Wanted
     cursor: int
     sent: int = 0
+    skip: int = 0
     following: bool = False
     closed: bool = False
     task: asyncio.Task[None] | None = None
@@ -202,7 +209,8 @@ class Broadcast:
                 if found != state:
                     state = found
                     position = context.position or 0
-                    self._newest = Message(position, self._live.operations.encode(result, position))
+                    body = self._live.operations.encode(result, position)
+                    self._newest = Message(Cursor(position) if position else None, body)
                 self._tell()
             await asyncio.sleep(self._shared.every_seconds)
 
@@ -270,7 +278,13 @@ class Live:
         self._feeds.clear()
 
     async def subscribe(
-        self, document: Document, request: Request, context: Context, sink: Sink, *, after: int | None = None
+        self,
+        document: Document,
+        request: Request,
+        context: Context,
+        sink: Sink,
+        *,
+        after: Cursor | None = None,
     ) -> Running:
         """Start a subscription; `after`, when given, is where the client's last connection ended.
 
@@ -289,7 +303,7 @@ class Live:
             self._rest()
 
     async def _subscribe(
-        self, document: Document, request: Request, context: Context, sink: Sink, after: int | None
+        self, document: Document, request: Request, context: Context, sink: Sink, after: Cursor | None
     ) -> Running:
         self.operations.cost(document, request)
         executor = self.operations.executor(document, request, context)
@@ -308,9 +322,12 @@ class Live:
             return Stream(self.spawn(self._stream(executor, context, source, sink)))
         if after is not None:
             source.after = after
+        if source.after is not None and source.after.ordinal and not source.gives_several:
+            raise BadArgument("after", str(source.after), "is the cursor of another subscription")
         cursor = await self._first_position(source.after)
+        skip = source.after.ordinal if source.after is not None else 0
         feed = self._feed(document, request, context.caller, executor, source)
-        subscriber = Subscriber(sink, feed, source.wanted, cursor, cursor)
+        subscriber = Subscriber(sink, feed, source.wanted, cursor, cursor, skip)
         self.subscribers += 1
         feed.members += 1
         if cursor >= feed.cursor:
@@ -326,18 +343,18 @@ class Live:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _first_position(self, after: int | None) -> int:
-        """Return the position after which to send, asked of Postgres where a hint could be behind."""
+    async def _first_position(self, after: Cursor | None) -> int:
+        """Return the position all of which was had, asked of Postgres where a hint could be behind."""
         if self._follower is None:
             await self._begin()
         if after is None:
             _, projected = await self._now()
             return max(projected, self.position)
-        if after > max(self.services.hub.value("head"), self.position):
+        if after.position > max(self.services.hub.value("head"), self.position):
             head, _ = await self._now()
-            if after > head:
-                raise PositionBeyondHead(after, head)
-        return after
+            if after.position > head:
+                raise PositionBeyondHead(after.position, head)
+        return after.position - 1 if after.ordinal else after.position
 
     async def _now(self) -> tuple[int, int]:
         """Return the head and the projected position; all who ask at once share one read.
@@ -459,7 +476,7 @@ class Live:
             async for value in iterator:
                 result = await executed(executor, value, context)
                 await self.drained(sink, context.position or 0)
-                sink.send(Message(context.position or 0, self.operations.encode(result, context.position)))
+                sink.send(Message(None, self.operations.encode(result, context.position)))
                 self.sent += 1
             sink.complete()
         except Refused as refused:
@@ -577,9 +594,11 @@ class Feed:
         self._write(subscriber, position, messages)
 
     def _write(self, subscriber: Subscriber, position: int, messages: tuple[Message, ...]) -> None:
-        for message in messages:
+        # Of the first position only: whatever comes after a cursor with an ordinal begins there.
+        for message in messages[subscriber.skip :] if subscriber.skip else messages:
             subscriber.sink.send(message)
         self._live.sent += len(messages)
+        subscriber.skip = 0
         subscriber.cursor = subscriber.sent = position
 
     async def catch_up(self, subscriber: Subscriber) -> None:
@@ -629,12 +648,15 @@ class Feed:
             context = Context(self._live.services, self._caller)
             for position, value in await self._source.load(context, missing):
                 result = await executed(self._executor, value, context, self.frame)
-                body = self._live.operations.encode(result, position)
+                messages = fresh[position]
+                cursor = Cursor(position, len(messages) + 1 if self._source.gives_several else 0)
+                if cursor.ordinal:
+                    result.extensions = {"cursor": str(cursor)}
+                messages.append(Message(cursor, self._live.operations.encode(result, position)))
                 self._live.rendered += 1
-                fresh[position].append(Message(position, body))
-            for position, messages in fresh.items():
-                rendered[position] = self._kept[position] = tuple(messages)
-                self._kept_bytes += sum(len(message.body) for message in messages)
+            for position, made in fresh.items():
+                rendered[position] = self._kept[position] = tuple(made)
+                self._kept_bytes += sum(len(message.body) for message in made)
             self._drop_surplus()
         return rendered
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from schema.answer.answer import Loader, planner_of
 from schema.context import Caller, Context, Info
 from schema.live.broadcast import Shared, Source
+from schema.live.cursor import Cursor, parse_cursor
 from schema.live.filter import Fact, Wanted, event_filter
 from schema.plan.conditions import ids_of
 from schema.plan.planner import product_number
@@ -24,7 +25,8 @@ class LoadedSource(Source):
     def __init__(self, info: Info) -> None:
         caller: Caller = info.context.caller
         self.args: Final[Mapping[str, Any]] = selected(info._raw_info).args
-        self.after = self.args.get("after")
+        after = self.args.get("after")
+        self.after = None if after is None else Cursor(after)
         self._product = _product(self.args, caller)
         # Planned here, so that what the caller may not select is refused before the first event.
         self._loader = Loader(info)
@@ -85,10 +87,17 @@ class ItemsSource(LoadedSource):
 
 
 class ThresholdsSource(LoadedSource):
-    """`thresholds`: totals that an event took to a bound."""
+    """`thresholds`: totals that an event took to a bound, of which one event may give several."""
+
+    gives_several = True
 
     def __init__(self, info: Info) -> None:
         super().__init__(info)
+        text = self.args.get("afterCursor")
+        if text is not None:
+            self.after = parse_cursor(text)
+            if self.after is None:
+                raise BadArgument("afterCursor", text[:40], "is no cursor; give `extensions.cursor`")
         rules = self.args["rules"]
         if not 0 < len(rules) <= RULES_MAX:
             raise BadArgument("rules", len(rules), f"are out of bounds; give 1 to {RULES_MAX}")

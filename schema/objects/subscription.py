@@ -33,7 +33,7 @@ _HIT_ITEM = One(
     "Item", "item.product_id = hit.product_id and item.item_id = hit.item_id", position="hit.position"
 )
 _HIT_EVENT = One("Event", "event.position = hit.position", position="hit.position")
-_HITS_AT = ByPosition("ThresholdHit", "threshold_hits")
+_HITS_AT = ByPosition("ThresholdHit", "threshold_hits", ("rule",))
 
 
 @strawberry.input(description="A bound that is told when a total reaches it.")
@@ -115,6 +115,13 @@ class Subscription:
         rules: Annotated[list[Threshold], strawberry.argument(description="The bounds, 20 at most.")],
         product_id: ProductId = UNSET,
         after: AfterPosition = UNSET,
+        after_cursor: Annotated[
+            str | None,
+            strawberry.argument(
+                description="The `extensions.cursor` of the last message received, with the same rules: "
+                "one event may reach several bounds, each told by a message of its own. Wins over `after`."
+            ),
+        ] = UNSET,
     ) -> AsyncGenerator[ThresholdHit, None]:
         return _followed(ThresholdsSource(info))
 

@@ -34,8 +34,9 @@ def by_position(
         where.append(_matching(builder, place, root.args["filter"], outer))
     block = builder.fill(BLOCKS[spec.block], Scope(outer, names))
     row = f"json_build_array({alias}.position, {array})"
+    order = ", ".join(f"{alias}.{column}" for column in ("position", *spec.order))
     expr = (
-        f"select coalesce(json_agg({row} order by {alias}.position), '[]')"
+        f"select coalesce(json_agg({row} order by {order}), '[]')"
         f" from ({block}) as {alias} cross join lateral (select {alias}.position as p) as told"
         f" where {' and '.join(where)}"
     )

@@ -15,6 +15,7 @@ from schema.answer.execute import Operations, Request
 from schema.context import Context
 from schema.errors import Refused, told
 from schema.live.broadcast import Live, Message, Running
+from schema.live.cursor import Cursor, parse_cursor
 
 HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -103,7 +104,7 @@ class EventStreams:
                     document, asked, context, stream, after=stream.last_event_id()
                 )
             answer = await self._operations.execute(asked, context, only_queries=only_queries)
-            stream.send(Message(context.position or 0, answer.body))
+            stream.send(Message(Cursor(context.position) if context.position else None, answer.body))
             stream.complete()
         except Refused as refused:
             stream.fail(told(refused.errors, debug=self._operations.debug))
@@ -126,17 +127,18 @@ class EventStream:
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.response = web.StreamResponse(headers=HEADERS | dict(headers))
 
-    def last_event_id(self) -> int | None:
-        """Return where the client's last connection ended; raises Refused for what is no position."""
+    def last_event_id(self) -> Cursor | None:
+        """Return where the client's last connection ended; raises Refused for what is no cursor."""
         header = self._request.headers.get("Last-Event-ID")
         if not header:
             return None
-        if not (header.isascii() and header.isdigit() and len(header) < 19):
+        cursor = parse_cursor(header)
+        if cursor is None:
             raise Refused.because(
                 f"Last-Event-ID {header[:40]!r} is no position; send the last event's id, or leave it out",
                 "BAD_USER_INPUT",
             )
-        return int(header)
+        return cursor
 
     async def begin(self) -> None:
         """Send the headers, and what came before them."""
@@ -222,5 +224,5 @@ class EventStream:
 
 
 def _event(message: Message) -> bytes:
-    place = b"id: %d\n" % message.position if message.position else b""
+    place = b"id: %b\n" % str(message.cursor).encode() if message.cursor is not None else b""
     return b"%bevent: next\ndata: %b\n\n" % (place, message.body)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
 from typing import Any
 
+import aiohttp
 import pytest
 
 from schema.context import SCOPES, Caller
@@ -401,10 +402,85 @@ async def test_a_total_that_reaches_a_bound_is_told_once(board: Board) -> None:
     assert hits[0]["item"]["title"] == "Idea 1"
 
 
+THRESHOLDS = """
+  subscription($rules: [Threshold!]!, $cursor: String, $after: Position = 0) {
+    thresholds(rules: $rules, afterCursor: $cursor, after: $after) { position rule }
+  }
+"""
+RULES = [{"metric": "UPVOTES", "gte": bound} for bound in (5, 6, 7)]
+
+
+async def test_bounds_reached_by_one_event_are_each_resumed_exactly_where_it_was_cut(board: Board) -> None:
+    """The event at 2 reaches two bounds, that at 3 a third; each cut falls behind another message."""
+    for up in (0, 6, 9):
+        await board.append(an_update(1, up))
+    await board.projected()
+
+    async with board.socket() as client:
+        await client.subscribe(THRESHOLDS, rules=RULES)
+        whole = await client.take(3)
+    assert [_hit(payload) for payload in whole] == [(2, 0), (2, 1), (3, 2)]
+    for cut in range(3):
+        async with board.socket() as client:
+            await client.subscribe(THRESHOLDS, rules=RULES, cursor=whole[cut]["extensions"]["cursor"])
+            assert await client.take(2 - cut) == whole[cut + 1 :]
+    async with board.socket() as client:
+        await client.subscribe(THRESHOLDS, rules=RULES, cursor=whole[-1]["extensions"]["cursor"])
+        await board.append(an_update(1, 0))
+        await board.append(an_update(1, 5))
+        assert [_hit(payload) for payload in await client.take(1)] == [(5, 0)]
+
+
+def _hit(payload: dict[str, Any]) -> tuple[int, int]:
+    hit = payload["data"]["thresholds"]
+    return hit["position"], hit["rule"]
+
+
+async def test_an_event_streams_last_id_resumes_between_two_bounds_of_one_event(board: Board) -> None:
+    for up in (0, 6):
+        await board.append(an_update(1, up))
+    await board.projected()
+    body = {"query": THRESHOLDS, "variables": {"rules": RULES}}
+    headers = {"Accept": "text/event-stream"}
+
+    async with board.service.session.post(board.service.url, json=body, headers=headers) as response:
+        ids = [await _next_id(response.content), await _next_id(response.content)]
+    headers["Last-Event-ID"] = ids[0]
+    async with board.service.session.post(board.service.url, json=body, headers=headers) as response:
+        again = await _next_id(response.content)
+
+    assert ids == ["2:1", "2:2"]
+    assert again == ids[1]
+
+
+async def _next_id(content: aiohttp.StreamReader) -> str:
+    async for line in content:
+        if line.startswith(b"id: "):
+            return line[4:].decode().strip()
+    raise EOFError
+
+
+@pytest.mark.parametrize("cursor", ["", "2:", ":1", "2:-1", "x", "2:1:1", "٢"])
+async def test_what_is_no_cursor_is_refused(board: Board, cursor: str) -> None:
+    async with board.socket() as client:
+        await client.subscribe(THRESHOLDS, rules=RULES, cursor=cursor)
+        refused = await client.message()
+
+    assert refused["type"] == "error"
+    assert "afterCursor" in refused["payload"][0]["message"]
+
+
+async def test_a_cursor_between_messages_is_refused_by_what_gives_one_an_event(board: Board) -> None:
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": "2:1"}
+    body = {"query": EVENTS, "variables": {"after": 0}}
+    async with board.service.session.post(board.service.url, json=body, headers=headers) as response:
+        assert "is the cursor of another subscription" in await response.text()
+
+
 async def test_projections_are_told_at_once_and_after_each_change(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("schema.live_sources.PROJECTIONS_SECONDS", 0.05)
+    monkeypatch.setattr("schema.live.sources.PROJECTIONS_SECONDS", 0.05)
     async with board.socket() as client:
         await client.subscribe("subscription { projections { name position head } }")
         (first,) = await client.take(1)
