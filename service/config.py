@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -32,6 +32,10 @@ SCOPES: frozenset[Scope] = frozenset({"read", "personal", "raw", "admin"})
 _PREFIX = "RECOUNT_"
 _OF_TESTS = "RECOUNT_TEST_"
 _BIGINT_MAX = 2**63 - 1
+# A tool may encode what was pasted encoded already, and another on the way do so once more.
+_ENCODINGS_MAX = 4
+# Percent-encoded it is thrice as long, and still fits into the first line of a request.
+_KEY_CHARACTERS_MAX = 1_000
 _HIDDEN = "********"
 _SECRETS = ("database_url", "webhook_keys", "api_tokens")
 
@@ -224,11 +228,33 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def in_one_spelling(secret: str) -> str:
+    """Return a secret in the one spelling in which it is compared, however it came.
+
+    A key is pasted into a URL as it stands or percent-encoded, and clients, proxies and forms encode and
+    decode it as they like: a `+` may arrive as `+`, `%2B`, `%252B` or a space. The rest tells keys apart.
+
+    >>> in_one_spelling("a+b"), in_one_spelling("a%2Bb"), in_one_spelling("a b"), in_one_spelling("50%off")
+    ('a+b', 'a+b', 'a+b', '50%off')
+    """
+    for _ in range(_ENCODINGS_MAX):
+        decoded = unquote(secret, errors="surrogateescape") if "%" in secret else secret
+        if decoded == secret:
+            break
+        secret = decoded
+    return secret.replace(" ", "+")
+
+
 def parse_webhook_keys(text: str) -> list[WebhookKey]:
     """Read keys such as `first,second@5456534244`. Raises ValueError, which never quotes a key."""
     keys = []
     for number, entry in _entries(text):
         secret, product_id = _split_product(number, entry)
+        if "#" in secret:
+            raise ValueError(
+                f"entry {number} holds a #, and what follows one in a URL is never sent; take a key of "
+                "letters, digits, - and _, or write the # as %23, here as well"
+            )
         keys.append(WebhookKey(SecretStr(_secret(number, secret)), product_id))
     _refuse_repeats([key.secret for key in keys])
     return keys
@@ -327,6 +353,11 @@ def _secret(number: int, text: str) -> str:
         raise ValueError(
             f"entry {number} may hold only printable ASCII without spaces, commas and a second @"
         )
+    if len(text) > _KEY_CHARACTERS_MAX:
+        raise ValueError(
+            f"entry {number} has {len(text)} characters; more than {_KEY_CHARACTERS_MAX} may not fit into "
+            "a request's first line"
+        )
     return text
 
 
@@ -345,9 +376,11 @@ def _scopes(number: int, names: str) -> frozenset[Scope]:
 def _refuse_repeats(secrets: list[SecretStr]) -> None:
     seen: dict[str, int] = {}
     for number, secret in enumerate(secrets, start=1):
-        first = seen.setdefault(secret.get_secret_value(), number)
+        first = seen.setdefault(in_one_spelling(secret.get_secret_value()), number)
         if first != number:
-            raise ValueError(f"entries {first} and {number} are the same; each may be given once")
+            raise ValueError(
+                f"entries {first} and {number} are the same, at least in a URL; each may be given once"
+            )
 
 
 def _shown(value: object) -> str:

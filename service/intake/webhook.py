@@ -1,7 +1,8 @@
 """Takes Sleekplan's deliveries: POST /webhooks, with the key in a header or in the URL.
 
 The key is compared before anything else is looked at. What is authenticated and within the size limit is
-kept, as an event or in the quarantine, before it is answered.
+kept, as an event or in the quarantine, before it is answered; so is what comes with a key to a path where
+nothing is, since nobody sends it again.
 """
 
 from __future__ import annotations
@@ -9,20 +10,24 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import orjson
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_parser import RawRequestMessage
+from aiohttp.http_writer import HttpVersion11
 from aiohttp.streams import StreamReader
+from aiohttp.typedefs import Handler
+from multidict import CIMultiDictProxy
 
 from service.errors import NotAnEvent, SpoolUnavailable
 from service.events import decode
 from service.intake.appender import Appender, Arrival, Receipt
+from service.intake.given_keys import given_keys, is_plain
+from service.intake.unpacking import TooLarge, in_words, unpacked
 from service.log.quarantine import Refused
 from service.web.keys import Grant, WebhookKeys
 from service.web.metrics import Outcome
@@ -36,9 +41,9 @@ BODIES_IN_FLIGHT_MAX: Final = 256
 
 _log = structlog.get_logger(__name__)
 
-_GZIP: Final = b"\x1f\x8b"
-_GZIP_NAMES: Final = ("gzip", "x-gzip")
-_NEEDS_PARSING: Final = re.compile("[^A-Za-z0-9=_-]")
+_NOT_PLAIN: Final = (hdrs.CONTENT_ENCODING, hdrs.EXPECT)
+_NEARLY: Final = re.compile(r"/webhooks?\b", re.IGNORECASE)
+"""What is in a path that is meant to be ours."""
 
 
 class DeliveryMetrics(Protocol):
@@ -80,19 +85,26 @@ class Webhook:
 
     def add_to(self, application: web.Application) -> None:
         """Have an application serve this, plain deliveries by the shortcut."""
-        application.add_routes([web.post(PATH, self.receive), web.get(PATH, self.explain)])
+        application.add_routes(
+            [
+                web.post(PATH, self.receive, expect_handler=_go_on),
+                web.route("*", PATH, self.explain),
+            ]
+        )
+        application.middlewares.append(self._take_in)
         add_shortcut(application, self)
 
     async def receive(self, request: web.Request) -> web.Response:
         """Keep one delivery, and answer once it is safe."""
         began = time.perf_counter()
-        grant = self._grant(request)
+        grant = self._grant(request.headers, request.raw_path)
         product_id: int | None = None
         try:
             if grant is None:
                 raise _Refusal(401, Outcome.UNAUTHORIZED, _WRONG_KEY)
             body = await self._body(request)
-            arrival, product_id = self._arrival(body, grant)
+            declared = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, []))
+            arrival, product_id = self._arrival(body, declared, grant)
             receipt = await self._appender.append(arrival)
         except SpoolUnavailable as error:
             answer, outcome = _unavailable(error), Outcome.UNAVAILABLE
@@ -121,16 +133,15 @@ class Webhook:
             message.method != "POST"
             or not payload.is_eof()
             or not 0 < payload.total_bytes <= self._body_bytes_max
-            or "Content-Encoding" in message.headers
+            or any(name in message.headers for name in _NOT_PLAIN)
             or self._appender.full
         ):
             return False
         path, _, query = message.path.partition("?")
-        if path != PATH or (query and not _is_plain(query)):
+        if path != PATH or (query and not is_plain(query)):
             return False
         began = time.perf_counter()
-        header = message.headers.get("X-Secret")
-        grant = (self._keys.find(header) if header else None) or self._keys.find(query[4:])
+        grant = self._grant(message.headers, message.path)
         if grant is None:
             return False
         product_id: int | None = None
@@ -141,10 +152,7 @@ class Webhook:
             answered(answer)
 
         try:
-            body = payload.read_nowait()
-            if body[:2] == _GZIP:
-                body = self._inflate(body, declared=False)
-            arrival, product_id = self._arrival(body, grant)
+            arrival, product_id = self._arrival(payload.read_nowait(), "", grant)
         except Exception as error:
             asyncio.get_running_loop().call_soon(finish, error)
         else:
@@ -152,65 +160,78 @@ class Webhook:
         return True
 
     async def explain(self, request: web.Request) -> web.Response:
-        """Answer whoever opens the URL in a browser."""
+        """Answer whoever opens the URL in a browser, or sends by another method than POST."""
+        self._count(Outcome.NOT_POSTED, time.perf_counter(), None)
         return web.Response(
             status=405,
-            headers={"Allow": "POST"},
+            headers={hdrs.ALLOW: hdrs.METH_POST},
             text="This is where Sleekplan posts its webhooks. Nothing is to be seen here: in Sleekplan, open "
-            "Settings, then Webhooks, and enter this page's whole URL.\n",
+            f"Settings, then Webhooks, and enter the address of this service with {PATH}?key=… behind it.\n",
         )
 
-    def _grant(self, request: web.Request) -> Grant | None:
-        """Return what the request's key opens: the header's goes first, then the URL's."""
-        header = request.headers.get("X-Secret")
-        found = self._keys.find(header) if header else None
-        return found or self._keys.find(_key_in(request))
+    @web.middleware
+    async def _take_in(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Take what means the webhook and goes to a path or method that nothing is at.
 
-    def _arrival(self, body: bytes, grant: Grant) -> tuple[Arrival, int | None]:
-        """Return what to keep of a body, and the product that it is about."""
+        With a key it is a delivery, whatever the path: a slash too many, a proxy's prefix, the path left out.
+        """
+        if request.match_info.http_exception is None:
+            return await handler(request)
+        near = _NEARLY.search(request.path) is not None
+        if request.method != hdrs.METH_POST:
+            return await (self.explain(request) if near else handler(request))
+        if near or given_keys(request.headers, request.raw_path):
+            return await self.receive(request)
+        return await handler(request)
+
+    def _grant(self, headers: CIMultiDictProxy[str], target: str) -> Grant | None:
+        """Return what the first of the request's keys opens that opens anything."""
+        for key in given_keys(headers, target):
+            if (found := self._keys.find(key)) is not None:
+                return found
+        return None
+
+    def _arrival(self, packed: bytes, declared: str, grant: Grant) -> tuple[Arrival, int | None]:
+        """Return what to keep of a body, and the product that it is about. Raises _Refusal for a bomb."""
         received_at = self._now()
         try:
+            body = unpacked(packed, declared, self._body_bytes_max)
+        except TooLarge as error:
+            raise self._too_large(error.size) from None
+        try:
             event = decode(body, received_at)
-            if grant.product_id is not None and event.product_id != grant.product_id:
-                raise NotAnEvent(
-                    f"it names product {event.product_id}, but its key is bound to product {grant.product_id}"
-                )
         except NotAnEvent as error:
-            return Refused(error.reason, body, received_at, "WEBHOOK", grant.product_id), grant.product_id
-        return event, event.product_id
+            reason = error.reason + in_words(declared)
+        else:
+            if grant.product_id in (None, event.product_id):
+                return event, event.product_id
+            reason = (
+                f"it names product {event.product_id}, but its key is bound to product {grant.product_id}"
+            )
+        return Refused(reason, body, received_at, "WEBHOOK", grant.product_id), grant.product_id
 
     def _count(self, outcome: Outcome, began: float, product_id: int | None) -> None:
         if self._metrics is not None:
             self._metrics.delivery(outcome, time.perf_counter() - began, product_id)
 
     async def _body(self, request: web.Request) -> bytes:
-        """Return the body, inflated. Raises _Refusal where it is too large, too slow or too much at once."""
+        """Return the body as it came. Raises _Refusal where it is too large, too slow or too much at once."""
         length = request.content_length
         if length is not None and length > self._body_bytes_max:
             raise self._too_large(length)
         content = request.content
-        if content.is_eof():
-            # Everything came with the head, as it nearly always does: no clock is needed.
-            body = content.read_nowait()
-            if len(body) > self._body_bytes_max:
-                raise self._too_large(len(body))
-        else:
-            body = await self._slow_body(content)
-        encoding = request.headers.get("Content-Encoding", "").lower()
-        if body[:2] == _GZIP:
-            return self._inflate(body, declared=encoding in _GZIP_NAMES)
-        if encoding not in ("", "identity", *_GZIP_NAMES):
-            raise _Refusal(
-                415,
-                Outcome.REFUSED,
-                f"the body is encoded as {encoding[:20]!r}; send it as it is, or as gzip",
-            )
+        if not content.is_eof():
+            return await self._slow_body(content)
+        # Everything came with the head, as it nearly always does: no clock is needed.
+        body = content.read_nowait()
+        if len(body) > self._body_bytes_max:
+            raise self._too_large(len(body))
         return body
 
     async def _slow_body(self, content: Any) -> bytes:
+        parts: list[bytes] = []
         try:
             async with asyncio.timeout(self._read_deadline_seconds), self._reading:
-                parts: list[bytes] = []
                 size = 0
                 while not content.at_eof():
                     part = await content.readany()
@@ -220,28 +241,25 @@ class Webhook:
                     parts.append(part)
                 return b"".join(parts)
         except TimeoutError:
-            raise _Refusal(
+            refusal = _Refusal(
                 408,
                 Outcome.TIMED_OUT,
                 f"the body did not arrive within {self._read_deadline_seconds:g} seconds; send it again",
-            ) from None
-
-    def _inflate(self, body: bytes, *, declared: bool) -> bytes:
-        """Return what the gzip holds. Bytes that only look like gzip, and are not declared as such, stay."""
-        inflater = zlib.decompressobj(wbits=31)
-        try:
-            inflated = inflater.decompress(body, self._body_bytes_max + 1)
-        except zlib.error:
-            inflated = b""
-        if len(inflated) > self._body_bytes_max:
-            raise self._too_large(len(inflated))
-        if inflater.eof and not inflater.unused_data:
-            return inflated
-        if declared:
-            raise _Refusal(
-                415, Outcome.REFUSED, "the body is declared as gzip, but is not one whole gzip stream"
             )
-        return body
+        except (OSError, web.RequestPayloadError):
+            refusal = _Refusal(400, Outcome.CUT_OFF, "the body broke off before its end; send it again")
+        body = b"".join(parts)
+        if self._is_whole(body):
+            return body  # no more of it will come, whatever length was announced
+        raise refusal
+
+    def _is_whole(self, body: bytes) -> bool:
+        """Whether a body that did not end is an event as it is: no beginning of an object's JSON is one."""
+        try:
+            decode(unpacked(body, "", self._body_bytes_max), self._now())
+        except (NotAnEvent, TooLarge):
+            return False
+        return True
 
     def _too_large(self, size: int) -> _Refusal:
         return _Refusal(
@@ -257,16 +275,11 @@ _WRONG_KEY: Final = (
 )
 
 
-def _is_plain(query: str) -> bool:
-    """Whether a query is a key and nothing else, unescaped, as in every URL that we print."""
-    return query.startswith("key=") and not _NEEDS_PARSING.search(query)
-
-
-def _key_in(request: web.Request) -> str | None:
-    """Return the key that the URL holds."""
-    query = request.rel_url.raw_query_string
-    # Parsing it takes twenty times as long.
-    return query[4:] if _is_plain(query) else request.query.get("key")
+async def _go_on(request: web.Request) -> None:
+    """Answer `Expect`: the body is welcome, whatever else is expected; what is refused is not sent again."""
+    if request.version == HttpVersion11 and request.headers[hdrs.EXPECT].lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
 
 
 def _ended(receipt: Receipt | Exception) -> tuple[Answer, Outcome]:

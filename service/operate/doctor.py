@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import aiohttp
 import asyncpg
@@ -360,13 +360,13 @@ def _key_of(settings: Settings) -> str | None:
 async def _knock(
     session: aiohttp.ClientSession, url: str, key: str | None, body_bytes_max: int
 ) -> list[Finding]:
-    """Post to the webhook without leaving anything in the log.
+    """Post to the webhook, with a key or with the one in its URL, without leaving anything in the log.
 
     A wrong key has to be answered 401; with the right one a body that is announced as too large has to be
     answered 413, which is said after the key was accepted and before anything is stored.
     """
     findings = []
-    async with session.post(url, headers={"X-Secret": "not-a-key"}, data=b"{}") as answer:
+    async with session.post(_plain(url), headers={"X-Secret": "not-a-key"}, data=b"{}") as answer:
         if answer.status == 401:
             findings.append(_fine("webhook", f"{_plain(url)} refuses a wrong key"))
         else:
@@ -377,9 +377,9 @@ async def _knock(
                     "is another program there?",
                 )
             )
-    if key is None:
+    if key is None and not urlsplit(url).query:
         return [*findings, _note("webhook", "no key is known here, so none was tried")]
-    headers = {"X-Secret": key, "Content-Length": str(body_bytes_max + 1)}
+    headers = {"Content-Length": str(body_bytes_max + 1)} | ({} if key is None else {"X-Secret": key})
     async with session.post(url, headers=headers, data=_one_byte()) as answer:
         if answer.status == 413:
             findings.append(_fine("webhook", "accepts our key"))
@@ -417,10 +417,9 @@ async def check_reach(settings: Settings, public_url: str | None) -> list[Findin
         findings.append(
             _problem("reach", "the key would travel in the open", "give the webhook an https URL")
         )
-    key = next((value for name, value in parse_qsl(parts.query) if name == "key"), None)
     try:
         async with _session() as session:
-            findings += await _knock(session, _plain(public_url), key, settings.body_bytes_max)
+            findings += await _knock(session, public_url, None, settings.body_bytes_max)
             findings.append(await _ask(session, urljoin(public_url, "/graphql")))
     except aiohttp.ClientConnectorCertificateError:
         findings.append(_problem("reach", f"the certificate of {parts.hostname} is not accepted", "renew it"))

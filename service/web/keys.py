@@ -19,7 +19,7 @@ from typing import Final, Literal, NamedTuple
 
 import structlog
 
-from service.config import SCOPES, ApiToken, Scope, WebhookKey
+from service.config import SCOPES, ApiToken, Scope, WebhookKey, in_one_spelling
 from service.errors import DataFolderNotWritable, KeyNameTaken, KeyUnknown
 from service.log.database import POSTGRES_FAILURES, Pool
 from service.sql_files import load
@@ -67,8 +67,8 @@ class KeyInfo(NamedTuple):
 
 
 def digest_of(secret: str) -> bytes:
-    """Return the SHA-256 by which a secret is kept and compared."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
+    """Return the SHA-256 by which a secret is kept and compared, whichever way it was spelt."""
+    return hashlib.sha256(in_one_spelling(secret).encode("utf-8", "surrogateescape")).digest()
 
 
 def new_secret() -> str:

@@ -29,7 +29,7 @@ _BATCH_EVENTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 
 
 class Outcome(StrEnum):
-    """What became of one POST to /webhooks."""
+    """What became of one request to /webhooks."""
 
     RECORDED = "recorded"
     DUPLICATE = "duplicate"
@@ -38,7 +38,8 @@ class Outcome(StrEnum):
     UNAUTHORIZED = "unauthorized"
     TOO_LARGE = "too_large"
     TIMED_OUT = "timed_out"
-    REFUSED = "refused"
+    CUT_OFF = "cut_off"
+    NOT_POSTED = "not_posted"
     UNAVAILABLE = "unavailable"
 
 
@@ -65,13 +66,13 @@ class Metrics:
 
         self._deliveries = Counter(
             "recount_deliveries",
-            "POSTs to /webhooks, by what became of them.",
+            "Requests to /webhooks, or with a key to a path where nothing is, by what became of them.",
             ["outcome", "product"],
             registry=registry,
         )
         self._ack_seconds = Histogram(
             "recount_ack_seconds",
-            "From the request's head to the answer of a POST to /webhooks, by what became of it.",
+            "From the head to the answer of a request to /webhooks, by what became of it.",
             ["outcome"],
             buckets=_ACK_SECONDS,
             registry=registry,
@@ -146,7 +147,7 @@ class Metrics:
     # What happens
 
     def delivery(self, outcome: Outcome, seconds: float, product_id: int | None = None) -> None:
-        """Count one POST to /webhooks; `seconds` from its head to its answer."""
+        """Count one request to /webhooks; `seconds` from its head to its answer."""
         counter = self._deliveries_of.get((outcome, product_id))
         if counter is None:
             label = self.product_label(product_id)

@@ -33,6 +33,7 @@ METRICS: Final = web.AppKey("metrics", Metrics)
 """Where the application keeps the metrics that each answered request is counted in."""
 
 UNMATCHED: Final = "unmatched"
+OTHER_METHOD: Final = "OTHER"
 
 _FACTS: Final = web.RequestKey("facts_for_the_log", dict[str, Any])
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
@@ -114,7 +115,7 @@ def tell_answered(
 ) -> None:
     """Write the line of one answered request, and count it; `route` is the pattern that matched."""
     if method not in _METHODS:
-        method = "OTHER"
+        method = OTHER_METHOD
     if metrics is not None:
         metrics.http(route, method, status)
     seconds = round(seconds, 3)  # uvloop's clock is no finer

@@ -17,7 +17,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from service.web.metrics import Metrics
-from service.web.request_log import METRICS, tell_answered
+from service.web.request_log import METRICS, OTHER_METHOD, UNMATCHED, tell_answered
 
 KEEPALIVE_SECONDS: Final = 75.0
 """How long an open connection may be silent: longer than proxies wait, so that they close first."""
@@ -186,6 +186,7 @@ class _Connection(RequestHandler):
         super().connection_lost(exc)
 
     def _give_up(self) -> None:
+        tell_answered(self._metrics, UNMATCHED, OTHER_METHOD, 408, self._head_seconds)
         if self.transport is not None:
             self.transport.write(_TOO_SLOW)
         self.force_close()
@@ -199,6 +200,9 @@ class _Connection(RequestHandler):
     ) -> web.StreamResponse:
         """Answer what could not be parsed, or what a handler let through, with the status alone."""
         super().handle_error(request, status, exc, "")
+        if self._metrics is not None and status < 500:
+            # No application sees what could not be parsed, so nobody else counts it.
+            self._metrics.http(UNMATCHED, OTHER_METHOD, status)
         response = _error(status, "this is no HTTP request that can be read" if status < 500 else WENT_WRONG)
         response.force_close()
         return response

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import re
+import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -70,7 +72,14 @@ LONG_WAY = "Content-Encoding: identity\r\n"
 
 @pytest.mark.parametrize(
     ("body", "key"),
-    [(a_body(1), PLAIN), (b"hello", PLAIN), (a_body(1, product_id=8), BOUND), (b"\x1f\x8bno gzip", PLAIN)],
+    [
+        (a_body(1), PLAIN),
+        (b"hello", PLAIN),
+        (a_body(1, product_id=8), BOUND),
+        (b"\x1f\x8bno gzip", PLAIN),
+        (gzip.compress(zlib.compress(a_body(1))), PLAIN),
+        (gzip.compress(b" " * 10_000_000), PLAIN),
+    ],
 )
 async def test_both_ways_answer_the_same_to_the_byte(watched: Watched, body: bytes, key: str) -> None:
     await watched.talk(a_post(body, key=key), answers=1)
@@ -87,6 +96,8 @@ async def test_both_ways_answer_the_same_to_the_byte(watched: Watched, body: byt
     [
         a_post(a_body(1), headers=LONG_WAY),
         a_post(a_body(1), headers="Connection: close\r\n"),
+        a_post(a_body(1), headers="Expect: nothing\r\n"),
+        a_post(a_body(1)).replace(b"/webhooks?", b"/webhooks/?"),
         a_post(a_body(1), version="1.0"),
         a_post(a_body(1), key="wrong"),
         a_post(a_body(1), key="pl%61in"),

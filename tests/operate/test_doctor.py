@@ -8,7 +8,8 @@ import asyncpg
 import pytest
 
 from schema.build import build_schema
-from service.config import Settings, load_settings
+from service.config import Settings, load_settings, parse_webhook_keys
+from service.log.database import Pool
 from service.operate.doctor import (
     Finding,
     State,
@@ -18,7 +19,9 @@ from service.operate.doctor import (
     check_reach,
     check_spool,
 )
+from service.web.keys import WebhookKeys
 from tests.given.graphql_service import served
+from tests.intake.test_webhook import board_on
 
 
 @pytest.fixture
@@ -130,6 +133,15 @@ async def test_an_address_that_nobody_answers_is_a_problem(settings: Settings) -
 
     assert len(problems) == 2
     assert not [one for one in problems if "s3cret" in one.text + one.mend]
+
+
+async def test_a_key_is_tried_as_it_stands_in_the_url(settings: Settings, pool: Pool, tmp_path: Path) -> None:
+    async with board_on(pool, tmp_path / "board") as board:
+        board.webhook._keys = WebhookKeys.of(parse_webhook_keys("a+b%25&c==/?"))
+        for given, wanted in (("a+b%25&c==/?", "accepts our key"), ("a b", "refuses our key")):
+            findings = await check_reach(settings, f"{board.address}/webhooks?key={given}")
+
+            assert wanted in [finding.text for finding in findings]
 
 
 @pytest.mark.parametrize("tokens", [False, True])
