@@ -9,6 +9,7 @@ import asyncpg
 
 from projections.catalogue import SCHEMA, Projection, all_projections
 from projections.checkpoints import checkpoints, next_generation
+from projections.status import FUNCTION
 from projections.steps import AnyConnection, create_indexes, create_lookups, create_tables, tables_of
 from service.sql_files import load
 
@@ -49,11 +50,13 @@ async def declare(connection: AnyConnection) -> None:
 
 
 async def _declare_functions(connection: AnyConnection) -> None:
-    fingerprint = hashlib.sha256(SCHEMA["functions"].encode()).hexdigest()
+    functions = (SCHEMA["functions"], FUNCTION)
+    fingerprint = hashlib.sha256("\0".join(functions).encode()).hexdigest()
     if await connection.fetchval(_sql["declared"]) == fingerprint:
         return
     await connection.execute(_sql["drop_functions"])
-    await connection.execute(SCHEMA["functions"])
+    for text in functions:
+        await connection.execute(text)
     await connection.execute(_sql["note_declared"], fingerprint)
 
 

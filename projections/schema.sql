@@ -29,7 +29,6 @@ create table if not exists read_model.checkpoints (
     epoch        bigint      not null default 0,
     fingerprint  text        not null,
     tables       text[]      not null,
-    applied_at   timestamptz not null default clock_timestamp(),
     moved_at     timestamptz not null default clock_timestamp(),
     rate         float8      not null default 0,
     last_error   text
@@ -51,7 +50,6 @@ create table if not exists read_model.rebuilds (
     requested_at  timestamptz not null default clock_timestamp(),
     started_at    timestamptz,
     finished_at   timestamptz,
-    attempts      int         not null default 0,
     error         text
 );
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 from zlib import crc32
 
 import asyncpg
 
 from projections.catalogue import STAGING, Projection, fill, staging_of
+from service.errors import RecountError
 from service.log.database import Connection, PooledConnection
 
 AnyConnection: TypeAlias = "Connection | PooledConnection"
@@ -121,9 +122,35 @@ def is_data_error(error: asyncpg.PostgresError) -> bool:
     return str(error.sqlstate or "")[:2] in ("21", "22", "23", "54", "P0")
 
 
+def is_lasting(error: asyncpg.PostgresError) -> bool:
+    """Whether it will be so again: it is of what an event says, or of the statement (class 42)."""
+    return is_data_error(error) or str(error.sqlstate or "").startswith("42")
+
+
 def reason_of(error: asyncpg.PostgresError) -> str:
     """What Postgres says, without the row that it quotes: that is what somebody wrote."""
     return f"{type(error).__name__}: {error.as_dict().get('message', '')}"
+
+
+def failure_of(error: BaseException) -> str:
+    """What may be shown of it to everybody: nothing that an event says, which Postgres may quote."""
+    if isinstance(error, asyncpg.PostgresError) and not is_data_error(error):
+        return reason_of(error)
+    return str(error) if isinstance(error, RecountError) else type(error).__name__
+
+
+async def first_refused(low: int, high: int, takes: Callable[[int, int], Awaitable[bool]]) -> int | None:
+    """The first position of (low, high] that `takes(first, last)` refuses, by halving; None for none.
+
+    What it took stays taken: it is then asked for what follows.
+    """
+    while high - low > 1:
+        middle = (low + high) // 2
+        if await takes(low, middle):
+            low = middle
+        else:
+            high = middle
+    return high if low < high and not await takes(low, high) else None
 
 
 class LiveSteps:

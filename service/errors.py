@@ -44,7 +44,7 @@
     │   ├── LostLease
     │   ├── RebuildRuns
     │   ├── RebuildStopped
-    │   ├── RebuildUnknown
+    │   ├── ProjectionFailed
     │   ├── ParkedUnknown
     │   ├── NotProjectedInTime
     │   └── ReadModelChanging
@@ -560,11 +560,22 @@ class UnknownProjection(ProjectionError):
 class CheckpointAheadOfLog(ProjectionError):
     """A projection has handled more of the log than the log holds."""
 
-    def __init__(self, projection: str, checkpoint: int, head: int) -> None:
+    def __init__(self, projection: str, checkpoint: int, head: int, *, built_in: bool) -> None:
         self.projection, self.checkpoint, self.head = projection, checkpoint, head
         super().__init__(
-            f"projection {projection!r} has handled position {checkpoint}, but the log ends "
-            f"at {head}; was an older backup restored? Run: recount rebuild {projection}"
+            f"projection {projection!r} has handled position {checkpoint}, but the log ends at {head}; "
+            f"was an older backup restored? Run: recount rebuild{'' if built_in else f' {projection}'}"
+        )
+
+
+class ProjectionFailed(ProjectionError):
+    """A step of a projection failed, and not for what an event says."""
+
+    def __init__(self, projection: str, position: int, reason: str) -> None:
+        self.projection, self.position, self.reason = projection, position, reason
+        super().__init__(
+            f"{projection} cannot get beyond position {position} ({reason}); "
+            "mend that, and the projector goes on by itself"
         )
 
 
@@ -600,14 +611,6 @@ class RebuildStopped(ProjectionError):
         )
 
 
-class RebuildUnknown(ProjectionError):
-    """No rebuild has this number."""
-
-    def __init__(self, rebuild: int) -> None:
-        self.rebuild = rebuild
-        super().__init__(f"there is no rebuild {rebuild}")
-
-
 class ParkedUnknown(ProjectionError):
     """Nothing is parked at this position."""
 
@@ -623,7 +626,7 @@ class NotProjectedInTime(ProjectionError):
         self.position, self.reached, self.seconds = position, reached, seconds
         super().__init__(
             f"the projections got to position {reached}, not to {position}, within {seconds:g} s; "
-            "is a projector running? See: recount projections"
+            "is a projector running? See: recount doctor"
         )
 
 

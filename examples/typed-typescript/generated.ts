@@ -425,12 +425,16 @@ export type PositionFilter = {
 export type ProjectionState =
   /** It is behind the log, and moving. */
   | 'CATCHING_UP'
-  /** Its last step failed; `lastError` says why. */
+  /** Its last step or rebuild failed; `lastError` says why. */
   | 'FAILED'
   /** It holds all that the log holds. */
   | 'LIVE'
+  /** Its tables were counted by other rules than today's; a rebuild is due. */
+  | 'OUTDATED'
   /** It is counted again beside the tables that are read. */
-  | 'REBUILDING';
+  | 'REBUILDING'
+  /** It is behind the log, and has not moved for 15 seconds: nothing projects. */
+  | 'STUCK';
 
 /** What has become of a delivery in quarantine. */
 export type QuarantineState =

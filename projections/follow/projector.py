@@ -20,18 +20,27 @@ from projections.steps import (
     SHORT_STEP_EVENTS_MAX,
     AnyConnection,
     LiveSteps,
+    failure_of,
     group_of,
     groups_of,
     is_data_error,
     tables_of,
 )
-from service.errors import CheckpointAheadOfLog, LostLease, NotProjectedInTime
-from service.log.database import POSTGRES_FAILURES, Pool
+from service.errors import (
+    CheckpointAheadOfLog,
+    LostLease,
+    NotProjectedInTime,
+    ProjectionError,
+    ProjectionFailed,
+)
+from service.log.database import POSTGRES_FAILURES, Pool, is_away
 from service.log.hub import Hub
 from service.sql_files import load
 
 LEASE_SECONDS: Final = 6.0
 POLL_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 1.0
+RETRY_SECONDS_MAX: Final = 10.0
 # Shorter than the lease: a process that is stopped in the middle of a step must not keep its locks.
 IDLE_IN_TRANSACTION: Final = "4s"
 # What a crash of the database takes of a step, rows and checkpoint alike, is counted in again from the log.
@@ -69,23 +78,23 @@ class Projector:
 
     async def run(self) -> None:
         """Follow the log for as long as the service runs; whatever fails is tried again."""
-        pause = POLL_SECONDS
+        pause = RETRY_SECONDS
         while True:
             try:
                 await self._turn(None)
-                pause = POLL_SECONDS
+                pause = RETRY_SECONDS
             except LostLease as lost:
                 _log.info("projector_lost_lease", reason=str(lost))
             except POSTGRES_FAILURES as error:
                 _log.warning("projector_failed", reason=type(error).__name__, retry_seconds=pause)
-                pause = min(pause * 2, 10.0)
+                pause = min(pause * 2, RETRY_SECONDS_MAX)
             await asyncio.sleep(pause)
 
     async def catch_up(self, to: int | None = None, *, timeout: float | None = None) -> int:
         """Return the position reached once everything up to `to` (the head by default) is projected.
 
         Does it itself when no other process is the projector, else waits for the one that is. Raises
-        NotProjectedInTime.
+        NotProjectedInTime, ProjectionFailed, CheckpointAheadOfLog.
         """
         target = await head(self._pool) if to is None else to
         try:
@@ -122,6 +131,8 @@ class Projector:
                 # Asked first: what is recorded from here on raises it, what was before is counted in.
                 known = 0 if self._hub is None else self._hub.value("head")
                 moved = await turn.advance(None)
+                if target is not None and turn.failure is not None:
+                    raise turn.failure
                 self._reached(turn.position)
                 if target is not None and self.position >= target and not moved:
                     return
@@ -192,8 +203,13 @@ class Turn:
         Raises LostLease.
         """
         await self.lease.renew(self.connection)
-        moved = [await follower.step(to, self._events_a_step_max) for follower in self._followers]
+        moved = [await follower.advance(to, self._events_a_step_max) for follower in self._followers]
         return any(moved)
+
+    @property
+    def failure(self) -> ProjectionError | None:
+        """What the built-in projections failed with, unless their last step went well."""
+        return self._followers[0].failure
 
     async def give_back(self) -> None:
         """Let another one take over at once."""
@@ -214,7 +230,49 @@ class _Follower:
         self._steps: LiveSteps | None = None
         self._function = ""
         self._events_max: int | None = None
+        self._again_at = 0.0
+        self._pause = RETRY_SECONDS
         self.position = 0
+        self.failure: ProjectionError | None = None
+
+    async def advance(self, to: int | None, events_max: int) -> bool:
+        """Take the next step; return whether there was one. A failure is told, and tried again after a pause.
+
+        Raises LostLease, and what Postgres raises when it goes away: that is no failure of these projections.
+        """
+        if asyncio.get_running_loop().time() < self._again_at:
+            return False
+        try:
+            moved = await self.step(to, events_max)
+        except (asyncpg.PostgresError, CheckpointAheadOfLog) as error:
+            if is_away(error):
+                raise
+            await self._fail(error)
+            return False
+        if self.failure is not None:
+            self.failure, self._pause = None, RETRY_SECONDS
+            await self._note(None)
+        return moved
+
+    async def _fail(self, error: asyncpg.PostgresError | CheckpointAheadOfLog) -> None:
+        reason = failure_of(error)
+        await self._note(reason)
+        _log.error(
+            "projection_failed",
+            projection=self._group,
+            reason=type(error).__name__,
+            retry_seconds=self._pause,
+        )
+        self._again_at = asyncio.get_running_loop().time() + self._pause
+        self._pause = min(self._pause * 2, RETRY_SECONDS_MAX)
+        if isinstance(error, CheckpointAheadOfLog):
+            self.failure = error
+            return
+        name = "the built-in projections" if self._group == "*" else f"projection {self._group!r}"
+        self.failure = ProjectionFailed(name, self.position, reason)
+
+    async def _note(self, reason: str | None) -> None:
+        await self._connection.execute(_sql["note_error"], self._lease.epoch, self._names, reason)
 
     async def step(self, to: int | None, events_max: int) -> bool:
         """Count the next events in, at most `events_max`; return whether there were any.
@@ -268,7 +326,7 @@ class _Follower:
             first = min(row["position"] for row in rows)
             self.position = first
             if first > head:
-                raise CheckpointAheadOfLog(rows[0]["projection"], first, head)
+                raise CheckpointAheadOfLog(rows[0]["projection"], first, head, built_in=rows[0]["built_in"])
             last = min(head, first + events_max)
             if first == last:
                 return False

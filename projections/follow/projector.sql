@@ -1,11 +1,22 @@
 -- Following the log: whose turn it is, the checkpoints, and how far the log goes.
 
 -- name: write_epoch
--- Taking over: from here on a step of the holder before cannot commit. Waits for one that is under way.
+-- Taking over: from here on a step of the holder before cannot commit. Waits for one that is under way. What
+-- failed for that one is forgotten: ours has not been tried.
 --   $1 epoch
 update read_model.checkpoints
-   set epoch = $1
- where epoch < $1;
+   set epoch = $1,
+       last_error = null
+ where epoch < $1
+    or last_error is not null;
+
+-- name: note_error
+-- What a group's last step failed with; null once it works again.
+--   $1 epoch  $2 projections  $3 error
+update read_model.checkpoints
+   set last_error = $3
+ where epoch = $1
+   and projection = any ($2::text[]);
 
 -- name: lock_checkpoints
 -- The checkpoints of a step, locked until it commits; those of another epoch are not ours to move. `parked`
@@ -24,7 +35,6 @@ select projection, built_in, generation, position, fingerprint, tables,
 --   $1 epoch  $2 projections  $3 first  $4 last  $5 events a second
 update read_model.checkpoints
    set position = $4,
-       applied_at = clock_timestamp(),
        moved_at = clock_timestamp(),
        rate = $5,
        last_error = null
@@ -78,7 +88,6 @@ begin
         perform {step}(first, last);
         update read_model.checkpoints c
            set position = last,
-               applied_at = clock_timestamp(),
                moved_at = clock_timestamp(),
                rate = (last - first) / greatest(extract(epoch from clock_timestamp() - began), 0.000001),
                last_error = null

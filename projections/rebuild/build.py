@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import asyncpg
@@ -20,8 +21,9 @@ from projections.steps import (
     create_lookups,
     create_tables,
     drop_tables,
+    first_refused,
     group_of,
-    is_data_error,
+    is_lasting,
     run,
     tables_of,
 )
@@ -228,15 +230,9 @@ class Build:
         """
         found = last
         for lane in self.lanes:
-            low, high = lane.position, min(last, lane.position + self._events_a_step)
-            while high - low > 1:
-                middle = (low + high) // 2
-                if await self._takes(lane, low, middle):
-                    low = middle
-                else:
-                    high = middle
-            if high > low and not await self._takes(lane, low, high):
-                found = min(found, high)
+            end = min(last, lane.position + self._events_a_step)
+            refused = await first_refused(lane.position, end, partial(self._takes, lane))
+            found = min(found, refused or last)
         return found
 
     async def _takes(self, lane: Lane, first: int, last: int) -> bool:
@@ -245,7 +241,7 @@ class Build:
             async with lane.connection.transaction():
                 await self._count(lane, 0, first, last)
         except asyncpg.PostgresError as error:
-            if not is_data_error(error):
+            if not is_lasting(error):
                 raise
             return False
         return True

@@ -15,11 +15,11 @@ from projections.checkpoints import checkpoints, furthest, head, lock, tell
 from projections.declare import declare
 from projections.lease import Lease
 from projections.rebuild.build import EVENTS_A_STEP, Build, Lane, new_generation
-from projections.rebuild.replay import OF_AN_ITEM, replay_rows
+from projections.rebuild.replay import OF_AN_ITEM, refused_at, replay_rows
 from projections.rebuild.report import Progress, RebuildReport, Watch
-from projections.steps import drop_tables, is_data_error, reason_of
-from service.errors import LostLease, RebuildRuns, RebuildStopped
-from service.log.database import POSTGRES_FAILURES, Pool
+from projections.steps import AnyConnection, drop_tables, failure_of, is_lasting, reason_of
+from service.errors import LostLease, ProjectionError, RebuildRuns, RebuildStopped, UnknownProjection
+from service.log.database import POSTGRES_FAILURES, Pool, is_away
 from service.sql_files import load
 
 # The rest is small enough to be counted in with every index in place.
@@ -67,9 +67,15 @@ class Rebuilder:
     """Runs the rebuilds that were asked for, one at a time over all instances."""
 
     def __init__(
-        self, pool: Pool, *, events_a_step: int = EVENTS_A_STEP, grace_seconds: float = GRACE_SECONDS
+        self,
+        pool: Pool,
+        *,
+        events_a_step: int = EVENTS_A_STEP,
+        grace_seconds: float = GRACE_SECONDS,
+        poll_seconds: float = REQUEST_POLL_SECONDS,
     ) -> None:
         self._pool = pool
+        self._poll_seconds = poll_seconds
         self._events_a_step = events_a_step
         self._grace_seconds = grace_seconds
         self.lease = turn_to_rebuild()
@@ -114,9 +120,9 @@ class Rebuilder:
                 _log.error("rebuild_stopped", projection=stopped.projection, position=stopped.position)
             except LostLease as lost:
                 _log.info("rebuild_lost_lease", reason=str(lost))
-            except POSTGRES_FAILURES as error:
+            except (ProjectionError, *POSTGRES_FAILURES) as error:
                 _log.warning("rebuild_failed", reason=type(error).__name__)
-            await asyncio.sleep(REQUEST_POLL_SECONDS)
+            await asyncio.sleep(self._poll_seconds)
 
     async def turn(self, progress: Watch | None = None) -> RebuildReport | None:
         """Run the next rebuild that waits, if any; drop tables that nobody reads any more."""
@@ -124,23 +130,28 @@ class Rebuilder:
         row = await self._pool.fetchrow(_sql["requested"])
         if row is None:
             outdated = await stale(self._pool)
-            if not outdated:
+            if not outdated or await self._pool.fetchval(
+                _sql["stopped_before"], _fingerprint(_chosen(outdated))
+            ):
                 return None
             await self.request(outdated)
             row = await self._pool.fetchrow(_sql["requested"])
         return None if row is None else await self.work(row["rebuild"], progress)
 
     async def work(self, number: int, progress: Watch | None = None) -> RebuildReport | None:
-        """Run the rebuilds that wait, up to this one; None when another process is at it."""
+        """Run the rebuilds that wait, up to this one; None when another process is at it.
+
+        Raises RebuildStopped, LostLease; what else fails is noted and can be tried again.
+        """
         async with self.lease.kept(self._pool) as ours:
             if not ours:
                 return None
             while True:
                 row = await self._pool.fetchrow(_sql["requested"])
-                if row is None:
-                    raise RebuildRuns(number, "it has ended meanwhile")
+                if row is None or row["rebuild"] > number:
+                    return await self._ended(number)
                 report = await self._run(row, progress)
-                if row["rebuild"] >= number:
+                if row["rebuild"] == number:
                     return report
 
     async def drop_discarded(self) -> list[str]:
@@ -157,7 +168,27 @@ class Rebuilder:
             await self._pool.execute(_sql["dropped"], dropped)
         return dropped
 
+    async def _ended(self, number: int) -> RebuildReport:
+        """What became of a rebuild that another process ran."""
+        row = await self._pool.fetchrow(_sql["ended"], number)
+        assert row is not None
+        if row["state"] == "FAILED":
+            raise RebuildStopped(", ".join(row["projections"]), row["position"], row["error"])
+        names, seconds = tuple(row["projections"]), row["seconds"]
+        return RebuildReport(number, names, row["generation"], row["position"], seconds, 0, 0.0)
+
     async def _run(self, row: asyncpg.Record, progress: Watch | None) -> RebuildReport:
+        try:
+            return await self._run_as_asked(row, progress)
+        except UnknownProjection as unknown:  # the package that it is of is here no more
+            await self._pool.execute(_sql["finish"], row["rebuild"], "FAILED", str(unknown), None)
+            raise
+        except asyncpg.PostgresError as error:
+            if not is_away(error):
+                await self._pool.execute(_sql["note_error"], row["rebuild"], failure_of(error))
+            raise
+
+    async def _run_as_asked(self, row: asyncpg.Record, progress: Watch | None) -> RebuildReport:
         chosen = _chosen(row["projections"])
         if row["product_id"] is not None:
             return await self._replay(row, chosen)
@@ -174,22 +205,23 @@ class Rebuilder:
         if row["item_id"] is not None:
             chosen = [projection for projection in chosen if projection.name in OF_AN_ITEM]
         loop = asyncio.get_running_loop()
-        began = loop.time()
-        async with self._pool.acquire() as connection, connection.transaction():
-            rows = await lock(connection, chosen)
-            position = max(row["position"] for row in rows)
-            events = await replay_rows(connection, chosen, position, row["product_id"], row["item_id"])
-            await connection.execute(_sql["finish"], row["rebuild"], "DONE", None, position)
-            await tell(connection, position)
-        return RebuildReport(
-            row["rebuild"],
-            tuple(projection.name for projection in chosen),
-            max(row["generation"] for row in rows),
-            events,
-            loop.time() - began,
-            0,
-            loop.time() - began,
-        )
+        began, number, part = loop.time(), row["rebuild"], (row["product_id"], row["item_id"])
+        async with self._pool.acquire() as connection:
+            try:
+                async with connection.transaction():
+                    rows = await lock(connection, chosen)
+                    position = max(row["position"] for row in rows)
+                    events = await replay_rows(connection, chosen, position, *part)
+                    await connection.execute(_sql["finish"], number, "DONE", None, position)
+                    await tell(connection, position)
+            except asyncpg.PostgresError as error:
+                if not is_lasting(error):
+                    raise
+                refused = await refused_at(connection, chosen, position, *part)
+                raise await _stop(connection, number, chosen, refused, error) from error
+        seconds, names = loop.time() - began, tuple(projection.name for projection in chosen)
+        generation = max(row["generation"] for row in rows)
+        return RebuildReport(number, names, generation, events, seconds, 0, seconds)
 
 
 class _Run:
@@ -223,9 +255,9 @@ class _Run:
             position = await self._switch(position)
             switch_seconds = loop.time() - switch_began
         except asyncpg.PostgresError as error:
-            if is_data_error(error):
-                raise await self._stopped(error) from error
-            raise
+            if not is_lasting(error):
+                raise
+            raise await self._stopped(error) from error
         await self._build.drop_staged()
         self._tell(position, "done", 0.0)
         return RebuildReport(
@@ -337,6 +369,8 @@ class _Run:
             await self._connection.execute("set local synchronous_commit = on")
             rows = await lock(self._connection, projections)
             live = int(max(row["position"] for row in rows))
+            if self._whole(await checkpoints(self._connection)):  # an older backup's log ends before them
+                live = min(live, await head(self._connection))
             if position < live:
                 await self._steps.apply(position, live)
             live = max(position, live)
@@ -359,9 +393,19 @@ class _Run:
         unread = not self._settled and self._build.position < self._head
         position = await self._build.first_refused(self._head) if unread else self._build.position
         await self._build.drop()
-        await self._connection.execute(_sql["finish"], self._rebuild, "FAILED", reason_of(error), None)
-        names = ", ".join(projection.name for projection in self._build.projections)
-        return RebuildStopped(names, position, reason_of(error))
+        return await _stop(self._connection, self._rebuild, self._build.projections, position, error)
+
+
+async def _stop(
+    connection: AnyConnection,
+    rebuild: int,
+    projections: Iterable[Projection],
+    position: int,
+    error: asyncpg.PostgresError,
+) -> RebuildStopped:
+    """End a rebuild that cannot be done, and return the error that says so."""
+    await connection.execute(_sql["finish"], rebuild, "FAILED", failure_of(error), position)
+    return RebuildStopped(", ".join(each.name for each in projections), position, reason_of(error))
 
 
 async def stale(pool: Pool) -> list[str]:

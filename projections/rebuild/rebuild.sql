@@ -2,7 +2,7 @@
 
 -- name: requested
 -- The next rebuild to run: one whose process was lost goes first.
-select rebuild, projections, state, generation, fingerprint, product_id, item_id, position, lanes, indexed, settled, attempts
+select rebuild, projections, state, generation, fingerprint, product_id, item_id, position, lanes, indexed, settled
   from read_model.rebuilds
  where state in ('REQUESTED', 'RUNNING')
  order by state desc, rebuild
@@ -33,8 +33,7 @@ update read_model.rebuilds
        head = $6,
        projections = $7,
        fingerprint = $8,
-       started_at = coalesce(started_at, clock_timestamp()),
-       attempts = attempts + 1
+       started_at = coalesce(started_at, clock_timestamp())
  where rebuild = $1;
 
 -- name: advance
@@ -50,7 +49,8 @@ update read_model.rebuilds
        )),
        head = $6,
        rate = $7,
-       settled = $8
+       settled = $8,
+       error = null
  where rebuild = $1
    and state = 'RUNNING'
    and lanes[$2] = $3
@@ -63,13 +63,23 @@ update read_model.rebuilds
    set lanes = array_fill($3::bigint, array[$5::int]),
        position = $3,
        head = $4,
-       settled = true
+       settled = true,
+       error = null
  where rebuild = $1
    and state = 'RUNNING'
    and position = $2
 returning position;
 
+-- name: note_error
+-- What a rebuild failed with that is tried again, until it gets on.
+--   $1 rebuild  $2 error
+update read_model.rebuilds
+   set error = $2
+ where rebuild = $1
+   and state in ('REQUESTED', 'RUNNING');
+
 -- name: finish
+-- Ended: DONE at a position, or FAILED at the one that cannot be counted in.
 --   $1 rebuild  $2 state  $3 error  $4 position
 update read_model.rebuilds
    set state = $2,
@@ -78,6 +88,27 @@ update read_model.rebuilds
        head = greatest(head, $4),
        finished_at = clock_timestamp()
  where rebuild = $1;
+
+-- name: ended
+-- How a rebuild ended.
+--   $1 rebuild
+select projections, state, generation, position, error,
+       coalesce(extract(epoch from finished_at - started_at), 0)::float8 as seconds
+  from read_model.rebuilds
+ where rebuild = $1
+   and state in ('DONE', 'FAILED');
+
+-- name: stopped_before
+-- Whether the last rebuild of these by these statements stopped: it would again.
+--   $1 fingerprint
+select coalesce((
+       select state = 'FAILED'
+         from read_model.rebuilds
+        where fingerprint = $1
+          and product_id is null
+        order by rebuild desc
+        limit 1
+       ), false);
 
 -- name: switch
 -- What is read from here on: one statement, so a reader's snapshot shows all of it or nothing.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import asyncpg
+
 from projections.catalogue import STAGING, Projection, fill, staging_of
 from projections.read_model import tables
-from projections.steps import AnyConnection, between, group_of, run
+from projections.steps import AnyConnection, between, first_refused, group_of, is_lasting, run
 from service.sql_files import load
 
 # What can be told by the item alone. Users, comments and the rest are mentioned by events of several items,
@@ -49,6 +51,31 @@ async def replay_rows(
     for statement in [text for projection in projections for text in projection.settles]:
         await run(connection, fill(statement, places), 0, position)
     return events
+
+
+async def refused_at(
+    connection: AnyConnection,
+    projections: Sequence[Projection],
+    position: int,
+    product_id: int,
+    item_id: str | None,
+) -> int:
+    """The first event up to `position` that such a replay stops at; changes nothing."""
+
+    async def takes(_: int, last: int) -> bool:
+        tried = connection.transaction()
+        await tried.start()
+        try:
+            await replay_rows(connection, projections, last, product_id, item_id)
+        except asyncpg.PostgresError as error:
+            if not is_lasting(error):
+                raise
+            return False
+        finally:
+            await tried.rollback()
+        return True
+
+    return await first_refused(0, position, takes) or position
 
 
 async def _take_away(

@@ -184,7 +184,15 @@ class ProjectionState(Enum):
     REBUILDING = strawberry.enum_value(
         "REBUILDING", description="It is counted again beside the tables that are read."
     )
-    FAILED = strawberry.enum_value("FAILED", description="Its last step failed; `lastError` says why.")
+    OUTDATED = strawberry.enum_value(
+        "OUTDATED", description="Its tables were counted by other rules than today's; a rebuild is due."
+    )
+    STUCK = strawberry.enum_value(
+        "STUCK", description="It is behind the log, and has not moved for 15 seconds: nothing projects."
+    )
+    FAILED = strawberry.enum_value(
+        "FAILED", description="Its last step or rebuild failed; `lastError` says why."
+    )
 
 
 @strawberry.enum(description="What has become of a delivery in quarantine.")

@@ -167,19 +167,18 @@ class Projection:
     state: ProjectionState = column("What it is doing.", "projection.state")
     position: Position = column("The last event that it holds.", "projection.position")
     head: Position = column("The last event of the log.", "projection.head")
-    lag_events: int = column("How many events it has still to take.", "projection.lag")
+    lag_events: int = column("How many events it has still to take.", "projection.lag_events")
     lag_seconds: float = column("How long the oldest of them has waited.", "projection.lag_seconds")
-    rate_per_second: float = column("How many events a second it took last.", "projection.rate")
+    rate_per_second: float = column("How many events a second it took last.", "projection.rate_per_second")
     eta_seconds: float | None = column(
         "How long the rest will take at that rate; null where there is no rate.",
-        "case when projection.lag = 0 then 0"
-        " when projection.rate > 0 then projection.lag / projection.rate end",
+        "projection.eta_seconds",
     )
     parked: int = column("How many events it could not apply, or that wait for such.", "projection.parked")
     rebuild_progress: float | None = column(
         "How much of a rebuild is done, 0 to 1; null without one.", "projection.progress"
     )
-    last_error: str | None = column("Why the last step failed.", "projection.last_error")
+    last_error: str | None = column("Why its last step or rebuild failed.", "projection.last_error")
 
 
 @strawberry.type(description="A delivery that could not be read as an event, kept with its bytes.")

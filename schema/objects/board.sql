@@ -400,18 +400,10 @@ select heard.product_id, newest.recorded_at as last_at
  where :visible(heard)
 
 -- name: projections
-select c.projection as name, c.position, log.head, log.head - c.position as lag, c.rate, c.last_error,
-       case when c.last_error is not null then 'FAILED'
-            when exists (select 1 from read_model.rebuilds as r
-                          where r.state = 'RUNNING' and c.projection = any(r.projections)) then 'REBUILDING'
-            when c.position >= log.head then 'LIVE' else 'CATCHING_UP' end as state,
-       case when c.position >= log.head then 0 else extract(epoch from clock_timestamp() - (
-           select e.recorded_at from log.events as e where e.position = c.position + 1)) end as lag_seconds,
-       (select count(*)::int from read_model.parked as p where p.projection = c.projection) as parked,
-       (select case when r.head > 0 then r.position::float8 / r.head end from read_model.rebuilds as r
-         where r.state = 'RUNNING' and c.projection = any(r.projections) order by r.rebuild desc limit 1) as progress
-  from read_model.checkpoints as c
- cross join (select coalesce((select e.position from log.events as e order by e.position desc limit 1), 0) as head) as log
+-- What `projections/status.sql` answers.
+select p.name, p.state, p.position, p.head, p.lag_events, p.lag_seconds, p.rate_per_second, p.eta_seconds, p.parked,
+       p.progress, p.last_error
+  from read_model.status(:names, :fingerprints) as p
 
 -- name: quarantine
 select q.id, q.product_id, q.received_at, q.last_received_at, q.copies, q.reason, q.body, q.origin, q.state, q.position,

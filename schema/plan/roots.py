@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from projections.status import known
 from schema.declare.source import BLOCKS, Diff, DiffItems, Lookup, Nodes, One, Page, Parameter, Rows, Single
 from schema.objects import specs
 from service.errors import BadArgument
@@ -188,7 +189,15 @@ DRIFT: Final = Rows(
 )
 INGEST: Final = Single("Ingest", "ingest")
 PRODUCTS: Final = Rows("Product", "products_heard_of", "product.product_id")
-PROJECTIONS: Final = Rows("Projection", "projections", "projection.name")
+PROJECTIONS: Final = Rows(
+    "Projection",
+    "projections",
+    "projection.name",
+    parameters={
+        "names": Parameter("text[]", lambda _: known()[0]),
+        "fingerprints": Parameter("text[]", lambda _: known()[1]),
+    },
+)
 QUARANTINE: Final = Rows(
     "QuarantinedDelivery",
     "quarantine",

@@ -17,8 +17,8 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import aiohttp
-import asyncpg
 
+from projections.status import status
 from service.config import Settings, is_loopback
 from service.errors import DatabaseError, RecountError
 from service.log.database import POSTGRES_FAILURES, Connection, connect, pending_migrations
@@ -177,6 +177,7 @@ async def check_database(settings: Settings, dsn: str) -> list[Finding]:
             _migrations,
             _guards,
             _kept_events,
+            _projections,
             _keys,
             _silence,
         ):
@@ -272,10 +273,33 @@ async def _kept_events(_: Settings, connection: Connection) -> AsyncIterator[Fin
         yield _problem(
             "erasure", "one was cut off before the read model was counted again", "recount erase --again"
         )
-    with contextlib.suppress(asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-        parked = await connection.fetchval(_sql["parked"])
-        if parked:
-            yield _problem("projections", f"{parked} events could not be applied", "recount parked list")
+
+
+async def _projections(_: Settings, connection: Connection) -> AsyncIterator[Finding]:
+    found = await status(connection)
+    said: dict[tuple[str, str | None], list[str]] = {}
+    for each in found:
+        said.setdefault((each.state, each.last_error), []).append(each.name)
+    for (state, error), names in said.items():
+        who = ", ".join(names)
+        if state == "FAILED":
+            yield _problem(
+                "projections",
+                f"{who}: {error}",
+                "mend that; a step is tried again by itself, a rebuild by: recount rebuild",
+            )
+        elif state == "STUCK":
+            yield _problem("projections", f"{who}: behind the log, and not moving", "recount serve")
+        elif state == "OUTDATED":
+            yield _note(
+                "projections",
+                f"{who}: counted by other rules than today's",
+                "the service rebuilds them; or: recount rebuild",
+            )
+    behind = max((each.lag_events for each in found), default=0)
+    yield _fine("projections", f"{behind} events behind the log" if behind else "as far as the log")
+    if found and (parked := await connection.fetchval(_sql["parked"])):
+        yield _problem("projections", f"{parked} events could not be applied", "recount parked list")
 
 
 async def _keys(settings: Settings, connection: Connection) -> AsyncIterator[Finding]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, get_args
 
 import asyncpg
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from projections.status import State, status
 from service.log.database import POSTGRES_FAILURES, Pool
 from service.operate.silence import Silence
 from service.sql_files import load
@@ -46,6 +47,11 @@ _GAUGES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
         "recount_projection_lag_seconds",
         "How long a projection's next event has waited; 0 when there is none.",
         ("projection",),
+    ),
+    (
+        "recount_projection_state",
+        "1 for the state that a projection is in, 0 for the others.",
+        ("projection", "state"),
     ),
     ("recount_parked_events", "Events that a projection set aside.", ("projection",)),
     ("recount_quarantine_deliveries", "Deliveries in the quarantine that nobody has dealt with.", ()),
@@ -116,7 +122,7 @@ class Gauges(Collector):
             values["recount_pool_wait_seconds"] = [((), time.perf_counter() - began)]
             server = await _rows(connection, _sql["server"])
             log = await _rows(connection, _sql["log"])
-            projections = await _rows(connection, _sql["projections"])
+            projections = await status(connection)
             quarantine = await _rows(connection, _sql["quarantine"])
             keys = await _rows(connection, _sql["keys"])
             if time.monotonic() - self._products_at > PRODUCTS_AGE_SECONDS_MAX:
@@ -133,11 +139,13 @@ class Gauges(Collector):
         tell("recount_log_position", log[0]["position"] if log else 0)
         for row in log:
             tell("recount_log_last_recorded_timestamp_seconds", row["recorded_at"])
-        for row in projections:
-            tell("recount_projection_position", row["position"], row["projection"])
-            tell("recount_projection_lag_events", row["lag_events"], row["projection"])
-            tell("recount_projection_lag_seconds", row["lag_seconds"], row["projection"])
-            tell("recount_parked_events", row["parked"], row["projection"])
+        for found in projections:
+            tell("recount_projection_position", found.position, found.name)
+            tell("recount_projection_lag_events", found.lag_events, found.name)
+            tell("recount_projection_lag_seconds", found.lag_seconds, found.name)
+            tell("recount_parked_events", found.parked, found.name)
+            for state in get_args(State):
+                tell("recount_projection_state", found.state == state, found.name, state)
         for row in quarantine:
             tell("recount_quarantine_deliveries", row["deliveries"])
             tell("recount_quarantine_oldest_timestamp_seconds", row["oldest_at"])

@@ -7,17 +7,6 @@ select position, extract(epoch from recorded_at)::float8 as recorded_at
  order by position desc
  limit 1;
 
--- name: projections
--- How far each projection is behind: in events, and by the time that its next event has waited.
-select c.projection, c.position,
-       greatest(h.position - c.position, 0) as lag_events,
-       coalesce(extract(epoch from clock_timestamp() - n.recorded_at), 0)::float8 as lag_seconds,
-       (select count(*) from read_model.parked p where p.projection = c.projection) as parked
-  from read_model.checkpoints c
- cross join lateral (select coalesce((select position from log.events order by position desc limit 1), 0)) as h (position)
-  left join lateral (select e.recorded_at from log.events e where e.position = c.position + 1 limit 1) as n on true
- where c.built_in or c.position > 0;
-
 -- name: quarantine
 -- Deliveries that wait for somebody to look, and the oldest of them.
 select count(*) as deliveries, extract(epoch from min(received_at))::float8 as oldest_at

@@ -7,8 +7,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from projections.follow.projector import Projector
+from projections.read_model import tables
 from schema.build import build_schema
 from service.config import Settings, load_settings, parse_webhook_keys
+from service.errors import ProjectionFailed
 from service.log.database import Pool
 from service.operate.doctor import (
     Finding,
@@ -21,6 +24,7 @@ from service.operate.doctor import (
 )
 from service.web.keys import WebhookKeys
 from tests.given.graphql_service import served
+from tests.given.projecting import a_history, record
 from tests.intake.test_webhook import board_on
 
 
@@ -84,6 +88,24 @@ async def test_a_key_about_to_end_and_one_never_used_are_told(
 
     assert [one.mend for one in findings if one.state is State.PROBLEM] == ["recount keys rotate board"]
     assert any(one.text == "board was never used" for one in findings)
+
+
+async def test_a_projection_that_failed_is_a_problem(
+    settings: Settings, pool: asyncpg.Pool, database_url: str
+) -> None:
+    await record(pool, a_history(20))
+    await Projector(pool).catch_up()
+    facts = (await tables(pool)).names["event_facts"]
+    await pool.execute(f"alter table {facts} rename to elsewhere")
+    await record(pool, a_history(20, seed=9))
+    with pytest.raises(ProjectionFailed):
+        await Projector(pool).catch_up()
+
+    [problem] = _problems(await _database(settings, database_url))
+
+    assert problem.check == "projections"
+    assert problem.text.startswith("changelog, comments, events, ")
+    assert problem.text.endswith(f': UndefinedTableError: relation "{facts}" does not exist')
 
 
 async def test_a_database_that_does_not_answer_is_a_problem_and_no_crash(settings: Settings) -> None:

@@ -14,10 +14,10 @@ import pytest
 from projections import catalogue
 from projections.follow.parking import parked_list, parked_retry
 from projections.follow.projector import Projector
-from projections.health import status
 from projections.read_model import tables
 from projections.rebuild.rebuild import rebuild, stale
 from projections.rebuild.verify import verify
+from projections.status import status
 from tests.given.folders import ROOT
 from tests.given.projecting import a_history, payload, record
 

@@ -7,10 +7,10 @@ import pytest
 
 from projections.follow.parking import parked_list, parked_retry, parked_show
 from projections.follow.projector import Projector
-from projections.health import status
 from projections.read_model import tables
 from projections.rebuild.rebuild import rebuild
 from projections.rebuild.verify import verify
+from projections.status import status
 from service.errors import ParkedUnknown
 from tests.given.projecting import a_history, dump, payload, record
 

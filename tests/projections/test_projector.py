@@ -10,10 +10,9 @@ import asyncpg
 import pytest
 
 from projections.follow.projector import Projector
-from projections.health import status
 from projections.read_model import Reader
 from projections.rebuild.rebuild import rebuild
-from service.errors import CheckpointAheadOfLog, LostLease, NotProjectedInTime
+from service.errors import LostLease, NotProjectedInTime
 from tests.given.projecting import PRODUCT, a_history, dump, payload, record
 
 
@@ -274,40 +273,6 @@ async def test_catch_up_says_when_nobody_projects_in_time(pool: asyncpg.Pool) ->
 
         with pytest.raises(NotProjectedInTime, match=r"within 0\.3 s"):
             await Projector(pool).catch_up(timeout=0.3)
-
-
-async def test_a_checkpoint_beyond_the_log_is_refused(pool: asyncpg.Pool) -> None:
-    head = await record(pool, a_history(20))
-    await Projector(pool).catch_up()
-    await pool.execute("update read_model.checkpoints set position = position + 5")
-    async with Projector(pool).turn() as turn:
-        assert turn is not None
-
-        with pytest.raises(CheckpointAheadOfLog, match=f"the log ends at {head}"):
-            await turn.advance(head)
-
-
-async def test_lag_is_told_in_events_and_seconds(pool: asyncpg.Pool) -> None:
-    await record(pool, a_history(20))
-    await Projector(pool).catch_up()
-    assert {(s.state, s.lag_events, s.lag_seconds) for s in await status(pool)} == {("LIVE", 0, 0.0)}
-
-    head = await record(pool, a_history(10, seed=9))
-
-    late = await status(pool)
-    assert {s.state for s in late} == {"CATCHING_UP"}
-    assert {s.lag_events for s in late} == {head - late[0].position}
-    assert all(s.lag_seconds > 0 for s in late)
-
-
-async def test_health_turns_bad_when_the_head_moves_and_a_checkpoint_does_not(pool: asyncpg.Pool) -> None:
-    await record(pool, a_history(20))
-    await Projector(pool).catch_up()
-    await record(pool, a_history(10, seed=9))
-
-    assert not any(s.healthy for s in await status(pool, stuck_seconds=0))
-    await Projector(pool).catch_up()
-    assert all(s.healthy for s in await status(pool, stuck_seconds=0))
 
 
 async def test_a_read_sees_one_position_while_the_projector_moves(pool: asyncpg.Pool) -> None:

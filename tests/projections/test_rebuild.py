@@ -12,11 +12,11 @@ import pytest
 
 from projections.catalogue import BUILT_IN, Projection, all_projections, together
 from projections.follow.projector import Projector
-from projections.health import status
 from projections.read_model import Reader, tables
 from projections.rebuild.build import Build, lanes_of, steps_of
 from projections.rebuild.rebuild import Rebuilder, rebuild, stale
 from projections.rebuild.report import Progress
+from projections.status import status
 from service.errors import RebuildRuns, RebuildStopped, UnknownProjection
 from tests.given.projecting import PRODUCT, a_history, dump, record
 
@@ -215,7 +215,7 @@ async def test_one_projection_is_rebuilt_with_those_whose_tables_it_reads(follow
 
     assert set(report.projections) == {"items", "votes"}
     assert await dump(followed) == before
-    assert len({p.generation for p in await status(followed)}) == 2
+    assert len(set((await tables(followed)).numbers)) == 2
 
 
 async def test_an_unknown_projection_is_refused_with_the_known_ones(followed: asyncpg.Pool) -> None:
@@ -325,7 +325,7 @@ async def test_a_rebuild_shows_its_progress_in_the_status(followed: asyncpg.Pool
     await task
 
     assert "REBUILDING" in {s.state for s in seen}
-    assert any(s.progress > 0 for s in seen)
+    assert any(s.progress for s in seen)
 
 
 async def test_a_rebuild_leaves_no_table_behind_but_the_old_ones_for_a_while(followed: asyncpg.Pool) -> None:

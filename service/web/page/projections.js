@@ -6,6 +6,7 @@ import { PROJECTIONS } from "./queries.js";
 import { dateTime, length, number, plural, signed } from "./format.js";
 
 const EVERY_MS = 2_000;
+const TROUBLE = ["FAILED", "STUCK"];
 
 export class Projections {
   #timer = 0;
@@ -57,7 +58,7 @@ function row({ name, state, position, head, lagEvents, lagSeconds, ratePerSecond
   const share = rebuildProgress ?? (head ? Math.min(1, position / head) : 1);
   return el(
     "li",
-    el("strong", name), el("span", String(state).toLowerCase().replaceAll("_", " ")),
+    el("strong", name), el(TROUBLE.includes(state) ? "span.trouble" : "span", String(state).toLowerCase().replaceAll("_", " ")),
     el("span.quiet", lagEvents ? `${plural(lagEvents, "event")} behind, ${length(lagSeconds ?? 0)}` : "up to the head"),
     ratePerSecond && (lagEvents || rebuildProgress !== null) ? el("span.quiet", `${number(Math.round(ratePerSecond))} events/s`) : null,
     etaSeconds ? el("span.quiet", `${length(etaSeconds)} left`) : null,

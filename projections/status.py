@@ -1,0 +1,61 @@
+"""Says what state each projection is in, and how far behind the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import asyncpg
+
+from projections.catalogue import all_projections
+from projections.steps import AnyConnection
+from service.log.database import Pool
+from service.sql_files import load
+
+State = Literal["LIVE", "CATCHING_UP", "REBUILDING", "OUTDATED", "STUCK", "FAILED"]
+
+_sql = load(__file__, "status.sql")
+
+FUNCTION: Final = _sql["function"]
+"""Declares `read_model.status`, which every answer comes from; what the states mean stands there."""
+
+_NOT_DECLARED: Final = (
+    asyncpg.UndefinedFunctionError,
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidSchemaNameError,
+)
+
+
+@dataclass(frozen=True)
+class Status:
+    """One projection."""
+
+    name: str
+    state: State
+    built_in: bool
+    position: int
+    head: int
+    lag_events: int
+    lag_seconds: float
+    rate_per_second: float
+    eta_seconds: float | None
+    parked: int
+    progress: float | None
+    last_error: str | None
+
+
+def known() -> tuple[list[str], list[str]]:
+    """The names of this process's projections, and the fingerprint of each: what the answer is asked with."""
+    projections = all_projections()
+    return [each.name for each in projections], [each.fingerprint for each in projections]
+
+
+async def status(connection: AnyConnection | Pool) -> list[Status]:
+    """Every projection by name, from the database: any instance may be asked, whichever projects.
+
+    Empty before the read model was declared.
+    """
+    try:
+        return [Status(**row) for row in await connection.fetch(_sql["status"], *known())]
+    except _NOT_DECLARED:
+        return []
