@@ -17,9 +17,9 @@ coalesce((
                and c.votes_up is not null and c.occurred_at < :until order by :key_desc(c) limit 1) as newest), 0)
 
 -- name: value_at
--- A metric of an item as the newest post before a time had it.
+-- A metric of an item as the newest post before a time had it; none where it had not been heard of.
 case when :metric = 'ACTIVITY' then (
-    select count(*) from {event_facts} as f
+    select nullif(count(*), 0) from {event_facts} as f
      where f.product_id = item.product_id and f.item_id = item.item_id and :known(f) and f.occurred_at < :when)
 else (
     select case :metric when 'NET_VOTES' then c.votes_up - coalesce(c.votes_down, 0) when 'UPVOTES' then c.votes_up
@@ -43,7 +43,7 @@ select count(*), max(f.occurred_at)
   from {event_facts} as f
  where :metric = 'ACTIVITY' and f.product_id = item.product_id and f.item_id = item.item_id and :known(f)
    and f.occurred_at < span.ends_at
-having :metric = 'ACTIVITY'
+having count(*) > 0
 
 -- name: first_value
 -- What was told of it first.
@@ -55,25 +55,35 @@ case when :metric = 'ACTIVITY' then 0 else (
        and case :metric when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers else c.votes_up end is not null
      order by :key_asc(c) limit 1) end
 
+-- name: gone_at
+-- Whether an item stood deleted just before a time. Few were ever deleted: only those are looked up.
+case when once.item_id is null then false else coalesce((
+    select l.action = 'delete' from {item_lifecycles} as l
+     where l.product_id = item.product_id and l.item_id = item.item_id and :known(l) and l.occurred_at < :when
+     order by :key_desc(l) limit 1), false) end
+
 -- name: movers
+-- Ranks are those of the boards at the window's end and at its beginning, each with what stood on it.
 select moved.product_id, moved.item_id, moved.gained, moved.gained_previous, moved.rank_now, moved.rank_before
   from (
-       select counted.product_id, counted.item_id,
+       select counted.product_id, counted.item_id, counted.there_now,
               counted.value_now - counted.value_begin as gained,
               counted.value_begin - counted.value_earlier as gained_previous,
-              rank() over (partition by counted.product_id order by counted.value_now desc) as rank_now,
+              rank() over (partition by counted.product_id, counted.there_now order by counted.value_now desc) as rank_now,
               case when counted.there_before then rank() over (
                   partition by counted.product_id, counted.there_before order by counted.value_begin desc) end as rank_before
          from (
-              select item.product_id, item.item_id, told.value_now,
-                     told.value_begin is not null as there_before,
+              select item.product_id, item.item_id, told.value_now, not :gone_now as there_now,
+                     told.value_begin is not null and not :gone_before as there_before,
                      coalesce(told.value_begin,
                          case when item.created_at >= span.begins_at then 0 else :value_first end) as value_begin,
                      coalesce(told.value_earlier,
                          case when item.created_at >= span.earlier then 0 else :value_first end) as value_earlier
                 from (select :from as begins_at, least(:until, :at + interval '1 microsecond') as ends_at,
                              :from - (least(:until, :at) - :from) as earlier) as span
-               cross join :items(created_at__deleted) as item
+               cross join :items(created_at) as item
+                left join (select distinct d.product_id, d.item_id from {item_deletions} as d where :known(d)) as once
+                  on once.product_id = item.product_id and once.item_id = item.item_id
                cross join lateral (:newest_value) as newest
                cross join lateral (
                      -- Most items have not moved since, and need no second look. `offset 0`: once a row.
@@ -84,13 +94,14 @@ select moved.product_id, moved.item_id, moved.gained, moved.gained_previous, mov
                                  else :value_earlier end as value_earlier
                      offset 0
                      ) as told
-               where :visible(item) and not item.deleted and told.value_now is not null
+               where :visible(item) and told.value_now is not null
               ) as counted
        ) as moved
- where moved.gained <> 0 and isfinite(:from)
+ where moved.there_now and moved.gained <> 0 and isfinite(:from)
 
 -- name: calendar
--- The steps, numbered from 1, and every item with the first step at whose end it was deleted.
+-- The steps, numbered from 1, every item, and from which step to which it stood on the board: what was never deleted
+-- stood there all along.
 steps as materialized (
      select bucket.starts_at, least(bucket.ends_at, :until) as ends_at from (:buckets) as bucket
 ), calendar as materialized (
@@ -98,11 +109,42 @@ steps as materialized (
             array_agg(steps.ends_at order by steps.starts_at) as ends, count(*)::int as steps
        from steps
 ), board as materialized (
-     select item.product_id, item.item_id, row_number() over () as number,
-            case when not item.deleted then (select calendar.steps from calendar) + 1
-                 else coalesce(width_bucket(item.deleted_at, (select calendar.ends from calendar)) + 1, 1) end as step_gone
-       from :items(deleted__deleted_at) as item
+     select item.product_id, item.item_id, row_number() over () as number, once.item_id is not null as was_deleted
+       from :items() as item
+       left join (select distinct d.product_id, d.item_id from {item_deletions} as d where :known(d)) as once
+         on once.product_id = item.product_id and once.item_id = item.item_id
       where :visible(item)
+), present as materialized (
+     select board.number, 1 as step, calendar.steps + 1 as step_after
+       from board
+      cross join calendar
+      where not board.was_deleted
+     union all
+     select turned.number, turned.step, turned.step_after
+       from (
+            select said.number, said.step, said.deleted,
+                   lead(said.step, 1, (select calendar.steps from calendar) + 1) over said_of as step_after
+              from (
+                   select told.number, told.step, told.deleted, told.occurred_at, told.is_delete, told.updated_at, told.position,
+                          lag(told.deleted) over (partition by told.number
+                              order by told.occurred_at, told.is_delete, told.updated_at, told.position) as deleted_before
+                     from (
+                          select board.number, 1 as step, false as deleted, '-infinity'::timestamptz as occurred_at,
+                                 false as is_delete, '-infinity'::timestamptz as updated_at, 0::bigint as position
+                            from board
+                           where board.was_deleted
+                          union all
+                          select board.number, :step_of(l), l.action = 'delete', l.occurred_at, l.is_delete, l.updated_at, l.position
+                            from board
+                            join {item_lifecycles} as l on l.product_id = board.product_id and l.item_id = board.item_id
+                           where board.was_deleted and :known(l)
+                          ) as told
+                   ) as said
+             where said.deleted is distinct from said.deleted_before
+            window said_of as (partition by said.number
+                order by said.occurred_at, said.is_delete, said.updated_at, said.position)
+            ) as turned
+      where not turned.deleted and turned.step < turned.step_after
 )
 
 -- name: step_of
@@ -110,7 +152,7 @@ steps as materialized (
 width_bucket(:row.occurred_at, (select calendar.ends from calendar)) + 1 as step
 
 -- name: values_told
--- What told the metric of an item. Of no events an item has none, and is ranked so.
+-- What told the metric of an item.
 select board.number, :step_of(c), c.occurred_at, c.is_delete, c.updated_at, c.position,
        case :metric when 'NET_VOTES' then c.votes_up - coalesce(c.votes_down, 0) when 'UPVOTES' then c.votes_up
            when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers end::bigint as value
@@ -124,28 +166,28 @@ select board.number, :step_of(f), f.occurred_at, false, f.occurred_at, f.positio
   from {event_facts} as f
   join board on board.product_id = f.product_id and board.item_id = f.item_id
  where :visible(f) and :known(f) and :metric = 'ACTIVITY'
-union all
-select board.number, 1, '-infinity', false, '-infinity', 0, 0 from board where :metric = 'ACTIVITY'
 
 -- name: rank_history
 -- The ranks of the items that lead at the end, at the end of each step.
 --
--- A value holds from the step of the post that told it to that of the next. So an item passes a value at a single
--- step, and a rank is one more than how many had passed the leader's value by then: a running sum for each value.
+-- A value holds from the step of the post that told it to that of the next, while the item stands on the board. So an
+-- item passes a value at a single step, and a rank is one more than how many had passed the leader's value by then: a
+-- running sum for each value.
 with :calendar, told as materialized (
-     select held.number, held.step, held.value, lag(held.value) over (partition by held.number
-                order by held.occurred_at, held.is_delete, held.updated_at, held.position) as before,
-            least(held.step_after, held.step_gone) as step_after, held.step_gone <= held.step_after as gone
+     select held.number, held.value, greatest(held.step, present.step) as step,
+            least(held.step_after, present.step_after) as step_after, present.step_after <= held.step_after as gone,
+            lag(held.value) over (partition by held.number, present.step
+                order by held.occurred_at, held.is_delete, held.updated_at, held.position) as before
        from (
             select said.number, said.occurred_at, said.is_delete, said.updated_at, said.position, said.step, said.value,
-                   board.step_gone,
                    lead(said.step, 1, (select calendar.steps from calendar) + 1) over (partition by said.number
                        order by said.occurred_at, said.is_delete, said.updated_at, said.position) as step_after
               from (:values_told) as said
-              join board on board.number = said.number
              where said.step <= (select calendar.steps from calendar)
             ) as held
-      where held.step < held.step_after and held.step < held.step_gone
+       join present on present.number = held.number
+                   and present.step < held.step_after and present.step_after > held.step
+      where held.step < held.step_after
 ), leaders as materialized (
      select ranked.product_id, ranked.item_id, ranked.number, ranked.rank_now
        from (
@@ -292,25 +334,28 @@ select bucket.starts_at,
 -- what came to a status and left it. A status, and a number of votes, holds from the step of the post that
 -- told it to that of the next.
 with :calendar, stood as materialized (
-     select said.number, said.key, said.step, said.step_after
+     select held.number, held.key, greatest(held.step, present.step) as step,
+            least(held.step_after, present.step_after) as step_after
        from (
             select said.number, said.key, said.step,
-                   least(said.step_gone, lead(said.step) over (partition by said.number
-                       order by said.occurred_at, said.is_delete, said.updated_at, said.position)) as step_after
-              from (select board.number, board.step_gone, c.status as key, :step_of(c), c.occurred_at, c.is_delete,
+                   lead(said.step, 1, (select calendar.steps from calendar) + 1) over (partition by said.number
+                       order by said.occurred_at, said.is_delete, said.updated_at, said.position) as step_after
+              from (select board.number, c.status as key, :step_of(c), c.occurred_at, c.is_delete,
                            c.updated_at, c.position
                       from {item_contents} as c
                       join board on board.product_id = c.product_id and board.item_id = c.item_id
                      where :visible(c) and :known(c) and c.status is not null) as said
-            ) as said
-      where said.step < said.step_after
+            ) as held
+       join present on present.number = held.number
+                   and present.step < held.step_after and present.step_after > held.step
+      where held.step < held.step_after
 ), voted as materialized (
      select said.number, said.votes, said.step, said.step_after
        from (
             select said.number, said.votes, said.step,
-                   least(said.step_gone, lead(said.step) over (partition by said.number
-                       order by said.occurred_at, said.is_delete, said.updated_at, said.position)) as step_after
-              from (select board.number, board.step_gone, c.votes_up - coalesce(c.votes_down, 0) as votes,
+                   lead(said.step, 1, (select calendar.steps from calendar) + 1) over (partition by said.number
+                       order by said.occurred_at, said.is_delete, said.updated_at, said.position) as step_after
+              from (select board.number, c.votes_up - coalesce(c.votes_down, 0) as votes,
                            :step_of(c), c.occurred_at, c.is_delete, c.updated_at, c.position
                       from {item_counts} as c
                       join board on board.product_id = c.product_id and board.item_id = c.item_id
@@ -345,16 +390,27 @@ select counted.starts_at, json_agg(json_build_array(counted.key, counted.items, 
  group by counted.starts_at
 
 -- name: event_series
--- How many events happened in each step; steps without any are left out. For too many see `buckets`.
+-- How many events happened in each step; steps without any are left out. For too many, and for hours that come twice,
+-- see `buckets`.
 select case when count(*) over () > 10000 then ('too many steps of a ' || :bucket || ': ' || count(*) over ())::timestamptz
             else told.starts_at end as starts_at,
-       count(*)::int as events, max(told.position) as last_position
+       sum(told.events)::int as events, max(told.last_position) as last_position
   from (
-       select date_trunc(:bucket, fact.occurred_at at time zone :zone) at time zone :zone as starts_at, fact.position
-         from {event_facts} as fact
-        where :visible(fact) and :known(fact) and fact.occurred_at >= :from and fact.occurred_at < :until
+       select case when :bucket = 'HOUR' and start.is_later then start.later else start.earlier end as starts_at,
+              start.events, start.last_position
+         from (:starts_of) as start
        ) as told
  group by told.starts_at
+
+-- name: local_starts_told
+select counted.local, counted.is_later, count(*) as events, max(counted.position) as last_position
+  from (
+       select told.local, told.local at time zone :zone <= told.occurred_at as is_later, told.position
+         from (select date_trunc(:bucket, fact.occurred_at at time zone :zone) as local, fact.occurred_at, fact.position
+                 from {event_facts} as fact
+                where :visible(fact) and :known(fact) and fact.occurred_at >= :from and fact.occurred_at < :until) as told
+       ) as counted
+ group by counted.local, counted.is_later
 
 -- name: drift
 select n.position, n.ordinal, n.product_id, n.item_id, n.kind, n.field, n.delta, n.ours, n.theirs, n.occurred_at,

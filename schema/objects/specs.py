@@ -204,9 +204,14 @@ _STEPS_OF_ITEM: Final = BLOCKS["status_steps"].replace(
 )
 for _name in ("status_history", "votes_since"):
     BLOCKS[_name] = BLOCKS[_name].replace(":status_steps", _STEPS_OF_ITEM)
+BUCKETS: Final = (
+    BLOCKS["buckets"].replace(":starts_of", BLOCKS["starts_of"]).replace(":locals", BLOCKS["local_starts"])
+)
 for _name in ("vote_series", "subscriber_series"):
     BLOCKS[_name] = BLOCKS[_name].replace(
-        ":buckets", BLOCKS["buckets"].replace(":earliest", "coalesce(item.created_at, item.first_seen_at)")
+        # When it was submitted comes without a zone, and may be later than what was told of it.
+        ":buckets",
+        BUCKETS.replace(":earliest", "least(item.created_at, item.first_seen_at)"),
     )
 
 REVISED_FIELDS: Final = ("title", "description", "status", "type", "effort")

@@ -65,7 +65,7 @@ def _value(when: str) -> str:
     return BLOCKS["value_at"].replace(":when", when)
 
 
-_BUCKETS: Final = BLOCKS["buckets"].replace(
+_BUCKETS: Final = specs.BUCKETS.replace(
     ":earliest",
     "coalesce((select min(first.occurred_at) from {event_facts} as first where :visible(first)), :at)",
 )
@@ -109,6 +109,8 @@ MOVERS: Final = Rows(
         value_begin=_value("span.begins_at"),
         value_earlier=_value("span.earlier"),
         value_first=BLOCKS["first_value"],
+        gone_now=BLOCKS["gone_at"].replace(":when", "span.ends_at"),
+        gone_before=BLOCKS["gone_at"].replace(":when", "span.begins_at"),
     ),
     "mover.gained desc, mover.product_id, mover.item_id",
     limit=":first",
@@ -174,7 +176,7 @@ STATUS_BACKLOG: Final = Rows(
 )
 EVENT_SERIES: Final = Rows(
     "EventCount",
-    "event_series",
+    _block("event_series", starts_of=BLOCKS["starts_of"].replace(":locals", BLOCKS["local_starts_told"])),
     "point.starts_at",
     parameters={"bucket": specs.BUCKET},
     windowed=True,

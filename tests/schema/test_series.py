@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -27,15 +28,16 @@ async def board(server_url: str, template: str) -> AsyncIterator[Board]:
 
 
 def history(dice: random.Random) -> list[dict[str, Any]]:
-    """Return made-up events of two boards out of their order: votes both ways, moves and a few deletions."""
+    """Return made-up events of two boards out of order: votes both ways, moves, deletions, some undone."""
     told = []
     for product in PRODUCTS:
         for item in range(1, ITEMS + 1):
             up, status = 0, "open"
-            gone = dice.randrange(DAYS) if item % 5 == 0 else DAYS
+            gone = dice.randrange(DAYS) if item % 5 in (0, 1) else DAYS
+            back = dice.randrange(DAYS) if item % 5 == 1 else DAYS
             for _ in range(dice.randrange(1, 30)):
                 day = dice.randrange(DAYS)
-                if day < gone:
+                if day < gone or day > back:
                     at = BEGIN + dt.timedelta(days=day, minutes=dice.randrange(24 * 60))
                     up = max(0, up + dice.choice((-2, -1, 1, 1, 3)))
                     status = dice.choice((status, status, "planned", "done", "open"))
@@ -109,6 +111,129 @@ async def test_a_backlog_says_what_the_board_of_each_day_says(board: Board) -> N
         {each["status"]["key"]: (each["items"], each["votes"]) for each in point["byStatus"]}
         for point in answer["statusBacklog"]
     ] == expected
+
+
+@pytest.mark.parametrize("metric", ["NET_VOTES", "ACTIVITY"])
+@pytest.mark.parametrize(("begin", "end"), [(0, 8), (5, 12), (9, 20), (15, DAYS)])
+async def test_movers_rank_what_stood_on_the_board_at_either_end_of_the_window(
+    board: Board, begin: int, end: int, metric: str
+) -> None:
+    days = [(BEGIN + dt.timedelta(days=day)).isoformat() for day in (begin, end)]
+
+    answer = await board.ask(
+        f"""query ($from: DateTime!, $to: DateTime!) {{
+            movers(window: {{from: $from, to: $to}}, metric: {metric}, first: 500) {{
+                item {{ id }} rankBefore rankNow }} }}""",
+        **{"from": days[0], "to": days[1]},
+    )
+
+    ranks = []
+    for at in days:
+        just_before = (dt.datetime.fromisoformat(at) - dt.timedelta(microseconds=1)).isoformat()
+        then = await board.ask(
+            """query ($at: DateTime!) { items(first: 500, asOf: {time: $at}) { nodes {
+                id productId votes { net } timeline { totalCount } } } }""",
+            at=just_before,
+        )
+        values = {
+            item["id"]: (
+                item["productId"],
+                item["timeline"]["totalCount"] if metric == "ACTIVITY" else item["votes"]["net"],
+            )
+            for item in then["items"]["nodes"]
+            if metric == "ACTIVITY" or item["votes"] is not None
+        }
+        ranks.append(
+            {
+                name: 1 + sum(other[0] == own[0] and other[1] > own[1] for other in values.values())
+                for name, own in values.items()
+            }
+        )
+    assert answer["movers"]
+    for mover in answer["movers"]:
+        name = mover["item"]["id"]
+        assert (mover["rankBefore"], mover["rankNow"]) == (ranks[0].get(name), ranks[1][name])
+
+
+async def test_a_deletion_that_was_taken_back_leaves_a_gap_in_the_ranks(
+    server_url: str, template: str
+) -> None:
+    async with new_database(server_url, template) as url, a_pool(url) as pool, a_board(pool) as board:
+        await board.tell(
+            body("item.create", "2026-05-01 12:00", post(1, up=5)),
+            body("item.create", "2026-05-01 12:00", post(2, up=7)),
+            body("item.delete", "2026-05-04 12:00", {"feedback_id": 2}),
+            body("item.update", "2026-05-07 12:00", post(2, up=8)),
+        )
+        answer = await board.ask(
+            """{ rankHistory(bucket: DAY, top: 5, window: {
+                from: "2026-05-01T00:00:00Z", to: "2026-05-09T00:00:00Z"}) {
+                item { sleekplanId } points { t rank value } } }"""
+        )
+
+    lines = {line["item"]["sleekplanId"]: line["points"] for line in answer["rankHistory"]}
+    assert [point["rank"] for point in lines["1"]] == [2, 2, 2, 1, 1, 1, 2, 2]
+    assert [(point["t"][8:10], point["value"]) for point in lines["2"]] == [
+        ("01", 7), ("02", 7), ("03", 7), ("07", 8), ("08", 8),
+    ]  # fmt: skip
+
+
+CHANGES = [
+    ("Europe/Zurich", "HOUR", "2025-10-25T22:00:00Z", 6),
+    ("Europe/Zurich", "HOUR", "2026-03-28T22:00:00Z", 6),
+    ("Europe/Zurich", "DAY", "2025-10-24T22:00:00Z", 72),
+    ("Australia/Lord_Howe", "HOUR", "2026-04-04T12:00:00Z", 6),
+    ("Australia/Lord_Howe", "HOUR", "2025-10-04T13:00:00Z", 6),
+    ("America/Havana", "HOUR", "2025-11-02T02:00:00Z", 6),
+    ("America/Havana", "DAY", "2025-11-01T04:00:00Z", 72),
+    ("Asia/Beirut", "DAY", "2025-10-24T21:00:00Z", 72),
+    ("Africa/Cairo", "DAY", "2026-04-22T22:00:00Z", 72),
+]
+
+
+@pytest.mark.parametrize(("zone", "bucket", "begin", "hours"), CHANGES)
+async def test_every_event_is_in_the_one_step_that_holds_it_when_clocks_change(
+    server_url: str, template: str, zone: str, bucket: str, begin: str, hours: int
+) -> None:
+    """A vote each quarter of an hour; the steps' lengths are those of the zone's own calendar."""
+    first = dt.datetime.fromisoformat(begin)
+    moments = [first + dt.timedelta(minutes=15 * step + 7) for step in range(hours * 4)]
+    async with new_database(server_url, template) as url, a_pool(url) as pool, a_board(pool) as board:
+        # Submitted in a local time that Sleekplan gives without a zone: later than what is told of it.
+        created = f"{moments[-1]:%Y-%m-%d %H:%M:%S}"
+        told = []
+        for number, at in enumerate(moments, start=1):
+            said = post(1, up=number, created=created)
+            ballot = {"vote": 1, "user_id": number, "feedback_item": said}
+            told.append(body("vote.create", f"{at:%Y-%m-%d %H:%M}", ballot))
+        await board.tell(*told)
+        answer = await board.ask(
+            f"""query ($from: DateTime!, $to: DateTime!) {{
+                item(sleekplanId: "1", asOf: {{time: $to}}) {{
+                    voteSeries(bucket: {bucket}, timeZone: "{zone}",
+                    window: {{from: $from, to: $to}}) {{ t up cumulative }} }}
+                eventSeries(bucket: {bucket}, timeZone: "{zone}", asOf: {{time: $to}},
+                    window: {{from: $from, to: $to}}) {{ t events }} }}""",
+            **{"from": begin, "to": (first + dt.timedelta(hours=hours)).isoformat()},
+        )
+
+    votes, events = answer["item"]["voteSeries"], answer["eventSeries"]
+    starts = [dt.datetime.fromisoformat(point["t"]) for point in votes]
+    assert starts == sorted(set(starts))
+    ends = [*starts[1:], first + dt.timedelta(hours=hours)]
+    expected = [sum(start <= at < end for at in moments) for start, end in zip(starts, ends, strict=True)]
+    assert [point["up"] for point in votes] == expected
+    assert [point["cumulative"] for point in votes] == [sum(expected[: i + 1]) for i in range(len(expected))]
+    assert sum(expected) == len(moments)
+    assert {point["t"]: point["events"] for point in events} == {
+        point["t"]: count for point, count in zip(votes, expected, strict=True) if count
+    }
+    local = ZoneInfo(zone)
+    for start in starts[1:]:
+        here = start.astimezone(local)
+        before = (start - dt.timedelta(seconds=1)).astimezone(local)
+        assert here.minute == 0 or before.utcoffset() != here.utcoffset()
+        assert bucket == "HOUR" or here.date() > before.date()
 
 
 async def test_an_hour_that_a_change_of_clocks_leaves_out_is_no_step(board: Board) -> None:
