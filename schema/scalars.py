@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import re
+import zoneinfo
+from functools import cache
 from typing import Any, Final, NewType
 
 import strawberry
 from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
+
+from service.errors import BadArgument
 
 POSITION_MAX: Final = 2**63 - 1
 
@@ -55,6 +60,23 @@ def moment_text(value: object) -> str:
         text = value.astimezone(dt.UTC).replace(tzinfo=None).isoformat()
         return (text.rstrip("0") if "." in text else text) + "Z"
     return f"{value}Z"
+
+
+def parse_zone(name: str) -> str:
+    """Return the name of a zone of the IANA database; raises BadArgument for any other.
+
+    Postgres takes more: `+03:00` is three hours behind UTC to it, and nonsense is UTC.
+    """
+    if name not in _zones():
+        near = difflib.get_close_matches(name, _zones(), n=1)
+        meant = f"did you mean {near[0]}?" if near else "write UTC or a name like Europe/Zurich"
+        raise BadArgument("timeZone", repr(name[:60]), f"is no zone of the IANA database; {meant}")
+    return name
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
 
 
 def parse_duration(value: object) -> str:

@@ -404,6 +404,7 @@ BucketSize = Annotated[
 TimeZone = Annotated[
     str,
     strawberry.argument(
-        description="The zone whose midnight parts days, weeks and months: `UTC`, `Europe/Zurich`."
+        description="The zone whose midnight parts days, weeks and months, by its name in the IANA database: "
+        "`UTC`, `Europe/Zurich`."
     ),
 ]

@@ -31,6 +31,7 @@ from schema.objects.values import field_changes
 from schema.plan.conditions import conditions, search_rank
 from schema.plan.layout import ListLayout, ObjectLayout, PageLayout, ViewPath, laid_out
 from schema.plan.selection import Args, Selected, bound_of
+from schema.scalars import parse_zone
 from service.errors import BadArgument, BadCursor
 
 PAGE_SIZE_MAX: Final = 500
@@ -433,7 +434,9 @@ class Builder:
         if getattr(spec, "windowed", False):
             names["from"], names["until"] = self.window(node, place, "window", moment)
         if getattr(spec, "zoned", False):
-            names["zone"] = self.argument(place, "text", lambda args: args.get("timeZone") or "UTC")
+            names["zone"] = self.argument(
+                place, "text", lambda args: parse_zone(args.get("timeZone") or "UTC")
+            )
         return Scope(moment, names)
 
     def window(self, node: Selected, place: int, name: str, moment: Moment) -> tuple[str, str]:

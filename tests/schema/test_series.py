@@ -121,10 +121,11 @@ async def test_movers_rank_what_stood_on_the_board_at_either_end_of_the_window(
     days = [(BEGIN + dt.timedelta(days=day)).isoformat() for day in (begin, end)]
 
     answer = await board.ask(
-        f"""query ($from: DateTime!, $to: DateTime!) {{
-            movers(window: {{from: $from, to: $to}}, metric: {metric}, first: 500) {{
+        f"""query ($begin: DateTime!, $end: DateTime!) {{
+            movers(window: {{from: $begin, to: $end}}, metric: {metric}, first: 500) {{
                 item {{ id }} rankBefore rankNow }} }}""",
-        **{"from": days[0], "to": days[1]},
+        begin=days[0],
+        end=days[1],
     )
 
     ranks = []
@@ -208,13 +209,14 @@ async def test_every_event_is_in_the_one_step_that_holds_it_when_clocks_change(
             told.append(body("vote.create", f"{at:%Y-%m-%d %H:%M}", ballot))
         await board.tell(*told)
         answer = await board.ask(
-            f"""query ($from: DateTime!, $to: DateTime!) {{
-                item(sleekplanId: "1", asOf: {{time: $to}}) {{
+            f"""query ($begin: DateTime!, $end: DateTime!) {{
+                item(sleekplanId: "1", asOf: {{time: $end}}) {{
                     voteSeries(bucket: {bucket}, timeZone: "{zone}",
-                    window: {{from: $from, to: $to}}) {{ t up cumulative }} }}
-                eventSeries(bucket: {bucket}, timeZone: "{zone}", asOf: {{time: $to}},
-                    window: {{from: $from, to: $to}}) {{ t events }} }}""",
-            **{"from": begin, "to": (first + dt.timedelta(hours=hours)).isoformat()},
+                    window: {{from: $begin, to: $end}}) {{ t up cumulative }} }}
+                eventSeries(bucket: {bucket}, timeZone: "{zone}", asOf: {{time: $end}},
+                    window: {{from: $begin, to: $end}}) {{ t events }} }}""",
+            begin=begin,
+            end=(first + dt.timedelta(hours=hours)).isoformat(),
         )
 
     votes, events = answer["item"]["voteSeries"], answer["eventSeries"]
@@ -246,6 +248,29 @@ async def test_an_hour_that_a_change_of_clocks_leaves_out_is_no_step(board: Boar
     assert hours == [f"2027-03-{day}:00:00Z" for day in ("27T23", "28T00", "28T01", "28T02", "28T03")]
     [counts] = {tuple(each["items"] for each in point["byStatus"]) for point in answer["statusBacklog"]}
     assert sum(counts) < len(PRODUCTS) * ITEMS
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "+03:00",
+        "-3",
+        "UTC+3",
+        "EST5EDT,M3.2.0,M11.1.0",
+        "Mars/Olympus",
+        "europe/zurich",
+        "a\x00",
+    ],
+)
+async def test_a_zone_that_the_iana_database_does_not_name_is_refused(board: Board, zone: str) -> None:
+    """Postgres takes `+03:00` for three hours behind UTC, and nonsense for UTC."""
+    refused = await board.refusal(
+        'query ($zone: String!) { statusBacklog(bucket: DAY, timeZone: $zone, window: {last: "P3D"}) { t } }',
+        zone=zone,
+    )
+
+    assert isinstance(refused, BadArgument)
+    assert "is no zone of the IANA database" in str(refused)
 
 
 SERIES = {
