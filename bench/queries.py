@@ -36,6 +36,7 @@ from bench.harness import (
 from bench.load import Load, ask, closed_loop, open_loop, post
 from bench.ours import projected, recount
 from bench.setup_peers import SOURCES, PeersNotInstalled, peer, peers_python, postgraphile
+from service.dsn import Dsn
 
 BOARD: Final = (300_000, 20_000, 30_000)
 QUICK_BOARD: Final = (30_000, 2_000, 3_000)
@@ -234,8 +235,9 @@ def _bare(question: Question) -> bytes:
 
 def _libpq(dsn: str) -> str:
     """Return a DSN as node-postgres reads it: the folder of the socket as the host."""
-    found = re.fullmatch(r"postgresql://([^@/]*)@/([^?]+)\?host=(.+)", dsn)
-    return f"socket://{found[1]}:@{found[3]}?db={found[2]}" if found else dsn
+    address = Dsn.read(dsn, {})
+    there = address.hosts[0]
+    return f"socket://{address.said['user']}:@{there}?db={address.said['dbname']}" if there[0] == "/" else dsn
 
 
 async def copy_tables(dsn: str) -> str:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,16 +31,17 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qs
 
 import structlog
 
+from service.dsn import DEFAULT_PORT, SOCKET_PATH_BYTES_MAX
 from service.errors import DataFolderNotWritable, PostgresDidNotStart
 from service.postgres.binaries import Binaries, ServiceUser, find_binaries, runnable_by, service_user
 from service.postgres.folder_lock import FolderLock, dsn_of_holder
 
 _DATABASE = "recount"
-_SOCKET_PATH_BYTES_MAX = 103  # sun_path holds 104 on macOS and 108 on Linux, a NUL included
+_THERE = "port=5432&sslmode=disable&target_session_attrs=any"
 _LOG_BYTES_MAX = 10 * 1024 * 1024
 
 _POLL_SECONDS = 0.01
@@ -80,8 +82,8 @@ class EmbeddedPostgres:
 
     @property
     def dsn(self) -> str:
-        """The address of the database `recount`, as its superuser."""
-        return f"postgresql://{_DATABASE}@/{_DATABASE}?host={quote(str(self._sockets))}"
+        """The address of the database `recount`, as its superuser; nothing is left to the environment."""
+        return f"postgresql://{_DATABASE}:@/{_DATABASE}?host={self._sockets}&{_THERE}"
 
     @property
     def pid(self) -> int | None:
@@ -125,7 +127,7 @@ class EmbeddedPostgres:
     @cached_property
     def _sockets(self) -> Path:
         folder = self.folder / "run"
-        if len(os.fsencode(folder / ".s.PGSQL.5432")) <= _SOCKET_PATH_BYTES_MAX:
+        if _fits_into_addresses(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
         else:
             folder = Path(tempfile.mkdtemp(prefix="recount-", dir=_short_folder()))
@@ -134,8 +136,8 @@ class EmbeddedPostgres:
 
     def _clear_sockets(self) -> None:
         """Remove what a killed Postgres left, its short folder included; the lock says that it is dead."""
-        _, _, previous = (self._lock.previous_dsn or "").partition("?host=")
-        for folder in {self._sockets, Path(unquote(previous))} - {Path()}:
+        query = (self._lock.previous_dsn or "").partition("?")[2]
+        for folder in {self._sockets, *map(Path, parse_qs(query).get("host", ()))}:
             for left in folder.glob(".s.PGSQL.5432*"):
                 left.unlink()
             if folder != self._sockets and folder.name.startswith("recount-"):
@@ -230,9 +232,10 @@ class EmbeddedPostgres:
         """Give the path by which a child reaches `folder`, and the descriptors that it must inherit for it.
 
         Under root the child is somebody else, who cannot pass the 0700 folders above (ours, /root), and
-        opening those to everybody is not for us to do. A descriptor of the folder leads there all the same.
+        opening those to everybody is not for us to do. A descriptor of the folder leads there all the same;
+        and Postgres never sees a path that is too long for it, or that has a comma or a line end in it.
         """
-        if self._user is None or not sys.platform.startswith("linux"):
+        if not sys.platform.startswith("linux"):
             yield str(folder), ()
             return
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -485,10 +488,20 @@ def _make_data_folder(folder: Path) -> None:
         raise DataFolderNotWritable(folder, error.strerror or str(error)) from error
 
 
+def _fits_into_addresses(folder: Path) -> bool:
+    """Whether a socket in the folder can be reached by its path, however that is written into an address.
+
+    libpq and Postgres part folders at commas, and people paste PGHOST into addresses without encoding it.
+    """
+    path = str(folder / f".s.PGSQL.{DEFAULT_PORT}")
+    return re.fullmatch(r"/[A-Za-z0-9/._-]+", path) is not None and len(path) <= SOCKET_PATH_BYTES_MAX
+
+
 def _short_folder() -> str:
-    """A folder with a short name, in which a folder of our own keeps everybody else out."""
-    own = os.environ.get("XDG_RUNTIME_DIR", "")
-    return own if own and os.geteuid() != 0 and os.access(own, os.W_OK) and len(own) < 40 else "/tmp"
+    """A folder with a short and plain name, in which a folder of our own keeps everybody else out."""
+    own = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")
+    private = os.geteuid() != 0 and os.access(own, os.W_OK) and _fits_into_addresses(own / "recount-12345678")
+    return str(own) if private else "/tmp"
 
 
 def _major_of(pgdata: Path) -> int | None:

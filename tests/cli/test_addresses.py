@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import subprocess
@@ -16,8 +17,10 @@ from hypothesis import strategies as st
 
 from service.cli import MODULES
 from service.dsn import Dsn
+from service.postgres.binaries import find_binaries
 from tests.given.commands import Commands, commands
-from tests.given.running import RECOUNT, environment
+from tests.given.folders import PAYLOADS
+from tests.given.running import RECOUNT, environment, running
 
 ARGUMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "import": (("import", "/dev/null"),),
@@ -213,3 +216,28 @@ def test_a_shell_gets_the_password_and_a_terminal_does_not(tmp_path: Path) -> No
     ]
     assert "QZJ" not in shown
     assert "PGPASSWORD is left out on a terminal" in shown
+
+
+async def test_postgres_s_own_programs_reach_the_embedded_one_whatever_surrounds_them(tmp_path: Path) -> None:
+    astray = {
+        "PGHOST": "nowhere",
+        "PGPORT": "1",
+        "PGHOSTADDR": "192.0.2.1",
+        "PGSERVICE": "x",
+        "PGSSLMODE": "require",
+    }
+    if not (find_binaries().folder / "pg_dump").exists():
+        pytest.skip("this Postgres comes without pg_dump")
+
+    async with running(tmp_path / "a,b c", env=astray) as service:
+        sent = await service.run("send", PAYLOADS / "item.create.json")
+        asked = f'eval "$({RECOUNT} config --connection)"; pg_dump --data-only --table=log.events_from_1'
+        process = await asyncio.create_subprocess_exec(
+            *("bash", "-e", "-c", asked),
+            env=environment({"RECOUNT_DATA_DIR": str(service.data_dir), **astray}),
+            stdout=subprocess.PIPE,
+        )
+        dumped, _ = await asyncio.wait_for(process.communicate(), 60)
+
+    assert sent.returncode == process.returncode == 0, sent.stderr
+    assert b"item.create" in dumped

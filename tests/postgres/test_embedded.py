@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import stat
@@ -18,6 +19,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from service.dsn import Dsn
 from service.errors import (
     DataFolderInUse,
     DataFolderNotWritable,
@@ -25,6 +27,8 @@ from service.errors import (
     PostgresBinariesMissing,
     PostgresDidNotStart,
 )
+from service.log.database import connect, open_pool
+from service.log.hub import Hub
 from service.postgres.binaries import ServiceUser, find_binaries, runnable_by
 from service.postgres.embedded import EmbeddedPostgres, attach
 from tests.given.folders import ROOT
@@ -278,12 +282,56 @@ async def test_looking_for_a_running_service_does_not_keep_one_from_starting(fol
             assert await ask(postgres.dsn, "select 1") == 1
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a,b",
+        " a \"b' ",
+        "a#b%20c=d?e&f@g\\h;$HOME`i`",
+        "zoë漢\nnext",
+        os.fsdecode(b"a\xffb"),
+        "/".join(["y" * 200] * 9),
+    ],
+    ids=["comma", "spaces and quotes", "signs", "letters and lines", "no UTF-8", "1,800 bytes"],
+)
+async def test_whatever_the_data_folder_is_called(new_folder, name):
+    async with EmbeddedPostgres(new_folder / name) as postgres:
+        assert attach(new_folder / name) == postgres.dsn
+        connection = await connect(postgres.dsn)
+        assert await connection.fetchval("select current_database()") == "recount"
+        await connection.close()
+        # In a list of libpq's a comma parts hosts, and people paste it into addresses.
+        assert re.fullmatch("[a-z0-9/._-]+", Dsn.read(postgres.dsn, {}).hosts[0])
+
+
+async def test_no_variable_of_libpq_has_a_say_in_where_it_is(folder, monkeypatch, tmp_path):
+    (tmp_path / "passwords").write_text("nonsense\n")
+    (tmp_path / "passwords").chmod(0o600)
+    for name in [
+        *("PGPORT", "PGHOST", "PGHOSTADDR", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGSSLMODE", "PGSERVICE"),
+        *("PGTARGETSESSIONATTRS", "PGOPTIONS", "PGSSLNEGOTIATION", "PGGSSLIB", "PGSSLMINPROTOCOLVERSION"),
+        *("PGSSLROOTCERT", "PGSSLCERT", "PGCONNECT_TIMEOUT", "PGAPPNAME", "PGSERVICEFILE", "PGDATA"),
+    ]:
+        monkeypatch.setenv(name, "nonsense")
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "passwords"))
+
+    async with EmbeddedPostgres(folder) as postgres:
+        connection = await connect(postgres.dsn)
+        pool = await open_pool(postgres.dsn)
+        async with Hub(postgres.dsn) as hub:
+            assert await hub.ready(10)
+        assert await connection.fetchval("select current_setting('application_name')") == "recount"
+        assert await pool.fetchval("select current_user") == "recount"
+        await connection.close()
+        await pool.close()
+
+
 async def test_a_path_too_long_for_a_socket_gets_a_short_one_that_goes_with_it(folder):
     long = folder / ("x" * 120)
 
     async with EmbeddedPostgres(long) as postgres:
         assert await ask(postgres.dsn, "select 1") == 1
-        sockets = Path(postgres.dsn.partition("?host=")[2])
+        sockets = Path(Dsn.read(postgres.dsn, {}).hosts[0])
         assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
 
     assert not sockets.exists()
