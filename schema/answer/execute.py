@@ -196,7 +196,12 @@ class Operations:
     def cost(self, document: Document, request: Request) -> int:
         """Return the points of an operation with these variables; raises Refused when they are too many."""
         operation = document.operation(request.operation_name)
-        numbers = {name: value for name, value in request.variables.items() if isinstance(value, int)}
+        # As `Int` coerces them: 500.0 is 500.
+        numbers = {
+            name: int(value)
+            for name, value in request.variables.items()
+            if isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        }
         key = (request.operation_name, *sorted(numbers.items()))
         known = document.costs.get(key)
         if known is None:

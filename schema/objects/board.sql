@@ -271,18 +271,18 @@ select grouped.key, count(grouped.seconds)::int as n,
 -- seen in its status began there when it was submitted, as far as that is known.
 select began.product_id, began.item_id, began.began_at, min(reached.entered_at) as ended_at
   from (
-       select distinct on (step.product_id, step.item_id) step.product_id, step.item_id,
+       select distinct on (step.product_id, step.item_id) step.product_id, step.item_id, step.place,
               case when step.before_key is null
                    then least(step.entered_at, (select about.created_at from {items} as about
                        where about.product_id = step.product_id and about.item_id = step.item_id))
                    else step.entered_at end as began_at
          from steps as step
         where step.key = any(:from_keys)
-        order by step.product_id, step.item_id, step.entered_at, step.position
+        order by step.product_id, step.item_id, step.place
        ) as began
   left join steps as reached
     on reached.product_id = began.product_id and reached.item_id = began.item_id
-   and reached.key = any(:to_keys) and reached.entered_at >= began.began_at
+   and reached.key = any(:to_keys) and reached.place > began.place
  group by began.product_id, began.item_id, began.began_at
 
 -- name: response_spans
@@ -307,7 +307,7 @@ select began.product_id, began.item_id, began.began_at, min(reply.replied_at) as
 -- name: status_regressions
 -- Moves from a later stage to an earlier one: from done or declined, or from the roadmap back to open.
 select steps.product_id, steps.item_id, steps.before_key, steps.key, steps.entered_at, steps.left_at, steps.position,
-       extract(epoch from coalesce(steps.left_at, :at) - steps.entered_at) as lasted
+       steps.place, extract(epoch from coalesce(steps.left_at, :at) - steps.entered_at) as lasted
   from (:status_steps) as steps
  where steps.entered_at >= :from and steps.entered_at < :until
    and case when steps.key = any(:open_keys) then 1 when steps.key = any(:roadmap_keys) then 2

@@ -4,6 +4,8 @@
 -- name: status_steps
 -- Each row of what was said that says another status than the one before it, by the order of what is said.
 select step.product_id, step.item_id, step.before_key, step.key, step.occurred_at as entered_at, step.position,
+       row_number() over (partition by step.product_id, step.item_id
+           order by step.occurred_at, step.is_delete, step.updated_at, step.position) as place,
        lead(step.occurred_at) over (partition by step.product_id, step.item_id
            order by step.occurred_at, step.is_delete, step.updated_at, step.position) as left_at
   from (
@@ -16,16 +18,16 @@ select step.product_id, step.item_id, step.before_key, step.key, step.occurred_a
 
 -- name: status_history
 select steps.product_id, steps.item_id, steps.before_key, steps.key, steps.entered_at, steps.left_at, steps.position,
-       extract(epoch from coalesce(steps.left_at, :at) - steps.entered_at) as lasted
+       steps.place, extract(epoch from coalesce(steps.left_at, :at) - steps.entered_at) as lasted
   from (:status_steps) as steps
 
 -- name: revisions
 -- What was said, each field filled from the last row that said it, beside the row before.
-select changed.product_id, changed.item_id, changed.occurred_at, changed.position, changed.names,
+select changed.product_id, changed.item_id, changed.occurred_at, changed.position, changed.place, changed.names,
        changed.before, changed.after,
        votes.up as up_then, votes.down as down_then, item_votes.up as up_now, item_votes.down as down_now
   from (
-       select told.product_id, told.item_id, told.occurred_at, told.is_delete, told.updated_at, told.position,
+       select told.product_id, told.item_id, told.occurred_at, told.is_delete, told.updated_at, told.position, told.place,
               json_build_object('title', told.title_before, 'description', told.description_before,
                   'status', told.status_before, 'type', told.type_before, 'effort', told.effort_before) as before,
               json_build_object('title', told.title, 'description', told.description,
@@ -101,7 +103,7 @@ select changed.product_id, changed.item_id, changed.occurred_at, changed.positio
 select latest.up - coalesce(before.up, first.up) as up, latest.down - coalesce(before.down, first.down) as down
   from (select coalesce(:time, (
               select steps.entered_at from (:status_steps) as steps
-               where steps.key = :status_entered order by steps.entered_at desc, steps.position desc limit 1)) as time
+               where steps.key = :status_entered order by steps.place desc limit 1)) as time
        ) as since
  cross join lateral (select :votes_latest(item)) as latest
  cross join lateral (
@@ -196,7 +198,7 @@ select bucket.starts_at, told.added, told.removed,
 
 -- name: vote_jumps
 -- Totals that moved by more between two posts than a vote event explains.
-select post.product_id, post.item_id, post.position, post.occurred_at, post.net - post.net_before as delta,
+select post.product_id, post.item_id, post.position, post.place, post.occurred_at, post.net - post.net_before as delta,
        coalesce(
            (select n.likely_cause from {inferences} as n
              where n.product_id = post.product_id and n.item_id = post.item_id and n.position = post.position
@@ -205,9 +207,10 @@ select post.product_id, post.item_id, post.position, post.occurred_at, post.net 
   from (
        select c.product_id, c.item_id, c.position, c.occurred_at,
               c.votes_up - coalesce(c.votes_down, 0) as net,
-              lag(c.votes_up - coalesce(c.votes_down, 0)) over (order by :key_asc(c)) as net_before
+              lag(c.votes_up - coalesce(c.votes_down, 0)) over told as net_before, row_number() over told as place
          from {item_counts} as c
         where c.product_id = item.product_id and c.item_id = item.item_id and :known(c) and c.votes_up is not null
+       window told as (order by :key_asc(c))
        ) as post
  where abs(post.net - post.net_before) >= :min_delta
 

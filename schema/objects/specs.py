@@ -252,11 +252,11 @@ def _since(args: Mapping[str, Any]) -> object:
 
 BUCKET: Final = Parameter("text", lambda args: args["bucket"].value.lower())
 
-STATUS_HISTORY: Final = Rows("StatusPeriod", "status_history", "period.entered_at, period.position")
+STATUS_HISTORY: Final = Rows("StatusPeriod", "status_history", "period.place")
 REVISIONS: Final = Rows(
     "Revision",
     "revisions",
-    "revision.occurred_at, revision.position",
+    "revision.place",
     parameters={"fields": Parameter("text[]", _fields)},
 )
 PROVENANCE: Final = Single(
@@ -284,7 +284,7 @@ VOTES_SINCE: Final = Single(
 VOTE_JUMPS: Final = Rows(
     "VoteJump",
     "vote_jumps",
-    "jump.occurred_at, jump.position",
+    "jump.place",
     parameters={"min_delta": Parameter("int", lambda args: args["minDelta"])},
 )
 NEARBY_EVENTS: Final = Rows(

@@ -149,7 +149,7 @@ FIRST_RESPONSE: Final = Rows(
 STATUS_REGRESSIONS: Final = Rows(
     "StatusPeriod",
     _block("status_regressions", status_steps=_STEPS_OF_BOARD),
-    "period.entered_at desc, period.position desc",
+    "period.entered_at desc, period.product_id, period.item_id, period.place desc",
     limit="500",
     parameters={
         "open_keys": _keys("OPEN"),

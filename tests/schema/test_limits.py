@@ -230,6 +230,17 @@ async def test_too_costly_is_refused_with_the_numbers(operations: Operations) ->
     assert b'"cost":{"requested":251002,"maximum":25000}' in answer.body
 
 
+@pytest.mark.parametrize("number", [500, 500.0])
+async def test_a_number_costs_what_execution_sees_in_it(operations: Operations, number: float) -> None:
+    """`Int` takes 500.0 as well."""
+    text = "query($n: Int!) { items(first: $n) { nodes { votes(first: $n) { nodes { value } } } } }"
+
+    answer = await operations.execute(Request(text, {"n": number}), _context())
+
+    assert not answer.executed
+    assert b"COST_EXCEEDED" in answer.body
+
+
 async def test_what_a_document_was_refused_for_is_remembered(operations: Operations) -> None:
     text = "{" + " ".join(f"nothing{n}" for n in range(150)) + "}"
     with pytest.raises(Refused) as first:
