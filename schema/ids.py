@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from service.errors import BadCursor, BadId
+from service.errors import BadArgument, BadCursor, BadId
 
 TYPES_BY_LETTER: Final = {
     "I": "Item",
@@ -55,6 +55,33 @@ def decode_id(text: str) -> GlobalId:
         ):
             return GlobalId(TYPES_BY_LETTER[letter], product_id, tuple(map(str, parts)))
     raise BadId(text)
+
+
+def ids_of(text: str, type_name: str) -> tuple[int, str]:
+    """Return product and Sleekplan's id of an opaque id; raises BadId for one of another type."""
+    found = decode_id(text)
+    if found.type_name != type_name:
+        raise BadId(text, type_name)
+    return found.product_id, found.parts[0]
+
+
+def key_of(found: GlobalId) -> tuple[object, ...]:
+    """Return the values of the key columns that an id names."""
+    if found.type_name == "Event":
+        number = found.parts[0]
+        return (int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0,)
+    return (found.product_id, *found.parts)
+
+
+def product_number(text: object) -> int:
+    """Return the product that an argument names; raises BadArgument for text that is no number of 64 bits."""
+    try:
+        number = int(str(text))
+    except ValueError:
+        number = 2**63
+    if not -(2**63) <= number < 2**63:
+        raise BadArgument("productId", text, "is no Sleekplan product; it is a whole number like 5456534244")
+    return number
 
 
 @dataclass(frozen=True, slots=True)

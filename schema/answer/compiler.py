@@ -11,7 +11,6 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from graphql import (
@@ -27,12 +26,21 @@ from graphql import (
     is_abstract_type,
 )
 
-from schema.answer.answer import planner_of
-from schema.declare.fields import child
+from schema.declare.request import Env
+from schema.declare.source import SPEC, Leaf
 from schema.ids import encode_cursor
-from schema.plan.layout import FoundLayout, ListLayout, ObjectLayout, PageLayout, ViewPath, layout_of
-from schema.plan.planner import Decoder, Env, is_backward, page_size
+from schema.plan.layout import (
+    Decoder,
+    FoundLayout,
+    ListLayout,
+    ObjectLayout,
+    PageLayout,
+    ViewPath,
+    layout_of,
+)
+from schema.plan.planner import is_backward, page_size
 from schema.plan.selection import Selected, SelectionReader
+from schema.plan.statement import Types
 from schema.scalars import moment_text
 
 if TYPE_CHECKING:
@@ -62,38 +70,23 @@ def uncertain() -> Any:
     raise NotCertain
 
 
-def _child_only(self: Any, info: Any) -> Any:
-    return child(self, info)
-
-
-def hands_on_child(resolver: Any) -> bool:
-    """Return whether a resolver is `return child(self, info)` and nothing else."""
-    code = getattr(resolver, "__code__", None)
-    return (
-        code is not None
-        and code.co_code == _child_only.__code__.co_code
-        and code.co_names == _child_only.__code__.co_names
-        and code.co_varnames[:2] == _child_only.__code__.co_varnames
-        and getattr(resolver, "__globals__", {}).get("child") is child
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What selections are compiled against: the schema, and the document's reader."""
 
     schema: GraphQLSchema
+    types: Types
     reader: SelectionReader
 
 
 def scene_of(
     schema: GraphQLSchema,
+    types: Types,
     fragments: Mapping[str, FragmentDefinitionNode],
     variables: Mapping[str, Any],
 ) -> Scene:
     """Return what the selections of one document with one set of coerced variables are compiled against."""
-    info: Any = SimpleNamespace(schema=schema, fragments=fragments, variable_values=variables)
-    return Scene(schema, SelectionReader(info))
+    return Scene(schema, types, SelectionReader(schema, fragments, variables))
 
 
 def compile_projector(
@@ -118,7 +111,7 @@ class _Compiler:
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
-        self._types = planner_of(None).types
+        self._types = scene.types
         self._source: list[str] = []
         self._names = 0
         self._globals: dict[str, Any] = {
@@ -524,7 +517,7 @@ class _Compiler:
             attribute = self._attribute(field)
             if attribute is not None:
                 lines.append(f"{name} = made.{attribute}")
-            elif field.base_resolver is not None and hands_on_child(field.base_resolver.wrapped_func):
+            elif field.metadata.get(SPEC) is not None:
                 lines.append(f"{name} = made.__dict__[{f'@{key}'!r}]")
             else:
                 lines.append(f"{name} = {self._known(_own_resolver(field))}(made)")
@@ -543,21 +536,21 @@ class _Compiler:
 
     def _attribute(self, field: StrawberryField) -> str | None:
         """Return the attribute that a field without a resolver is; None where it has the row's own."""
+        if not isinstance(field.metadata.get(SPEC), Leaf | None):
+            return None
         if field.base_resolver is None:
             return field.python_name
-        if hands_on_child(field.base_resolver.wrapped_func):
-            return None
         if inspect.signature(_resolver(field)).parameters.keys() == {"self"}:
             return None
         raise NotCompiled(f"{field.name} has a resolver of its own")
 
     def _plain_field(self, type_: GraphQLObjectType, name: str) -> None:
-        if self._field(type_, name).base_resolver is not None:
+        field = self._field(type_, name)
+        if field.base_resolver is not None or field.metadata.get(SPEC) is not None:
             raise NotCompiled(f"{type_.name}.{name} has a resolver of its own")
 
     def _child_field(self, type_: GraphQLObjectType, name: str) -> None:
-        resolver = self._field(type_, name).base_resolver
-        if resolver is None or not hands_on_child(resolver.wrapped_func):
+        if self._field(type_, name).metadata.get(SPEC) is None:
             raise NotCompiled(f"{type_.name}.{name} is not handed on")
 
     def _check_class(self, type_: GraphQLObjectType, cls: type) -> None:

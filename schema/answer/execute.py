@@ -30,16 +30,17 @@ from graphql import (
 from graphql.execution import Executor as _Executor
 
 from schema.answer import limits as limits_of
+from schema.answer.answer import Read, objects_of, read_roots
 from schema.answer.cost import COST_EXCEEDED, Costs
 from schema.answer.fast_path import FastPath, Frame, Kept
 from schema.answer.limits import LIMIT_EXCEEDED, Limits
 from schema.answer.validation import refuse_invalid
+from schema.build import Schema
 from schema.context import Context
 from schema.errors import SYNTAX, Refused, refusal, told
+from schema.plan.selection import Selected, SelectionReader
 
 if TYPE_CHECKING:
-    import strawberry
-
     Executor = _Executor[Any]
 
 DOCUMENTS_KEPT: Final = 500
@@ -125,7 +126,7 @@ class Operations:
 
     def __init__(
         self,
-        schema: strawberry.Schema,
+        schema: Schema,
         limits: Limits | None = None,
         *,
         timeout_seconds: float = 10.0,
@@ -135,7 +136,8 @@ class Operations:
     ) -> None:
         self._observed = observed
         self.schema = schema._schema
-        self.fast = FastPath(self.schema) if fast and not schema.extensions else None
+        self.planner = schema.planner
+        self.fast = FastPath(self.schema, self.planner) if fast else None
         self.limits = limits or Limits()
         self.debug = debug
         self._executor_class = cast("type[_Executor[Any]]", schema.execution_context_class)
@@ -263,10 +265,12 @@ class Operations:
             if _only_introspects(operation):
                 return await self._introspect(document, request, context)
             async with asyncio.timeout(self._timeout_seconds):
-                data = await self.fast.data(document, request, context) if self.fast is not None else None
+                data, read = None, None
+                if self.fast is not None:
+                    data, read = await self.fast.data(document, request, context)
                 if data is not None:
                     return Answer(self.encode(ExecutionResult(data), context.position, cost), fast=True)
-                result = await self._run(document, request, context)
+                result = await self.run(document, request, context, read)
         except Refused as refused:
             return self.refuse(refused)
         except TimeoutError:
@@ -285,12 +289,41 @@ class Operations:
         """Return what makes the messages of a subscription; None where the executor does."""
         return self.fast.frame(document, request) if self.fast is not None else None
 
-    async def _run(self, document: Document, request: Request, context: Context) -> ExecutionResult:
+    async def run(
+        self,
+        document: Document,
+        request: Request,
+        context: Context,
+        read: Mapping[str, Read | Exception] | None = None,
+    ) -> ExecutionResult:
+        """Return what graphql-core makes of an operation, given what was read for it before, if anything was.
+
+        What its root fields read is read here, and handed to their resolver by response key.
+        """
         executor = self.executor(document, request, context)
+        if executor.operation.operation is OperationType.QUERY:
+            if read is None:
+                read = await self._read(executor, context)
+            executor.root_value = objects_of(read)
         result = executor.execute_operation()
         if inspect.isawaitable(result):
             result = await cast("Awaitable[ExecutionResult]", result)
         return cast("ExecutionResult", result)
+
+    async def _read(self, executor: Executor, context: Context) -> dict[str, Read | Exception]:
+        reader, query = SelectionReader.of(executor), executor.schema.query_type
+        assert query is not None
+        roots: list[Selected] = []
+        refused: dict[str, Read | Exception] = {}
+        for key, nodes in reader.collect(query, [executor.operation]).items():
+            definition = query.fields.get(nodes[0].name.value)
+            if definition is None or self.planner.types.source(query.name, nodes[0].name.value) is None:
+                continue  # introspection, or a resolver of its own
+            try:
+                roots.append(reader.field(definition, key, nodes))
+            except GraphQLError as error:
+                refused[key] = error
+        return refused | (await read_roots(self.planner, roots, context) if roots else {})
 
     def executor(self, document: Document, request: Request, context: Context) -> Executor:
         """Return graphql-core's executor with variables coerced; raises Refused when they cannot be."""

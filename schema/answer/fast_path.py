@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues, get_variable_values
 
-from schema.answer.answer import READ, Read, answer, read_roots
+from schema.answer.answer import Read, read_roots
 from schema.answer.compiler import (
     NotCompiled,
     Projector,
@@ -32,13 +31,13 @@ from schema.answer.compiler import (
     compile_projector,
     scene_of,
 )
-from schema.context import Context, Info
-from schema.plan.planner import Env, Plan
+from schema.context import Context
+from schema.declare.request import Env
+from schema.plan.kept import Planner
+from schema.plan.planner import Plan
 from schema.plan.selection import Selected
 
 if TYPE_CHECKING:
-    from strawberry.types.field import StrawberryField
-
     from schema.answer.execute import Document, Request
 
 PREPARED_MAX: Final = 64
@@ -97,22 +96,25 @@ class Frame:
 class FastPath:
     """Answers what it knows with certainty, and counts what it left to the reference executor, and why."""
 
-    def __init__(self, schema: GraphQLSchema) -> None:
+    def __init__(self, schema: GraphQLSchema, planner: Planner) -> None:
         self._schema = schema
+        self._planner = planner
         self.taken = 0
         self.left: Counter[str] = Counter()
 
-    async def data(self, document: Document, request: Request, context: Context) -> dict[str, Any] | None:
-        """Return the response's `data`; None when the reference executor is to make the answer.
+    async def data(
+        self, document: Document, request: Request, context: Context
+    ) -> tuple[dict[str, Any] | None, Mapping[str, Read | Exception] | None]:
+        """Return the response's `data`, or None where the reference executor is to make the answer.
 
-        Whatever was read by then stays in the context, so that the reference reads nothing again.
+        What was read by then comes with it, so that nothing is read again.
         """
         kept: Kept = document.kept
         prepared = self._prepared(kept, document, request)
         if prepared is None:
             self.left["selection"] += 1
-            return None
-        found = await read_roots([root.selected for root in prepared.roots], context)
+            return None, None
+        found = await read_roots(self._planner, [root.selected for root in prepared.roots], context)
         try:
             data = {
                 key: entry if entry.__class__ is str else self._project(kept, prepared, entry, found)  # type: ignore[arg-type]
@@ -125,9 +127,8 @@ class FastPath:
             self.left[type(error).__name__] += 1
         else:
             self.taken += 1
-            return data
-        context.memo[READ] = found
-        return None
+            return data, found
+        return None, found
 
     def frame(self, document: Document, request: Request) -> Frame | None:
         """Return what makes a subscription's messages; None where the reference executor does."""
@@ -202,7 +203,7 @@ class FastPath:
                 entries.append((key, query.name))
                 continue
             definition = query.fields.get(name)
-            if definition is None or not _only_answers(definition):
+            if definition is None or self._planner.types.source(query.name, name) is None:
                 raise NotCompiled(f"{name} is no field that one statement answers")
             entries.append((key, Root(key, definition, scene.reader.field(definition, key, nodes), nodes)))
         roots = [entry for _, entry in entries if isinstance(entry, Root)]
@@ -223,32 +224,7 @@ class FastPath:
             for node in document.node.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
-        return scene_of(self._schema, fragments, variables.coerced)
-
-
-async def _answer_only(self: Any, info: Info) -> Any:
-    return await answer(info)
-
-
-def _only_answers(definition: GraphQLField) -> bool:
-    """Return whether a root field's resolver is `return await answer(info)` and nothing else."""
-    declared: StrawberryField | None = (definition.extensions or {}).get("strawberry-definition")
-    if (
-        declared is None
-        or declared.extensions
-        or declared.permission_classes
-        or declared.base_resolver is None
-    ):
-        return False
-    resolver: Any = declared.base_resolver.wrapped_func
-    code: Any = getattr(resolver, "__code__", None)
-    return (
-        inspect.iscoroutinefunction(resolver)
-        and code.co_code == _answer_only.__code__.co_code
-        and code.co_names == _answer_only.__code__.co_names
-        and code.co_varnames[:2] == _answer_only.__code__.co_varnames
-        and resolver.__globals__.get("answer") is answer
-    )
+        return scene_of(self._schema, self._planner.types, fragments, variables.coerced)
 
 
 def _directive_variables(document: DocumentNode) -> Iterator[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import strawberry
+from strawberry.types.arguments import StrawberryArgument
+from strawberry.types.field import StrawberryField
 
-from schema.context import Info
-from schema.declare.source import SPEC, Leaf, Spec
+from schema.declare.source import SPEC, Leaf, Spec, View
 
 T = TypeVar("T")
 
@@ -34,32 +35,23 @@ def computed(description: str) -> Any:
     return strawberry.field(description=description)
 
 
-def nested(spec: Spec, description: str, name: str | None = None) -> Callable[[Callable[..., T]], T]:
-    """Declare a field that holds objects; the decorated method only carries arguments and type."""
-
-    def declare(method: Callable[..., T]) -> T:
-        made: Any = strawberry.field(method, description=description, metadata={SPEC: spec}, name=name)
-        return made  # type: ignore[no-any-return]
-
-    return declare
+def nested(description: str, source: Spec, *arguments: StrawberryArgument, name: str | None = None) -> Any:
+    """Declare a field that holds objects: what they are read from, and the arguments that it takes."""
+    field = StrawberryField(graphql_name=name, description=description, metadata={SPEC: source})
+    field.arguments = list(arguments)
+    return field
 
 
-def child(parent: object, info: Info) -> T:  # type: ignore[type-var]  # as the field declares
-    """Return what the plan has put into a parent for the field that is being resolved.
-
-    By response key, since one field can be asked for twice with different arguments.
-    """
-    found: T = parent.__dict__[f"@{info.path.key}"]
-    return found
+def followed(description: str, source: Spec, *arguments: StrawberryArgument) -> Any:
+    """Declare a field of the subscription: what it sends, and the arguments that it takes."""
+    field = StrawberryField(is_subscription=True, description=description, metadata={SPEC: source})
+    field.arguments = list(arguments)
+    return field
 
 
 def listed(description: str) -> Any:
     """Declare a field of a connection, or of its edges, that holds rows: each alias of it has its own."""
-    return strawberry.field(resolver=_listed, description=description)
-
-
-def _listed(self: Any, info: Info) -> Any:
-    return child(self, info)
+    return strawberry.field(description=description, metadata={SPEC: View()})
 
 
 def mutation(*, description: str) -> Callable[[Callable[..., T]], T]:
@@ -67,19 +59,6 @@ def mutation(*, description: str) -> Callable[[Callable[..., T]], T]:
 
     def declare(method: Callable[..., T]) -> T:
         made: Any = strawberry.mutation(method, description=description)
-        return made  # type: ignore[no-any-return]
-
-    return declare
-
-
-def subscription(
-    *, description: str, source: Spec | None = None
-) -> Callable[[Callable[..., Awaitable[T]]], T]:
-    """Declare a field that is followed; `source` says where the planner reads what it sends."""
-
-    def declare(method: Callable[..., Awaitable[T]]) -> T:
-        metadata = {} if source is None else {SPEC: source}
-        made: Any = strawberry.subscription(method, description=description, metadata=metadata)
         return made  # type: ignore[no-any-return]
 
     return declare

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import strawberry
 from strawberry import UNSET
 
 from schema.declare.enums import (
-    Bucket,
     ChangelogOrder,
     Clock,
     CommentOrder,
@@ -364,47 +361,3 @@ class SatisfactionOrderBy:
 class EventOrderBy:
     field: EventOrder = strawberry.field(description=_FIELD)
     direction: Direction | None = strawberry.field(default=UNSET, description=_DIRECTION)
-
-
-First = Annotated[
-    int | None,
-    strawberry.argument(
-        description="At most so many from the beginning, 0 to 500; 50 where neither first nor last is given."
-    ),
-]
-After = Annotated[
-    str | None,
-    strawberry.argument(description="Those after this cursor: `pageInfo.endCursor` of the page before."),
-]
-Last = Annotated[
-    int | None, strawberry.argument(description="At most so many from the end, 0 to 500; instead of first.")
-]
-Before = Annotated[
-    str | None,
-    strawberry.argument(description="Those before this cursor: `pageInfo.startCursor` of the page after."),
-]
-AsOfArgument = Annotated[
-    AsOf | None,
-    strawberry.argument(description="The moment to read at, for this field and all below it; left out: now."),
-]
-MinPosition = Annotated[
-    Position | None,
-    strawberry.argument(
-        description="Wait (some seconds at most) until this position is projected: reads one's own writes."
-    ),
-]
-ProductId = Annotated[
-    strawberry.ID | None,
-    strawberry.argument(description="Sleekplan's product; left out: every product that the caller sees."),
-]
-BucketSize = Annotated[
-    Bucket,
-    strawberry.argument(description="How long a step is. A series of more than 10,000 steps is refused."),
-]
-TimeZone = Annotated[
-    str,
-    strawberry.argument(
-        description="The zone whose midnight parts days, weeks and months, by its name in the IANA database: "
-        "`UTC`, `Europe/Zurich`."
-    ),
-]

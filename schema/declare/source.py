@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import schema
+from schema.declare.request import Args, Request
 from service.sql_files import load
-
-if TYPE_CHECKING:
-    from schema.plan.planner import Request
 
 BLOCKS: Final[dict[str, str]] = {
     name: text
@@ -21,8 +19,6 @@ BLOCKS: Final[dict[str, str]] = {
 
 SPEC: Final = "recount"
 """The key in a Strawberry field's metadata under which its data source stands."""
-
-Args = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,25 +148,59 @@ class DiffItems:
 class ByPosition:
     """Rows of a type made for given positions: what a subscription sends.
 
-    `order` names the columns that order those of one position.
+    `about` says which events it is about, by a name that schema.live knows; `order` names the columns that
+    order those of one position.
     """
 
     type_name: str
     block: str
+    about: str
     order: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Differences:
-    """What differs in an item between two positions, given as expressions over the row."""
+class Whole:
+    """A list that a subscription sends whole, whenever it is another."""
 
+    rows: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What differs in a thing between two positions, given as expressions over the row.
+
+    `columns` are those compared, by the names of their fields; `convert` makes the answer's value of the
+    names that differ, the values before and those after.
+    """
+
+    type_name: str
     on: str
     before: str
     after: str
+    columns: Mapping[str, str]
+    convert: Callable[[list[str], dict[str, Any], dict[str, Any]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The rows of the connection around it, or one of them."""
 
 
 Spec = (
-    Leaf | Inline | One | Rows | Single | Page | Lookup | Nodes | Diff | DiffItems | ByPosition | Differences
+    Leaf
+    | Inline
+    | One
+    | Rows
+    | Single
+    | Page
+    | Lookup
+    | Nodes
+    | Diff
+    | DiffItems
+    | ByPosition
+    | Whole
+    | Differences
+    | View
 )
 
 

@@ -11,7 +11,7 @@ import inspect
 import random
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import AsyncIterable, Awaitable, Coroutine, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
@@ -27,6 +27,7 @@ from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live.cursor import Cursor
 from schema.live.filter import Fact, Index, Wanted
+from schema.live.sources import Shared, Source, source_of
 from service.errors import BadArgument, PositionBeyondHead, ReadModelChanging, RecountError
 from service.log.database import POSTGRES_FAILURES
 from service.sql_files import load
@@ -94,43 +95,6 @@ class Running(Protocol):
 
     def cancel(self) -> None:
         """Send nothing more."""
-
-
-class Source:
-    """What a subscription's resolver returns: which events it is about and how its answers are read.
-
-    `key` joins all whose answers are the same given the same selection and caller; filters that only choose
-    among events are no part of it. `load` returns values by position, none for an event that gives no answer,
-    and several in an order that never changes where `gives_several`.
-    """
-
-    after: Cursor | None = None
-    gives_several: bool = False
-    key: Hashable = None
-    wanted: Wanted
-
-    async def load(self, context: Context, positions: Sequence[int]) -> Iterable[tuple[int, object]]:
-        """Return what to answer at these positions, in one read."""
-        raise NotImplementedError
-
-    def __aiter__(self) -> Any:
-        raise TypeError(f"{type(self).__name__} is followed by schema.live, not iterated")
-
-
-class Shared:
-    """What a resolver returns for a state that is told when it changes, read once for all who ask alike.
-
-    Each value says all, so that whoever is slow is only told the newest.
-    """
-
-    every_seconds: float = 1.0
-
-    async def value(self, context: Context) -> object:
-        """Return the state now."""
-        raise NotImplementedError
-
-    def __aiter__(self) -> Any:
-        raise TypeError(f"{type(self).__name__} is followed by schema.live, not iterated")
 
 
 @dataclass(slots=True, eq=False)
@@ -307,19 +271,15 @@ class Live:
     ) -> Running:
         self.operations.cost(document, request)
         executor = self.operations.executor(document, request, context)
-        source = create_source_event_stream(executor)
-        if inspect.isawaitable(source):
-            source = await source
-        if isinstance(source, ExecutionResult):
-            raise Refused(source.errors or [])
+        source = source_of(self.operations.planner, executor, context)
         if isinstance(source, Shared):
             key = self._key(document, request, context.caller, "shared")
             if key not in self._broadcasts:
                 broadcast = self._broadcasts[key] = Broadcast(self, key, context.caller, executor, source)
                 broadcast.frame = self.operations.frame(document, request)
             return self._broadcasts[key].join(sink)
-        if not isinstance(source, Source):
-            return Stream(self.spawn(self._stream(executor, context, source, sink)))
+        if source is None:
+            return Stream(self.spawn(self._stream(executor, context, await _own_stream(executor), sink)))
         if after is not None:
             source.after = after
         if source.after is not None and source.after.ordinal and not source.gives_several:
@@ -664,6 +624,16 @@ class Feed:
         while self._kept and (len(self._kept) > KEPT_MESSAGES or self._kept_bytes > KEPT_BYTES):
             _, messages = self._kept.popitem(last=False)
             self._kept_bytes -= sum(len(message.body) for message in messages)
+
+
+async def _own_stream(executor: Executor) -> AsyncIterable[Any]:
+    """Return the iterator of a subscription that has a resolver of its own."""
+    source = create_source_event_stream(executor)
+    if inspect.isawaitable(source):
+        source = await source
+    if isinstance(source, ExecutionResult):
+        raise Refused(source.errors or [])
+    return source
 
 
 async def _pause(error: Exception) -> None:

@@ -13,8 +13,9 @@ from typing import Any, Final, Generic, TypeVar
 
 import orjson
 
-from schema.plan.conditions import COLUMNS as FIELD_COLUMNS
-from schema.plan.conditions import DEPTH_MAX, ids_of
+from schema.declare.columns import COLUMNS as FIELD_COLUMNS
+from schema.ids import ids_of
+from schema.plan.conditions import DEPTH_MAX
 from service.errors import BadArgument
 
 Fact = Mapping[str, Any]

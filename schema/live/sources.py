@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from schema.answer.answer import Loader, planner_of
-from schema.context import Caller, Context, Info
-from schema.live.broadcast import Shared, Source
+from graphql import located_error
+
+from schema.answer.answer import check_scopes, load, read
+from schema.context import Caller, Context
+from schema.declare.source import ByPosition, Whole
+from schema.errors import Refused
+from schema.ids import ids_of, product_number
 from schema.live.cursor import Cursor, parse_cursor
 from schema.live.filter import Fact, Wanted, event_filter
-from schema.plan.conditions import ids_of
-from schema.plan.planner import product_number
-from schema.plan.selection import selected
+from schema.plan.kept import Planner
+from schema.plan.selection import Selected, SelectionReader
 from service.errors import BadArgument, ForeignProduct
 
+if TYPE_CHECKING:
+    from schema.answer.execute import Executor
+
 RULES_MAX: Final = 20
-PROJECTIONS_SECONDS: Final = 1.0
+STATE_SECONDS: Final = 1.0
 
 
-class LoadedSource(Source):
-    """A source whose answers the planner reads, one statement for many positions."""
+class Source:
+    """What a subscription follows: which events it is about and how its answers are read.
 
-    def __init__(self, info: Info) -> None:
-        caller: Caller = info.context.caller
-        self.args: Final[Mapping[str, Any]] = selected(info._raw_info).args
-        after = self.args.get("after")
+    `key` joins all whose answers are the same given the same selection and caller; filters that only choose
+    among events are no part of it. One position gives several answers, in an order that never changes, where
+    `gives_several`.
+    """
+
+    key: Hashable = None
+    gives_several: bool = False
+    wanted: Wanted
+
+    def __init__(self, planner: Planner, root: Selected, context: Context) -> None:
+        self.args: Final[Mapping[str, Any]] = root.args
+        after = root.args.get("after")
         self.after = None if after is None else Cursor(after)
-        self._product = _product(self.args, caller)
+        self._product = _product(root.args, context.caller)
+        self._planner, self._root = planner, root
         # Planned here, so that what the caller may not select is refused before the first event.
-        self._loader = Loader(info)
+        check_scopes(planner.plan(root, context, pinned=False, parent="Subscription"), context)
 
     async def load(self, context: Context, positions: Sequence[int]) -> Iterable[tuple[int, object]]:
-        """Return the answers at these positions; positions without one are left out."""
-        return await self._loader.load(context, positions)
+        """Return the answers at these positions, in one read; none for an event that gives no answer."""
+        return await load(self._planner, self._root, context, positions)
 
     def of_product(self, wanted: Wanted) -> Wanted:
         """Return what is wanted, of the product in the arguments only."""
@@ -49,25 +64,25 @@ class LoadedSource(Source):
         )
 
 
-class EventsSource(LoadedSource):
+class EventsSource(Source):
     """`events`: what the filter lets through. Filters choose among the same answers, so all share a feed."""
 
     key: Hashable = "events"
 
-    def __init__(self, info: Info) -> None:
-        super().__init__(info)
+    def __init__(self, planner: Planner, root: Selected, context: Context) -> None:
+        super().__init__(planner, root, context)
         self.wanted = self.of_product(event_filter(self.args.get("filter")))
 
 
-class ItemSource(LoadedSource):
+class ItemSource(Source):
     """`item`: what happens to one."""
 
     key: Hashable = "item"
 
-    def __init__(self, info: Info) -> None:
-        super().__init__(info)
+    def __init__(self, planner: Planner, root: Selected, context: Context) -> None:
+        super().__init__(planner, root, context)
         product, item_id = ids_of(str(self.args["id"]), "Item")
-        if not info.context.caller.sees(product):
+        if not context.caller.sees(product):
             raise ForeignProduct(product)
         self.wanted = Wanted(
             (product, item_id),
@@ -77,22 +92,22 @@ class ItemSource(LoadedSource):
         )
 
 
-class ItemsSource(LoadedSource):
+class ItemsSource(Source):
     """`items`: what happens to those that the filter lets through, which only their state can tell."""
 
-    def __init__(self, info: Info) -> None:
-        super().__init__(info)
+    def __init__(self, planner: Planner, root: Selected, context: Context) -> None:
+        super().__init__(planner, root, context)
         self.key = ("items", self._product, repr(self.args.get("filter")))
         self.wanted = self.of_product(Wanted("items", _about_an_item))
 
 
-class ThresholdsSource(LoadedSource):
+class ThresholdsSource(Source):
     """`thresholds`: totals that an event took to a bound, of which one event may give several."""
 
     gives_several = True
 
-    def __init__(self, info: Info) -> None:
-        super().__init__(info)
+    def __init__(self, planner: Planner, root: Selected, context: Context) -> None:
+        super().__init__(planner, root, context)
         text = self.args.get("afterCursor")
         if text is not None:
             self.after = parse_cursor(text)
@@ -105,17 +120,22 @@ class ThresholdsSource(LoadedSource):
         self.wanted = self.of_product(Wanted("thresholds", _about_an_item))
 
 
-class ProjectionsShared(Shared):
-    """`projections`: how far each has got, told when it changes and at most once a second."""
+class Shared:
+    """A state that is told when it changes, read once for all who ask alike, at most once a second.
 
-    def __init__(self, info: Info) -> None:
-        self._root = selected(info._raw_info)
-        self.every_seconds = PROJECTIONS_SECONDS
+    Each value says all, so that whoever is slow is only told the newest.
+    """
+
+    every_seconds: float = STATE_SECONDS
+
+    def __init__(self, planner: Planner, root: Selected, context: Context) -> None:
+        self._planner, self._root = planner, root
+        check_scopes(planner.plan(root, context, pinned=False, parent="Subscription"), context)
 
     async def value(self, context: Context) -> object:
-        """Return the projections as they are."""
-        read = await planner_of(context).read(self._root, context, context.services.reader)
-        return read.objects()
+        """Return the state as it is."""
+        found = await read(self._planner, self._root, context, context.services.reader, "Subscription")
+        return found.objects()
 
 
 def _product(args: Mapping[str, Any], caller: Caller) -> int | None:
@@ -129,3 +149,31 @@ def _product(args: Mapping[str, Any], caller: Caller) -> int | None:
 
 def _about_an_item(fact: Fact) -> bool:
     return fact["item_id"] is not None
+
+
+_SOURCES: Final[Mapping[str, type[Source]]] = {
+    "events": EventsSource,
+    "item": ItemSource,
+    "items": ItemsSource,
+    "thresholds": ThresholdsSource,
+}
+
+
+def source_of(planner: Planner, executor: Executor, context: Context) -> Source | Shared | None:
+    """Return what a subscription follows, as its field says; None where it has a resolver of its own.
+
+    Raises Refused for what cannot be followed.
+    """
+    reader, type_ = SelectionReader.of(executor), executor.schema.subscription_type
+    assert type_ is not None
+    for key, nodes in reader.collect(type_, [executor.operation]).items():
+        name = nodes[0].name.value
+        spec = planner.types.source(type_.name, name)
+        try:
+            if isinstance(spec, Whole):
+                return Shared(planner, reader.field(type_.fields[name], key, nodes), context)
+            if isinstance(spec, ByPosition):
+                return _SOURCES[spec.about](planner, reader.field(type_.fields[name], key, nodes), context)
+        except Exception as error:
+            raise Refused([located_error(error, nodes, [key])]) from error
+    return None

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import strawberry
 
-from schema.context import Info
 from schema.declare.enums import ProjectionState, QuarantineState
-from schema.declare.fields import child, column, computed, moment, nested
+from schema.declare.fields import column, computed, moment, nested
+from schema.declare.request import Env
+from schema.objects import roots
 from schema.objects.history import LazyItem
 from schema.objects.specs import item_of, revision_changes
 from schema.objects.values import FieldChange, Status, duration, make, status_of
-from schema.plan import roots
 from schema.scalars import DateTime, Duration, Position
-
-if TYPE_CHECKING:
-    from schema.plan.planner import Env
 
 
 @strawberry.type(description="An item that gained or lost in a window.")
@@ -32,10 +29,7 @@ class Mover:
     rank_before: int | None = column(
         "Its place at the beginning; null where it was not there yet.", "mover.rank_before"
     )
-
-    @nested(item_of("mover"), "The item.")
-    def item(self, info: Info) -> LazyItem:
-        return child(self, info)
+    item: LazyItem = nested("The item.", item_of("mover"))
 
 
 @strawberry.type(description="A place at the end of a step of time.")
@@ -52,10 +46,7 @@ def _points(_: Env, rows: list[Any]) -> list[RankPoint]:
 @strawberry.type(description="An item's places over time.")
 class RankSeries:
     points: list[RankPoint] = column("Its places, oldest first.", "series.points", convert=_points)
-
-    @nested(item_of("series"), "The item.")
-    def item(self, info: Info) -> LazyItem:
-        return child(self, info)
+    item: LazyItem = nested("The item.", item_of("series"))
 
 
 @strawberry.type(description="How long something took, for one group.")
@@ -111,32 +102,20 @@ class ItemDelta:
     changes: list[FieldChange] = column(
         "What differs.", "diff.names", "diff.before", "diff.after", convert=revision_changes
     )
-
-    @nested(roots.DIFF_BEFORE, "How it was.")
-    def before(self, info: Info) -> LazyItem:
-        return child(self, info)
-
-    @nested(roots.DIFF_AFTER, "How it is at the later moment.")
-    def after(self, info: Info) -> LazyItem:
-        return child(self, info)
+    before: LazyItem = nested("How it was.", roots.DIFF_BEFORE)
+    after: LazyItem = nested("How it is at the later moment.", roots.DIFF_AFTER)
 
 
 @strawberry.type(description="What differs between two moments; at most 500 items of each kind.")
 class BoardDiff:
-    @nested(roots.DIFF_ADDED, "Items that came on the board.")
-    def added(self, info: Info) -> list[LazyItem]:
-        return child(self, info)
-
-    @nested(roots.DIFF_REMOVED, "Items that left it, as they were at the earlier moment.")
-    def removed(self, info: Info) -> list[LazyItem]:
-        return child(self, info)
-
-    @nested(
-        roots.DIFF_CHANGED,
-        "Items that differ in title, description, status, type, effort, votes or comments.",
+    added: list[LazyItem] = nested("Items that came on the board.", roots.DIFF_ADDED)
+    removed: list[LazyItem] = nested(
+        "Items that left it, as they were at the earlier moment.", roots.DIFF_REMOVED
     )
-    def changed(self, info: Info) -> list[ItemDelta]:
-        return child(self, info)
+    changed: list[ItemDelta] = nested(
+        "Items that differ in title, description, status, type, effort, votes or comments.",
+        roots.DIFF_CHANGED,
+    )
 
 
 @strawberry.type(description="How whole our copy is: what has arrived, from wherever.")

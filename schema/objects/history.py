@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.context import Info
 from schema.declare.enums import InferenceKind, Origin
-from schema.declare.fields import child, column, moment, nested
+from schema.declare.fields import column, moment, nested
 from schema.declare.source import Inline
 from schema.objects import specs
 from schema.objects.values import ActivityTotals, FieldChange, Status, VoteTotals, duration, status_of
@@ -34,14 +33,8 @@ class StatusPeriod:
         "How long it stood in it, up to the moment that is read.", "period.lasted", convert=duration
     )
     at: Position = column("The event that told of it.", "period.position")
-
-    @nested(specs.item_of("period"), "The item.")
-    def item(self, info: Info) -> LazyItem | None:
-        return child(self, info)
-
-    @nested(specs.event_of("period"), "The event that told of it.")
-    def caused_by(self, info: Info) -> LazyEvent | None:
-        return child(self, info)
+    item: LazyItem | None = nested("The item.", specs.item_of("period"))
+    caused_by: LazyEvent | None = nested("The event that told of it.", specs.event_of("period"))
 
 
 @strawberry.type(description="A change of an item's text or other fields.")
@@ -55,8 +48,8 @@ class Revision:
         "revision.after",
         convert=specs.revision_changes,
     )
-
-    @nested(
+    votes_before: VoteTotals = nested(
+        "Sleekplan's totals at that time: the votes that predate the change.",
         Inline(
             {
                 "up": "revision.up_then",
@@ -64,12 +57,9 @@ class Revision:
                 "net": "(revision.up_then - coalesce(revision.down_then, 0))",
             }
         ),
-        "Sleekplan's totals at that time: the votes that predate the change.",
     )
-    def votes_before(self, info: Info) -> VoteTotals:
-        return child(self, info)
-
-    @nested(
+    votes_after: VoteTotals = nested(
+        "The votes gained since, up to the moment that is read.",
         Inline(
             {
                 "up": "(revision.up_now - revision.up_then)",
@@ -80,18 +70,11 @@ class Revision:
                 ),
             }
         ),
-        "The votes gained since, up to the moment that is read.",
     )
-    def votes_after(self, info: Info) -> VoteTotals:
-        return child(self, info)
-
-    @nested(specs.event_of("revision"), "The event that changed it.")
-    def event(self, info: Info) -> LazyEvent | None:
-        return child(self, info)
-
-    @nested(specs.REVISION_BY, "Who changed it; null where it was not told, as is usual.")
-    def by(self, info: Info) -> LazyUser | None:
-        return child(self, info)
+    event: LazyEvent | None = nested("The event that changed it.", specs.event_of("revision"))
+    by: LazyUser | None = nested(
+        "Who changed it; null where it was not told, as is usual.", specs.REVISION_BY
+    )
 
 
 @strawberry.type(description="Votes in a step of time.")
@@ -121,13 +104,10 @@ class VoteJump:
     position: Position = column("That post's event.", "jump.position")
     delta: int = column("By how many net votes it moved.", "jump.delta")
     likely_cause: str = column("What explains it: `votes`, or what was concluded.", "jump.likely_cause")
-
-    @nested(
-        specs.NEARBY_EVENTS,
+    nearby_events: list[LazyEvent] = nested(
         "What else happened on the board in the hour around it, nearest first, at most 20.",
+        specs.NEARBY_EVENTS,
     )
-    def nearby_events(self, info: Info) -> list[LazyEvent]:
-        return child(self, info)
 
 
 @strawberry.type(description="What was concluded from totals that no event explains. Never a voter.")
@@ -144,10 +124,7 @@ class Inference:
     seen_at: DateTime = moment("When the post that shows it happened.", "inference.occurred_at")
     position: Position = column("The event that revealed it.", "inference.position")
     likely_cause: str | None = column("What is likely behind it.", "inference.likely_cause")
-
-    @nested(specs.item_of("inference"), "The item.")
-    def item(self, info: Info) -> LazyItem | None:
-        return child(self, info)
+    item: LazyItem | None = nested("The item.", specs.item_of("inference"))
 
 
 @strawberry.type(description="The event that set a value.")
@@ -155,20 +132,12 @@ class Provenance:
     field: str = column("The field.", "provenance.field")
     value: JSON | None = column("Its value.", "provenance.value")
     position: Position = column("The event's position.", "provenance.position")
-
-    @nested(specs.event_of("provenance"), "The event.")
-    def event(self, info: Info) -> LazyEvent | None:
-        return child(self, info)
+    event: LazyEvent | None = nested("The event.", specs.event_of("provenance"))
 
 
 @strawberry.type(
     description="What was done before and after a publication, in two stretches of the same length."
 )
 class Impact:
-    @nested(specs.IMPACT_BEFORE, "Before.")
-    def before(self, info: Info) -> ActivityTotals:
-        return child(self, info)
-
-    @nested(specs.IMPACT_AFTER, "After.")
-    def after(self, info: Info) -> ActivityTotals:
-        return child(self, info)
+    before: ActivityTotals = nested("Before.", specs.IMPACT_BEFORE)
+    after: ActivityTotals = nested("After.", specs.IMPACT_AFTER)

@@ -12,11 +12,10 @@ from strawberry import UNSET
 
 from schema.context import Actions, Info
 from schema.declare.fields import computed, mutation
-from schema.ids import decode_id
+from schema.ids import ids_of, product_number
 from schema.objects.values import make
-from schema.plan.planner import product_number
 from schema.scalars import Position
-from service.errors import BadArgument, BadId, ForeignProduct, MissingScope, QueryError, RecountError
+from service.errors import BadArgument, ForeignProduct, MissingScope, QueryError, RecountError
 
 
 @strawberry.type(description="Why a mutation did nothing, and what to do.")
@@ -168,10 +167,7 @@ class Mutation:
 
 def _user_of(id: str | None, product_id: str | None, sleekplan_id: str | None) -> tuple[int, str]:
     if id:
-        found = decode_id(id)
-        if found.type_name != "User":
-            raise BadId(id, "User")
-        return found.product_id, found.parts[0]
+        return ids_of(id, "User")
     if not product_id or not sleekplan_id:
         raise BadArgument("id", "nothing", "was named; give id, or productId and sleekplanId")
     return product_number(product_id), str(sleekplan_id)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from schema.declare.columns import COLUMNS
+from schema.declare.request import Env
 from schema.declare.source import (
     BLOCKS,
     ByPosition,
@@ -18,11 +20,7 @@ from schema.declare.source import (
     Single,
 )
 from schema.objects.values import FieldChange, field_changes, make, parse_json
-from schema.plan.conditions import COLUMNS
 from service.errors import BadArgument
-
-if TYPE_CHECKING:
-    from schema.plan.planner import Env
 
 # Sort orders
 
@@ -97,14 +95,34 @@ REVISION_BY: Final = One(
 
 # What subscriptions send, by position
 
-EVENTS_AT: Final = ByPosition("Event", "events_at")
-ITEM_CHANGES_AT: Final = ByPosition("ItemChange", "item_changes_at")
+EVENTS_AT: Final = ByPosition("Event", "events_at", "events")
+ITEM_AT: Final = ByPosition("ItemChange", "item_changes_at", "item")
+ITEMS_AT: Final = ByPosition("ItemChange", "item_changes_at", "items")
 _CHANGED_ITEM: Final = "item.product_id = change.product_id and item.item_id = change.item_id"
 CHANGE_EVENT: Final = event_of("change")
 CHANGE_BEFORE: Final = One("Item", _CHANGED_ITEM, position="(change.position - 1)")
 CHANGE_AFTER: Final = One("Item", _CHANGED_ITEM, position="change.position")
+COMPARED: Final = {
+    "title": "title",
+    "description": "description",
+    "status": "status",
+    "type": "type",
+    "effort": "effort",
+    "votesUp": "votes_up",
+    "votesDown": "votes_down",
+    "commentCount": "comments",
+    "subscriberCount": "subscribers",
+    "deleted": "deleted",
+}
+"""The fields of an item that a change is told by."""
+
 CHANGE_DIFFERENCES: Final = Differences(
-    _CHANGED_ITEM, before="(change.position - 1)", after="change.position"
+    "Item",
+    _CHANGED_ITEM,
+    before="(change.position - 1)",
+    after="change.position",
+    columns=COMPARED,
+    convert=field_changes,
 )
 
 # Objects made of the same row

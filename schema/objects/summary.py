@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from schema.plan.planner import Env
+from schema.declare.request import Env
 
 _PHRASES: Final = {
     "ITEM_CREATED": "{who} submitted {item}",

@@ -5,28 +5,20 @@ Each field says what it is and which column it is; the planner reads that.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import strawberry
-from strawberry import UNSET
 
-from schema.context import Info
+from schema.declare.arguments import AS_OF, BUCKET_SIZE, PAGE, TIME_ZONE, argument, chosen
 from schema.declare.enums import EventType, Origin
-from schema.declare.fields import child, column, computed, listed, moment, nested
+from schema.declare.fields import column, computed, listed, moment, nested
 from schema.declare.inputs import (
-    After,
-    AsOfArgument,
-    Before,
-    BucketSize,
     CommentFilter,
     CommentOrderBy,
     EventFilter,
     EventOrderBy,
-    First,
-    Last,
     SubscriptionFilter,
     SubscriptionOrderBy,
-    TimeZone,
     VoteFilter,
     VoteOrderBy,
     Window,
@@ -99,10 +91,6 @@ def _id(type_name: str, *exprs: str) -> Any:
     )
 
 
-def _optional_id(type_name: str) -> Any:
-    return lambda _, product_id, part: None if part is None else encode_id(type_name, product_id, part)
-
-
 _PRODUCT = "Sleekplan's product; too large for 32 bits, hence an ID."
 _SLEEKPLAN = "Sleekplan's id, unique within its product."
 
@@ -150,187 +138,95 @@ class Item(Node):
         "extract(epoch from :at - item.status_since)",
         convert=duration,
     )
-
-    @nested(specs.ITEM_VOTES, "Its votes, by Sleekplan's totals; null where no event told any.")
-    def votes(self, info: Info) -> VoteTotals | None:
-        return child(self, info)
-
-    @nested(specs.ITEM_KNOWN_VOTES, "Its votes as counted from the vote events that arrived; see `drift`.")
-    def known_votes(self, info: Info) -> VoteTotals:
-        return child(self, info)
-
-    @nested(specs.ITEM_AUTHOR, "Who submitted it; null where no event told.")
-    def author(self, info: Info) -> User | None:
-        return child(self, info)
-
-    @nested(specs.CAST_VOTES, "The votes that events told of, each with its voter where known.")
-    def cast_votes(
-        self,
-        info: Info,
-        filter: Annotated[VoteFilter | None, strawberry.argument(description="Which votes.")] = UNSET,
-        order_by: Annotated[
-            VoteOrderBy | None, strawberry.argument(description="How they are sorted.")
-        ] = UNSET,
-        first: First = UNSET,
-        after: After = UNSET,
-        last: Last = UNSET,
-        before: Before = UNSET,
-        as_of: AsOfArgument = UNSET,
-    ) -> Connection[Vote]:
-        return child(self, info)
-
-    @nested(specs.VOTERS, "Who stands behind it: users with a vote that is neither withdrawn nor against.")
-    def voters(
-        self,
-        info: Info,
-        first: First = UNSET,
-        after: After = UNSET,
-        last: Last = UNSET,
-        before: Before = UNSET,
-        as_of: AsOfArgument = UNSET,
-    ) -> Connection[User]:
-        return child(self, info)
-
-    @nested(specs.ITEM_COMMENTS, "Its comments.")
-    def comments(
-        self,
-        info: Info,
-        filter: Annotated[CommentFilter | None, strawberry.argument(description="Which comments.")] = UNSET,
-        order_by: Annotated[
-            CommentOrderBy | None, strawberry.argument(description="How they are sorted.")
-        ] = UNSET,
-        first: First = UNSET,
-        after: After = UNSET,
-        last: Last = UNSET,
-        before: Before = UNSET,
-        as_of: AsOfArgument = UNSET,
-    ) -> Connection[Comment]:
-        return child(self, info)
-
-    @nested(specs.ITEM_SUBSCRIPTIONS, "Who follows it.")
-    def subscriptions(
-        self,
-        info: Info,
-        filter: Annotated[
-            SubscriptionFilter | None, strawberry.argument(description="Which subscriptions.")
-        ] = UNSET,
-        order_by: Annotated[
-            SubscriptionOrderBy | None, strawberry.argument(description="How they are sorted.")
-        ] = UNSET,
-        first: First = UNSET,
-        after: After = UNSET,
-        last: Last = UNSET,
-        before: Before = UNSET,
-        as_of: AsOfArgument = UNSET,
-    ) -> Connection[ItemSubscription]:
-        return child(self, info)
-
-    @nested(specs.TIMELINE, "Every event about it, oldest first.")
-    def timeline(
-        self,
-        info: Info,
-        types: Annotated[
-            list[EventType] | None, strawberry.argument(description="Only events of these types.")
-        ] = UNSET,
-        filter: Annotated[EventFilter | None, strawberry.argument(description="Which events.")] = UNSET,
-        order_by: Annotated[
-            EventOrderBy | None, strawberry.argument(description="How they are sorted.")
-        ] = UNSET,
-        first: First = UNSET,
-        after: After = UNSET,
-        last: Last = UNSET,
-        before: Before = UNSET,
-        as_of: AsOfArgument = UNSET,
-    ) -> Connection[Event]:
-        return child(self, info)
-
-    @nested(specs.STATUS_HISTORY, "The statuses that it stood in, oldest first.")
-    def status_history(self, info: Info) -> list[StatusPeriod]:
-        return child(self, info)
-
-    @nested(
-        specs.REVISIONS,
+    votes: VoteTotals | None = nested(
+        "Its votes, by Sleekplan's totals; null where no event told any.", specs.ITEM_VOTES
+    )
+    known_votes: VoteTotals = nested(
+        "Its votes as counted from the vote events that arrived; see `drift`.", specs.ITEM_KNOWN_VOTES
+    )
+    author: User | None = nested("Who submitted it; null where no event told.", specs.ITEM_AUTHOR)
+    cast_votes: Connection[Vote] = nested(
+        "The votes that events told of, each with its voter where known.",
+        specs.CAST_VOTES,
+        *chosen(VoteFilter, "votes", VoteOrderBy),
+        *PAGE,
+        AS_OF,
+    )
+    voters: Connection[User] = nested(
+        "Who stands behind it: users with a vote that is neither withdrawn nor against.",
+        specs.VOTERS,
+        *PAGE,
+        AS_OF,
+    )
+    comments: Connection[Comment] = nested(
+        "Its comments.", specs.ITEM_COMMENTS, *chosen(CommentFilter, "comments", CommentOrderBy), *PAGE, AS_OF
+    )
+    subscriptions: Connection[ItemSubscription] = nested(
+        "Who follows it.",
+        specs.ITEM_SUBSCRIPTIONS,
+        *chosen(SubscriptionFilter, "subscriptions", SubscriptionOrderBy),
+        *PAGE,
+        AS_OF,
+    )
+    timeline: Connection[Event] = nested(
+        "Every event about it, oldest first.",
+        specs.TIMELINE,
+        argument("types", list[EventType] | None, "Only events of these types."),
+        *chosen(EventFilter, "events", EventOrderBy),
+        *PAGE,
+        AS_OF,
+    )
+    status_history: list[StatusPeriod] = nested(
+        "The statuses that it stood in, oldest first.", specs.STATUS_HISTORY
+    )
+    revisions: list[Revision] = nested(
         "Every change of its text and other fields, oldest first, with the votes before and after.",
-    )
-    def revisions(
-        self,
-        info: Info,
-        fields: Annotated[
+        specs.REVISIONS,
+        argument(
+            "fields",
             list[str] | None,
-            strawberry.argument(
-                description="Only changes of `title`, `description`, `status`, `type` or `effort`, as named."
-            ),
-        ] = UNSET,
-    ) -> list[Revision]:
-        return child(self, info)
-
-    @nested(specs.PROVENANCE, "The event that set the value which a field has; null where none told it.")
-    def provenance(
-        self,
-        info: Info,
-        field: Annotated[
-            str,
-            strawberry.argument(
-                description=(
-                    "One of `title`, `description`, `status`, `type`, `effort`, `createdAt`, `author`, "
-                    "`votes`, `commentCount`, `subscriberCount`, `trend`, `scoring`."
-                )
-            ),
-        ],
-    ) -> Provenance | None:
-        return child(self, info)
-
-    @nested(
-        specs.VOTE_SERIES,
-        "Votes in steps of time: what events told, and Sleekplan's net total at the end of each.",
+            "Only changes of `title`, `description`, `status`, `type` or `effort`, as named.",
+        ),
     )
-    def vote_series(
-        self,
-        info: Info,
-        bucket: BucketSize,
-        window: Annotated[Window | None, strawberry.argument(description="From when to when.")] = UNSET,
-        time_zone: TimeZone = "UTC",
-    ) -> list[VotePoint]:
-        return child(self, info)
-
-    @nested(specs.SUBSCRIBER_SERIES, "Subscribers in steps of time, as events told of them.")
-    def subscriber_series(
-        self,
-        info: Info,
-        bucket: BucketSize,
-        window: Annotated[Window | None, strawberry.argument(description="From when to when.")] = UNSET,
-        time_zone: TimeZone = "UTC",
-    ) -> list[CountPoint]:
-        return child(self, info)
-
-    @nested(
-        specs.VOTES_SINCE,
+    provenance: Provenance | None = nested(
+        "The event that set the value which a field has; null where none told it.",
+        specs.PROVENANCE,
+        argument(
+            "field",
+            str,
+            "One of `title`, `description`, `status`, `type`, `effort`, `createdAt`, `author`, "
+            "`votes`, `commentCount`, `subscriberCount`, `trend`, `scoring`.",
+        ),
+    )
+    vote_series: list[VotePoint] = nested(
+        "Votes in steps of time: what events told, and Sleekplan's net total at the end of each.",
+        specs.VOTE_SERIES,
+        BUCKET_SIZE,
+        argument("window", Window | None, "From when to when."),
+        TIME_ZONE,
+    )
+    subscriber_series: list[CountPoint] = nested(
+        "Subscribers in steps of time, as events told of them.",
+        specs.SUBSCRIBER_SERIES,
+        BUCKET_SIZE,
+        argument("window", Window | None, "From when to when."),
+        TIME_ZONE,
+    )
+    votes_since: VoteTotals | None = nested(
         "Votes gained, by Sleekplan's totals, since a time or since it last entered a status; "
         "null where it never did.",
+        specs.VOTES_SINCE,
+        argument("time", DateTime | None, "Since this moment."),
+        argument("statusEntered", str | None, "Since it last entered the status with this key."),
     )
-    def votes_since(
-        self,
-        info: Info,
-        time: Annotated[DateTime | None, strawberry.argument(description="Since this moment.")] = UNSET,
-        status_entered: Annotated[
-            str | None, strawberry.argument(description="Since it last entered the status with this key.")
-        ] = UNSET,
-    ) -> VoteTotals | None:
-        return child(self, info)
-
-    @nested(
-        specs.VOTE_JUMPS, "Moments at which its total moved by more than the votes seen, or by many at once."
+    vote_jumps: list[VoteJump] = nested(
+        "Moments at which its total moved by more than the votes seen, or by many at once.",
+        specs.VOTE_JUMPS,
+        argument("minDelta", int, "By at least so many votes.", 5),
     )
-    def vote_jumps(
-        self,
-        info: Info,
-        min_delta: Annotated[int, strawberry.argument(description="By at least so many votes.")] = 5,
-    ) -> list[VoteJump]:
-        return child(self, info)
-
-    @nested(specs.ITEM_INFERENCES, "What was concluded from its totals that no event explains.")
-    def inferences(self, info: Info) -> list[Inference]:
-        return child(self, info)
+    inferences: list[Inference] = nested(
+        "What was concluded from its totals that no event explains.", specs.ITEM_INFERENCES
+    )
 
 
 @strawberry.type(description="Somebody on the board, merged from every event that mentions them.")
@@ -371,66 +267,31 @@ class User(Node):
     erased: bool = column("Whether their data was erased from the log.", "usr.erased")
     first_seen_at: DateTime | None = moment("When an event first named them.", "usr.first_seen_at")
     last_active_at: DateTime | None = moment("When they last did something.", "usr.last_active_at")
-
-    @nested(specs.USER_VOTES, "Their votes.")
-    def votes(
-        self,
-        info: Info,
-        filter: Annotated[VoteFilter | None, strawberry.argument(description="Which votes.")] = UNSET,
-        order_by: Annotated[
-            VoteOrderBy | None, strawberry.argument(description="How they are sorted.")
-        ] = UNSET,
-        first: First = UNSET,
-        after: After = UNSET,
-        last: Last = UNSET,
-        before: Before = UNSET,
-        as_of: AsOfArgument = UNSET,
-    ) -> Connection[Vote]:
-        return child(self, info)
-
-    @nested(specs.USER_COMMENTS, "Their comments.")
-    def comments(
-        self,
-        info: Info,
-        filter: Annotated[CommentFilter | None, strawberry.argument(description="Which comments.")] = UNSET,
-        order_by: Annotated[
-            CommentOrderBy | None, strawberry.argument(description="How they are sorted.")
-        ] = UNSET,
-        first: First = UNSET,
-        after: After = UNSET,
-        last: Last = UNSET,
-        before: Before = UNSET,
-        as_of: AsOfArgument = UNSET,
-    ) -> Connection[Comment]:
-        return child(self, info)
-
-    @nested(specs.USER_EVENTS, "What they did, oldest first.")
-    def timeline(
-        self,
-        info: Info,
-        filter: Annotated[EventFilter | None, strawberry.argument(description="Which events.")] = UNSET,
-        order_by: Annotated[
-            EventOrderBy | None, strawberry.argument(description="How they are sorted.")
-        ] = UNSET,
-        first: First = UNSET,
-        after: After = UNSET,
-        last: Last = UNSET,
-        before: Before = UNSET,
-        as_of: AsOfArgument = UNSET,
-    ) -> Connection[Event]:
-        return child(self, info)
-
-    @nested(specs.USER_SATISFACTION, "Their satisfaction answers, oldest first, replaced ones included.")
-    def satisfaction(self, info: Info) -> list[SatisfactionAnswer]:
-        return child(self, info)
-
-    @nested(specs.USER_ACTIVITY, "How much they did in a stretch of time.")
-    def activity(
-        self,
-        info: Info,
-        window: Annotated[Window | None, strawberry.argument(description="From when to when.")] = UNSET,
-    ) -> ActivityTotals:
-        return child(self, info)
+    votes: Connection[Vote] = nested(
+        "Their votes.", specs.USER_VOTES, *chosen(VoteFilter, "votes", VoteOrderBy), *PAGE, AS_OF
+    )
+    comments: Connection[Comment] = nested(
+        "Their comments.",
+        specs.USER_COMMENTS,
+        *chosen(CommentFilter, "comments", CommentOrderBy),
+        *PAGE,
+        AS_OF,
+    )
+    timeline: Connection[Event] = nested(
+        "What they did, oldest first.",
+        specs.USER_EVENTS,
+        *chosen(EventFilter, "events", EventOrderBy),
+        *PAGE,
+        AS_OF,
+    )
+    satisfaction: list[SatisfactionAnswer] = nested(
+        "Their satisfaction answers, oldest first, replaced ones included.", specs.USER_SATISFACTION
+    )
+    activity: ActivityTotals = nested(
+        "How much they did in a stretch of time.",
+        specs.USER_ACTIVITY,
+        argument("window", Window | None, "From when to when."),
+    )
 
 
 @strawberry.type(description="A vote that an event told of. Who voted and which way is not always told.")
@@ -444,14 +305,8 @@ class Vote(Node):
         "When it was taken back.", "(case when vote.withdrawn then vote.occurred_at end)"
     )
     at: Position = column("The event that told of it last.", "vote.position")
-
-    @nested(specs.VOTE_ITEM, "What was voted for.")
-    def item(self, info: Info) -> Item | None:
-        return child(self, info)
-
-    @nested(specs.VOTE_USER, "Who voted; null where it was not told.")
-    def user(self, info: Info) -> User | None:
-        return child(self, info)
+    item: Item | None = nested("What was voted for.", specs.VOTE_ITEM)
+    user: User | None = nested("Who voted; null where it was not told.", specs.VOTE_USER)
 
 
 @strawberry.type(description="A comment on an item.")
@@ -468,14 +323,8 @@ class Comment(Node):
     deleted: bool = column("Whether it was deleted.", "comment.deleted")
     deleted_at: DateTime | None = moment("When it was deleted.", "comment.deleted_at")
     at: Position = column("The newest event about it.", "comment.position")
-
-    @nested(specs.COMMENT_ITEM, "What it is about; null where it was not told.")
-    def item(self, info: Info) -> Item | None:
-        return child(self, info)
-
-    @nested(specs.COMMENT_AUTHOR, "Who wrote it; null where it was not told.")
-    def author(self, info: Info) -> User | None:
-        return child(self, info)
+    item: Item | None = nested("What it is about; null where it was not told.", specs.COMMENT_ITEM)
+    author: User | None = nested("Who wrote it; null where it was not told.", specs.COMMENT_AUTHOR)
 
 
 @strawberry.type(description="Somebody following an item.")
@@ -487,14 +336,8 @@ class ItemSubscription(Node):
     active: bool = column("Whether they still follow it.", "subscription.active")
     since: DateTime = moment("When they began, or stopped, following it.", "subscription.since")
     at: Position = column("The event that told of it last.", "subscription.position")
-
-    @nested(specs.SUBSCRIPTION_ITEM, "What is followed.")
-    def item(self, info: Info) -> Item | None:
-        return child(self, info)
-
-    @nested(specs.SUBSCRIPTION_USER, "Who follows it; null where it was not told.")
-    def user(self, info: Info) -> User | None:
-        return child(self, info)
+    item: Item | None = nested("What is followed.", specs.SUBSCRIPTION_ITEM)
+    user: User | None = nested("Who follows it; null where it was not told.", specs.SUBSCRIPTION_USER)
 
 
 @strawberry.type(description="An entry of the changelog.")
@@ -515,21 +358,14 @@ class ChangelogEntry(Node):
     )
     deleted: bool = column("Whether it was deleted.", "entry.deleted")
     at: Position = column("The newest event about it.", "entry.position")
-
-    @nested(specs.ENTRY_ITEM, "The item that it is about; null where none is named.")
-    def linked_item(self, info: Info) -> Item | None:
-        return child(self, info)
-
-    @nested(
-        specs.IMPACT,
-        "What was done in the stretches of time before and after its publication; null while unpublished.",
+    linked_item: Item | None = nested(
+        "The item that it is about; null where none is named.", specs.ENTRY_ITEM
     )
-    def impact(
-        self,
-        info: Info,
-        window: Annotated[Duration, strawberry.argument(description="How long each stretch is.")],
-    ) -> Impact | None:
-        return child(self, info)
+    impact: Impact | None = nested(
+        "What was done in the stretches of time before and after its publication; null while unpublished.",
+        specs.IMPACT,
+        argument("window", Duration, "How long each stretch is."),
+    )
 
 
 @strawberry.type(description="A satisfaction answer (CSAT).")
@@ -551,10 +387,7 @@ class SatisfactionAnswer(Node):
         "When a newer answer of the same user, within 30 days, replaced it.", specs.SUPERSEDED_AT
     )
     at: Position = column("The event that told of it last.", "answer.position")
-
-    @nested(specs.ANSWER_USER, "Who answered; null where it was not told.")
-    def user(self, info: Info) -> User | None:
-        return child(self, info)
+    user: User | None = nested("Who answered; null where it was not told.", specs.ANSWER_USER)
 
 
 @strawberry.type(description="One event of the log, with what it changed.")
@@ -590,44 +423,25 @@ class Event(Node):
         *specs.EVENT_CHANGES,
         convert=specs.event_changes,
     )
-
-    @nested(specs.EVENT_ITEM, "The item that it is about, as it is now, or as of the moment that is read.")
-    def item(self, info: Info, as_of: AsOfArgument = UNSET) -> Item | None:
-        return child(self, info)
-
-    @nested(specs.EVENT_USER, "Who did it; null where it was not told.")
-    def user(self, info: Info) -> User | None:
-        return child(self, info)
-
-    @nested(specs.EVENT_COMMENT, "The comment that it is about.")
-    def comment(self, info: Info) -> Comment | None:
-        return child(self, info)
-
-    @nested(specs.EVENT_ENTRY, "The changelog entry that it is about.")
-    def changelog_entry(self, info: Info) -> ChangelogEntry | None:
-        return child(self, info)
-
-    @nested(specs.EVENT_ANSWER, "The satisfaction answer that it tells of.")
-    def satisfaction_answer(self, info: Info) -> SatisfactionAnswer | None:
-        return child(self, info)
+    item: Item | None = nested(
+        "The item that it is about, as it is now, or as of the moment that is read.", specs.EVENT_ITEM, AS_OF
+    )
+    user: User | None = nested("Who did it; null where it was not told.", specs.EVENT_USER)
+    comment: Comment | None = nested("The comment that it is about.", specs.EVENT_COMMENT)
+    changelog_entry: ChangelogEntry | None = nested(
+        "The changelog entry that it is about.", specs.EVENT_ENTRY
+    )
+    satisfaction_answer: SatisfactionAnswer | None = nested(
+        "The satisfaction answer that it tells of.", specs.EVENT_ANSWER
+    )
 
 
 @strawberry.type(description="An event about an item, with the item before and after it.")
 class ItemChange:
     position: Position = column("The event's place in the log.", "change.position")
-
-    @nested(specs.CHANGE_EVENT, "The event that caused it.")
-    def event(self, info: Info) -> Event:
-        return child(self, info)
-
-    @nested(specs.CHANGE_BEFORE, "The item before it; null where the event is the first about it.")
-    def before(self, info: Info) -> Item | None:
-        return child(self, info)
-
-    @nested(specs.CHANGE_AFTER, "The item after it.")
-    def after(self, info: Info) -> Item | None:
-        return child(self, info)
-
-    @nested(specs.CHANGE_DIFFERENCES, "What differs between the two.")
-    def changes(self, info: Info) -> list[FieldChange]:
-        return child(self, info)
+    event: Event = nested("The event that caused it.", specs.CHANGE_EVENT)
+    before: Item | None = nested(
+        "The item before it; null where the event is the first about it.", specs.CHANGE_BEFORE
+    )
+    after: Item | None = nested("The item after it.", specs.CHANGE_AFTER)
+    changes: list[FieldChange] = nested("What differs between the two.", specs.CHANGE_DIFFERENCES)

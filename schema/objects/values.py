@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 import strawberry
 
 from schema.declare.enums import StatusRole, WordKind
 from schema.declare.fields import column, computed, method
+from schema.declare.request import Env
 from schema.objects.words import word_changes
 from schema.scalars import JSON, duration_text
-
-if TYPE_CHECKING:
-    from schema.plan.planner import Env
 
 
 @strawberry.type(description="A status: Sleekplan's key, and what the configuration calls it.")

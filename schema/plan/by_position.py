@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from schema.declare.source import BLOCKS, ByPosition
 from schema.plan.conditions import conditions
-from schema.plan.planner import Builder, Decoder, Moment, Scope, columns_of
+from schema.plan.layout import Decoder
+from schema.plan.planner import Builder
 from schema.plan.selection import Selected
+from schema.plan.statement import Moment, Scope, columns_of
 
 _MEASURED: Final = {"votes_net", "votes_up", "comments", "subscribers", "events", "product_id", "item_id"}
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from schema.ids import decode_id
-from service.errors import BadArgument, BadId
-
-if TYPE_CHECKING:
-    from schema.plan.planner import Builder, Scope
+from schema.declare.columns import COLUMNS
+from schema.declare.source import BLOCKS
+from schema.ids import ids_of
+from schema.plan.statement import Scope, Statement, dig, window_ends
+from service.errors import BadArgument
 
 Path = tuple[Any, ...]
 DEPTH_MAX: Final = 12
@@ -71,19 +71,6 @@ def _names(values: list[Any]) -> list[str]:
 def _columns(names: list[str]) -> list[str]:
     return [COLUMNS.get(name, name) for name in names]
 
-
-COLUMNS: Final = {
-    "createdAt": "created_at",
-    "author": "author_id",
-    "item": "item_id",
-    "text": "body",
-    "imageUrl": "img",
-    "customerId": "data_id",
-    "teamMember": "admin_id",
-    "fullName": "full_name",
-    "scheduledAt": "scheduled_at",
-}
-"""What changed fields are called in the read model, where the schema has another name."""
 
 FILTERS: Final[dict[str, dict[str, Field]]] = {
     "ItemFilter": {
@@ -182,7 +169,7 @@ _DEFAULTS: Final = {
 
 
 def conditions(
-    builder: Builder, name: str, given: Mapping[str, Any], place: int, scope: Scope, *, root: bool
+    builder: Statement, name: str, given: Mapping[str, Any], place: int, scope: Scope, *, root: bool
 ) -> list[str]:
     """Return the conditions of a filter, all of which must hold."""
     del root
@@ -195,7 +182,7 @@ def conditions(
 
 
 class _Conditions:
-    def __init__(self, builder: Builder, name: str, place: int, scope: Scope) -> None:
+    def __init__(self, builder: Statement, name: str, place: int, scope: Scope) -> None:
         self._builder, self._name, self._place, self._scope = builder, name, place, scope
         self._fields = FILTERS[name]
 
@@ -222,8 +209,6 @@ class _Conditions:
         return found
 
     def _value(self, cast: str, path: Path, convert: Callable[[Any], object] = lambda given: given) -> str:
-        from schema.plan.planner import dig
-
         return self._builder.argument(self._place, cast, lambda args: convert(dig(args, path)))
 
     def _field(self, field: Field, value: Any, path: Path) -> list[str]:
@@ -265,8 +250,6 @@ class _Conditions:
         return f"{expr} {_SYMBOLS[operator]} {self._value(field.cast, path)}"
 
     def _between(self, expr: str, given: Mapping[str, Any], path: Path) -> str:
-        from schema.plan.planner import window_ends
-
         start, end = window_ends(self._builder, self._place, path, given, self._scope.moment)
         return f"{expr} >= {start} and {expr} < {end}"
 
@@ -303,8 +286,6 @@ class _Conditions:
 
     def _roles(self, path: Path) -> str:
         """The keys of the statuses that have one of the roles asked for, by the configured labels."""
-        from schema.plan.planner import dig
-
         place = self._place
 
         def keys(request: Any) -> list[str]:
@@ -329,30 +310,19 @@ class _Conditions:
         )
 
 
-def search_condition(builder: Builder, words: str, scope: Scope) -> str:
+def search_condition(builder: Statement, words: str, scope: Scope) -> str:
     """Return the condition that an item matches a search, in its texts or a comment's."""
     return _search_block(builder, "search.matches", words, scope)
 
 
-def search_rank(builder: Builder, words: str, scope: Scope) -> str:
+def search_rank(builder: Statement, words: str, scope: Scope) -> str:
     """Return how well an item matches a search: its title before its description before its comments."""
     return _search_block(builder, "search.rank", words, scope)
 
 
-def _search_block(builder: Builder, block: str, words: str, scope: Scope) -> str:
-    from schema.declare.source import BLOCKS
-    from schema.plan.planner import Scope as Named
-
+def _search_block(builder: Statement, block: str, words: str, scope: Scope) -> str:
     text = BLOCKS[block if scope.moment.now else f"{block}_then"]
-    return builder.fill(text, Named(scope.moment, {"query": f"websearch_to_tsquery('simple', {words})"}))
-
-
-def ids_of(text: str, type_name: str) -> tuple[int, str]:
-    """Return product and Sleekplan's id of an opaque id; raises BadId for one of another type."""
-    found = decode_id(text)
-    if found.type_name != type_name:
-        raise BadId(text, type_name)
-    return found.product_id, found.parts[0]
+    return builder.fill(text, Scope(scope.moment, {"query": f"websearch_to_tsquery('simple', {words})"}))
 
 
 def _literal(text: str) -> str:

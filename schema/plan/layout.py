@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from schema.plan.planner import Decoder
+from schema.declare.request import Env
 
+Decoder = Callable[[Any, Env], Any]
 D = TypeVar("D", bound=Callable[..., Any])
 
 ViewPath = tuple[str, ...]

@@ -1,226 +1,176 @@
-"""Where the root fields read from."""
+"""Compiles a root field into its statement: a page, a list, one thing by its id, a subscription's rows."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from projections.status import known
-from schema.declare.source import BLOCKS, Diff, DiffItems, Lookup, Nodes, One, Page, Parameter, Rows, Single
-from schema.objects import specs
-from service.errors import BadArgument
+from schema.declare.request import Env
+from schema.declare.source import ByPosition, Diff, Lookup, Nodes, Page, Rows, Single, Whole
+from schema.ids import GlobalId, decode_id, key_of, product_number
+from schema.plan.by_position import by_position
+from schema.plan.layout import FoundLayout, laid_out
+from schema.plan.planner import Builder, Plan
+from schema.plan.selection import Selected
+from schema.plan.statement import Binder, Moment, Scope, columns_of
+from service.errors import AmbiguousItem, BadArgument, BadId
 
-if TYPE_CHECKING:
-    from schema.plan.planner import Request
-
-NODE: Final = Nodes()
-ITEM: Final = Lookup("Item")
-USER: Final = Lookup("User")
-CHANGELOG_ENTRY: Final = Lookup("ChangelogEntry")
-
-ITEMS: Final = Page("Item", specs.ITEM_ORDERS, "VOTES", filter_name="ItemFilter")
-USERS: Final = Page("User", specs.USER_ORDERS, "FIRST_SEEN_AT", filter_name="UserFilter")
-VOTES: Final = Page("Vote", specs.VOTE_ORDERS, "CAST_AT", filter_name="VoteFilter")
-COMMENTS: Final = Page("Comment", specs.COMMENT_ORDERS, "CREATED_AT", filter_name="CommentFilter")
-SUBSCRIPTIONS: Final = Page(
-    "ItemSubscription", specs.SUBSCRIPTION_ORDERS, "SINCE", filter_name="SubscriptionFilter"
-)
-CHANGELOG_ENTRIES: Final = Page(
-    "ChangelogEntry", specs.CHANGELOG_ORDERS, "PUBLISHED_AT", filter_name="ChangelogFilter"
-)
-SATISFACTION_ANSWERS: Final = Page(
-    "SatisfactionAnswer",
-    specs.SATISFACTION_ORDERS,
-    "ANSWERED_AT",
-    base_filter="not answer.deleted",
-    filter_name="SatisfactionFilter",
-)
-# The log only grows, and its order never changes: nothing to pin.
-EVENTS: Final = Page("Event", specs.EVENT_ORDERS, "POSITION", filter_name="EventFilter", pinned=False)
-
-# Questions about a whole board
+_PLACEHOLDER: Final = re.compile(r"\$([0-9]+)")
 
 
-def _block(name: str, **texts: str) -> str:
-    """Put blocks into a block, under a name of its own, and return that."""
-    text = BLOCKS[name]
-    for token, inner in texts.items():
-        text = inner.join(re.split(rf":{token}\b", text))
-    BLOCKS[f"{name}*"] = text
-    return f"{name}*"
-
-
-def _calendar(name: str) -> str:
-    """Put the steps into a block, and what it asks of them."""
-    calendar = BLOCKS["calendar"].replace(":buckets", _BUCKETS)
-    key = _block(name, values_told=BLOCKS["values_told"], calendar=calendar)
-    BLOCKS[key] = re.sub(
-        r":step_of\((\w+)\)", lambda found: BLOCKS["step_of"].replace(":row", found[1]), BLOCKS[key]
+def compiled(builder: Builder, root: Selected, parent: str, kinds: tuple[str, ...]) -> Plan:
+    """Return the plan of a root field."""
+    place = builder.number(root)
+    _, spec = builder.types.spec(parent, root.name)
+    if root.args.get("productId") is not None:
+        # Checked against the caller's products before; from here on nothing else is seen.
+        builder.product = builder.argument(place, "bigint", lambda args: product_number(args["productId"]))
+    moment = builder.moment(root, place, None, root=True)
+    match spec:
+        case Page():
+            expr, decode = builder.page(root, place, spec, moment, root=True)
+        case Rows():
+            expr, decode = builder.rows(root, place, spec, moment)
+        case Single():
+            expr, decode = builder.single(root, place, spec, moment)
+        case Lookup():
+            expr, decode = _lookup(builder, root, place, spec, moment)
+        case Diff():
+            expr, decode = builder.diff(root, place)
+        case Whole():
+            expr, decode = builder.rows(root, place, spec.rows, moment)
+        case ByPosition():
+            expr, decode = by_position(builder, root, place, spec, moment)
+        case Nodes():
+            expr, decode = _nodes(builder, root, place, moment, kinds)
+        case _:
+            raise TypeError(f"{parent}.{root.name} says nothing of its data")
+    ctes = f"with {', '.join(builder.ctes)} " if builder.ctes else ""
+    sql, binders = _used(f"{ctes}select ({expr})::text as answer", builder.binders)
+    return Plan(
+        sql=sql,
+        binders=binders,
+        decode=decode,
+        scopes=tuple(dict.fromkeys(builder.scopes)),
     )
-    return key
 
 
-def _value(when: str) -> str:
-    return BLOCKS["value_at"].replace(":when", when)
+def _used(sql: str, binders: Sequence[Binder]) -> tuple[str, tuple[Binder, ...]]:
+    """Leave out parameters that the statement does not name: Postgres could not tell their type."""
+    numbers = {
+        number: place for place, number in enumerate(dict.fromkeys(_PLACEHOLDER.findall(sql)), start=1)
+    }
+    renumbered = _PLACEHOLDER.sub(lambda found: f"${numbers[found[1]]}", sql)
+    return renumbered, tuple(binders[int(number) - 1] for number in numbers)
 
 
-_BUCKETS: Final = specs.BUCKETS.replace(
-    ":earliest",
-    "coalesce((select min(first.occurred_at) from {event_facts} as first where :visible(first)), :at)",
-)
-_STEPS_OF_BOARD: Final = BLOCKS["status_steps"].replace(":which", ":visible(c)")
-_METRIC: Final = Parameter("text", lambda args: args["metric"].value)
-_FIRST: Final = Parameter("bigint", lambda args: bounded(args, "first"))
+def _lookup(builder: Builder, root: Selected, place: int, spec: Lookup, moment: Moment) -> tuple[str, Any]:
+    """One thing by its opaque id, or by Sleekplan's and the product's."""
+    entity = builder.types.entities[spec.type_name]
+    alias = entity.alias
+    array, decode = builder.object(spec.type_name, root.of(spec.type_name), Scope(moment))
+    where = [builder.visible(alias)]
+    given = root.args
+    if given.get("id") is not None:
+        if given.get("sleekplanId") is not None or given.get("productId") is not None:
+            raise BadArgument(
+                "id", given["id"], "cannot be combined with productId or sleekplanId; give one form"
+            )
+
+        def part(index: int) -> Any:
+            return lambda args: _key(args["id"], spec.type_name)[index]
+
+        for index, (column, cast) in enumerate(entity.key):
+            where.append(f"{alias}.{column} = {builder.argument(place, cast, part(index))}")
+    elif given.get("sleekplanId") is not None:
+        column = entity.key[1][0]
+        where.append(
+            f"{alias}.{column} = {builder.argument(place, 'text', lambda args: _text(args['sleekplanId']))}"
+        )
+    else:
+        raise BadArgument(root.name, "nothing", "was named; give id, or productId and sleekplanId")
+    source = builder.source(spec.type_name, moment, columns_of(alias, array, *where))
+    condition = " and ".join(where)
+    expr = (
+        f"select coalesce(json_agg(json_build_array({alias}.product_id, {array})"
+        f" order by {alias}.product_id), '[]')"
+        f" from {source} where {condition}"
+    )
+
+    def pick(rows: list[Any], env: Env) -> Any:
+        if len(rows) > 1:
+            raise AmbiguousItem(spec.type_name, str(env.args[place]["sleekplanId"]), [row[0] for row in rows])
+        return rows[0][1] if rows else None
+
+    def decode_one(rows: list[Any], env: Env) -> Any:
+        return decode(pick(rows, env), env)
+
+    return expr, laid_out(decode_one, FoundLayout(pick, decode))
 
 
-def bounded(args: Mapping[str, Any], name: str) -> int:
-    """Return how many rows a list without pages shows; raises BadArgument beyond 500."""
-    value: int = args[name]
-    if not 0 <= value <= 500:
-        raise BadArgument(name, value, "is out of bounds; ask for 0 to 500")
-    return value
+def _text(value: object) -> str:
+    return str(value).replace("\0", "")
 
 
-def _keys(*names: str) -> Parameter:
-    """The keys of the statuses that have a role: the argument's, or one of these."""
-
-    def keys(args: Mapping[str, Any], request: Request) -> list[str]:
-        roles = {args[name].value if name in args else name for name in names}
-        return [
-            label.key for label in request.labels.values() if label.kind == "status" and label.role in roles
-        ]
-
-    return Parameter("text[]", with_request=keys)
+def _key(text: str, type_name: str) -> tuple[object, ...]:
+    found = decode_id(text)
+    if found.type_name != type_name:
+        raise BadId(text, type_name)
+    return key_of(found)
 
 
-def _spans(name: str) -> str:
-    spans = f"with steps as ({_STEPS_OF_BOARD}) {BLOCKS[name]}"
-    key = f"durations*{name}"
-    BLOCKS[key] = BLOCKS["durations"].replace(":spans", spans)
-    return key
+def _ids(args: Mapping[str, Any]) -> list[GlobalId]:
+    ids = args["ids"] if "ids" in args else [args["id"]]
+    if len(ids) > 500:
+        raise BadArgument("ids", len(ids), "are too many at once; ask for 500 at most")
+    return [decode_id(text) for text in ids]
 
 
-MOVERS: Final = Rows(
-    "Mover",
-    _block(
-        "movers",
-        newest_value=BLOCKS["newest_value"],
-        value_begin=_value("span.begins_at"),
-        value_earlier=_value("span.earlier"),
-        value_first=BLOCKS["first_value"],
-        gone_now=BLOCKS["gone_at"].replace(":when", "span.ends_at"),
-        gone_before=BLOCKS["gone_at"].replace(":when", "span.begins_at"),
-    ),
-    "mover.gained desc, mover.product_id, mover.item_id",
-    limit=":first",
-    parameters={"metric": _METRIC, "first": _FIRST},
-    windowed=True,
-)
-RANK_HISTORY: Final = Rows(
-    "RankSeries",
-    _calendar("rank_history"),
-    "series.rank_now, series.product_id, series.item_id",
-    parameters={
-        "metric": _METRIC,
-        "bucket": specs.BUCKET,
-        "top": Parameter("bigint", lambda args: bounded(args, "top")),
-    },
-    windowed=True,
-    zoned=True,
-)
-_GROUP_BY: Final = Parameter("text", lambda args: args["groupBy"].value)
-CYCLE_TIME: Final = Rows(
-    "DurationStat",
-    _spans("cycle_spans"),
-    "stat.key",
-    parameters={"group_by": _GROUP_BY, "from_keys": _keys("from"), "to_keys": _keys("to")},
-    windowed=True,
-    zoned=True,
-)
-FIRST_RESPONSE: Final = Rows(
-    "DurationStat",
-    _spans("response_spans"),
-    "stat.key",
-    parameters={"group_by": _GROUP_BY},
-    windowed=True,
-    zoned=True,
-)
-STATUS_REGRESSIONS: Final = Rows(
-    "StatusPeriod",
-    _block("status_regressions", status_steps=_STEPS_OF_BOARD),
-    "period.entered_at desc, period.product_id, period.item_id, period.place desc",
-    limit="500",
-    parameters={
-        "open_keys": _keys("OPEN"),
-        "roadmap_keys": _keys("ROADMAP"),
-        "closed_keys": _keys("DONE", "DECLINED"),
-    },
-    windowed=True,
-)
-SATISFACTION_SERIES: Final = Rows(
-    "ScorePoint",
-    _block("satisfaction_series", buckets=_BUCKETS, superseded_at=BLOCKS["superseded_at"]),
-    "point.starts_at",
-    parameters={"bucket": specs.BUCKET, "group": Parameter("text", lambda args: args["group"])},
-    windowed=True,
-    zoned=True,
-)
-STATUS_BACKLOG: Final = Rows(
-    "BacklogPoint",
-    _calendar("status_backlog"),
-    "point.starts_at",
-    parameters={"bucket": specs.BUCKET},
-    windowed=True,
-    zoned=True,
-)
-EVENT_SERIES: Final = Rows(
-    "EventCount",
-    _block("event_series", starts_of=BLOCKS["starts_of"].replace(":locals", BLOCKS["local_starts_told"])),
-    "point.starts_at",
-    parameters={"bucket": specs.BUCKET},
-    windowed=True,
-    zoned=True,
-)
-DRIFT: Final = Rows(
-    "Inference",
-    "drift",
-    "inference.position desc, inference.ordinal",
-    limit=":first",
-    parameters={"first": _FIRST},
-)
-INGEST: Final = Single("Ingest", "ingest")
-PRODUCTS: Final = Rows("Product", "products_heard_of", "product.product_id")
-PROJECTIONS: Final = Rows(
-    "Projection",
-    "projections",
-    "projection.name",
-    parameters={
-        "names": Parameter("text[]", lambda _: known()[0]),
-        "fingerprints": Parameter("text[]", lambda _: known()[1]),
-    },
-)
-QUARANTINE: Final = Rows(
-    "QuarantinedDelivery",
-    "quarantine",
-    "delivery.received_at desc, delivery.id",
-    limit=":first",
-    parameters={
-        "first": _FIRST,
-        "states": Parameter(
-            "text[]",
-            lambda args: [each.value.lower() for each in args["states"]] if args.get("states") else None,
-        ),
-    },
-    scope="admin",
-)
+def node_types(root: Selected) -> tuple[str, ...]:
+    """Return the types that the ids of `node` or `nodes` name, which decides what is read."""
+    return tuple(sorted({found.type_name for found in _ids(root.args)}))
 
-# The difference of two moments: `diff` is one row an item
 
-_SAME_ITEM: Final = "item.product_id = diff.product_id and item.item_id = diff.item_id"
-DIFF: Final = Diff()
-DIFF_ADDED: Final = DiffItems("ADDED")
-DIFF_REMOVED: Final = DiffItems("REMOVED")
-DIFF_CHANGED: Final = DiffItems("CHANGED")
-DIFF_BEFORE: Final = One("Item", _SAME_ITEM, moment="before")
-DIFF_AFTER: Final = One("Item", _SAME_ITEM, moment="after")
+def _nodes(
+    builder: Builder, root: Selected, place: int, moment: Moment, kinds: tuple[str, ...]
+) -> tuple[str, Any]:
+    exprs: list[str] = []
+    decoders: list[Any] = []
+    for type_name in kinds:
+        entity = builder.types.entities[type_name]
+        alias = entity.alias
+        array, decode = builder.object(type_name, root.of(type_name), Scope(moment))
+        arrays = []
+        for index, (_, cast) in enumerate(entity.key):
+
+            def values(
+                args: Mapping[str, Any], index: int = index, type_name: str = type_name
+            ) -> list[object]:
+                return [
+                    (*key_of(found), None, None)[index]
+                    for found in _ids(args)
+                    if found.type_name == type_name
+                ]
+
+            arrays.append(builder.argument(place, f"{cast}[]", values))
+        columns = ", ".join(column for column, _ in entity.key)
+        keys = ", ".join(f"{alias}.{column}" for column, _ in entity.key)
+        source = builder.source(type_name, moment, columns_of(alias, array, keys) | {"product_id"})
+        exprs.append(
+            f"(select coalesce(json_agg(json_build_array(json_build_array({keys}), {array})), '[]')"
+            f" from {source}"
+            f" where ({keys}) in (select {columns} from unnest({', '.join(arrays)}) as wanted({columns}))"
+            f" and {builder.visible(alias)})"
+        )
+        decoders.append(decode)
+
+    def decode_all(groups: list[Any], env: Env) -> Any:
+        found: dict[tuple[object, ...], Any] = {}
+        for type_name, decode, rows in zip(kinds, decoders, groups, strict=True):
+            for key, row in rows:
+                found[type_name, *key] = decode(row, env)
+        wanted = [found.get((each.type_name, *key_of(each))) for each in _ids(env.args[place])]
+        return wanted if root.name == "nodes" else wanted[0]
+
+    return f"select json_build_array({', '.join(exprs)})", decode_all

@@ -13,7 +13,6 @@ from graphql import (
     GraphQLField,
     GraphQLIncludeDirective,
     GraphQLObjectType,
-    GraphQLResolveInfo,
     GraphQLSchema,
     GraphQLSkipDirective,
     InlineFragmentNode,
@@ -24,12 +23,13 @@ from graphql import (
     is_abstract_type,
     is_object_type,
 )
+from graphql.execution import Executor
 from graphql.execution.values import VariableValues
 
+from schema.declare.request import Args
 from schema.ids import cursor_starts_null
 
 Shape = tuple[object, ...]
-Args = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +77,21 @@ class Selected:
         )
 
 
-def selected(info: GraphQLResolveInfo[Any]) -> Selected:
-    """Return the selection below the field that is being resolved."""
-    reader = SelectionReader(info)
-    definition = info.parent_type.fields[info.field_name]
-    return reader.field(definition, str(info.path.key), list(info.field_nodes))
-
-
-def selected_roots(info: GraphQLResolveInfo[Any]) -> list[Selected]:
-    """Return every root field of the operation, without introspection's."""
-    reader = SelectionReader(info)
-    return reader.fields(info.parent_type, [info.operation])
-
-
 class SelectionReader:
     """Reads selections as the executor collects them, for one document with one set of coerced variables."""
 
-    def __init__(self, info: GraphQLResolveInfo[Any]) -> None:
-        self._schema: Final[GraphQLSchema] = info.schema
-        self._fragments = info.fragments
-        # Depending on who executes, the coerced values come alone; their sources serve error messages only.
-        given: Any = info.variable_values
-        coerced: dict[str, Any] = getattr(given, "coerced", given)
-        self._variables = VariableValues({}, coerced)
+    def __init__(
+        self, schema: GraphQLSchema, fragments: Mapping[str, Any], variables: Mapping[str, Any]
+    ) -> None:
+        self._schema: Final = schema
+        self._fragments = fragments
+        # Where the values come from serves the texts of errors only.
+        self._variables = VariableValues({}, dict(variables))
+
+    @classmethod
+    def of(cls, executor: Executor[Any]) -> SelectionReader:
+        """Return the reader of what an executor runs."""
+        return cls(executor.schema, executor.fragments, executor.variable_values.coerced)
 
     def field(self, definition: GraphQLField, key: str, nodes: list[FieldNode]) -> Selected:
         type_ = get_named_type(definition.type)

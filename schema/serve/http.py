@@ -30,7 +30,7 @@ from service.web.runner import Answer as Sent
 from service.web.runner import add_shortcut
 
 if TYPE_CHECKING:
-    import strawberry
+    from schema.build import Schema
 
 RESPONSE_JSON: Final = "application/graphql-response+json"
 EVENTS: Final = "text/event-stream"
@@ -56,7 +56,7 @@ class GraphQLEndpoint:
 
     def __init__(
         self,
-        schema: strawberry.Schema,
+        schema: Schema,
         services: Services,
         authenticate: Authenticate,
         *,

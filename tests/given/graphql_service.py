@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import strawberry
 from aiohttp import web
 
+from schema.build import Schema
 from schema.context import EVERYTHING, Caller, Services
 from schema.serve.http import GraphQLEndpoint
 from service.web.runner import Runner
@@ -49,7 +49,7 @@ async def authenticate(token: str | None) -> Caller | None:
 
 @asynccontextmanager
 async def served(
-    schema: strawberry.Schema,
+    schema: Schema,
     services: Services | None = None,
     *,
     tokens: bool = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import strawberry
 
+from schema.build import Schema
 from service.errors import BadArgument
 
 SECRET = "someone@example.com"
@@ -117,4 +118,4 @@ class Subscription:
         yield 0
 
 
-schema = strawberry.Schema(Query, Mutation, Subscription)
+schema = Schema(Query, Mutation, Subscription)

@@ -480,7 +480,7 @@ async def test_a_cursor_between_messages_is_refused_by_what_gives_one_an_event(b
 async def test_projections_are_told_at_once_and_after_each_change(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("schema.live.sources.PROJECTIONS_SECONDS", 0.05)
+    monkeypatch.setattr("schema.live.sources.Shared.every_seconds", 0.05)
     async with board.socket() as client:
         await client.subscribe("subscription { projections { name position head } }")
         (first,) = await client.take(1)

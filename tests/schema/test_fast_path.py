@@ -17,15 +17,15 @@ from graphql import GraphQLError
 
 from projections.read_model import Reader
 from schema.answer import compiler
-from schema.answer.compiler import scene_of
+from schema.answer.answer import load
 from schema.answer.execute import Operations, Request
 from schema.answer.limits import Limits
-from schema.build import build_schema, planner
+from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Context, Services
 from schema.errors import INTERNAL, Refused
 from schema.ids import encode_cursor, encode_id
 from schema.live.broadcast import executed
-from schema.plan.selection import PAGE_BOUNDS, Selected
+from schema.plan.selection import PAGE_BOUNDS, Selected, SelectionReader
 from service.errors import NotAnEvent, RecountError
 from service.events import decode
 from service.simulator import simulate
@@ -303,7 +303,7 @@ async def compare_messages(two_ways: TwoWays, made: Made) -> None:
         frame = fast.frame(document, request)
         context = Context(two_ways.services)
         executor = fast.executor(document, request, context)
-        values = await planner().load(_selected(executor), context, range(1, 30))
+        values = await load(fast.planner, _selected(executor), context, range(1, 30))
     except (Refused, RecountError, GraphQLError):
         return
     assert frame is not None, made
@@ -316,7 +316,7 @@ async def compare_messages(two_ways: TwoWays, made: Made) -> None:
 def _selected(executor: Any) -> Selected:
     """Return what a subscription's root field selects."""
     type_ = executor.schema.subscription_type
-    reader = scene_of(executor.schema, executor.fragments, executor.variable_values.coerced).reader
+    reader = SelectionReader.of(executor)
     [(key, nodes)] = reader.collect(type_, [executor.operation]).items()
     return reader.field(type_.fields[nodes[0].name.value], key, nodes)
 
