@@ -33,8 +33,8 @@ from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Services
 from schema.serve.http import GraphQLEndpoint
 from schema.serve.websocket import SocketLimits
-from service.config import Settings, check_exposure, is_loopback
-from service.errors import DatabaseUnreachable, PortInUse
+from service.config import Settings, bracketed, check_exposure, is_loopback, near_url
+from service.errors import DatabaseUnreachable, PortInUse, reason_of
 from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import PATH, Webhook
@@ -161,13 +161,17 @@ async def _in_background(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.
 @contextlib.contextmanager
 def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
     """Bind before anything is started, so that a port in use is said at once. Raises PortInUse."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    try:
+        # Of a name with addresses of both kinds, such as localhost, the one of IPv4: everybody tries that.
+        family, kind, _, _, there = min(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except OSError as error:
+        raise PortInUse(bracketed(host), port, reason_of(error)) from error
+    with socket.socket(family, kind) as listener:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host.strip("[]"), port))
+            listener.bind(there)
         except OSError as error:
-            raise PortInUse(host, port, error.strerror or str(error)) from error
+            raise PortInUse(bracketed(host), port, reason_of(error)) from error
         yield listener
 
 
@@ -344,8 +348,7 @@ class Service:
     @property
     def address(self) -> str:
         """The URL of the service as seen from this machine."""
-        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
-        return f"http://{host}:{self.port}"
+        return near_url(self.settings.host, self.port)
 
     @asynccontextmanager
     async def listening(self, listener: socket.socket) -> AsyncIterator[None]:

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from service.dsn import Dsn
+from service.dsn import Dsn, is_host
 from service.errors import ExposedWithoutSecrets, InvalidSetting, SettingsError, UnknownSetting
 from service.labels import Label as Label
 from service.labels import load_labels as load_labels
@@ -148,6 +148,17 @@ class Settings(BaseSettings):
     def _expanded(cls, value: Path | None) -> Path | None:
         return value and value.expanduser()
 
+    @field_validator("host")
+    @classmethod
+    def _without_brackets(cls, value: str) -> str:
+        host = value.strip()
+        host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        if not is_host(host):
+            raise ValueError(
+                "must be an address or a name, without scheme and port: 127.0.0.1, ::1, localhost"
+            )
+        return host
+
     @field_validator("erase_after_user_delete_days", mode="before")
     @classmethod
     def _read_never(cls, value: object) -> object:
@@ -217,6 +228,22 @@ def check_exposure(settings: Settings, *, stored_keys: bool = False, stored_toke
         missing.append(variable("api_tokens"))
     if missing and not is_loopback(settings.host):
         raise ExposedWithoutSecrets(settings.host, missing)
+
+
+def near_url(host: str, port: int) -> str:
+    """Return the URL by which this machine reaches a service that listens on `host`."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return f"http://{host}:{port}"
+    if address.is_unspecified:
+        host = "127.0.0.1" if address.version == 4 else "::1"
+    return f"http://{bracketed(host)}:{port}"
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands before a port."""
+    return f"[{host.replace('%', '%25')}]" if ":" in host else host
 
 
 @functools.lru_cache(maxsize=64)

@@ -150,7 +150,7 @@ class Dsn:
             if name in _CHECKS and (reason := _CHECKS[name](value)) is not None:
                 raise _wrong(f"the parameter {name} {reason}", sources[name])
         hosts = tuple(said["host"].split(",")) if said.get("host") else ()
-        if not all(map(_is_host, hosts)):
+        if not all(_is_socket(host) if host.startswith("/") else is_host(host) for host in hosts):
             raise _wrong(
                 "a host is no name, no address and no folder of a socket, which has to be short and to begin "
                 "with a /; an IPv6 address stands in brackets, but not in a parameter",
@@ -328,9 +328,8 @@ def _is_text(value: str) -> bool:
     return not re.search("[\ud800-\udfff\0]", value)
 
 
-def _is_host(host: str) -> bool:
-    if host.startswith("/"):
-        return len(os.fsencode(Path(host, f".s.PGSQL.{DEFAULT_PORT}"))) <= SOCKET_PATH_BYTES_MAX
+def is_host(host: str) -> bool:
+    """Whether this can be an address, or a name to look up."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -339,6 +338,10 @@ def _is_host(host: str) -> bool:
         except UnicodeError:
             return False
     return True
+
+
+def _is_socket(folder: str) -> bool:
+    return len(os.fsencode(Path(folder, f".s.PGSQL.{DEFAULT_PORT}"))) <= SOCKET_PATH_BYTES_MAX
 
 
 def _ports(text: str, hosts: int, source: str) -> tuple[int, ...]:

@@ -502,8 +502,8 @@ class PortInUse(RecountError):
     def __init__(self, host: str, port: int, reason: str) -> None:
         self.host, self.port, self.reason = host, port, reason
         super().__init__(
-            f"cannot listen on {host}:{port} ({reason}); stop what listens there, or take another port: "
-            f"RECOUNT_PORT={port + 1 if port < 65535 else 8080}"
+            f"cannot listen on {host}:{port} ({reason}); stop what listens there, or take another port or "
+            f"address: RECOUNT_PORT={port + 1 if port < 65535 else 8080}, RECOUNT_HOST=127.0.0.1"
         )
 
 
@@ -512,7 +512,7 @@ class ServiceNotReachable(RecountError):
 
     def __init__(self, url: str, error: BaseException) -> None:
         self.url = url
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = reason_of(getattr(error, "os_error", error))
         super().__init__(
             f"no service answers at {url} ({reason}); is it running? Start it with: recount serve"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.config import Settings, check_exposure, load_labels, load_settings, variable
+from service.config import Settings, check_exposure, load_labels, load_settings, near_url, variable
 from service.errors import ExposedWithoutSecrets, InvalidSetting, UnknownSetting
 
 SECRET = "s3cret-Value"
@@ -166,6 +166,34 @@ def test_settings_are_shown_without_their_secrets():
     assert shown["RECOUNT_WEBHOOK_KEYS"] == "********@5,********"
     assert shown["RECOUNT_API_TOKENS"] == "********:read@5"
     assert set(shown) == {variable(name) for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize(
+    ("given", "host", "near"),
+    [
+        ("127.0.0.1", "127.0.0.1", "http://127.0.0.1:8080"),
+        ("::1", "::1", "http://[::1]:8080"),
+        ("[::1]", "::1", "http://[::1]:8080"),
+        (" localhost ", "localhost", "http://localhost:8080"),
+        ("0.0.0.0", "0.0.0.0", "http://127.0.0.1:8080"),
+        ("::", "::", "http://[::1]:8080"),
+        ("0:0:0:0:0:0:0:0", "0:0:0:0:0:0:0:0", "http://[::1]:8080"),
+        ("fe80::1%eth0", "fe80::1%eth0", "http://[fe80::1%25eth0]:8080"),
+    ],
+)
+def test_an_address_to_listen_on_has_one_spelling_and_a_url(given, host, near):
+    settings = load_settings({"RECOUNT_HOST": given})
+
+    assert settings.host == host
+    assert near_url(settings.host, settings.port) == near
+
+
+@pytest.mark.parametrize(
+    "host", ["http://localhost", "127.0.0.1:8080", "[::1]:8080", "[]", "*", "a b", "a..b", "/run"]
+)
+def test_what_is_no_address_to_listen_on_is_refused(host):
+    with pytest.raises(InvalidSetting, match="must be an address or a name, without scheme and port"):
+        load_settings({"RECOUNT_HOST": host})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "[::1]", "localhost"])

@@ -12,6 +12,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http_writer import HttpVersion
 
 from schema.errors import Refused
+from service.config import is_loopback
 
 PREFLIGHT_HEADERS: Final = ("GraphQL-Require-Preflight", "Apollo-Require-Preflight", "X-Requested-With")
 
@@ -19,7 +20,6 @@ _ALWAYS_ALLOWED: Final = {
     name.lower(): name for name in ("Authorization", "Content-Type", "Last-Event-ID", *PREFLIGHT_HEADERS)
 }
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 # fmt: off
 _PROXY_WORDS: Final = frozenset({
     "akamai", "amzn", "appengine", "arr", "azure", "cdn", "cf", "cloud", "cloudflare", "cloudfront", "envoy",
@@ -99,7 +99,7 @@ class Origins:
 
 def _check_is_near(headers: Mapping[str, str], host: str, version: HttpVersion) -> None:
     name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-    if name.lower() not in _LOOPBACK_NAMES:
+    if not is_loopback(name):
         raise Refused.because(
             f"without tokens only localhost is answered, not {host[:80]!r}; set RECOUNT_API_TOKENS",
             "HOST_FORBIDDEN",

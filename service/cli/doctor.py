@@ -7,7 +7,7 @@ import asyncio
 import click
 
 from service.cli.database import open_database
-from service.cli.terminal import json_option, out, print_json
+from service.cli.terminal import json_option, out, print_json, web_address
 from service.config import Settings, load_settings
 from service.errors import RecountError
 from service.operate import doctor as examination
@@ -16,7 +16,11 @@ FOUND = 3
 
 
 @click.command()
-@click.option("--url", help="The webhook's URL as entered in Sleekplan, key included: is tried from here.")
+@click.option(
+    "--url",
+    callback=web_address,
+    help="The webhook's URL as entered in Sleekplan, key included: is tried from here.",
+)
 @json_option
 def doctor(url: str | None, as_json: bool) -> None:
     """Look at everything that has to be right, and say how to mend what is not.

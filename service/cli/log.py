@@ -18,7 +18,7 @@ import uvloop
 from projections.follow.projector import Projector
 from service.cli.database import open_database, open_log, open_log_and_hub
 from service.cli.terminal import json_option, note, out, print_json, progress_bar
-from service.config import Settings, load_settings
+from service.config import Settings, load_settings, near_url
 from service.errors import ServiceNotReachable, TailRefused
 from service.log.database import connect
 from service.log.database import migrate as run_migrations
@@ -196,7 +196,7 @@ async def _events(settings: Settings, asked: dict[str, Any]) -> AsyncGenerator[d
     """
     last_id: str | None = None
     pause, connected = RECONNECT_SECONDS[0], False
-    url = f"http://{settings.host}:{settings.port}/graphql"
+    url = f"{near_url(settings.host, settings.port)}/graphql"
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=SILENT_SECONDS_MAX)
     async with aiohttp.ClientSession(timeout=timeout, headers=_headers(settings)) as session:
         while True:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import click
 import orjson
@@ -24,6 +25,18 @@ out = _Console(highlight=False, soft_wrap=True)
 err = _Console(stderr=True, highlight=False, soft_wrap=True)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+def web_address(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Return a URL that an option gave; what is none is refused without a word of it: it may hold a key."""
+    try:
+        parts = urlsplit("http://localhost" if value is None else value)
+        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        right = False
+    if not right:
+        raise click.BadParameter("must be an address such as https://board.example.com/webhooks?key=…")
+    return value
 
 
 def say_problem(text: str) -> None:

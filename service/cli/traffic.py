@@ -13,8 +13,8 @@ import aiohttp
 import click
 import orjson
 
-from service.cli.terminal import json_option, out, print_json, progress_bar
-from service.config import Settings, load_settings
+from service.cli.terminal import json_option, out, print_json, progress_bar, web_address
+from service.config import Settings, load_settings, near_url
 from service.errors import NoWebhookKey, ServiceNotReachable
 from service.simulator import simulate as simulated_traffic
 from service.web.keys import LOCAL_KEY_FILE
@@ -25,6 +25,7 @@ POST_TIMEOUT_SECONDS = 30
 
 url_option = click.option(
     "--url",
+    callback=web_address,
     help="The webhook URL to post to, key included. Default: the service on this machine, from the settings.",
 )
 
@@ -78,9 +79,12 @@ async def _post_all(url: str, bodies: Iterable[bytes], total: int) -> dict[int, 
                     statuses[status] = statuses.get(status, 0) + 1
                     advance(sum(statuses.values()), total)
 
-            async with asyncio.TaskGroup() as group:
-                for _ in range(POSTS_IN_FLIGHT):
-                    group.create_task(post_next())
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(POSTS_IN_FLIGHT):
+                        group.create_task(post_next())
+            except* ServiceNotReachable as away:
+                raise away.exceptions[0] from None
     return statuses
 
 
@@ -88,14 +92,14 @@ async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[
     try:
         async with session.post(url, data=body, headers={"Content-Type": "application/json"}) as answer:
             return answer.status, await answer.read()
-    except (aiohttp.ClientConnectionError, TimeoutError) as error:
+    except (aiohttp.ClientError, TimeoutError) as error:
         raise ServiceNotReachable(_without_query(url), error) from error
 
 
 def _without_query(url: str) -> str:
     """The address alone: the query holds the key, which belongs in no message."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 @click.command()
@@ -133,7 +137,7 @@ async def _answers(
 ) -> AsyncGenerator[tuple[Path, int, object]]:
     headers = {"Content-Type": "application/json"}
     if url is None:
-        url = f"http://{settings.host}:{settings.port}/webhooks"
+        url = f"{near_url(settings.host, settings.port)}/webhooks"
         headers["X-Secret"] = key_of_this_machine(settings)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(POST_TIMEOUT_SECONDS)) as session:
         for path in files:
@@ -141,7 +145,7 @@ async def _answers(
                 async with session.post(url, data=path.read_bytes(), headers=headers) as answer:
                     raw = await answer.read()
                     yield path, answer.status, _json_or_text(raw)
-            except (aiohttp.ClientConnectionError, TimeoutError) as error:
+            except (aiohttp.ClientError, TimeoutError) as error:
                 raise ServiceNotReachable(_without_query(url), error) from error
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 import aiohttp
 
 from projections.status import status
-from service.config import Settings, is_loopback
+from service.config import Settings, is_loopback, near_url
 from service.errors import DatabaseError, RecountError
 from service.log.database import POSTGRES_FAILURES, Connection, connect, pending_migrations
 from service.operate.gauges import silences
@@ -354,8 +354,7 @@ async def _silence(settings: Settings, connection: Connection) -> AsyncIterator[
 
 async def check_service(settings: Settings) -> list[Finding]:
     """Whether the service runs here, is ready, and takes a delivery with our key and no other."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    base = f"http://{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{settings.port}"
+    base = near_url(settings.host, settings.port)
     try:
         async with _session() as session:
             async with session.get(f"{base}/readyz") as answer:

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the address of the database, no command tells anything of it."""
+"""Addresses: nothing is told of the database's, and by our own each command finds the service."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from service.dsn import Dsn
 from service.postgres.binaries import find_binaries
 from tests.given.commands import Commands, commands
 from tests.given.folders import PAYLOADS
-from tests.given.running import RECOUNT, environment, running
+from tests.given.running import RECOUNT, environment, recount, running
 
 ARGUMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "import": (("import", "/dev/null"),),
@@ -241,3 +241,37 @@ async def test_postgres_s_own_programs_reach_the_embedded_one_whatever_surrounds
 
     assert sent.returncode == process.returncode == 0, sent.stderr
     assert b"item.create" in dumped
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+async def test_on_an_ipv6_address_every_command_finds_the_service(tmp_path: Path, host: str) -> None:
+    async with running(tmp_path / "data", env={"RECOUNT_HOST": host}) as service:
+        assert service.address.startswith("http://[::1]:")
+        env = {
+            "RECOUNT_HOST": host,
+            "RECOUNT_DATA_DIR": str(service.data_dir),
+            "RECOUNT_PORT": service.address.rpartition(":")[2],
+        }
+        sent = await recount("send", PAYLOADS / "item.create.json", env=env)
+        told = await recount("tail", "--after", "0", "--count", "1", env=env)
+        examined = await recount("doctor", env=env)
+
+        assert (sent.returncode, told.returncode) == (0, 0), sent.stderr + told.stderr
+        assert "accepts our key" in examined.stdout
+        assert (await service.ask("{ ingest { lastEventAt } }"))["ingest"]["lastEventAt"]
+
+
+@pytest.mark.parametrize("command", ["send", "simulate", "doctor"])
+@pytest.mark.parametrize(
+    "url",
+    ["webhooks?key=s3cret", "http://[?key=s3cret", "http://::1:80/?key=s3cret", "http://a:0/?key=s3cret"],
+)
+def test_an_address_to_post_to_that_is_none_is_refused_without_its_key(
+    child: Commands, tmp_path: Path, command: str, url: str
+) -> None:
+    given = {"send": ("/dev/null",), "simulate": ("--events", "3")}.get(command, ())
+
+    ended = child.run(command, *given, "--url", url, env=_environment(tmp_path, {}))
+
+    assert (ended.code, "must be an address such as" in ended.said) == (2, True), ended.said
+    assert "s3cret" not in ended.said

@@ -142,7 +142,7 @@ async def test_without_tokens_only_local_names_are_answered(service: Served, hos
     assert answer["errors"][0]["extensions"]["code"] == "HOST_FORBIDDEN"
 
 
-@pytest.mark.parametrize("host", ["localhost:9", "LOCALHOST", "[::1]:9", "[::1]"])
+@pytest.mark.parametrize("host", ["localhost:9", "LOCALHOST", "[::1]:9", "[::1]", "127.0.0.2:9"])
 async def test_every_name_of_this_machine_is_answered(service: Served, host: str) -> None:
     status, _, _ = await service.post({"query": "{ hello }"}, {"Host": host})
 
