@@ -166,6 +166,7 @@ class Reader:
         async with self._pool.acquire() as connection:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 yield Snapshot(connection, self._keep(_generation(await checkpoints(connection))))
+            leave_as_found(connection)
 
     def _keep(self, found: Generation) -> Generation:
         """The generation as found, with the statements that were filled for it before."""

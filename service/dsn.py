@@ -117,7 +117,7 @@ _REFUSED: Final = {
     **dict.fromkeys(_USELESS.split(), "means nothing here; leave it out"),
     **dict.fromkeys(
         ("search_path", "statement_timeout", "lock_timeout", "schema", "currentSchema"),
-        "is not taken so; a setting of Postgres's is written options=-c%20name=value",
+        "changes nothing, since each session is set to what we need; leave it out",
     ),
     **dict.fromkeys(("service", "servicefile"), "is not read; write out what the service's entry says"),
     "hostaddr": "is not read; give the address as the host",

@@ -166,7 +166,7 @@ async def test_the_driver_asks_the_environment_for_nothing(
         ("postgresql://ada:SECRET@a/x?channel_binding=require", "channel_binding must be prefer or disable"),
         ("postgresql://ada:SECRET@a/x?pgbouncer=true", "pgbouncer says that a pooler in transaction mode"),
         ("postgresql://ada:SECRET@a/x?pool_timeout=15", "pool_timeout means nothing here; leave it out"),
-        ("postgresql://ada:SECRET@a/x?search_path=b", "search_path is not taken so"),
+        ("postgresql://ada:SECRET@a/x?search_path=b", "search_path changes nothing"),
         ("postgresql://ada:SECRET@/x?service=SECRET", "service is not read; write out"),
         ("postgresql://ada:SECRET@/x?hostaddr=127.0.0.1", "hostaddr is not read; give the address"),
         ("postgresql://ada:SECRET@a/x?ssl=no-verify", "ssl must be true"),

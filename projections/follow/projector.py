@@ -142,23 +142,17 @@ class Projector:
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[Turn | None]:
         """Hold the lease and a connection to advance with; None when it is another process's turn."""
-        async with self._pool.acquire() as connection:
+        async with self._pool.acquire() as connection:  # which pins the session anew when it is given back
             await connection.execute(_TURN_SETTINGS)
+            await declare(connection)
+            turn = Turn(connection, self._lease, self._events_a_step_max)
+            if not await turn.take():
+                yield None
+                return
             try:
-                await declare(connection)
-                turn = Turn(connection, self._lease, self._events_a_step_max)
-                if not await turn.take():
-                    yield None
-                    return
-                try:
-                    yield turn
-                finally:
-                    await turn.give_back()
+                yield turn
             finally:
-                if not connection.is_closed():
-                    await connection.execute(
-                        "reset idle_in_transaction_session_timeout; reset synchronous_commit"
-                    )
+                await turn.give_back()
 
     def _reached(self, position: int) -> None:
         self.position = position

@@ -379,16 +379,12 @@ def lanes_of(projections: Sequence[Projection]) -> list[tuple[Projection, ...]]:
 
 @contextlib.asynccontextmanager
 async def _working(pool: Pool) -> AsyncIterator[AnyConnection]:
-    async with pool.acquire() as connection:
-        try:
-            for name, value in _BUILD_SETTINGS.items():
-                await connection.execute("select set_config($1, $2, false)", name, value)
-            for name, value in _PRIVILEGED_SETTINGS.items():
-                await connection.execute(_sql["set_if_allowed"], name, value)
-            yield connection
-        finally:
-            if not connection.is_closed():
-                await connection.execute("reset all")
+    async with pool.acquire() as connection:  # which pins the session anew when it is given back
+        for name, value in _BUILD_SETTINGS.items():
+            await connection.execute("select set_config($1, $2, false)", name, value)
+        for name, value in _PRIVILEGED_SETTINGS.items():
+            await connection.execute(_sql["set_if_allowed"], name, value)
+        yield connection
 
 
 def steps_of(first: int, last: int, largest: int) -> Iterator[tuple[int, int]]:

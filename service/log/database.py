@@ -42,19 +42,6 @@ CONNECT_SECONDS_MAX: Final = 5.0
 STATEMENTS_CACHED_MAX: Final = 100
 STATEMENT_BYTES_MAX: Final = 256 * 1024
 
-_SESSION: Final = {
-    "timezone": "UTC",
-    # The estimates behind just-in-time compilation are made for long reports; here it only costs.
-    "jit": "off",
-    # What a stopped process holds must not outlive it: its locks would stop every append.
-    "idle_in_transaction_session_timeout": "10s",
-    "tcp_user_timeout": "10s",
-    "tcp_keepalives_idle": "10",
-    "tcp_keepalives_interval": "3",
-    "tcp_keepalives_count": "3",
-    # A commit that is answered before it is on the disk can be lost: promise 1.
-    "synchronous_commit": "on",
-}
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _MIGRATION_NAME: Final = re.compile(r"[0-9]{4}_[a-z_]+\.sql")
 _AWAY_CLASSES: Final = ("08", "57P")
@@ -67,7 +54,7 @@ _REFUSALS: Final[dict[type, str]] = {
     asyncpg.InsufficientPrivilegeError: "the user may not connect to the database",
     asyncpg.TooManyConnectionsError: "it has no connection left",
     asyncpg.CannotConnectNowError: "it is starting or stopping",
-    asyncpg.ProtocolViolationError: "a pooler before it takes no settings of a session: give its own address",
+    asyncpg.ProtocolViolationError: "a pooler before it takes no options: leave them out of the address",
 }
 _POSTGRES_MIN: Final = 150000
 _ATTEMPTS_MAX: Final = 20
@@ -76,14 +63,14 @@ _sql = load(__file__, "database.sql")
 
 
 class _PooledConnection(asyncpg.Connection):  # type: ignore[misc,type-arg,unused-ignore]
-    """A connection whose session need not be reset after a use that changed nothing of it."""
+    """A connection whose session is pinned anew after a use, unless that changed nothing of it."""
 
     __slots__ = ("as_found",)
 
     def get_reset_query(self) -> str:
         """Return what to run when the connection goes back to its pool; "" saves the round trip."""
         as_found, self.as_found = getattr(self, "as_found", False), False
-        return "" if as_found else super().get_reset_query()
+        return "" if as_found else _sql["reset_session"] + _sql["pin_session"]
 
 
 def leave_as_found(connection: PooledConnection) -> None:
@@ -100,23 +87,27 @@ async def open_pool(
     max_size: int = 10,
     application_name: str = "recount",
     timeout: float = CONNECT_SECONDS_MAX,
-    **settings: str,
 ) -> Pool:
-    """Return a pool of connections; `settings` are Postgres's own, for each session.
+    """Return a pool of connections, their sessions pinned to what `pin_session` in database.sql says.
 
     With a `min_size` of 0 it opens without asking Postgres, which is how a service starts while its Postgres
     is away. Raises InvalidSetting, DatabaseUnreachable.
     """
     address = Dsn.read(dsn, os.environ)
+
+    async def pin(connection: Connection) -> None:
+        await connection.execute(_sql["pin_session"], timeout=timeout)
+
     try:
         return await asyncpg.create_pool(
             min_size=min_size,
             max_size=max_size,
+            init=pin,
             connection_class=_PooledConnection,
             # Asyncpg plans longer statements anew each time; what an event changed is asked by one of 20 KB.
             max_cacheable_statement_size=STATEMENT_BYTES_MAX,
             **{"timeout": timeout, **address.arguments()},
-            server_settings={**address.session(application_name), **_SESSION, **settings},
+            server_settings=address.session(application_name),
         )
     except NO_CONNECTION as error:
         raise _unreachable(address, error) from None
@@ -129,20 +120,28 @@ async def connect(
     timeout: float = CONNECT_SECONDS_MAX,
     command_timeout: float | None = None,
     statement_cache_size: int = STATEMENTS_CACHED_MAX,
-    **settings: str,
 ) -> Connection:
-    """Return a connection that the caller closes. Raises InvalidSetting, DatabaseUnreachable."""
+    """Return a connection that the caller closes, its session pinned as those of a pool.
+
+    Raises InvalidSetting, DatabaseUnreachable.
+    """
     address = Dsn.read(dsn, os.environ)
     try:
-        return await asyncpg.connect(
+        connection: Connection = await asyncpg.connect(
             command_timeout=command_timeout,
             statement_cache_size=statement_cache_size,
             **{"timeout": timeout, **address.arguments()},
-            server_settings={**address.session(application_name), **_SESSION, **settings},
+            server_settings=address.session(application_name),
         )
+        try:
+            await connection.execute(_sql["pin_session"], timeout=timeout)
+        except BaseException:
+            connection.terminate()
+            raise
     except NO_CONNECTION as error:
         # Not as its cause: what the driver and the server say quotes the address.
         raise _unreachable(address, error) from None
+    return connection
 
 
 def is_away(error: BaseException) -> bool:
@@ -226,6 +225,11 @@ async def _check_suitable(connection: Connection) -> None:
     if row["encoding"] != "UTF8":
         raise DatabaseUnsuitable(
             f"the encoding {row['encoding']}", "UTF8 (create database … encoding 'UTF8')"
+        )
+    if row["triggers"] != "origin":
+        raise DatabaseUnsuitable(
+            f"session_replication_role = {row['triggers']}, which lets what is recorded be changed",
+            "origin (alter role … reset session_replication_role)",
         )
 
 

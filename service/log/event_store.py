@@ -19,9 +19,18 @@ UNTIMED_WINDOW: Final = timedelta(minutes=10)
 APPEND_SECONDS_MAX: Final = 1.5
 RESTORE_SECONDS_MAX: Final = 60.0
 
-# What Postgres says about the content of a batch, by the class of its SQLSTATE: data exceptions, integrity,
-# limits of the program. Everything else is about Postgres itself and passes, or is mended, with time.
-_CONTENT_CLASSES: Final = frozenset({"21", "22", "23", "54"})
+# All that Postgres can object to in a body: text that it does not take as JSON, characters and numbers that
+# jsonb has no room for, more of them than it holds. Whatever else it says (a position is taken, a table is
+# missing, a setting does not fit) is no fault of the body and passes, or is mended, with time.
+_REFUSALS: Final = frozenset(
+    {
+        "22003",  # numeric_value_out_of_range
+        "22021",  # character_not_in_repertoire
+        "22P02",  # invalid_text_representation
+        "22P05",  # untranslatable_character
+        "54000",  # program_limit_exceeded
+    }
+)
 _NOT_WHERE_THE_LOG_ENDS: Final = "RC001"
 
 _sql = load(__file__, "event_store.sql")
@@ -196,7 +205,7 @@ class EventStore:
                 if state == _NOT_WHERE_THE_LOG_ENDS:
                     head, position = (int(number) for number in (error.detail or "").split())
                     raise LogNotEmpty(head, position) from error
-                if state[:2] in _CONTENT_CLASSES:
+                if state in _REFUSALS:
                     raise BatchRefused(error.message or state) from error
                 await self._drop_connection()
                 raise LogUnavailable(f"{type(error).__name__} {state}") from error

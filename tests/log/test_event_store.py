@@ -392,7 +392,7 @@ async def test_what_postgres_refuses_is_told_from_a_postgres_that_is_away(
     with pytest.raises(BatchRefused):
         await store.append([an_event(2), bad])
     with pytest.raises(BatchRefused):
-        await store.append([an_event(2)._replace(entity_id="\ud800")])
+        await store.append([an_event(2)._replace(entity_id="\0")])
     assert await store.append([an_event(2)]) == [Appended(1, False)]
 
     async with pool.acquire() as holder, holder.transaction():

@@ -197,7 +197,8 @@ async def old_snapshot(dsn: str, *, appends: int, parts: int = 4, updating_head:
     """
     writer = await connect(dsn)
     # Open and idle for as long as the measurement takes, like a slow pg_dump.
-    dump = await connect(dsn, idle_in_transaction_session_timeout="0")
+    dump = await connect(dsn)
+    await dump.execute("set idle_in_transaction_session_timeout = 0")
     numbers = itertools.count()
 
     async def rate() -> float:

@@ -21,7 +21,7 @@ from service.config import WebhookKey
 from service.intake.appender import Appender, Arrival, Receipt, Told
 from service.intake.spool import Spool
 from service.intake.webhook import Webhook
-from service.log.database import open_pool
+from service.log import database
 from service.log.event_store import EventStore
 from service.log.quarantine import Quarantine
 from service.web.keys import WebhookKeys
@@ -51,8 +51,10 @@ async def serve(dsn: str, folder: Path, port: int, variant: str) -> None:
     """Take deliveries until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    committing = "off" if variant == NOT_SYNCHRONOUS else "on"
-    pool = await open_pool(dsn, min_size=0, max_size=4, synchronous_commit=committing)
+    if variant == NOT_SYNCHRONOUS:
+        pins = database._sql["pin_session"]
+        database._sql["pin_session"] = pins.replace("synchronous_commit = on", "synchronous_commit = off")
+    pool = await database.open_pool(dsn, min_size=0, max_size=4)
     store = EventStore(pool)
     spool = Spool(folder / "spool", 10**9, segment_bytes=200_000)
     make = AckFirst if variant == ACK_FIRST else Appender
