@@ -98,9 +98,10 @@ async def read(
         pinned = True
     context.position = position
     for node_args in request.args:
-        as_of = node_args.get("asOf")
-        if as_of and as_of.get("position") is not None and as_of["position"] > position:
-            raise PositionAhead(as_of["position"], position)
+        for moment in map(node_args.get, ("asOf", "from", "to")):
+            asked = moment.get("position") if isinstance(moment, Mapping) else None
+            if asked is not None and asked > position:
+                raise PositionAhead(asked, position)
     return Read(plan, text, Env(context.services.labels, request.args, position, pin))
 
 

@@ -59,7 +59,9 @@ class StringFilter:
         default=UNSET, description="Not equal; what is unknown counts as not equal."
     )
     in_: list[str] | None = strawberry.field(default=UNSET, name="in", description="One of these.")
-    not_in: list[str] | None = strawberry.field(default=UNSET, description="None of these.")
+    not_in: list[str] | None = strawberry.field(
+        default=UNSET, description="None of these; what is unknown does not pass."
+    )
     contains: str | None = strawberry.field(
         default=UNSET, description="Contains this, in any case of letters."
     )

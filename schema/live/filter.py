@@ -211,6 +211,7 @@ _SYMBOLS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "lt": operator.lt,
     "lte": operator.le,
     "in": lambda value, given: value in given,
+    "notIn": lambda value, given: value not in given,
     "contains": lambda value, given: given.lower() in value.lower(),
     "startsWith": lambda value, given: value.lower().startswith(given.lower()),
 }
@@ -222,8 +223,6 @@ def _compare(column: str, name: str, given: Any) -> Check:
             return lambda fact: (fact[column] is None) == given
         case "ne":
             return lambda fact: fact[column] != given
-        case "notIn":
-            return lambda fact: fact[column] not in given
     holds = _SYMBOLS[name]
     return lambda fact: fact[column] is not None and holds(fact[column], given)
 

@@ -106,7 +106,13 @@ class ItemDelta:
     after: LazyItem = nested("How it is at the later moment.", roots.DIFF_AFTER)
 
 
-@strawberry.type(description="What differs between two moments; at most 500 items of each kind.")
+def _differing(kind: str) -> str:
+    return f"(select count(*)::int from diffs where diffs.kind = '{kind}')"
+
+
+@strawberry.type(
+    description="What differs between two moments; each list shows 500 at most, its count says how many."
+)
 class BoardDiff:
     added: list[LazyItem] = nested("Items that came on the board.", roots.DIFF_ADDED)
     removed: list[LazyItem] = nested(
@@ -116,6 +122,9 @@ class BoardDiff:
         "Items that differ in title, description, status, type, effort, votes or comments.",
         roots.DIFF_CHANGED,
     )
+    added_count: int = column("How many came.", _differing("ADDED"))
+    removed_count: int = column("How many left.", _differing("REMOVED"))
+    changed_count: int = column("How many differ.", _differing("CHANGED"))
 
 
 @strawberry.type(description="How whole our copy is: what has arrived, from wherever.")

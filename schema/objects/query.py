@@ -224,9 +224,10 @@ class Query:
         *MOMENT,
     )
     status_regressions: list[StatusPeriod] = nested(
-        "Moves from a later stage to an earlier one, newest first, at most 500.",
+        "Moves from a later stage to an earlier one, newest first.",
         roots.STATUS_REGRESSIONS,
         argument("window", Window | None, "When they moved."),
+        argument("first", int, "At most so many, 0 to 500.", 500),
         PRODUCT_ID,
         *MOMENT,
     )

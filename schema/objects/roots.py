@@ -148,8 +148,9 @@ STATUS_REGRESSIONS: Final = Rows(
     "StatusPeriod",
     _block("status_regressions", status_steps=_STEPS_OF_BOARD),
     "period.entered_at desc, period.product_id, period.item_id, period.place desc",
-    limit="500",
+    limit=":first",
     parameters={
+        "first": _FIRST,
         "open_keys": _keys("OPEN"),
         "roadmap_keys": _keys("ROADMAP"),
         "closed_keys": _keys("DONE", "DECLINED"),

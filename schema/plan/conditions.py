@@ -236,7 +236,7 @@ class _Conditions:
             case "in":
                 return f"{expr} = any({self._value(field.cast + '[]', path)})"
             case "notIn":
-                return f"({expr} = any({self._value(field.cast + '[]', path)})) is not true"
+                return f"{expr} <> all({self._value(field.cast + '[]', path)})"
             case "contains":
                 return f"{expr} ilike {self._value('text', path, lambda text: f'%{_literal(text)}%')}"
             case "startsWith":
