@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import json
-import os
 import resource
 import signal
 import socket
@@ -15,7 +13,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -34,14 +31,15 @@ from schema.context import EVERYTHING, Caller, Services
 from schema.serve.http import GraphQLEndpoint
 from schema.serve.websocket import SocketLimits
 from service.config import Settings, bracketed, check_exposure, is_loopback, near_url
-from service.errors import DatabaseUnreachable, PortInUse, reason_of
+from service.errors import DatabaseUnreachable, PortInUse, PostgresAway, reason_of
 from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import PATH, Webhook
 from service.labels import Label, load_labels
-from service.log.database import Pool, connect, migrate, open_pool
+from service.log.database import POSTGRES_FAILURES, Pool, connect, migrate, open_pool
 from service.log.event_store import EventStore
 from service.log.hub import Hub
+from service.log.known import KnownDatabase
 from service.log.quarantine import Quarantine
 from service.operate import demo
 from service.operate.erasure import Erasure
@@ -49,7 +47,8 @@ from service.operate.gauges import Gauges
 from service.operate.probes import Probes
 from service.postgres.embedded import EmbeddedPostgres
 from service.simulator import LABELS as DEMO_LABELS
-from service.web.keys import Keys, Tokens, WebhookKeys, local_key
+from service.web.key_files import LOCAL_KEY_FILE, KeyFiles, read_local_key
+from service.web.keys import Keys, Tokens, WebhookKeys, local_key, new_secret
 from service.web.metrics import Metrics
 from service.web.pages import GRAPHIQL, Page
 from service.web.request_log import METRICS, AccessLog
@@ -186,7 +185,8 @@ class Service:
         self.metrics = Metrics(operations=_root_fields())
         self.webhook_keys = WebhookKeys.of(settings.webhook_keys)
         self.tokens = Tokens.of(settings.api_tokens)
-        self._made_key: str | None = None
+        self.known = KnownDatabase(settings.data_dir, settings.database_url)
+        self._local_key: str | None = None
         self._is_demo = False
 
     @asynccontextmanager
@@ -203,7 +203,9 @@ class Service:
             self.store = EventStore(self.pool)
             self.quarantine = Quarantine(self.pool, self.store)
             self.hub = await stack.enter_async_context(Hub(dsn))
-            self.keys = await stack.enter_async_context(Keys(self.pool, self.webhook_keys, self.tokens))
+            self.keys = await stack.enter_async_context(
+                Keys(self.pool, self.webhook_keys, self.tokens, KeyFiles(self.known))
+            )
             self._check_who_may_come()
             self.reader = Reader(self.pool)
             self.rebuilder = Rebuilder(self.pool)
@@ -236,26 +238,32 @@ class Service:
             return embedded.dsn
         dsn = settings.database_url.get_secret_value()
         self._database = "the Postgres of RECOUNT_DATABASE_URL"
-        known = _Known(settings.data_dir)
         try:
             await _prepared(dsn)
         except DatabaseUnreachable:
-            if not known.holds(dsn):
+            if not self.known.has_answered():
                 raise
             self.away = True
             _log.warning("database_away", note="deliveries are kept in the spool until it answers")
         else:
-            known.note(dsn)
+            self.known.note()
         return dsn
 
     def _check_who_may_come(self) -> None:
-        """Make the local key where nobody gave one. Raises ExposedWithoutSecrets."""
-        check_exposure(
-            self.settings, stored_keys=len(self.webhook_keys) > 0, stored_tokens=len(self.tokens) > 0
-        )
-        if not len(self.webhook_keys):
-            self._made_key = local_key(self.settings.data_dir)
-            self.webhook_keys.add_fixed("made at the first start", self._made_key)
+        """Make the local key where nobody gave one. Raises ExposedWithoutSecrets.
+
+        Where it is not known whether there are keys and tokens, nobody comes in until Postgres answers.
+        """
+        keys, tokens = self.webhook_keys, self.tokens
+        folder = self.settings.data_dir
+        self._local_key = read_local_key(folder)
+        if self.keys.known:
+            check_exposure(self.settings, stored_keys=len(keys) > 0, stored_tokens=len(tokens) > 0)
+            if not len(keys) and self._local_key is None:
+                self._local_key = local_key(folder)
+                keys.replace_local(self._local_key)
+        if self._local_key is not None and len(keys):
+            _log.info("local_key_opens_too", file=LOCAL_KEY_FILE, end=f"recount keys revoke {LOCAL_KEY_FILE}")
 
     def _watch(self) -> None:
         self.metrics.watch_appender(lambda: self.appender.waiting)
@@ -268,7 +276,7 @@ class Service:
         """Keep the read model up with the log, rebuild and erase; a database that is away is waited for."""
         while self.away:
             await asyncio.sleep(AWAY_RETRY_SECONDS)
-            with contextlib.suppress(DatabaseUnreachable):
+            with contextlib.suppress(DatabaseUnreachable, *POSTGRES_FAILURES):
                 await _prepared(self._dsn)
                 await self.keys.refresh()
                 self.away = False
@@ -333,7 +341,8 @@ class Service:
 
     async def tick(self, board: demo.Demo) -> None:
         """Let the demo's board live on, by the same webhook that Sleekplan would use."""
-        key = self._made_key or self.settings.webhook_keys[0].secret.get_secret_value()
+        key = new_secret()
+        self.webhook_keys.add_fixed("the demo's own", key)
         async with aiohttp.ClientSession(headers={"X-Secret": key}) as session:
 
             async def post(body: bytes) -> None:
@@ -369,6 +378,7 @@ class Service:
 
     def _application(self) -> web.Application:
         settings = self.settings
+        self._opened = self._is_open
         application = web.Application()
         application[METRICS] = self.metrics
         webhook = Webhook(
@@ -381,7 +391,9 @@ class Service:
         )
         webhook.add_to(application)
         application.add_routes(Page().routes())
-        Probes(self.metrics, self.gauges, self.appender, stopping=lambda: self.stopping).add_to(application)
+        Probes(
+            self.metrics, self.gauges, self.appender, self.webhook_keys, stopping=lambda: self.stopping
+        ).add_to(application)
         graphql = GraphQLEndpoint(
             build_schema(),
             Services(
@@ -403,7 +415,7 @@ class Service:
             timeout_seconds=settings.read_deadline_seconds,
             debug=settings.graphql_debug,
             allowed_origins=frozenset(settings.allowed_origins),
-            open_on_loopback=self._is_open,
+            open_on_loopback=self._opened,
             graphiql=GRAPHIQL,
             observed=self.metrics.graphql,
         )
@@ -414,13 +426,18 @@ class Service:
     @property
     def _is_open(self) -> bool:
         """Whether everybody on this machine may do everything."""
-        return is_loopback(self.settings.host) and not len(self.tokens)
+        return is_loopback(self.settings.host) and self.tokens.known and not len(self.tokens)
 
     async def _authenticate(self, token: str | None) -> Caller | None:
-        if token is None and self._is_open:
+        """Return who asks, None for nobody. Raises PostgresAway where it alone knows."""
+        if token is None and self._opened and self._is_open:
             return EVERYTHING
         grant = self.tokens.find(token)
-        return None if grant is None else Caller(frozenset(grant.scopes), grant.products, grant.expires_at)
+        if grant is None:
+            if self.tokens.known:
+                return None
+            raise PostgresAway
+        return Caller(grant.scopes, grant.products, grant.expires_at)
 
     def _labels(self) -> Mapping[str, Label]:
         path = self.settings.labels
@@ -430,7 +447,7 @@ class Service:
         """Return what the banner says."""
         return Ready(
             self.address,
-            self._made_key,
+            self._local_key,
             self._database,
             self.settings.data_dir.absolute(),
             is_demo,
@@ -463,33 +480,3 @@ async def _close_pool(pool: Pool) -> None:
         await asyncio.wait_for(pool.close(), 1)
     except TimeoutError:
         pool.terminate()
-
-
-class _Known:
-    """Remembers, by digest, the database that this data folder has worked with.
-
-    A start while that one is away means spooling; an address that never answered is a mistake to be told.
-    """
-
-    def __init__(self, data_dir: Path) -> None:
-        self._path = data_dir / "database.json"
-
-    def holds(self, dsn: str) -> bool:
-        """Return whether this database has answered before."""
-        try:
-            return bool(json.loads(self._path.read_text())["digest"] == _digest(dsn))
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-
-    def note(self, dsn: str) -> None:
-        """Remember that it answered."""
-        if self.holds(dsn):
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps({"digest": _digest(dsn)}))
-        os.replace(fresh, self._path)
-
-
-def _digest(dsn: str) -> str:
-    return sha256(dsn.encode()).hexdigest()

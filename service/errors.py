@@ -38,6 +38,7 @@
     ├── QuarantineClosed
     ├── KeyUnknown
     ├── KeyNameTaken
+    ├── KeyNotRotated
     ├── ProjectionError                  the read model cannot be advanced or read as asked
     │   ├── UnknownProjection
     │   ├── CheckpointAheadOfLog
@@ -477,6 +478,17 @@ class KeyNameTaken(RecountError):
         super().__init__(
             f"there is a key or token called {name!r}; choose another name, or replace it: "
             f"recount keys rotate {name}"
+        )
+
+
+class KeyNotRotated(RecountError):
+    """The key made at the first start is in a file of the data folder, where two of it have no place."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"the key {name!r} was made at the first start and is not rotated; make another (recount keys "
+            f"add sleekplan), enter it in Sleekplan, and then end this one: recount keys revoke {name}"
         )
 
 

@@ -26,6 +26,7 @@ from schema.serve.requests import BODY_BYTES_MAX, JSON, asked_by, asked_in
 from schema.serve.sse import HEADERS as STREAM_HEADERS
 from schema.serve.sse import EventStreams
 from schema.serve.websocket import Authenticate, SocketLimits, Sockets, bearer
+from service.errors import PostgresAway
 from service.web.runner import Answer as Sent
 from service.web.runner import add_shortcut
 
@@ -227,7 +228,10 @@ class GraphQLEndpoint:
             return False  # told where it is executed
 
     async def _caller(self, headers: Mapping[str, str]) -> Caller:
-        caller = await self._authenticate(bearer(headers.get(hdrs.AUTHORIZATION)))
+        try:
+            caller = await self._authenticate(bearer(headers.get(hdrs.AUTHORIZATION)))
+        except PostgresAway as away:
+            raise Refused.because(str(away), "POSTGRES_AWAY", status=503) from away
         if caller is None:
             raise Refused.because(
                 "a valid token is needed: send it as `Authorization: Bearer …`", "UNAUTHENTICATED", status=401

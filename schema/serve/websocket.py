@@ -25,6 +25,7 @@ from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live.broadcast import Live, Message, Running
 from schema.serve.requests import HashForText, asked_for
+from service.errors import PostgresAway
 
 PROTOCOL: Final = "graphql-transport-ws"
 MESSAGE_BYTES_MAX: Final = 256 * 1024
@@ -38,6 +39,7 @@ class Close(IntEnum):
     """Why a socket is closed, as the protocol numbers it."""
 
     GOING_AWAY = 1001
+    TRY_AGAIN_LATER = 1013
     BAD_REQUEST = 4400
     UNAUTHORIZED = 4401
     FORBIDDEN = 4403
@@ -269,7 +271,10 @@ class Socket:
             raise Violation(Close.TOO_MANY_INIT, "Too many initialisation requests")
         self._initialised = True
         self._token = _token(payload) or bearer(self._header)
-        caller = await self._sockets.authenticate(self._token)
+        try:
+            caller = await self._sockets.authenticate(self._token)
+        except PostgresAway as away:
+            raise Violation(Close.TRY_AGAIN_LATER, str(away)) from away
         if caller is None:
             raise Violation(Close.FORBIDDEN, "Forbidden: the token is missing, unknown or expired")
         self._caller = caller

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 import click
 
 from service.cli.database import on_log
 from service.cli.terminal import json_option, note, print_json, print_records
-from service.config import SCOPES
+from service.config import SCOPES, load_settings
+from service.errors import DataFolderNotWritable
+from service.log.known import KnownDatabase
+from service.web.key_files import LOCAL_KEY_FILE, KeyFiles
 from service.web.keys import Keys
+
+T = TypeVar("T")
 
 
 @click.group()
@@ -35,7 +43,8 @@ def list_keys(as_json: bool) -> None:
         "revoked_at",
         "last_used_at",
     )
-    found = on_log(lambda pool: Keys(pool).list())
+    found = _on_keys(lambda keys: keys.list())
+    _tell_local_key()
     print_records(
         columns, [{**key._asdict(), "scopes": "+".join(sorted(key.scopes))} for key in found], as_json
     )
@@ -61,8 +70,8 @@ def add_key(
     if scopes and not api:
         raise click.UsageError("--scope is for tokens: add --api")
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    secret = on_log(
-        lambda pool: Keys(pool).add(
+    secret = _on_keys(
+        lambda keys: keys.add(
             "API" if api else "WEBHOOK",
             name,
             product_id=product_id,
@@ -71,6 +80,7 @@ def add_key(
         )
     )
     _show_secret(name, secret, as_json)
+    _tell_local_key()
 
 
 @keys.command(name="rotate")
@@ -85,7 +95,7 @@ def add_key(
 @json_option
 def rotate_key(name: str, overlap_hours: float, as_json: bool) -> None:
     """Make another key called NAME and print it; the old one works on for a while."""
-    secret = on_log(lambda pool: Keys(pool).rotate(name, overlap=timedelta(hours=overlap_hours)))
+    secret = _on_keys(lambda keys: keys.rotate(name, overlap=timedelta(hours=overlap_hours)))
     _show_secret(name, secret, as_json)
 
 
@@ -93,7 +103,26 @@ def rotate_key(name: str, overlap_hours: float, as_json: bool) -> None:
 @click.argument("name")
 def revoke_key(name: str) -> None:
     """Let every key called NAME open nothing any more."""
-    click.echo(f"{on_log(lambda pool: Keys(pool).revoke(name))} revoked")
+    click.echo(f"{_on_keys(lambda keys: keys.revoke(name))} revoked")
+
+
+def _on_keys(work: Callable[[Keys], Coroutine[Any, Any, T]]) -> T:
+    """Run `work` on the keys of the settings; a data folder that works with their database learns of it."""
+    return on_log(lambda pool: work(Keys(pool, files=_files())))
+
+
+def _files() -> KeyFiles:
+    settings = load_settings()
+    return KeyFiles(KnownDatabase(settings.data_dir, settings.database_url))
+
+
+def _tell_local_key() -> None:
+    with suppress(DataFolderNotWritable):
+        if _files().local_key() is not None:
+            note(
+                f"the key made at the first start opens as well ({LOCAL_KEY_FILE} in the data folder); "
+                f"end it with: recount keys revoke {LOCAL_KEY_FILE}"
+            )
 
 
 def _show_secret(name: str, secret: str, as_json: bool) -> None:

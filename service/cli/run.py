@@ -11,6 +11,7 @@ import uvloop
 from service import app
 from service.cli.terminal import Advance, err, note, progress_bar
 from service.config import Settings, load_settings
+from service.web.key_files import LOCAL_KEY_FILE
 from service.web.request_log import set_up_logging
 
 
@@ -106,9 +107,9 @@ def _webhook(ready: app.Ready) -> str:
     """Return the URL to paste into Sleekplan: with the key only where nobody but its owner can read it."""
     url = f"{ready.address}/webhooks?key="
     if ready.webhook_key is None:
-        return f"{url}… (one of RECOUNT_WEBHOOK_KEYS)"
+        return f"{url}… (a key of RECOUNT_WEBHOOK_KEYS, or of recount keys add)"
     if not err.is_terminal:
-        return f"{url}… (the key is in {ready.data_dir / 'webhook-key'})"
+        return f"{url}… (the key is in {ready.data_dir / LOCAL_KEY_FILE})"
     return url + ready.webhook_key
 
 

@@ -17,7 +17,7 @@ from service.cli.terminal import json_option, out, print_json, progress_bar, web
 from service.config import Settings, load_settings, near_url
 from service.errors import NoWebhookKey, ServiceNotReachable
 from service.simulator import simulate as simulated_traffic
-from service.web.keys import LOCAL_KEY_FILE
+from service.web.key_files import read_local_key
 
 # Enough posts under way to fill the appender's batches, few enough to leave the service's limit alone.
 POSTS_IN_FLIGHT = 32
@@ -153,10 +153,9 @@ def key_of_this_machine(settings: Settings) -> str:
     """Return a key that the service on this machine takes: a configured one, or the one it made itself."""
     for key in settings.webhook_keys:
         return key.secret.get_secret_value()
-    try:
-        return (settings.data_dir / LOCAL_KEY_FILE).read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise NoWebhookKey(settings.data_dir) from error
+    if (found := read_local_key(settings.data_dir)) is None:
+        raise NoWebhookKey(settings.data_dir)
+    return found
 
 
 def _json_or_text(raw: bytes) -> object:

@@ -31,6 +31,7 @@ import structlog
 
 from service.errors import DataFolderNotWritable, SpoolInUse, SpoolUnavailable
 from service.events import Origin
+from service.private_file import sync_folder
 
 FOLDER_NAME: Final = "spool"
 SEGMENT_BYTES: Final = 8 * 1024 * 1024
@@ -202,7 +203,7 @@ class Spool:
         self._next_number += 1
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._segments.append(_Segment(path))
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
         return self._segments[-1]
 
     def _seal(self) -> None:
@@ -283,7 +284,7 @@ def delete_damaged(folder: Path) -> None:
             path.unlink()
             _log.warning("spool_damaged_file_erased", file=path.name, bytes=size)
     with contextlib.suppress(OSError):
-        _sync_folder(folder)
+        sync_folder(folder)
 
 
 def _pack(record: Spooled) -> bytes:
@@ -344,11 +345,3 @@ def _write_all(file: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(file, view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -101,7 +101,7 @@ class Webhook:
         product_id: int | None = None
         try:
             if grant is None:
-                raise _Refusal(401, Outcome.UNAUTHORIZED, _WRONG_KEY)
+                raise self._not_let_in()
             body = await self._body(request)
             declared = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, []))
             arrival, product_id = self._arrival(body, declared, grant)
@@ -191,6 +191,12 @@ class Webhook:
                 return found
         return None
 
+    def _not_let_in(self) -> _Refusal:
+        """Return the answer to a key that opens nothing: the same to every such key."""
+        if self._keys.known:
+            return _Refusal(401, Outcome.UNAUTHORIZED, _WRONG_KEY)
+        return _Refusal(503, Outcome.UNAVAILABLE, _KEYS_UNKNOWN, _COME_AGAIN)
+
     def _arrival(self, packed: bytes, declared: str, grant: Grant) -> tuple[Arrival, int | None]:
         """Return what to keep of a body, and the product that it is about. Raises _Refusal for a bomb."""
         received_at = self._now()
@@ -275,6 +281,13 @@ _WRONG_KEY: Final = (
 )
 
 
+_KEYS_UNKNOWN: Final = (
+    "Postgres, which knows the keys, does not answer, and the data folder does not tell which it knew last; "
+    "send it again"
+)
+_COME_AGAIN: Final = b"Retry-After: %d\r\n" % RETRY_AFTER_SECONDS
+
+
 async def _go_on(request: web.Request) -> None:
     """Answer `Expect`: the body is welcome, whatever else is expected; what is refused is not sent again."""
     if request.version == HttpVersion11 and request.headers[hdrs.EXPECT].lower() == "100-continue":
@@ -314,7 +327,7 @@ def _outcome(receipt: Receipt) -> Outcome:
 
 
 def _unavailable(error: SpoolUnavailable) -> Answer:
-    return _json({"error": str(error)}, 503, b"Retry-After: %d\r\n" % RETRY_AFTER_SECONDS)
+    return _json({"error": str(error)}, 503, _COME_AGAIN)
 
 
 def _json(content: dict[str, Any], status: int, headers: bytes = b"") -> Answer:

@@ -20,11 +20,12 @@ import aiohttp
 
 from projections.status import status
 from service.config import Settings, is_loopback, near_url
-from service.errors import DatabaseError, RecountError
+from service.errors import DatabaseError, DataFolderNotWritable, RecountError
 from service.log.database import POSTGRES_FAILURES, Connection, connect, pending_migrations
+from service.log.known import KnownDatabase
 from service.operate.gauges import silences
 from service.sql_files import load
-from service.web.keys import LOCAL_KEY_FILE
+from service.web.key_files import DIGESTS_FILE, LOCAL_KEY_FILE, KeyFiles, read_local_key
 
 CLOCKS_APART_SECONDS_MAX: Final = 2.0
 SYNC_SECONDS_MAX: Final = 0.05
@@ -74,6 +75,7 @@ async def examine(settings: Settings, dsn: str | None, *, public_url: str | None
     `public_url` is the webhook's URL as entered in Sleekplan, to be tried from here.
     """
     findings = [*check_folder(settings), *check_spool(settings), *check_disk(settings.data_dir)]
+    findings += check_key_files(settings)
     if dsn is not None:
         findings += await check_database(settings, dsn)
     findings += await check_service(settings)
@@ -158,6 +160,27 @@ def check_spool(settings: Settings) -> Iterable[Finding]:
         )
     elif not damaged:
         yield _fine("spool", "empty")
+
+
+def check_key_files(settings: Settings) -> Iterable[Finding]:
+    """What the data folder tells of keys: for its owner alone, and for a start without Postgres."""
+    for name in (LOCAL_KEY_FILE, DIGESTS_FILE):
+        path = settings.data_dir / name
+        if path.exists() and path.stat().st_mode & 0o077:
+            yield _problem("keys", f"{path} can be read by other users", f"chmod 600 {path}")
+    database = KnownDatabase(settings.data_dir, settings.database_url)
+    if settings.database_url is None or not database.has_answered():
+        return
+    known = KeyFiles(database).stored()
+    if known is None:
+        yield _note(
+            "keys",
+            "the data folder does not tell those of the database: after a start without Postgres, deliveries "
+            "with them get 503 until it answers",
+            "start the service while Postgres answers",
+        )
+    else:
+        yield _fine("keys", f"{len(known)} of the database are known without Postgres, too")
 
 
 # Postgres and the log
@@ -318,6 +341,12 @@ async def _keys(settings: Settings, connection: Connection) -> AsyncIterator[Fin
         stored = ", ".join(row["label"] for row in webhook) or "none"
         given = f"{len(settings.webhook_keys)} from the settings{', one made here' if made else ''}"
         yield _fine("keys", f"{given}; in the database: {stored}")
+    if made and (webhook or settings.webhook_keys):
+        yield _note(
+            "keys",
+            "the one made at the first start opens beside the others",
+            f"once Sleekplan has another: recount keys revoke {LOCAL_KEY_FILE}",
+        )
     for row in rows:
         ends = row["expires_at"]
         if ends and (ends - datetime.now(UTC)).days < KEY_ENDS_DAYS_MIN:
@@ -375,8 +404,8 @@ def _ready(answer: Any) -> Finding:
 def _key_of(settings: Settings) -> str | None:
     for key in settings.webhook_keys:
         return key.secret.get_secret_value()
-    with contextlib.suppress(OSError):
-        return (settings.data_dir / LOCAL_KEY_FILE).read_text(encoding="ascii").strip()
+    with contextlib.suppress(DataFolderNotWritable):
+        return read_local_key(settings.data_dir)
     return None
 
 
@@ -392,6 +421,12 @@ async def _knock(
     async with session.post(_plain(url), headers={"X-Secret": "not-a-key"}, data=b"{}") as answer:
         if answer.status == 401:
             findings.append(_fine("webhook", f"{_plain(url)} refuses a wrong key"))
+        elif answer.status == 503:
+            findings.append(
+                _problem(
+                    "webhook", f"{_plain(url)} does not know its keys, or is busy", "bring Postgres back"
+                )
+            )
         else:
             findings.append(
                 _problem(

@@ -20,6 +20,17 @@ class Intake(Protocol):
     """Whether the spool took what it was last given."""
 
 
+class KnownKeys(Protocol):
+    """What a probe asks of the webhook's keys."""
+
+    known: bool
+    """Whether those of the database are known."""
+
+    @property
+    def opens_nothing(self) -> bool:
+        """Whether nothing is known that a delivery's key could open."""
+
+
 class Probes:
     """The handlers of /livez, /readyz and /metrics.
 
@@ -32,10 +43,12 @@ class Probes:
         metrics: Metrics,
         gauges: Gauges,
         intake: Intake,
+        keys: KnownKeys | None = None,
         *,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._metrics, self._gauges, self._intake, self._stopping = metrics, gauges, intake, stopping
+        self._keys = keys
 
     def add_to(self, app: web.Application) -> None:
         """Route the three paths here."""
@@ -52,12 +65,16 @@ class Probes:
         postgres = None if await self._gauges.sample() else "does not answer; deliveries go to the spool"
         spool = None if self._intake.spool_answers else "could not take what it was last given"
         stopping = self._stopping()
-        ready = not stopping and (postgres is None or spool is None)
+        unknown = self._keys is not None and not self._keys.known
+        shut = self._keys is not None and unknown and self._keys.opens_nothing
+        ready = not stopping and not shut and (postgres is None or spool is None)
         answer: dict[str, object] = {
             "ready": ready,
             "postgres": postgres or "ok",
             "spool": spool or "ok",
         }
+        if unknown:
+            answer["keys"] = "those of the database are unknown until it answers; until then they get 503"
         if stopping:
             answer["stopping"] = True
         return _json(answer, 200 if ready else 503)

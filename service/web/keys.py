@@ -10,25 +10,23 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
 from service.config import SCOPES, ApiToken, Scope, WebhookKey, in_one_spelling
-from service.errors import DataFolderNotWritable, KeyNameTaken, KeyUnknown
+from service.errors import DataFolderNotWritable, KeyNameTaken, KeyNotRotated, KeyUnknown
 from service.log.database import POSTGRES_FAILURES, Pool
+from service.private_file import write_private
 from service.sql_files import load
-
-Kind = Literal["WEBHOOK", "API"]
+from service.web.key_files import LOCAL_KEY_FILE, KeyFiles, Kind, StoredKey, read_local_key
 
 REFRESH_SECONDS: Final = 2.0
 OVERLAP: Final = timedelta(days=1)
-LOCAL_KEY_FILE: Final = "webhook-key"
 SECRET_BYTES: Final = 24
 
 _REFRESH_SECONDS_MAX: Final = 5.0
@@ -41,7 +39,7 @@ class Grant(NamedTuple):
     """What a secret opens: `products` None means every product. A webhook key has no scopes."""
 
     label: str
-    scopes: frozenset[Scope]
+    scopes: frozenset[str]
     products: frozenset[int] | None
     expires_at: datetime | None
     digest: bytes
@@ -81,12 +79,21 @@ class Keyring:
 
     def __init__(self, fixed: Iterable[Grant] = ()) -> None:
         self._fixed = list(fixed)
+        self._local: list[Grant] = []
         self._stored: list[Grant] = []
+        self.known = True
+        """Whether those of the database are known; while they are not, a secret may be one of them."""
         self.used: dict[bytes, datetime] = {}
         """When stored keys were used since `Keys` last noted it."""
 
     def __len__(self) -> int:
+        """How many were given, by the settings or in the database; the key made here is not among them."""
         return len(self._fixed) + len(self._stored)
+
+    @property
+    def opens_nothing(self) -> bool:
+        """Whether nothing is known here that a secret could open."""
+        return not (self._fixed or self._local or self._stored)
 
     def add_fixed(self, label: str, secret: str) -> None:
         """Take a secret of this process that opens everything of its kind."""
@@ -96,10 +103,7 @@ class Keyring:
         """Return what the secret opens; None where it opens nothing, as it does once it has expired."""
         given = digest_of(secret or "")
         found: Grant | None = None
-        for grant in self._fixed:
-            if hmac.compare_digest(grant.digest, given):
-                found = grant
-        for grant in self._stored:
+        for grant in (*self._fixed, *self._local, *self._stored):
             if hmac.compare_digest(grant.digest, given):
                 found = grant
         if found is None or not secret:
@@ -110,9 +114,14 @@ class Keyring:
         self.used[found.digest] = now
         return found
 
+    def replace_local(self, secret: str | None) -> None:
+        """Take the key made at the first start, or none."""
+        self._local = [] if secret is None else [_grant(LOCAL_KEY_FILE, secret, frozenset(), None)]
+
     def replace_stored(self, grants: Iterable[Grant]) -> None:
         """Take the grants that the database holds now."""
         self._stored = list(grants)
+        self.known = True
 
 
 class WebhookKeys(Keyring):
@@ -139,16 +148,23 @@ class Tokens(Keyring):
         )
 
 
-def _grant(label: str, secret: str, scopes: frozenset[Scope], product_id: int | None) -> Grant:
+def _grant(label: str, secret: str, scopes: frozenset[str], product_id: int | None) -> Grant:
     products = None if product_id is None else frozenset({product_id})
     return Grant(label, scopes, products, None, digest_of(secret))
 
 
 class Keys:
-    """The keys and tokens in the database: added, rotated, revoked, and followed while the service runs."""
+    """The keys and tokens in the database: added, rotated, revoked, and followed while the service runs.
+
+    `files` hold the key made at the first start, and what the database told last, for when it is away.
+    """
 
     def __init__(
-        self, pool: Pool, webhook_keys: WebhookKeys | None = None, tokens: Tokens | None = None
+        self,
+        pool: Pool,
+        webhook_keys: WebhookKeys | None = None,
+        tokens: Tokens | None = None,
+        files: KeyFiles | None = None,
     ) -> None:
         self._pool = pool
         # `is None`, since a ring without keys is as false as none.
@@ -156,11 +172,19 @@ class Keys:
             "WEBHOOK": WebhookKeys() if webhook_keys is None else webhook_keys,
             "API": Tokens() if tokens is None else tokens,
         }
+        for ring in self._rings.values():
+            ring.known = False
+        self._files = files
+        self._kept: list[StoredKey] | None = None
+        self._keeps = True
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Keys:
         """Read what there is, then follow it, so that a revocation takes effect within seconds."""
         await self._try_refresh()
+        if not self.known and self._files is not None and (stored := self._files.stored()) is not None:
+            _log.warning("keys_as_last_known", keys=len(stored))
+            self._take(stored)
         self._task = asyncio.create_task(self._follow(), name="keys")
         return self
 
@@ -172,26 +196,47 @@ class Keys:
             self._task = None
             await self._try_refresh()
 
+    @property
+    def known(self) -> bool:
+        """Whether those of the database are known: it was asked since the start, or the folder tells."""
+        return all(ring.known for ring in self._rings.values())
+
     async def refresh(self) -> None:
         """Note which keys were used, and read which of them are active."""
+        self._read_local_key()
         rows = await self._pool.fetch(_sql["live"], timeout=_REFRESH_SECONDS_MAX)
-        for kind, ring in self._rings.items():
-            ring.replace_stored(
-                Grant(
-                    row["label"],
-                    frozenset(row["scopes"]),
-                    None if row["product_id"] is None else frozenset({row["product_id"]}),
-                    row["expires_at"],
-                    row["digest"],
-                )
-                for row in rows
-                if row["kind"] == kind
-            )
+        stored = [StoredKey.model_validate(dict(row)) for row in rows]
+        self._take(stored)
+        await self._keep(stored)
+        for ring in self._rings.values():
             if ring.used:
                 used, ring.used = ring.used, {}
                 await self._pool.execute(
                     _sql["used"], list(used), list(used.values()), timeout=_REFRESH_SECONDS_MAX
                 )
+
+    def _take(self, stored: Sequence[StoredKey]) -> None:
+        for kind, ring in self._rings.items():
+            ring.replace_stored(_stored_grant(key) for key in stored if key.kind == kind)
+
+    def _read_local_key(self) -> None:
+        """Follow the key made at the first start, which ends with its file; an unreadable one does not."""
+        if self._files is not None:
+            with contextlib.suppress(DataFolderNotWritable):
+                self._rings["WEBHOOK"].replace_local(self._files.local_key())
+
+    async def _keep(self, stored: list[StoredKey]) -> None:
+        """Have the folder know what the database told, where that is news."""
+        if self._files is None or stored == self._kept:
+            return
+        try:
+            await asyncio.to_thread(self._files.keep, stored)
+        except OSError as error:
+            if self._keeps:
+                _log.warning("keys_not_kept", reason=error.strerror)
+            self._keeps = False
+        else:
+            self._kept, self._keeps = stored, True
 
     async def list(self) -> list[KeyInfo]:
         """Return all of them, the oldest first, the revoked ones too."""
@@ -224,12 +269,15 @@ class Keys:
     async def rotate(self, label: str, *, overlap: timedelta = OVERLAP) -> str:
         """Make a key that opens the same, and let the older ones end after `overlap`; return its secret.
 
-        Raises KeyUnknown. The overlap is the time there is to put the new key where the old one stands.
+        Raises KeyUnknown, KeyNotRotated. The overlap is the time there is to put the new key where the old
+        one stands.
         """
         secret = new_secret()
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_sql["lock"])
             found = await connection.fetch(_sql["find"], label)
+            if not found and label == LOCAL_KEY_FILE:
+                raise KeyNotRotated(label)
             if not found:
                 raise KeyUnknown(label)
             newest = found[0]
@@ -249,11 +297,13 @@ class Keys:
 
     async def revoke(self, label: str) -> int:
         """Let every key of this name open nothing from now on; return how many. Raises KeyUnknown."""
-        revoked = await self._pool.fetch(_sql["revoke"], label)
+        revoked = len(await self._pool.fetch(_sql["revoke"], label))
+        if label == LOCAL_KEY_FILE and self._files is not None:
+            revoked += self._files.delete_local_key()
         if not revoked:
             raise KeyUnknown(label)
         await self.refresh()
-        return len(revoked)
+        return revoked
 
     async def _follow(self) -> None:
         while True:
@@ -268,24 +318,22 @@ class Keys:
             _log.debug("keys_not_refreshed", reason=type(error).__name__)
 
 
+def _stored_grant(key: StoredKey) -> Grant:
+    products = None if key.product_id is None else frozenset({key.product_id})
+    return Grant(key.label, key.scopes, products, key.expires_at, key.digest)
+
+
 def local_key(data_dir: Path) -> str:
     """Return the webhook key of a loopback service without keys, made at the first start.
 
     The only secret that is kept in plain text: its file is for its owner alone, and so is the terminal that
-    shows the URL. Raises DataFolderNotWritable.
+    shows the URL. It opens until its file is gone, whatever keys come later. Raises DataFolderNotWritable.
     """
-    path = data_dir / LOCAL_KEY_FILE
+    if (found := read_local_key(data_dir)) is not None:
+        return found
+    secret = new_secret()
     try:
-        with contextlib.suppress(FileNotFoundError):
-            found = path.read_text(encoding="ascii").strip()
-            if found:
-                return found
-        data_dir.mkdir(parents=True, exist_ok=True)
-        secret = new_secret()
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            os.fchmod(handle, 0o600)
-            file.write(f"{secret}\n")
+        write_private(data_dir / LOCAL_KEY_FILE, f"{secret}\n".encode())
     except OSError as error:
         raise DataFolderNotWritable(data_dir, error.strerror or "unknown") from error
     return secret

@@ -172,7 +172,9 @@ async def test_a_second_service_on_one_data_folder_is_refused(service: Running) 
 
 
 async def test_a_demo_killed_half_way_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    """With a key of its own: here others were added before its first start, and none was made."""
     data_dir = tmp_path / "data"
+    assert (await recount("keys", "add", "board", env={"RECOUNT_DATA_DIR": str(data_dir)})).returncode == 0
     await _run_the_demo_until_it_writes_and_kill_it(data_dir)
 
     async with running(data_dir, command=("demo",)) as service:
@@ -185,6 +187,7 @@ async def test_a_demo_killed_half_way_goes_on_where_it_stopped(tmp_path: Path) -
 
     assert found["events"]["totalCount"] == 50_021
     assert found["projections"][0]["head"] < 50_100
+    assert not (data_dir / "webhook-key").exists()
 
 
 async def _run_the_demo_until_it_writes_and_kill_it(data_dir: Path) -> None:

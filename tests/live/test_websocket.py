@@ -14,6 +14,7 @@ from aiohttp import WSMsgType
 
 from schema.context import SCOPES, Caller
 from schema.serve.websocket import SocketLimits, text_frame
+from service.errors import PostgresAway
 from tests.given.graphql_service import Served, served
 from tests.given.small_schema import schema
 
@@ -247,6 +248,18 @@ async def test_a_token_that_is_revoked_closes_with_4403() -> None:
             await _ready(socket)
             valid = False
             assert (await _close_of(socket))[0] == 4403
+
+
+async def test_where_postgres_alone_knows_the_token_the_client_is_to_come_again() -> None:
+    async def away(_: str | None) -> Caller | None:
+        raise PostgresAway
+
+    async with served(schema, authenticate=away) as service:
+        async with service.socket() as socket:
+            await socket.send_json(INIT)
+            assert (await _close_of(socket))[0] == 1013
+        status, answer, _ = await service.post({"query": "{ __typename }"})
+        assert (status, answer["errors"][0]["extensions"]["code"]) == (503, "POSTGRES_AWAY")
 
 
 async def test_pages_of_other_sites_get_no_socket(service: Served) -> None:
