@@ -31,7 +31,7 @@ from schema.context import EVERYTHING, Caller, Services
 from schema.serve.http import GraphQLEndpoint
 from schema.serve.websocket import SocketLimits
 from service.config import Settings, bracketed, check_exposure, is_loopback, near_url
-from service.errors import DatabaseUnreachable, PortInUse, PostgresAway, reason_of
+from service.errors import DatabaseUnreachable, PortInUse, PostgresAway, RecountError, reason_of
 from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import PATH, Webhook
@@ -276,10 +276,14 @@ class Service:
         """Keep the read model up with the log, rebuild and erase; a database that is away is waited for."""
         while self.away:
             await asyncio.sleep(AWAY_RETRY_SECONDS)
-            with contextlib.suppress(DatabaseUnreachable, *POSTGRES_FAILURES):
+            try:
                 await _prepared(self._dsn)
                 await self.keys.refresh()
                 self.away = False
+            except DatabaseUnreachable:
+                pass
+            except (RecountError, *POSTGRES_FAILURES) as error:
+                _log.warning("database_not_ready", error=type(error).__name__)
         projector = Projector(self.pool, self.hub)
         async with asyncio.TaskGroup() as group:
             for work in (projector.run, self.rebuilder.run, self._erase):
