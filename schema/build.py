@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final
 
 import strawberry
-from graphql import GraphQLObjectType, GraphQLResolveInfo
+from graphql import (
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    get_named_type,
+    is_abstract_type,
+)
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types.base import StrawberryObjectDefinition
 
-from schema.declare.source import SPEC, Leaf
+from schema.declare.source import spec_of
 from schema.objects.entities import ENTITIES, derived
 from schema.objects.mutation import Mutation
 from schema.objects.query import Query
 from schema.objects.subscription import Subscription
 from schema.plan.kept import Planner
-from schema.plan.statement import Types
+from schema.plan.shape import TYPE_KEY
 from schema.scalars import SCALARS
 
 _DERIVED: Final = tuple(
@@ -55,30 +64,23 @@ class Schema(strawberry.Schema):
 
     def __init__(self, query: type, mutation: type, subscription: type) -> None:
         super().__init__(query, mutation, subscription, config=StrawberryConfig(scalar_map=SCALARS))
-        self.planner: Final = Planner(Types((*ENTITIES, *_DERIVED), self._definitions()))
-        for type_ in self._schema.type_map.values():
-            if isinstance(type_, GraphQLObjectType) and type_ is not self._schema.subscription_type:
-                resolver = _root if type_ is self._schema.query_type else _part
-                for name, field in type_.fields.items():
-                    source = self.planner.types.source(type_.name, name) if "__" not in type_.name else None
-                    if source is not None and not isinstance(source, Leaf):
-                        field.resolve = resolver
-
-    def _definitions(self) -> dict[str, tuple[type, dict[str, tuple[str, Any]]]]:
-        """Return what the planner reads: each type's class, and its fields' names and sources."""
-        definitions: dict[str, tuple[type, dict[str, tuple[str, Any]]]] = {}
-        converter = self.config.name_converter
-        for name, found in self.schema_converter.type_map.items():
-            definition = found.definition
-            if isinstance(definition, StrawberryObjectDefinition) and not definition.is_input:
-                definitions[name] = (
-                    definition.origin,
-                    {
-                        converter.get_graphql_name(field): (field.python_name, field.metadata.get(SPEC))
-                        for field in definition.fields
-                    },
-                )
-        return definitions
+        self.planner: Final = Planner((*ENTITIES, *_DERIVED))
+        roots = [(self._schema.query_type, _root), (self._schema.subscription_type, _part)]
+        planned = [
+            (definition, resolver)
+            for type_, resolver in roots
+            for definition in (type_.fields.values() if type_ is not None else ())
+            if spec_of(definition) is not None
+        ]
+        for definition, resolver in planned:
+            definition.resolve = resolver
+        for type_ in _below(self._schema, (definition for definition, _ in planned)):
+            if isinstance(type_, GraphQLObjectType):
+                type_.is_type_of = None
+                for definition in type_.fields.values():
+                    definition.resolve = _part
+            elif isinstance(type_, GraphQLInterfaceType):
+                type_.resolve_type = _type_of
 
 
 @cache
@@ -100,5 +102,25 @@ async def _root(source: dict[str, Any], info: GraphQLResolveInfo[Any], **_: obje
     return found
 
 
-def _part(source: Any, info: GraphQLResolveInfo[Any], **_: object) -> Any:
-    return source.__dict__[f"@{info.path.key}"]
+def _part(source: dict[str, Any], info: GraphQLResolveInfo[Any], **_: object) -> Any:
+    return source[str(info.path.key)]
+
+
+def _type_of(source: dict[str, Any], _info: GraphQLResolveInfo[Any], _type: object) -> str:
+    return str(source[TYPE_KEY])
+
+
+def _below(schema: GraphQLSchema, definitions: Iterable[GraphQLField]) -> set[GraphQLNamedType]:
+    """Return the types of whatever can be selected below some fields."""
+    found: set[GraphQLNamedType] = set()
+    pending = [get_named_type(definition.type) for definition in definitions]
+    while pending:
+        type_ = pending.pop()
+        if type_ in found:
+            continue
+        found.add(type_)
+        if is_abstract_type(type_):
+            pending.extend(schema.get_possible_types(type_))
+        elif isinstance(type_, GraphQLObjectType):
+            pending.extend(get_named_type(definition.type) for definition in type_.fields.values())
+    return found

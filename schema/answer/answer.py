@@ -11,9 +11,10 @@ from typing import Any, Final, Protocol
 
 import asyncpg
 
+from schema.answer.writer import certain, raw
 from schema.context import Context
 from schema.declare.request import Env, Request
-from schema.declare.source import Page
+from schema.declare.source import Page, spec_of
 from schema.ids import decode_cursor_position, product_number
 from schema.objects.values import parse_json
 from schema.plan.kept import Planner
@@ -36,19 +37,22 @@ class Reads(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A statement's answer as it came, and what makes something of it."""
+    """What a plan's statement answered, and what that is written with."""
 
     plan: Plan
-    text: str
+    rows: Any
     env: Env
 
-    def value(self) -> Any:
-        """Return the answer decoded from JSON: rows of rows."""
-        return parse_json(self.text)
+    def certain(self) -> Any:
+        """Return what the response holds; raises whatever stands in the way."""
+        return certain(self.plan)(self.rows, self.env)
 
-    def objects(self) -> Any:
-        """Return the objects that the executor completes."""
-        return self.plan.decode(self.value(), self.env)
+    def raw(self) -> Any:
+        """Return what graphql-core completes, or the error that it tells."""
+        try:
+            return raw(self.plan)(self.rows, self.env)
+        except Exception as error:
+            return error
 
 
 async def read_roots(
@@ -78,18 +82,16 @@ async def read_roots(
     return found
 
 
-async def read(
-    planner: Planner, root: Selected, context: Context, reads: Reads, parent: str = "Query"
-) -> Read:
-    """Return what a root field's statement answers, not yet made into objects."""
+async def read(planner: Planner, root: Selected, context: Context, reads: Reads) -> Read:
+    """Return what a root field's statement answers, not yet written."""
     _check_product(root, context)
-    _, spec = planner.types.spec(parent, root.name)
+    spec = spec_of(root.definition)
     pin = decode_cursor_position(root.args) if isinstance(spec, Page) and spec.pinned else None
     # The pages after the first are read as of its position; while that still is the newest, the current
     # tables say the same for less.
     pinned = pin is not None and context.services.hub.value("projected") != pin
     while True:
-        plan = planner.plan(root, context, pinned=pinned, parent=parent)
+        plan = planner.plan(root, context, pinned=pinned)
         check_scopes(plan, context)
         request = _request(root, context, now(context), pinned=pin)
         text, position = await _value(reads, plan, request)
@@ -102,20 +104,20 @@ async def read(
             asked = moment.get("position") if isinstance(moment, Mapping) else None
             if asked is not None and asked > position:
                 raise PositionAhead(asked, position)
-    return Read(plan, text, Env(context.services.labels, request.args, position, pin))
+    return Read(plan, parse_json(text), Env(context.services.labels, request.args, position, pin))
 
 
 async def load(
     planner: Planner, root: Selected, context: Context, positions: Sequence[int]
-) -> list[tuple[int, Any]]:
+) -> list[tuple[int, Read]]:
     """Return what a subscription's field answers at positions, in one statement; none for unseen ones."""
-    plan = planner.plan(root, context, pinned=False, parent="Subscription")
+    plan = planner.plan(root, context, pinned=False)
     check_scopes(plan, context)
     request = _request(root, context, context.services.clock(), positions=positions)
     text, position = await _value(context.services.reader, plan, request)
     env = Env(context.services.labels, request.args, position, None)
-    answers: list[tuple[int, Any]] = plan.decode(parse_json(text), env)
-    return answers
+    answers: Any = parse_json(text)
+    return [(position, Read(plan, row, env)) for position, row in answers]
 
 
 def _request(
@@ -169,17 +171,6 @@ def now(context: Context) -> dt.datetime:
     if found is None:
         found = context.memo["now"] = context.services.clock()
     return found
-
-
-def objects_of(found: Mapping[str, Read | Exception]) -> dict[str, Any]:
-    """Return what the executor completes: objects by response key, or the error of their field."""
-    made: dict[str, Any] = {}
-    for key, read in found.items():
-        try:
-            made[key] = read if isinstance(read, Exception) else read.objects()
-        except Exception as error:
-            made[key] = error
-    return made
 
 
 async def _wait_for(roots: Sequence[Selected], context: Context) -> None:

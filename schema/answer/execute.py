@@ -30,13 +30,14 @@ from graphql import (
 from graphql.execution import Executor as _Executor
 
 from schema.answer import limits as limits_of
-from schema.answer.answer import Read, objects_of, read_roots
+from schema.answer.answer import Read, read_roots
 from schema.answer.cost import COST_EXCEEDED, Costs
-from schema.answer.fast_path import FastPath, Frame, Kept
+from schema.answer.fast_path import FastPath, Kept
 from schema.answer.limits import LIMIT_EXCEEDED, Limits
 from schema.answer.validation import refuse_invalid
 from schema.build import Schema
 from schema.context import Context
+from schema.declare.source import spec_of
 from schema.errors import SYNTAX, Refused, refusal, told
 from schema.plan.selection import Selected, SelectionReader
 
@@ -196,8 +197,7 @@ class Operations:
         return Document(text, node, operations)
 
     def cost(self, document: Document, request: Request) -> int:
-        """Return the points of an operation with these variables; raises Refused when either are too many."""
-        limits_of.check_variables(request.variables, self.limits)
+        """Return the points of an operation with these variables; raises Refused when they are too many."""
         operation = document.operation(request.operation_name)
         # As `Int` coerces them: 500.0 is 500.
         numbers = {
@@ -286,9 +286,13 @@ class Operations:
             return self.refuse(Refused(_coded(result.errors)))
         return Answer(self.encode(result, context.position, cost), failed=bool(result.errors))
 
-    def frame(self, document: Document, request: Request) -> Frame | None:
-        """Return what makes the messages of a subscription; None where the executor does."""
-        return self.fast.frame(document, request) if self.fast is not None else None
+    async def message(self, executor: Executor, read: Read, context: Context) -> ExecutionResult:
+        """Return what a subscription's selection makes of what was read for one message."""
+        key = read.plan.root.key
+        data = self.fast.of_message(key, read) if self.fast is not None else None
+        if data is not None:
+            return ExecutionResult(data)
+        return await executed(executor, {key: read.raw()}, context)
 
     async def run(
         self,
@@ -305,7 +309,9 @@ class Operations:
         if executor.operation.operation is OperationType.QUERY:
             if read is None:
                 read = await self._read(executor, context)
-            executor.root_value = objects_of(read)
+            executor.root_value = {
+                key: each if isinstance(each, Exception) else each.raw() for key, each in read.items()
+            }
         result = executor.execute_operation()
         if inspect.isawaitable(result):
             result = await cast("Awaitable[ExecutionResult]", result)
@@ -318,7 +324,7 @@ class Operations:
         refused: dict[str, Read | Exception] = {}
         for key, nodes in reader.collect(query, [executor.operation]).items():
             definition = query.fields.get(nodes[0].name.value)
-            if definition is None or self.planner.types.source(query.name, nodes[0].name.value) is None:
+            if definition is None or spec_of(definition) is None:
                 continue  # introspection, or a resolver of its own
             try:
                 roots.append(reader.field(definition, key, nodes))
@@ -377,6 +383,16 @@ class Operations:
         """Return the answer to a request that is not executed: errors, no data."""
         body = orjson.dumps({"errors": told(refused.errors, debug=self.debug)})
         return Answer(body, executed=False, status=refused.status)
+
+
+async def executed(executor: Executor, value: object, context: Context) -> ExecutionResult:
+    """Return what graphql-core makes of one value of a subscription."""
+    of_event = executor.build_per_event_executor(value)
+    of_event.context_value = context
+    result = of_event.execute_operation(False)
+    if inspect.isawaitable(result):
+        result = await cast("Awaitable[ExecutionResult]", result)
+    return cast("ExecutionResult", result)
 
 
 def _variables_in(nodes: Iterable[Node]) -> Iterator[str]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from graphql import GraphQLField
+
 import schema
 from schema.declare.request import Args, Request
 from service.sql_files import load
@@ -19,6 +21,8 @@ BLOCKS: Final[dict[str, str]] = {
 
 SPEC: Final = "recount"
 """The key in a Strawberry field's metadata under which its data source stands."""
+
+_DECLARED: Final = "strawberry-definition"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +206,21 @@ Spec = (
     | Differences
     | View
 )
+
+
+def spec_of(definition: GraphQLField) -> Spec | None:
+    """Return where a field's data comes from; None where it has a resolver, or is an attribute."""
+    declared = definition.extensions.get(_DECLARED)
+    return None if declared is None else declared.metadata.get(SPEC)
+
+
+def member_of(definition: GraphQLField) -> str | Callable[[Any], object]:
+    """Return what a field is of an object that Python made: an attribute, or a function of it."""
+    declared = definition.extensions[_DECLARED]
+    if declared.base_resolver is None:
+        return str(declared.python_name)
+    function: Callable[[Any], object] = declared.base_resolver.wrapped_func
+    return function
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import inspect
 import random
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import AsyncIterable, Awaitable, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
@@ -21,8 +21,7 @@ import structlog
 from graphql import ExecutionResult, GraphQLError
 from graphql.execution import create_source_event_stream
 
-from schema.answer.execute import Document, Operations, Request
-from schema.answer.fast_path import Frame
+from schema.answer.execute import Document, Operations, Request, executed
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live.cursor import Cursor
@@ -132,7 +131,6 @@ class Broadcast:
         self._key = key
         self._caller = caller
         self._executor = executor
-        self.frame: Frame | None = None
         self._shared = shared
         self._newest: Message | None = None
         self._had: dict[Sink, Message | None] = {}
@@ -156,9 +154,8 @@ class Broadcast:
         while True:
             context = Context(self._live.services, self._caller)
             try:
-                result = await executed(
-                    self._executor, await self._shared.value(context), context, self.frame
-                )
+                read = await self._shared.read(context)
+                result = await self._live.operations.message(self._executor, read, context)
             except _AWAY as error:
                 _log.warning("live_waits_for_postgres", reason=type(error).__name__)
             except Exception as error:
@@ -275,8 +272,7 @@ class Live:
         if isinstance(source, Shared):
             key = self._key(document, request, context.caller, "shared")
             if key not in self._broadcasts:
-                broadcast = self._broadcasts[key] = Broadcast(self, key, context.caller, executor, source)
-                broadcast.frame = self.operations.frame(document, request)
+                self._broadcasts[key] = Broadcast(self, key, context.caller, executor, source)
             return self._broadcasts[key].join(sink)
         if source is None:
             return Stream(self.spawn(self._stream(executor, context, await _own_stream(executor), sink)))
@@ -352,7 +348,6 @@ class Live:
         feed = self._feeds.get(key)
         if feed is None:
             feed = self._feeds[key] = Feed(self, key, caller, executor, source)
-            feed.frame = self.operations.frame(document, request)
             feed.task = self.spawn(feed.run())
         return feed
 
@@ -479,7 +474,6 @@ class Feed:
         self._live = live
         self._caller = caller
         self._executor = executor
-        self.frame: Frame | None = None
         self._source = source
         self._followers: Index[Subscriber] = Index()
         self._rendering = asyncio.Lock()
@@ -606,8 +600,8 @@ class Feed:
         if missing:
             fresh: dict[int, list[Message]] = {position: [] for position in missing}
             context = Context(self._live.services, self._caller)
-            for position, value in await self._source.load(context, missing):
-                result = await executed(self._executor, value, context, self.frame)
+            for position, read in await self._source.load(context, missing):
+                result = await self._live.operations.message(self._executor, read, context)
                 messages = fresh[position]
                 cursor = Cursor(position, len(messages) + 1 if self._source.gives_several else 0)
                 if cursor.ordinal:
@@ -639,18 +633,3 @@ async def _own_stream(executor: Executor) -> AsyncIterable[Any]:
 async def _pause(error: Exception) -> None:
     _log.warning("live_waits_for_postgres", reason=type(error).__name__)
     await asyncio.sleep(random.uniform(0.2, 1.0))
-
-
-async def executed(
-    executor: Executor, value: object, context: Context, frame: Frame | None = None
-) -> ExecutionResult:
-    """Return what a subscription's selection makes of one value."""
-    data = frame(value) if frame is not None else None
-    if data is not None:
-        return ExecutionResult(data)
-    of_event = executor.build_per_event_executor(value)
-    of_event.context_value = context
-    result = of_event.execute_operation(False)
-    if inspect.isawaitable(result):
-        result = await cast("Awaitable[ExecutionResult]", result)
-    return cast("ExecutionResult", result)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphql import located_error
 
-from schema.answer.answer import check_scopes, load, read
+from schema.answer.answer import Read, check_scopes, load, read
 from schema.context import Caller, Context
-from schema.declare.source import ByPosition, Whole
+from schema.declare.source import ByPosition, Whole, spec_of
 from schema.errors import Refused
 from schema.ids import ids_of, product_number
 from schema.live.cursor import Cursor, parse_cursor
@@ -44,9 +44,9 @@ class Source:
         self._product = _product(root.args, context.caller)
         self._planner, self._root = planner, root
         # Planned here, so that what the caller may not select is refused before the first event.
-        check_scopes(planner.plan(root, context, pinned=False, parent="Subscription"), context)
+        check_scopes(planner.plan(root, context, pinned=False), context)
 
-    async def load(self, context: Context, positions: Sequence[int]) -> Iterable[tuple[int, object]]:
+    async def load(self, context: Context, positions: Sequence[int]) -> Iterable[tuple[int, Read]]:
         """Return the answers at these positions, in one read; none for an event that gives no answer."""
         return await load(self._planner, self._root, context, positions)
 
@@ -130,12 +130,11 @@ class Shared:
 
     def __init__(self, planner: Planner, root: Selected, context: Context) -> None:
         self._planner, self._root = planner, root
-        check_scopes(planner.plan(root, context, pinned=False, parent="Subscription"), context)
+        check_scopes(planner.plan(root, context, pinned=False), context)
 
-    async def value(self, context: Context) -> object:
+    async def read(self, context: Context) -> Read:
         """Return the state as it is."""
-        found = await read(self._planner, self._root, context, context.services.reader, "Subscription")
-        return found.objects()
+        return await read(self._planner, self._root, context, context.services.reader)
 
 
 def _product(args: Mapping[str, Any], caller: Caller) -> int | None:
@@ -168,12 +167,13 @@ def source_of(planner: Planner, executor: Executor, context: Context) -> Source 
     assert type_ is not None
     for key, nodes in reader.collect(type_, [executor.operation]).items():
         name = nodes[0].name.value
-        spec = planner.types.source(type_.name, name)
+        definition = type_.fields[name]
+        spec = spec_of(definition)
         try:
             if isinstance(spec, Whole):
-                return Shared(planner, reader.field(type_.fields[name], key, nodes), context)
+                return Shared(planner, reader.field(definition, key, nodes), context)
             if isinstance(spec, ByPosition):
-                return _SOURCES[spec.about](planner, reader.field(type_.fields[name], key, nodes), context)
+                return _SOURCES[spec.about](planner, reader.field(definition, key, nodes), context)
         except Exception as error:
             raise Refused([located_error(error, nodes, [key])]) from error
     return None

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from schema.declare.source import BLOCKS, ByPosition
 from schema.plan.conditions import conditions
-from schema.plan.layout import Decoder
 from schema.plan.planner import Builder
 from schema.plan.selection import Selected
+from schema.plan.shape import ObjectShape
 from schema.plan.statement import Moment, Scope, columns_of
 
 _MEASURED: Final = {"votes_net", "votes_up", "comments", "subscribers", "events", "product_id", "item_id"}
@@ -17,16 +17,16 @@ _MEASURED: Final = {"votes_net", "votes_up", "comments", "subscribers", "events"
 
 def by_position(
     builder: Builder, root: Selected, place: int, spec: ByPosition, outer: Moment
-) -> tuple[str, Decoder]:
-    """Return the rows of a subscription's field, and the decoder that gives them with their positions.
+) -> tuple[str, ObjectShape]:
+    """Return the rows of a subscription's field, each with its position, and what becomes of one.
 
     What is nested reads as of the row's own position, so that a message says the same whenever it is sent,
     to a subscriber that follows and to one that resumes. `told` carries that position past inner rows, whose
     aliases are the same again.
     """
-    alias = builder.types.entities[spec.type_name].alias
+    alias = builder.entities[spec.type_name].alias
     moment = at_position("told.p", outer)
-    array, decode = builder.object(spec.type_name, root.of(spec.type_name), Scope(moment))
+    array, shape = builder.row(spec.type_name, root.of(spec.type_name), Scope(moment))
     positions = builder.bind("bigint[]", lambda request: list(request.positions))
     where = [f"{alias}.position = any({positions})", builder.visible(alias)]
     names: dict[str, str] = {}
@@ -42,7 +42,7 @@ def by_position(
         f" from ({block}) as {alias} cross join lateral (select {alias}.position as p) as told"
         f" where {' and '.join(where)}"
     )
-    return expr, lambda rows, env: [(position, decode(row, env)) for position, row in rows]
+    return expr, shape
 
 
 def at_position(position: str, outer: Moment) -> Moment:

@@ -1,15 +1,16 @@
-"""Keeps the plans of root fields: one for all selections of the same shape."""
+"""Keeps the plans of root fields: one for all selections of the same form."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final
 
 from schema.context import Context
+from schema.declare.source import Entity
 from schema.plan.planner import Builder, Plan
 from schema.plan.roots import compiled, node_types
 from schema.plan.selection import Selected
-from schema.plan.statement import Types
 
 PLANS_MAX: Final = 1_000
 
@@ -17,26 +18,28 @@ PLANS_MAX: Final = 1_000
 class Planner:
     """Makes and keeps plans."""
 
-    def __init__(self, types: Types) -> None:
-        self.types: Final = types
+    def __init__(self, entities: Sequence[Entity]) -> None:
+        self.entities: Final = {entity.type_name: entity for entity in entities}
         self._plans: OrderedDict[object, Plan] = OrderedDict()
 
-    def plan(self, root: Selected, context: Context, *, pinned: bool, parent: str = "Query") -> Plan:
-        """Return the plan of a root field for this caller, made once for all selections of the same shape."""
+    def plan(self, root: Selected, context: Context, *, pinned: bool) -> Plan:
+        """Return the plan of a root field for this caller, made once for all selections of the same form."""
         products = context.caller.product_ids
         restricted, one_product = products is not None, products is not None and len(products) == 1
-        known: Plan | None = root.plans.get((parent, pinned, restricted, one_product))
+        known: Plan | None = root.plans.get((pinned, restricted, one_product))
         if known is not None:
             return known
         kinds = node_types(root) if root.name in {"node", "nodes"} else ()
-        key = (parent, root.shape(), pinned, restricted, one_product, kinds)
+        key = (id(root.definition), root.form(), pinned, restricted, one_product, kinds)
         plan = self._plans.get(key)
         if plan is None:
-            builder = Builder(self.types, root, pinned=pinned, restricted=restricted, one_product=one_product)
-            plan = self._plans[key] = compiled(builder, root, parent, kinds)
+            builder = Builder(
+                self.entities, root, pinned=pinned, restricted=restricted, one_product=one_product
+            )
+            plan = self._plans[key] = compiled(builder, root, kinds)
             if len(self._plans) > PLANS_MAX:
                 self._plans.popitem(last=False)
         else:
             self._plans.move_to_end(key)
-        root.plans[parent, pinned, restricted, one_product] = plan
+        root.plans[pinned, restricted, one_product] = plan
         return plan

@@ -1,4 +1,4 @@
-"""Turns a selection into one SQL statement and the decoder of its single JSON answer.
+"""Turns a selection into one SQL statement, and says what becomes of its single JSON answer.
 
 A plan depends on the field, on what is selected and on which arguments are present, never on their
 values: those are parameters, bound when it runs. So plans are kept and used again.
@@ -7,9 +7,8 @@ values: those are parameters, bound when it runs. So plans are kept and used aga
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from operator import itemgetter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from schema.declare.request import Args, Env
@@ -24,31 +23,45 @@ from schema.declare.source import (
     Page,
     Rows,
     Single,
+    member_of,
+    spec_of,
 )
-from schema.ids import Cursor, decode_cursor, encode_cursor
+from schema.ids import Cursor, decode_cursor
 from schema.plan.conditions import conditions, search_rank
-from schema.plan.layout import Decoder, ListLayout, ObjectLayout, PageLayout, ViewPath, laid_out
-from schema.plan.selection import Selected, bound_of
-from schema.plan.statement import Binder, Moment, Scope, Statement, Types, columns_of, window_ends
+from schema.plan.page import is_backward, page_bound, page_size
+from schema.plan.selection import TYPENAME, Selected
+from schema.plan.shape import (
+    Cursors,
+    Field,
+    InfoShape,
+    LeafShape,
+    ListShape,
+    ObjectShape,
+    PageShape,
+    Shape,
+    TypenameShape,
+    ValueShape,
+    array_of,
+)
+from schema.plan.statement import Binder, Moment, Scope, Statement, columns_of, window_ends
 from schema.scalars import parse_zone
 from service.errors import BadArgument, BadCursor
 
-PAGE_SIZE_MAX: Final = 500
-PAGE_SIZE_DEFAULT: Final = 50
 LIKELY_PAGES: Final = 4  # of rows that are looked up first, to bound the others
-ARRAY_PARTS_MAX: Final = 90  # Postgres functions take at most 100 arguments
 
 _MOMENT: Final = re.compile(r"[0-9TZ:.+ -]{10,40}|-?infinity")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One statement, how to bind its parameters, and how to read its answer."""
+    """One statement, how to bind its parameters, and what becomes of its answer."""
 
     sql: str
     binders: tuple[Binder, ...]
-    decode: Decoder
+    root: Field
     scopes: tuple[tuple[str, str], ...]
+    written: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+    """The functions that were written for the answer, kept by who wrote them."""
 
 
 class Builder(Statement):
@@ -56,39 +69,49 @@ class Builder(Statement):
 
     # Objects
 
-    def object(self, type_name: str, nodes: Sequence[Selected], scope: Scope) -> tuple[str, Decoder]:
-        """Return the JSON array that holds an object's selected fields, and its decoder."""
+    def row(self, type_name: str, nodes: Sequence[Selected], scope: Scope) -> tuple[str, ObjectShape]:
+        """Return the JSON array that holds an object's selected fields, and what becomes of it."""
         exprs: list[str] = []
-        plain: dict[str, int] = {}
-        converted: dict[str, tuple[str, int, int, Callable[..., object]]] = {}
-        nested: list[tuple[str, int, Decoder]] = []
+        fields: list[Field] = []
+        leaves: dict[str, Field] = {}
         for node in nodes:
-            python_name, spec = self.types.spec(type_name, node.name)
+            if node.name == TYPENAME:
+                fields.append(_typename(node, type_name))
+                continue
+            spec = spec_of(node.definition)
             if isinstance(spec, Leaf):
-                if spec.scope is not None:
-                    self.scopes.append((f"{type_name}.{node.name}", spec.scope))
-                if python_name in plain or python_name in converted:
+                known = leaves.get(node.name)
+                if known is not None and not node.below:
+                    fields.append(replace(known, key=node.key))
                     continue
-                start = len(exprs)
-                exprs.extend(self.fill(expr, scope) if ":" in expr else expr for expr in spec.exprs)
-                if spec.convert is None:
-                    plain[python_name] = start
-                else:
-                    converted[python_name] = (python_name, start, len(exprs), spec.convert)
+                if known is None:
+                    if spec.scope is not None:
+                        self.scopes.append((f"{type_name}.{node.name}", spec.scope))
+                    start = len(exprs)
+                    exprs.extend(self.fill(expr, scope) if ":" in expr else expr for expr in spec.exprs)
+                    known = Field(node.key, node.definition.type, LeafShape(spec.convert), start, len(exprs))
+                    leaves[node.name] = known
+                shape = self.value(node, spec.convert) if node.below else known.shape
+                fields.append(replace(known, key=node.key, shape=shape))
             else:
-                expr, decode = self.child(type_name, node, spec, scope)
-                nested.append((f"@{node.key}", len(exprs), decode))
+                expr, nested = self.child(type_name, node, spec, scope)
+                fields.append(Field(node.key, node.definition.type, nested, len(exprs), len(exprs) + 1))
                 exprs.append(expr)
-        return _array(exprs), _object_decoder(
-            self.types.classes[type_name],
-            tuple(plain.items()),
-            tuple(converted.values()),
-            tuple(nested),
-            size=len(exprs),
-        )
+        return array_of(exprs), ObjectShape(tuple(fields), len(exprs))
 
-    def child(self, type_name: str, node: Selected, spec: Any, scope: Scope) -> tuple[str, Decoder]:
-        """Return the expression of a field that holds objects, and its decoder."""
+    def value(self, node: Selected, convert: Callable[..., object] | None = None) -> ValueShape:
+        """Return what is selected of an object that Python makes, or of a list of them."""
+        type_name, nodes = node.only
+        return ValueShape(tuple(self._member(type_name, each) for each in nodes), convert)
+
+    def _member(self, type_name: str, node: Selected) -> Field:
+        if node.name == TYPENAME:
+            return _typename(node, type_name)
+        shape = self.value(node) if node.below else LeafShape()
+        return Field(node.key, node.definition.type, shape, member=member_of(node.definition))
+
+    def child(self, type_name: str, node: Selected, spec: Any, scope: Scope) -> tuple[str, Shape]:
+        """Return the expression of a field that holds objects, and what becomes of it."""
         place = self.number(node)
         moment = self.moment(node, place, scope.moment)
         match spec:
@@ -105,32 +128,33 @@ class Builder(Statement):
             case DiffItems():
                 return self.diff_items(node, spec)
             case Differences():
-                return self.differences(spec, moment)
+                return self.differences(node, spec, moment)
         raise TypeError(f"{type_name}.{node.name} says nothing of its data")
 
-    def inline(self, node: Selected, spec: Inline, scope: Scope) -> tuple[str, Decoder]:
-        (type_name, children), *_ = node.below.items()
-        names = list(dict.fromkeys(child.name for child in children))
+    def inline(self, node: Selected, spec: Inline, scope: Scope) -> tuple[str, Shape]:
+        type_name, children = node.only
+        names = list(dict.fromkeys(child.name for child in children if child.name != TYPENAME))
         exprs = [self.fill(spec.fields[name], scope) for name in names]
-        decode = _object_decoder(
-            self.types.classes[type_name],
-            tuple((self.types.spec(type_name, name)[0], place) for place, name in enumerate(names)),
-            (),
-            (),
-            size=len(exprs),
-        )
-        array = _array(exprs)
-        return (f"case when {spec.unless} then {array} end" if spec.unless else array), decode
+        fields = []
+        for child in children:
+            if child.name == TYPENAME:
+                fields.append(_typename(child, type_name))
+            else:
+                at = names.index(child.name)
+                fields.append(Field(child.key, child.definition.type, LeafShape(), at, at + 1))
+        array = array_of(exprs)
+        whole = f"case when {spec.unless} then {array} end" if spec.unless else array
+        return whole, ObjectShape(tuple(fields), len(exprs))
 
-    def one(self, node: Selected, spec: One, moment: Moment) -> tuple[str, Decoder]:
+    def one(self, node: Selected, spec: One, moment: Moment) -> tuple[str, Shape]:
         if spec.moment is not None:
             moment = self.named_moments[spec.moment]
         if spec.position is not None:
             moment = Moment(False, True, spec.position, "'infinity'::timestamptz", moment.at, constant=False)
-        entity = self.types.entities[spec.type_name]
-        array, decode = self.object(spec.type_name, node.of(spec.type_name), Scope(moment))
+        entity = self.entities[spec.type_name]
+        array, shape = self.row(spec.type_name, node.of(spec.type_name), Scope(moment))
         source = self.source(spec.type_name, moment, columns_of(entity.alias, array, spec.on))
-        return f"(select {array} from {source} where {spec.on} limit 1)", decode
+        return f"(select {array} from {source} where {spec.on} limit 1)", shape
 
     def block_scope(self, node: Selected, place: int, spec: Rows | Single | Page, moment: Moment) -> Scope:
         names = {name: self.parameter(place, parameter) for name, parameter in spec.parameters.items()}
@@ -147,12 +171,12 @@ class Builder(Statement):
         given = node.args.get(name) or {}
         return window_ends(self, place, (name,), given, moment)
 
-    def rows(self, node: Selected, place: int, spec: Rows, moment: Moment) -> tuple[str, Decoder]:
+    def rows(self, node: Selected, place: int, spec: Rows, moment: Moment) -> tuple[str, Shape]:
         if spec.scope is not None:
             self.scopes.append((node.name, spec.scope))
         scope = self.block_scope(node, place, spec, moment)
-        array, decode = self.object(spec.type_name, node.of(spec.type_name), scope)
-        alias = self.types.entities[spec.type_name].alias
+        array, shape = self.row(spec.type_name, node.of(spec.type_name), scope)
+        alias = self.entities[spec.type_name].alias
         block = BLOCKS[spec.block]
         where = f" where {self.fill(spec.where, scope)}" if spec.where else ""
         limit = f" limit {self.fill(spec.limit, scope)}" if spec.limit else ""
@@ -164,16 +188,16 @@ class Builder(Statement):
         return (
             f"(select coalesce(json_agg({array} order by {spec.order}), '[]')"
             f" from ({body}) as {alias}{where})",
-            _list_decoder(decode),
+            ListShape(shape),
         )
 
-    def single(self, node: Selected, place: int, spec: Single, moment: Moment) -> tuple[str, Decoder]:
+    def single(self, node: Selected, place: int, spec: Single, moment: Moment) -> tuple[str, Shape]:
         scope = self.block_scope(node, place, spec, moment)
-        array, decode = self.object(spec.type_name, node.of(spec.type_name), scope)
-        alias = self.types.entities[spec.type_name].alias
-        return f"(select {array} from ({self.fill(BLOCKS[spec.block], scope)}) as {alias} limit 1)", decode
+        array, shape = self.row(spec.type_name, node.of(spec.type_name), scope)
+        alias = self.entities[spec.type_name].alias
+        return f"(select {array} from ({self.fill(BLOCKS[spec.block], scope)}) as {alias} limit 1)", shape
 
-    def diff(self, node: Selected, place: int) -> tuple[str, Decoder]:
+    def diff(self, node: Selected, place: int) -> tuple[str, Shape]:
         """Return the difference of two moments: what differs as a table, and what is selected of it."""
         before = self.moment(node, place, None, name_of_argument="from")
         after = self.moment(node, place, None, name_of_argument="to")
@@ -190,19 +214,19 @@ class Builder(Statement):
             ),
         )
         self.ctes.append(f"diffs as materialized ({text})")
-        return self.object("BoardDiff", node.of("BoardDiff"), Scope(after))
+        return self.row("BoardDiff", node.of("BoardDiff"), Scope(after))
 
-    def diff_items(self, node: Selected, spec: DiffItems) -> tuple[str, Decoder]:
+    def diff_items(self, node: Selected, spec: DiffItems) -> tuple[str, Shape]:
         rows = (
             "(select diffs.product_id, diffs.item_id, diffs.names, diffs.before, diffs.after from diffs"
             f" where diffs.kind = '{spec.kind}' order by diffs.product_id, diffs.item_id limit 500) as diff"
         )
         if spec.kind == "CHANGED":
-            array, decode = self.object("ItemDelta", node.of("ItemDelta"), Scope(self.named_moments["after"]))
+            array, shape = self.row("ItemDelta", node.of("ItemDelta"), Scope(self.named_moments["after"]))
             source = rows
         else:
             moment = self.named_moments["before" if spec.kind == "REMOVED" else "after"]
-            array, decode = self.object("Item", node.of("Item"), Scope(moment))
+            array, shape = self.row("Item", node.of("Item"), Scope(moment))
             columns = columns_of("item", array) | {"product_id", "item_id"}
             listed = ", ".join(f"item.{name}" for name in sorted(columns))
             source = (
@@ -212,12 +236,12 @@ class Builder(Statement):
         return (
             f"(select coalesce(json_agg({array} order by diff.product_id, diff.item_id), '[]')"
             f" from {source})",
-            _list_decoder(decode),
+            ListShape(shape),
         )
 
-    def differences(self, spec: Differences, moment: Moment) -> tuple[str, Decoder]:
+    def differences(self, node: Selected, spec: Differences, moment: Moment) -> tuple[str, Shape]:
         """Return an item's fields at two positions, compared when decoded."""
-        alias = self.types.entities[spec.type_name].alias
+        alias = self.entities[spec.type_name].alias
         columns = ", ".join(f"'{name}', {alias}.{column}" for name, column in spec.columns.items())
         sides = []
         for position in (spec.before, spec.after):
@@ -225,37 +249,31 @@ class Builder(Statement):
             source = self.source(spec.type_name, then, set(spec.columns.values()))
             sides.append(f"(select json_build_object({columns}) from {source} where {spec.on})")
 
-        def decode(sides: list[dict[str, Any] | None], _: Env) -> Any:
+        def compared(_: Env, sides: list[dict[str, Any] | None]) -> Any:
             before, after = (side or {} for side in sides)
             names = [name for name in spec.columns if before.get(name) != after.get(name)]
             return spec.convert(names, before, after)
 
-        return f"json_build_array({', '.join(sides)})", decode
+        return f"json_build_array({', '.join(sides)})", self.value(node, compared)
 
     # Connections
 
     def page(
         self, node: Selected, place: int, spec: Page, moment: Moment, *, root: bool
-    ) -> tuple[str, Decoder]:
+    ) -> tuple[str, Shape]:
         """Return a connection: its page, one row more to tell whether others follow, and the count."""
         scope = self.block_scope(node, place, spec, moment)
-        entity = self.types.entities[spec.type_name]
+        entity = self.entities[spec.type_name]
         order_name, order, descending = _order(node.args, spec)
         backward = is_backward(node.args)
         page_size(node.args)
-        (connection_type, parts), *_ = node.below.items()
         entity_name = spec.type_name
-
-        names = {part.name for part in parts}
-        edges = {part.key: part.of(f"{entity_name}Edge") for part in parts if part.name == "edges"}
-        # Each alias of `nodes` selects for itself: what is nested has a response key, and perhaps arguments,
-        # that mean something else under another alias.
-        views = {
-            path: self.object(entity_name, view.of(entity_name), scope) for path, view in _views(parts, edges)
-        }
         alias = entity.alias
-
         ties = list(entity.key)
+        cursors = Cursors(order_name, root and spec.pinned)
+        values = ", ".join(("sort_value::text", *(f"{alias}.{name}::text" for name, _ in ties)))
+        row, shape = self.connection(node, place, entity_name, scope, cursors, f"json_build_array({values})")
+        wanted = columns_of(alias, row)
         if ":gained" in order.expr:
             if not node.args.get("window"):
                 raise BadArgument("orderBy", "VOTES_IN_WINDOW", "needs the argument window")
@@ -277,7 +295,6 @@ class Builder(Statement):
         keyset = self._keyset(place, node.args, order_name, order, descending, ties, alias, sort)
         condition = " and ".join(f"({text})" for text in (*where, *keyset) if text != "true") or "true"
         inner_ordering = _ordering(f"({sort})", descending, order.nullable, ties, f"{alias}.{{}}", backward)
-        wanted = columns_of(alias, *(array for array, _ in views.values()))
         keys = {name for name, _ in ties}
         tested = columns_of(alias, condition, sort) | keys
         limit = self.argument(place, "bigint", lambda args: page_size(args) + 1)
@@ -294,17 +311,6 @@ class Builder(Statement):
                 return f"{select} limit {limit}"
             return f"select * from ({select} limit {bound}) as {alias} limit {limit}"
 
-        # Only what is selected: of a row's few values, the cursor alone would double the cost.
-        info = {child.name for part in parts if part.name == "pageInfo" for child in part.of("PageInfo")}
-        row_parts = [array for array, _ in views.values()]
-        cursor: int | None = None
-        if info & {"startCursor", "endCursor"} or any(
-            part.name == "cursor" for parts_of_edge in edges.values() for part in parts_of_edge
-        ):
-            values = ", ".join(("sort_value::text", *(f"{alias}.{name}::text" for name, _ in ties)))
-            cursor = len(row_parts)
-            row_parts.append(f"json_build_array({values})")
-        row = row_parts[0] if len(row_parts) == 1 else _array(row_parts) if row_parts else "0"
         # json_agg sorts what a join hands on, whose order nothing promises.
         final = _ordering("sort_value", descending, order.nullable, ties, f"{alias}.{{}}", backward=False)
         outer_ordering = _ordering("sort_value", descending, order.nullable, ties, f"{alias}.{{}}", backward)
@@ -364,21 +370,58 @@ class Builder(Statement):
                 f" from {self.source(entity_name, moment, wanted | keys)} where {same} limit 1) as {alias}"
             )
         count = "null"
-        if "totalCount" in names:
+        if any(part.name == "totalCount" for part in node.only[1]):
             uncut = " and ".join(f"({text})" for text in where if text != "true") or "true"
             source = self.source(entity_name, moment, columns_of(alias, uncut) | keys)
             count = f"(select count(*) from {source} where {uncut})"
-        layout = PageLayout(
-            connection_class=self.types.classes[connection_type],
-            cursor=cursor,
-            views={path: (index, decode) for index, (path, (_, decode)) in enumerate(views.items())},
-            bare=len(row_parts) == 1,
-            place=place,
-            order_name=order_name,
-            pinned=root and spec.pinned,
-        )
-        decode = _page_decoder(self.types, f"{entity_name}Edge", edges, layout)
-        return f"json_build_array(({aggregate}), {count})", decode
+        return f"json_build_array(({aggregate}), {count})", shape
+
+    def connection(
+        self, node: Selected, place: int, type_name: str, scope: Scope, cursors: Cursors, cursor: str
+    ) -> tuple[str, PageShape]:
+        """Return what each row of a page holds, and what becomes of a page.
+
+        Only what is selected: of a row's few values, the cursor alone would double the cost. Each alias of
+        `nodes` selects for itself: what is nested has a response key, and perhaps arguments, that mean
+        something else under another alias.
+        """
+        connection_type, parts = node.only
+        views = [part for part in parts if part.name == "nodes"]
+        for part in parts:
+            if part.name == "edges":
+                views += [child for child in part.only[1] if child.name == "node"]
+        row = [cursor] if any(_has_cursor(part) for part in parts) else []
+        size = len(row) + len(views)
+        objects: dict[int, Field] = {}
+        for view in views:
+            array, shape = self.row(type_name, view.of(type_name), scope)
+            objects[id(view)] = Field(view.key, view.definition.type, shape, len(row), len(row) + 1)
+            row.append(array)
+        fields = []
+        for part in parts:
+            made = Field(part.key, part.definition.type, LeafShape())
+            match part.name:
+                case "nodes":
+                    found = objects[id(part)]
+                    assert isinstance(found.shape, ObjectShape)
+                    made = replace(found, shape=ListShape(found.shape))
+                case "edges":
+                    edge_type, children = part.only
+                    edge = [
+                        _typename(child, edge_type)
+                        if child.name == TYPENAME
+                        else objects.get(id(child))
+                        or Field(child.key, child.definition.type, LeafShape(cursors), 0, 1)
+                        for child in children
+                    ]
+                    made = replace(made, shape=ListShape(ObjectShape(tuple(edge), size, bare=size == 1)))
+                case "pageInfo":
+                    made = replace(made, shape=InfoShape(tuple(_info(child) for child in part.only[1])))
+                case _ if part.name == TYPENAME:
+                    made = _typename(part, connection_type)
+            fields.append(made)
+        whole = row[0] if size == 1 else array_of(row) if row else "0"
+        return whole, PageShape(tuple(fields), size, size == 1, place, cursors)
 
     def _not_below(
         self,
@@ -397,7 +440,7 @@ class Builder(Statement):
         all. Whoever has never been as good as it, at any moment, need not be looked up: most, on a long log.
         """
         order_name, order, _ = _order(args, spec)
-        entity = self.types.entities[spec.type_name]
+        entity = self.entities[spec.type_name]
         # Tables that an older version counted lack the column until they are rebuilt. Then its name means
         # that of `unbounded`, which is further out, and each row is looked up.
         all_rows = (
@@ -476,30 +519,6 @@ class Builder(Statement):
         return found
 
 
-def is_backward(args: Args) -> bool:
-    return args.get("last") is not None
-
-
-def page_size(args: Args) -> int:
-    """Return how many rows a page holds; raises BadArgument for both, negative or too many."""
-    first, last = args.get("first"), args.get("last")
-    if first is not None and last is not None:
-        raise BadArgument("first", first, f"and last: {last} cannot be combined; page in one direction")
-    size: int = first if first is not None else last if last is not None else PAGE_SIZE_DEFAULT
-    name = "last" if last is not None else "first"
-    if not 0 <= size <= PAGE_SIZE_MAX:
-        raise BadArgument(
-            name, size, f"is out of bounds; ask for 0 to {PAGE_SIZE_MAX} and page on with after"
-        )
-    return size
-
-
-def page_bound(args: Args) -> int:
-    """Return a number of rows that a page's do not exceed, one of few: a plan is made for each."""
-    given = (args.get("first"), args.get("last"))
-    return bound_of(next((size for size in given if size is not None), PAGE_SIZE_DEFAULT))
-
-
 def cursor_of(args: Args, name: str, order: str, casts: Sequence[str]) -> Cursor:
     """Return the cursor in an argument, its values checked against the columns that they belong to."""
     cursor = decode_cursor(args[name], order, len(casts))
@@ -565,132 +584,16 @@ def _ordering(
     return f"{sort} {'desc' if down else 'asc'}{nulls}, {tied}"
 
 
-def _array(exprs: Sequence[str]) -> str:
-    if len(exprs) <= ARRAY_PARTS_MAX:
-        return f"json_build_array({', '.join(exprs)})"
-    parts = [exprs[start : start + ARRAY_PARTS_MAX] for start in range(0, len(exprs), ARRAY_PARTS_MAX)]
-    return _array([_array(part) for part in parts])
+def _typename(node: Selected, type_name: str) -> Field:
+    return Field(node.key, node.definition.type, TypenameShape(type_name))
 
 
-def _object_decoder(
-    cls: type,
-    plain: tuple[tuple[str, int], ...],
-    converted: tuple[tuple[str, int, int, Callable[..., object]], ...],
-    nested: tuple[tuple[str, int, Decoder], ...],
-    *,
-    size: int,
-) -> Decoder:
-    new = object.__new__
-    chunked = size > ARRAY_PARTS_MAX
-
-    def decode(row: Any, env: Env) -> Any:
-        if row is None:
-            return None
-        if chunked:
-            row = [value for part in row for value in part]
-        made: Any = new(cls)
-        # Past __init__ on purpose: only what was selected is there, as plain attributes.
-        values = made.__dict__
-        for name, index in plain:
-            values[name] = row[index]
-        for name, start, end, convert in converted:
-            values[name] = convert(env, *row[start:end])
-        for name, index, decode_nested in nested:
-            values[name] = decode_nested(row[index], env)
-        return made
-
-    return laid_out(
-        decode,
-        ObjectLayout(
-            cls,
-            size,
-            dict(plain),
-            {name: (start, end, convert) for name, start, end, convert in converted},
-            {name: (index, decode_nested) for name, index, decode_nested in nested},
-            chunked,
-        ),
-    )
+def _has_cursor(part: Selected) -> bool:
+    names = {"edges": {"cursor"}, "pageInfo": {"startCursor", "endCursor"}}.get(part.name, set())
+    return any(child.name in names for child in part.only[1]) if names else False
 
 
-def _list_decoder(decode: Decoder) -> Decoder:
-    return laid_out(lambda rows, env: [decode(row, env) for row in rows or ()], ListLayout(decode))
-
-
-def _views(
-    parts: Sequence[Selected], edges: Mapping[str, Sequence[Selected]]
-) -> Iterator[tuple[ViewPath, Selected]]:
-    """Yield where a connection's rows are selected, by the response keys that lead there."""
-    for part in parts:
-        if part.name == "nodes":
-            yield (part.key,), part
-    for key, parts_of_edge in edges.items():
-        for part in parts_of_edge:
-            if part.name == "node":
-                yield (key, part.key), part
-
-
-def _page_decoder(
-    types: Types, edge_type: str, edges: Mapping[str, Sequence[Selected]], layout: PageLayout
-) -> Decoder:
-    new = object.__new__
-    connection_class, place, order_name = layout.connection_class, layout.place, layout.order_name
-    edge_class, info_class = types.classes[edge_type], types.classes["PageInfo"]
-
-    def part(index: int) -> Callable[[Any], Any]:
-        return (lambda row: row) if layout.bare else itemgetter(index)
-
-    cursor_of_row = None if layout.cursor is None else part(layout.cursor)
-    of_nodes = [
-        (f"@{path[0]}", part(index), decode)
-        for path, (index, decode) in layout.views.items()
-        if len(path) == 1
-    ]
-    of_edges = [
-        (
-            f"@{key}",
-            [
-                (f"@{path[1]}", part(index), decode)
-                for path, (index, decode) in layout.views.items()
-                if len(path) == 2 and path[0] == key
-            ],
-        )
-        for key in edges
-    ]
-
-    def decode(answer: Any, env: Env) -> Any:
-        rows, count = answer
-        args = env.args[place]
-        size, backward = page_size(args), is_backward(args)
-        more = len(rows) > size
-        if more:
-            rows = rows[-size:] if backward and size else rows[:size]
-        position = (env.pinned if env.pinned is not None else env.position) if layout.pinned else None
-        cursors: list[str | None] = (
-            [encode_cursor(order_name, position, cursor_of_row(row)) for row in rows]
-            if cursor_of_row is not None
-            else [None] * len(rows)
-        )
-        made: Any = new(connection_class)
-        values = made.__dict__
-        for name, node_of_row, decode_node in of_nodes:
-            values[name] = [decode_node(node_of_row(row), env) for row in rows]
-        for name, nodes_of_edge in of_edges:
-            found = values[name] = []
-            for cursor, row in zip(cursors, rows, strict=True):
-                edge: Any = new(edge_class)
-                edge.__dict__["cursor"] = cursor
-                for node_name, node_of_row, decode_node in nodes_of_edge:
-                    edge.__dict__[node_name] = decode_node(node_of_row(row), env)
-                found.append(edge)
-        info: Any = new(info_class)
-        info.__dict__.update(
-            has_next_page=more if not backward else args.get("before") is not None,
-            has_previous_page=more if backward else args.get("after") is not None,
-            start_cursor=cursors[0] if cursors else None,
-            end_cursor=cursors[-1] if cursors else None,
-        )
-        values["page_info"] = info
-        values["total_count"] = count
-        return made
-
-    return laid_out(decode, layout)
+def _info(child: Selected) -> Field:
+    if child.name == TYPENAME:
+        return _typename(child, "PageInfo")
+    return Field(child.key, child.definition.type, LeafShape(), 0, 1, member=child.name)

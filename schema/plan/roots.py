@@ -7,51 +7,51 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from schema.declare.request import Env
-from schema.declare.source import ByPosition, Diff, Lookup, Nodes, Page, Rows, Single, Whole
+from schema.declare.source import ByPosition, Diff, Lookup, Nodes, Page, Rows, Single, Whole, spec_of
 from schema.ids import GlobalId, decode_id, key_of, product_number
 from schema.plan.by_position import by_position
-from schema.plan.layout import FoundLayout, laid_out
 from schema.plan.planner import Builder, Plan
 from schema.plan.selection import Selected
+from schema.plan.shape import AnyShape, Field, FoundShape, ListShape, ObjectShape, Shape
 from schema.plan.statement import Binder, Moment, Scope, columns_of
 from service.errors import AmbiguousItem, BadArgument, BadId
 
 _PLACEHOLDER: Final = re.compile(r"\$([0-9]+)")
 
 
-def compiled(builder: Builder, root: Selected, parent: str, kinds: tuple[str, ...]) -> Plan:
+def compiled(builder: Builder, root: Selected, kinds: tuple[str, ...]) -> Plan:
     """Return the plan of a root field."""
     place = builder.number(root)
-    _, spec = builder.types.spec(parent, root.name)
+    spec = spec_of(root.definition)
     if root.args.get("productId") is not None:
         # Checked against the caller's products before; from here on nothing else is seen.
         builder.product = builder.argument(place, "bigint", lambda args: product_number(args["productId"]))
     moment = builder.moment(root, place, None, root=True)
     match spec:
         case Page():
-            expr, decode = builder.page(root, place, spec, moment, root=True)
+            expr, shape = builder.page(root, place, spec, moment, root=True)
         case Rows():
-            expr, decode = builder.rows(root, place, spec, moment)
+            expr, shape = builder.rows(root, place, spec, moment)
         case Single():
-            expr, decode = builder.single(root, place, spec, moment)
+            expr, shape = builder.single(root, place, spec, moment)
         case Lookup():
-            expr, decode = _lookup(builder, root, place, spec, moment)
+            expr, shape = _lookup(builder, root, place, spec, moment)
         case Diff():
-            expr, decode = builder.diff(root, place)
+            expr, shape = builder.diff(root, place)
         case Whole():
-            expr, decode = builder.rows(root, place, spec.rows, moment)
+            expr, shape = builder.rows(root, place, spec.rows, moment)
         case ByPosition():
-            expr, decode = by_position(builder, root, place, spec, moment)
+            expr, shape = by_position(builder, root, place, spec, moment)
         case Nodes():
-            expr, decode = _nodes(builder, root, place, moment, kinds)
+            expr, shape = _nodes(builder, root, place, moment, kinds)
         case _:
-            raise TypeError(f"{parent}.{root.name} says nothing of its data")
+            raise TypeError(f"{root.name} says nothing of its data")
     ctes = f"with {', '.join(builder.ctes)} " if builder.ctes else ""
     sql, binders = _used(f"{ctes}select ({expr})::text as answer", builder.binders)
     return Plan(
         sql=sql,
         binders=binders,
-        decode=decode,
+        root=Field(root.key, root.definition.type, shape),
         scopes=tuple(dict.fromkeys(builder.scopes)),
     )
 
@@ -65,11 +65,11 @@ def _used(sql: str, binders: Sequence[Binder]) -> tuple[str, tuple[Binder, ...]]
     return renumbered, tuple(binders[int(number) - 1] for number in numbers)
 
 
-def _lookup(builder: Builder, root: Selected, place: int, spec: Lookup, moment: Moment) -> tuple[str, Any]:
+def _lookup(builder: Builder, root: Selected, place: int, spec: Lookup, moment: Moment) -> tuple[str, Shape]:
     """One thing by its opaque id, or by Sleekplan's and the product's."""
-    entity = builder.types.entities[spec.type_name]
+    entity = builder.entities[spec.type_name]
     alias = entity.alias
-    array, decode = builder.object(spec.type_name, root.of(spec.type_name), Scope(moment))
+    array, shape = builder.row(spec.type_name, root.of(spec.type_name), Scope(moment))
     where = [builder.visible(alias)]
     given = root.args
     if given.get("id") is not None:
@@ -103,10 +103,7 @@ def _lookup(builder: Builder, root: Selected, place: int, spec: Lookup, moment: 
             raise AmbiguousItem(spec.type_name, str(env.args[place]["sleekplanId"]), [row[0] for row in rows])
         return rows[0][1] if rows else None
 
-    def decode_one(rows: list[Any], env: Env) -> Any:
-        return decode(pick(rows, env), env)
-
-    return expr, laid_out(decode_one, FoundLayout(pick, decode))
+    return expr, FoundShape(pick, shape)
 
 
 def _text(value: object) -> str:
@@ -134,13 +131,13 @@ def node_types(root: Selected) -> tuple[str, ...]:
 
 def _nodes(
     builder: Builder, root: Selected, place: int, moment: Moment, kinds: tuple[str, ...]
-) -> tuple[str, Any]:
+) -> tuple[str, Shape]:
     exprs: list[str] = []
-    decoders: list[Any] = []
+    shapes: dict[str, ObjectShape] = {}
     for type_name in kinds:
-        entity = builder.types.entities[type_name]
+        entity = builder.entities[type_name]
         alias = entity.alias
-        array, decode = builder.object(type_name, root.of(type_name), Scope(moment))
+        array, shape = builder.row(type_name, root.of(type_name), Scope(moment))
         arrays = []
         for index, (_, cast) in enumerate(entity.key):
 
@@ -163,14 +160,17 @@ def _nodes(
             f" where ({keys}) in (select {columns} from unnest({', '.join(arrays)}) as wanted({columns}))"
             f" and {builder.visible(alias)})"
         )
-        decoders.append(decode)
+        shapes[type_name] = shape
 
-    def decode_all(groups: list[Any], env: Env) -> Any:
-        found: dict[tuple[object, ...], Any] = {}
-        for type_name, decode, rows in zip(kinds, decoders, groups, strict=True):
+    def pick(groups: list[Any], env: Env) -> list[tuple[str, Any] | None]:
+        found: dict[tuple[object, ...], tuple[str, Any]] = {}
+        for type_name, rows in zip(kinds, groups, strict=True):
             for key, row in rows:
-                found[type_name, *key] = decode(row, env)
-        wanted = [found.get((each.type_name, *key_of(each))) for each in _ids(env.args[place])]
-        return wanted if root.name == "nodes" else wanted[0]
+                if row is not None:
+                    found[type_name, *key] = type_name, row
+        return [found.get((each.type_name, *key_of(each))) for each in _ids(env.args[place])]
 
-    return f"select json_build_array({', '.join(exprs)})", decode_all
+    expr = f"select json_build_array({', '.join(exprs)})"
+    if root.name == "nodes":
+        return expr, FoundShape(pick, ListShape(AnyShape(shapes)))
+    return expr, FoundShape(lambda groups, env: pick(groups, env)[0], AnyShape(shapes))

@@ -17,6 +17,7 @@ from graphql import (
     GraphQLSkipDirective,
     InlineFragmentNode,
     SelectionNode,
+    TypeNameMetaFieldDef,
     get_argument_values,
     get_directive_values,
     get_named_type,
@@ -29,7 +30,7 @@ from graphql.execution.values import VariableValues
 from schema.declare.request import Args
 from schema.ids import cursor_starts_null
 
-Shape = tuple[object, ...]
+TYPENAME: Final = "__typename"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Selected:
 
     name: str
     key: str
+    definition: GraphQLField
     args: Mapping[str, Any]
     below: Mapping[str, Sequence[Selected]]
     plans: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -51,8 +53,14 @@ class Selected:
         """Return what is selected of the type with this name."""
         return self.below.get(type_name, ())
 
+    @property
+    def only(self) -> tuple[str, Sequence[Selected]]:
+        """The one type of object that can stand there, and what is selected of it."""
+        ((type_name, children),) = self.below.items()
+        return type_name, children
+
     def flat(self) -> Iterator[Selected]:
-        """Return this field and all below it, in one order for every selection of the same shape."""
+        """Return this field and all below it, in one order for every selection of the same form."""
         yield self
         for children in self.below.values():
             for child in children:
@@ -65,15 +73,13 @@ class Selected:
             known = self.plans["arguments"] = tuple(node.args for node in self.flat())
         return known
 
-    def shape(self) -> Shape:
+    def form(self) -> tuple[object, ...]:
         """Return what a plan may depend on: everything but the values that become parameters."""
         return (
             self.name,
             self.key,
-            tuple((name, _shape_of(value, name)) for name, value in self.args.items()),
-            tuple(
-                (name, tuple(child.shape() for child in children)) for name, children in self.below.items()
-            ),
+            tuple((name, _form_of(value, name)) for name, value in self.args.items()),
+            tuple((name, tuple(child.form() for child in children)) for name, children in self.below.items()),
         )
 
 
@@ -102,7 +108,7 @@ class SelectionReader:
             for possible in self._schema.get_possible_types(type_):
                 below[possible.name] = self.fields(possible, nodes)
         args = get_argument_values(definition, nodes[0], self._variables) if definition.args else {}
-        return Selected(nodes[0].name.value, key, args, below)
+        return Selected(nodes[0].name.value, key, definition, args, below)
 
     def chosen(self, names: Iterable[str]) -> tuple[object, ...]:
         """Return the values of variables, for who keeps what depends on them."""
@@ -118,10 +124,16 @@ class SelectionReader:
         return by_key
 
     def fields(self, type_: GraphQLObjectType, parents: Iterable[Any]) -> list[Selected]:
+        """Return what is selected of a type below some nodes; only the root has more of introspection."""
         return [
-            self.field(type_.fields[nodes[0].name.value], key, nodes)
+            self.field(
+                TypeNameMetaFieldDef
+                if nodes[0].name.value == TYPENAME
+                else type_.fields[nodes[0].name.value],
+                key,
+                nodes,
+            )
             for key, nodes in self.collect(type_, parents).items()
-            if not nodes[0].name.value.startswith("__")  # introspection is the executor's own
         ]
 
     def _collect(
@@ -176,7 +188,7 @@ def bound_of(size: int) -> int:
 _VALUE: Final = object()
 
 
-def _shape_of(value: object, name: str = "") -> object:
+def _form_of(value: object, name: str = "") -> object:
     """Return an argument without its values; enums, booleans, nulls and the form of objects stay."""
     if name in {"after", "before"} and isinstance(value, str):
         return cursor_starts_null(value)
@@ -185,9 +197,9 @@ def _shape_of(value: object, name: str = "") -> object:
     if value is None or isinstance(value, (bool, Enum)):
         return value
     if isinstance(value, Mapping):
-        return tuple((key, _shape_of(each)) for key, each in value.items())
+        return tuple((key, _form_of(each)) for key, each in value.items())
     if isinstance(value, list):
         if value and isinstance(value[0], Mapping):
-            return tuple(_shape_of(each) for each in value)
+            return tuple(_form_of(each) for each in value)
         return _VALUE
     return _VALUE

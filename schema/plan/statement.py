@@ -51,33 +51,19 @@ class Scope:
     names: dict[str, str] = field(default_factory=dict)
 
 
-class Types:
-    """The object types of the schema as the planner needs them: fields' sources and Python classes."""
-
-    def __init__(self, entities: Sequence[Entity], definitions: Mapping[str, Any]) -> None:
-        self.entities: Final = {entity.type_name: entity for entity in entities}
-        self.classes: Final[dict[str, type]] = {}
-        self.specs: Final[dict[str, dict[str, tuple[str, Any]]]] = {}
-        for name, (origin, fields) in definitions.items():
-            self.classes[name] = origin
-            self.specs[name] = fields
-
-    def source(self, type_name: str, field_name: str) -> Any:
-        """Return the source of a field's data; None where it has a resolver of its own."""
-        return self.specs[type_name][field_name][1]
-
-    def spec(self, type_name: str, field_name: str) -> tuple[str, Any]:
-        """Return the Python name of a field and the source of its data."""
-        return self.specs[type_name][field_name]
-
-
 class Statement:
     """Collects parameters and moments while a plan is made of a selection."""
 
     def __init__(
-        self, types: Types, root: Selected, *, pinned: bool, restricted: bool, one_product: bool
+        self,
+        entities: Mapping[str, Entity],
+        root: Selected,
+        *,
+        pinned: bool,
+        restricted: bool,
+        one_product: bool,
     ) -> None:
-        self.types = types
+        self.entities = entities
         self.pinned = pinned
         self.restricted = restricted
         self.one_product = one_product
@@ -254,7 +240,7 @@ class Statement:
 
         Of a past moment only those that are `among` the rows of a select from the table of now: a few.
         """
-        entity = self.types.entities[type_name]
+        entity = self.entities[type_name]
         named = "" if bare else f" as {entity.alias}"
         if moment.now:
             return f"{{{entity.table}}}{named}"

@@ -47,7 +47,7 @@ SELECTIONS = {
         {{ a: nodes(ids: ["{ITEM_1}"]) {{ ... on Item {{ x: ONE }} }}
            b: nodes(ids: ["{ITEM_1}"]) {{ ... on Item {{ x: OTHER }} }} }}""",
     "below a difference": """
-        { boardDiff(from: {position: 1}, to: {position: 30}) {
+        { boardDiff(from: {position: 1}, to: {position: 23}) {
             a: added { x: ONE }
             b: added { x: OTHER } } }""",
     "below an event": """
@@ -87,3 +87,19 @@ async def test_the_same_field_with_the_same_key_and_other_fields_below_it_is_not
         assert b["x"] is None or b["x"].keys() == {"id"}
         assert a["x"] == b["y"]
         assert a["y"] is None or a["y"].keys() == {"up"}
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "reference"])
+async def test_rows_selected_more_often_than_postgres_makes_an_array_of_are_answered(
+    board: Board, fast: bool
+) -> None:
+    nodes = " ".join(f"n{number}: nodes {{ sleekplanId }}" for number in range(95))
+    others = "edges { cursor node { sleekplanId } } pageInfo { endCursor }"
+
+    items = (await data(board, f"{{ items(first: 2) {{ {nodes} {others} }} }}", fast=fast))["items"]
+
+    ids = [node["sleekplanId"] for node in items["n0"]]
+    assert len(ids) == 2
+    assert all([node["sleekplanId"] for node in items[f"n{number}"]] == ids for number in range(95))
+    assert [edge["node"]["sleekplanId"] for edge in items["edges"]] == ids
+    assert items["pageInfo"]["endCursor"] == items["edges"][-1]["cursor"]
