@@ -8,7 +8,7 @@ import gc
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,12 +31,12 @@ from schema.context import EVERYTHING, Caller, Services
 from schema.serve.http import GraphQLEndpoint
 from schema.serve.websocket import SocketLimits
 from service.config import Settings, bracketed, check_exposure, is_loopback, near_url
-from service.errors import DatabaseUnreachable, PortInUse, PostgresAway, reason_of
+from service.errors import DatabaseUnreachable, PortInUse, PostgresAway, RecountError, reason_of
 from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import PATH, Webhook
 from service.labels import Label, load_labels
-from service.log.database import POSTGRES_FAILURES, Pool, connect, migrate, open_pool
+from service.log.database import POSTGRES_FAILURES, Pool, connect, is_away, migrate, open_pool
 from service.log.event_store import EventStore
 from service.log.hub import Hub
 from service.log.known import KnownDatabase
@@ -200,7 +200,7 @@ class Service:
             )
             self.pool = await open_pool(dsn, min_size=0, max_size=POOL_CONNECTIONS_MAX)
             stack.push_async_callback(_close_pool, self.pool)
-            self.store = EventStore(self.pool)
+            self.store = EventStore(self.pool, untimed_window=settings.untimed_window)
             self.quarantine = Quarantine(self.pool, self.store)
             self.hub = await stack.enter_async_context(Hub(dsn))
             self.keys = await stack.enter_async_context(
@@ -276,14 +276,18 @@ class Service:
         """Keep the read model up with the log, rebuild and erase; a database that is away is waited for."""
         while self.away:
             await asyncio.sleep(AWAY_RETRY_SECONDS)
-            with contextlib.suppress(DatabaseUnreachable, *POSTGRES_FAILURES):
+            try:
                 await _prepared(self._dsn)
                 await self.keys.refresh()
                 self.away = False
+            except DatabaseUnreachable:
+                pass
+            except (RecountError, *POSTGRES_FAILURES) as error:
+                _log.warning("database_not_ready", error=type(error).__name__)
+        projector = Projector(self.pool, self.hub)
         async with asyncio.TaskGroup() as group:
-            group.create_task(Projector(self.pool, self.hub).run(), name="projector")
-            group.create_task(self.rebuilder.run(), name="rebuilder")
-            group.create_task(self._erase(), name="erasure")
+            for work in (projector.run, self.rebuilder.run, self._erase):
+                group.create_task(_for_ever(work), name=work.__qualname__)
 
     async def _erase(self) -> None:
         """Finish erasures that were cut off, then honour Sleekplan's deletions as they come due."""
@@ -454,6 +458,19 @@ class Service:
             self.away,
             self._is_open,
         )
+
+
+async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+    """Do what goes on beside the requests; what ends it is told, and it is begun anew."""
+    while True:
+        try:
+            await work()
+        except Exception as error:
+            away = is_away(error)
+            _log.warning(
+                "work_broke_off", work=work.__qualname__, error=type(error).__name__, exc_info=not away
+            )
+        await asyncio.sleep(AWAY_RETRY_SECONDS)
 
 
 async def _prepared(dsn: str) -> None:

@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -37,9 +38,12 @@ _ENCODINGS_MAX = 4
 # Percent-encoded it is thrice as long, and still fits into the first line of a request.
 _KEY_CHARACTERS_MAX = 1_000
 _HIDDEN = "********"
+# What is longer than these, a clock, a date or Postgres would choke on.
+_YEAR_DAYS = 366
+_YEAR_SECONDS = _YEAR_DAYS * 86_400
 _SECRETS = ("database_url", "webhook_keys", "api_tokens")
 
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=2**40)]
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,14 @@ class Settings(BaseSettings):
     untimed_window_seconds: int = Field(
         600,
         ge=0,
+        le=100 * _YEAR_SECONDS,
         description="for how long equal bodies without a time of their own are one delivery, in seconds",
     )
     read_deadline_seconds: float = Field(
-        10, gt=0, description="longest time that a query may take, and a body may take to arrive, in seconds"
+        10,
+        gt=0,
+        le=_YEAR_SECONDS,
+        description="longest time that a query may take, and a body may take to arrive, in seconds",
     )
     bodies_in_flight_max: Positive = Field(256, description="most webhook bodies that are read at once")
     graphql_cost_max: Positive = Field(
@@ -121,11 +129,15 @@ class Settings(BaseSettings):
         5_000, description="most operations that run from one address; a proxy counts as one"
     )
     silent_after_days: float = Field(
-        3, gt=0, description="days without an event after which a product that usually has some is reported"
+        3,
+        gt=0,
+        le=100 * _YEAR_DAYS,
+        description="days without an event after which a product that usually has some is reported",
     )
     erase_after_user_delete_days: float | None = Field(
         30,
         ge=0,
+        le=100 * _YEAR_DAYS,
         description="days after Sleekplan's user.delete at which the person's data is redacted; "
         "never where it is `never`",
     )
@@ -190,6 +202,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what `load_settings` hands over: it reads the environment, `_FILE` variants included."""
         return (init_settings,)
+
+    @property
+    def untimed_window(self) -> timedelta:
+        """For how long equal bodies without a time of their own are one delivery."""
+        return timedelta(seconds=self.untimed_window_seconds)
 
     def redacted(self) -> dict[str, str]:
         """Return every setting by the name of its variable, fit to be shown: without what is secret."""

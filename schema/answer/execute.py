@@ -197,7 +197,8 @@ class Operations:
         return Document(text, node, operations)
 
     def cost(self, document: Document, request: Request) -> int:
-        """Return the points of an operation with these variables; raises Refused when they are too many."""
+        """Return the points of an operation with these variables; raises Refused when either are too many."""
+        limits_of.check_variables(request.variables, self.limits)
         operation = document.operation(request.operation_name)
         # As `Int` coerces them: 500.0 is 500.
         numbers = {

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
 from graphql import (
     DocumentNode,
     FieldNode,
@@ -182,6 +183,14 @@ def _nothing_selected(selection_set: SelectionSetNode) -> GraphQLError:
     error = GraphQLSyntaxError(place.source, place.end - 1, "Expected Name, found '}'.")
     error.extensions = {"code": SYNTAX}
     return error
+
+
+def check_variables(variables: Mapping[str, object], limits: Limits) -> None:
+    """Raise Refused when variables are too long, before they are read as what the operation declares."""
+    if variables:
+        _refuse_over(
+            "the set of variables", len(orjson.dumps(variables)), "bytes", limits.variables_bytes_max
+        )
 
 
 def _refuse_over(what: str, number: int, unit: str, most: int) -> None:

@@ -122,13 +122,15 @@ def import_(file: BinaryIO, anew: bool, as_json: bool) -> None:
 
 async def _import(file: BinaryIO, anew: bool) -> dict[str, int]:
     total = Path(file.name).stat().st_size if file.seekable() else 0
-    async with open_log_and_hub(load_settings()) as (pool, hub):
+    settings = load_settings()
+    async with open_log_and_hub(settings) as (pool, hub):
         with progress_bar("importing, bytes") as advance:
             imported = await import_lines(
                 file,
                 pool,
                 now=datetime.now(UTC),
                 anew=anew,
+                untimed_window=settings.untimed_window,
                 advance=lambda done: advance(done, max(total, done)),
             )
         note("projecting …")

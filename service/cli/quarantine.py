@@ -8,6 +8,7 @@ import click
 
 from service.cli.database import on_log
 from service.cli.terminal import json_option, out, print_json, print_records
+from service.config import load_settings
 from service.errors import NotAnEvent
 from service.log.database import Pool
 from service.log.event_store import EventStore
@@ -123,7 +124,7 @@ def discard_quarantine(ids: tuple[str, ...]) -> None:
 
 
 def _quarantine(pool: Pool) -> Quarantine:
-    return Quarantine(pool, EventStore(pool))
+    return Quarantine(pool, EventStore(pool, untimed_window=load_settings().untimed_window))
 
 
 COMMANDS: tuple[click.Command, ...] = (quarantine,)

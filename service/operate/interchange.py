@@ -12,7 +12,7 @@ import base64
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, BinaryIO, Final, NamedTuple
 
@@ -21,7 +21,7 @@ import orjson
 from service.errors import ImportLineUnreadable, LogNotEmpty, NotAnEvent
 from service.events import EventData, decode
 from service.log.database import Pool
-from service.log.event_store import EventStore, RestoredEvent
+from service.log.event_store import UNTIMED_WINDOW, EventStore, RestoredEvent
 from service.log.quarantine import Quarantine, Refused
 from service.sql_files import load
 
@@ -88,6 +88,7 @@ async def import_lines(
     *,
     now: datetime,
     anew: bool = False,
+    untimed_window: timedelta = UNTIMED_WINDOW,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Imported:
     """Record each line and return what became of them; `advance` is told how many bytes were read.
@@ -98,7 +99,7 @@ async def import_lines(
     """
     # Two connections: while Postgres records one run of bodies, the next is decoded and sent, so that it
     # stands behind the lock of the log when its turn comes. A third only costs Postgres more.
-    stores = [EventStore(pool) for _ in range(IMPORT_CONNECTIONS)]
+    stores = [EventStore(pool, untimed_window=untimed_window) for _ in range(IMPORT_CONNECTIONS)]
     importers = deque(_Import(pool, store, Quarantine(pool, store), now, anew) for store in stores)
     under_way: deque[asyncio.Task[Imported]] = deque()
     last: type | None = None

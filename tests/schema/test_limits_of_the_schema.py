@@ -68,6 +68,20 @@ async def test_a_hostile_document_costs_the_loop_little(name: str, operations: O
     assert not answer.executed or b'"errors"' in answer.body, "there is no database here: none may reach it"
 
 
+async def test_variables_are_refused_by_their_length_before_they_are_read(operations: Operations) -> None:
+    text = "query ($keys: [String!]) { items(filter: {status: {in: $keys}}) { totalCount } }"
+    keys = ["x"] * 50_000
+
+    with _counted_calls() as calls:
+        answer = await operations.execute(
+            Request(text, {"keys": keys}),
+            Context(None),  # type: ignore[arg-type]
+        )
+
+    assert b"the set of variables has 200010 bytes, at most 100000 are allowed" in answer.body
+    assert calls() < CALLS_MAX
+
+
 @pytest.mark.parametrize("file", QUESTIONS, ids=lambda file: file.stem)
 async def test_what_people_ask_is_far_from_every_limit(file: Path, operations: Operations) -> None:
     text = file.read_text()

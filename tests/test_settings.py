@@ -1,0 +1,363 @@
+"""Every setting changes what the service does: each is tried on a service that runs, left out and given.
+
+Who adds a setting adds what shows its effect to PROOFS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+
+from service.app import _in_background
+from service.config import Settings, variable
+from service.log.event_store import EventStore, RestoredEvent
+from tests.given.asking import a_pool, new_database
+from tests.given.bodies import a_body, an_event
+from tests.given.proxy import proxy_before
+from tests.given.running import running
+from tests.given.serving import GRAPHQL, Started, serving
+from tests.given.waiting import eventually
+
+ORIGIN = "https://board.example.com"
+FOLLOW = {"query": "subscription { events { position } }"}
+
+
+@dataclass
+class Trial:
+    """One try: the settings to start with, a database and a folder of its own."""
+
+    settings: dict[str, str]
+    url: str
+    folder: Path
+
+    def started(self, **settings: str) -> AbstractAsyncContextManager[Started]:
+        """Run the service until the block ends."""
+        return serving(self.settings | settings)
+
+
+@dataclass
+class Proof:
+    """What can be seen of a service without a setting, and what with this value of it."""
+
+    value: str | Callable[[Trial], str]
+    seen: Callable[[Trial], Awaitable[Any]]
+    without: Any
+    given: Any
+    beside: dict[str, str] = field(default_factory=dict)
+    """What both services are started with besides."""
+
+
+# What can be seen
+
+
+async def where_the_log_is(trial: Trial) -> str:
+    async with trial.started() as started:
+        return started.service.ready(is_demo=False).database
+
+
+async def where_the_data_is(trial: Trial) -> list[str]:
+    async with trial.started():
+        return [folder.parent.name for folder in trial.folder.glob("*/spool")]
+
+
+async def what_it_listens_on(trial: Trial) -> str:
+    async with trial.started() as started:
+        return str(started.listener.getsockname()[0])
+
+
+async def whether_it_has_the_port(trial: Trial) -> bool:
+    async with trial.started() as started:
+        return started.service.address.endswith(f":{PORT}")
+
+
+async def status_for_another_key(trial: Trial) -> int:
+    async with trial.started() as started:
+        return (await started.post(a_body(), key="another"))[0]
+
+
+async def status_without_a_token(trial: Trial) -> int:
+    async with (
+        trial.started() as started,
+        started.session.post(GRAPHQL, json={"query": "{ __typename }"}) as it,
+    ):
+        return it.status
+
+
+async def label_of_planned(trial: Trial) -> str:
+    async with trial.started() as started:
+        await started.post(a_body(data={"feedback_id": 1, "title": "Dark mode", "status": "planned"}))
+        answer = await started.ask("{ items(minPosition: 1) { nodes { status { label } } } }")
+        return str(answer["data"]["items"]["nodes"][0]["status"]["label"])
+
+
+async def status_for_a_long_body(trial: Trial) -> int:
+    async with trial.started() as started:
+        return (await started.post(a_body(data={"feedback_id": 1, "title": "x" * 1_000})))[0]
+
+
+async def status_while_postgres_is_away(trial: Trial) -> int:
+    async with proxy_before(trial.url) as (proxy, through), trial.started(database_url=through) as started:
+        proxy.refuses = True
+        proxy.cut()
+        return (await started.post(a_body(data={"feedback_id": 1, "title": "x" * 1_000})))[0]
+
+
+@asynccontextmanager
+async def nothing_is_appended(trial: Trial, started: Started) -> AsyncIterator[None]:
+    """Hold the log's lock, with one delivery before it, until the block ends."""
+    owner = await asyncpg.connect(trial.url)
+    waits = "select count(*) from pg_locks where not granted"
+    async with _in_background(started.post(a_body(1))) as first:
+        async with owner.transaction():
+            await owner.execute("select 1 from log.head for update")
+            await eventually(lambda: owner.fetchval(waits))
+            yield
+        await first
+    await owner.close()
+
+
+async def whether_four_fill_the_queue(trial: Trial) -> bool:
+    async with trial.started() as started:
+        appender = started.service.appender
+        posts = []
+        async with nothing_is_appended(trial, started):
+            posts += [asyncio.create_task(started.post(a_body(number))) for number in (2, 3, 4, 5)]
+            await eventually(lambda: appender.full or appender.waiting == 4)
+            full = appender.full
+        await asyncio.gather(*posts)
+        return full
+
+
+async def batches_of_one_and_two(trial: Trial) -> float:
+    async with trial.started() as started:
+        posts = []
+        async with nothing_is_appended(trial, started):
+            posts += [asyncio.create_task(started.post(a_body(number))) for number in (2, 3)]
+            await eventually(lambda: started.service.appender.waiting == 2)
+        await asyncio.gather(*posts)
+        return await started.metric("recount_append_batch_events_count")
+
+
+async def whether_an_untimed_body_is_a_duplicate(trial: Trial) -> bool:
+    async with trial.started() as started:
+        await started.post(a_body(timestamp=None))
+        return bool((await started.post(a_body(timestamp=None)))[1]["duplicate"])
+
+
+async def a_slow_post(started: Started, size: int = 10) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Send the head of a delivery, and return once its body is waited for."""
+    reader, writer = await asyncio.open_connection(*started.listener.getsockname())
+    head = "POST /webhooks HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Secret: key\r\nExpect: 100-continue\r\n"
+    writer.write(f"{head}Content-Length: {size}\r\n\r\n".encode())
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+    return reader, writer
+
+
+async def whether_it_waits_for_a_body(trial: Trial) -> bool:
+    async with trial.started() as started:
+        reader, writer = await a_slow_post(started)
+        try:
+            async with asyncio.timeout(3):
+                return b" 408 " not in await reader.readline()
+        except TimeoutError:
+            return True
+        finally:
+            writer.close()
+
+
+async def which_of_two_slow_bodies_is_answered_first(trial: Trial) -> str:
+    async with trial.started() as started:
+        never, never_writer = await a_slow_post(started)
+        soon, soon_writer = await a_slow_post(started, len(a_body()))
+        soon_writer.write(a_body())
+        first = {
+            asyncio.create_task(it.readline(), name=name) for it, name in ((never, "never"), (soon, "soon"))
+        }
+        done, _ = await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(first)
+        never_writer.close()
+        soon_writer.close()
+        return done.pop().get_name()
+
+
+async def code_of_an_ordinary_query(trial: Trial) -> str | None:
+    async with trial.started() as started:
+        answer = await started.ask("{ items(first: 50) { nodes { title } } }")
+        return str(answer["errors"][0]["extensions"]["code"]) if "errors" in answer else None
+
+
+async def whether_a_name_is_suggested(trial: Trial) -> bool:
+    async with trial.started() as started:
+        return "Did you mean" in str(await started.ask("{ itemz { totalCount } }"))
+
+
+async def whom_it_lets_in(trial: Trial) -> str | None:
+    asks = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+    async with trial.started() as started, started.session.options(GRAPHQL, headers=asks) as answer:
+        return answer.headers.get("Access-Control-Allow-Origin")
+
+
+async def status_of_the_second_socket(trial: Trial) -> int:
+    async with trial.started() as started, started.socket():
+        try:
+            async with started.socket():
+                return 101
+        except aiohttp.WSServerHandshakeError as refused:
+            return refused.status
+
+
+async def whether_a_socket_has_two_operations(trial: Trial) -> bool:
+    async with trial.started() as started, started.socket() as socket:
+        return await _both_run(socket, socket)
+
+
+async def whether_an_address_has_two_operations(trial: Trial) -> bool:
+    async with trial.started() as started, started.socket() as one, started.socket() as other:
+        return await _both_run(one, other)
+
+
+async def _both_run(one: aiohttp.ClientWebSocketResponse, other: aiohttp.ClientWebSocketResponse) -> bool:
+    await one.send_json({"id": "1", "type": "subscribe", "payload": FOLLOW})
+    await one.send_json({"type": "ping"})
+    assert (await one.receive_json())["type"] == "pong"
+    await other.send_json({"id": "2", "type": "subscribe", "payload": FOLLOW})
+    await other.send_json({"type": "ping"})
+    return bool((await other.receive_json())["type"] == "pong")  # else an error comes first
+
+
+async def whether_two_days_are_too_silent(trial: Trial) -> float:
+    recorded = datetime.now(UTC) - timedelta(days=2)
+    events = [
+        RestoredEvent(
+            number, *event[:6], recorded, event.origin, event.digest, event.body, None, None, 0, None
+        )
+        for number in range(1, 401)
+        for event in [an_event(number)._replace(occurred_at=recorded)]
+    ]
+    async with a_pool(trial.url) as pool:
+        store = EventStore(pool)
+        await store.restore(events)
+        await store.close()
+    async with trial.started() as started:
+        await started.service.counted(lambda _done, _total: None)
+        return await started.metric("recount_silence_alarm{")
+
+
+async def whether_who_was_deleted_is_erased(trial: Trial) -> bool:
+    user = {"user_id": 5, "data_name": "Ada", "data_mail": "ada@example.com"}
+    at = datetime.now(UTC) - timedelta(minutes=1)
+    said = {"data": user, "timestamp": int(at.timestamp())}
+    async with a_pool(trial.url) as pool:
+        store = EventStore(pool)
+        await store.append([an_event(0, at, action=f"user.{verb}", **said) for verb in ("create", "delete")])
+        await store.close()
+        async with trial.started() as started:
+            await started.service.counted(lambda _done, _total: None)
+            with contextlib.suppress(TimeoutError):
+                erased = "select count(*) from log.events where erased_at is not null"
+                await eventually(lambda: pool.fetchval(erased), seconds=3)
+                return True
+            return False
+
+
+async def how_it_logs(trial: Trial) -> dict[str, bool]:
+    async with running(
+        trial.folder / "own", env={variable(name): value for name, value in trial.settings.items()}
+    ) as service:
+        pass
+    lines = service.said.splitlines()
+    told = [line for line in lines if "stopping" in line]
+    return {"told": bool(told), "as JSON": any(_is_json(line) for line in told)}
+
+
+def _is_json(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def labels(trial: Trial) -> str:
+    file = trial.folder / "labels.toml"
+    file.write_text('[status]\nplanned = "Next up"\n')
+    return str(file)
+
+
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    PORT = free.getsockname()[1]
+
+PROOFS: dict[str, Proof] = {
+    "database_url": Proof(
+        lambda trial: trial.url, where_the_log_is, "embedded Postgres", "the Postgres of RECOUNT_DATABASE_URL"
+    ),
+    "data_dir": Proof(
+        lambda trial: str(trial.folder / "elsewhere"), where_the_data_is, [".recount"], ["elsewhere"]
+    ),
+    "host": Proof("0.0.0.0", what_it_listens_on, "127.0.0.1", "0.0.0.0", {"api_tokens": "token"}),
+    "port": Proof(str(PORT), whether_it_has_the_port, False, True),
+    "webhook_keys": Proof("key,another", status_for_another_key, 401, 200),
+    "api_tokens": Proof("token", status_without_a_token, 200, 401),
+    "labels": Proof(labels, label_of_planned, "Planned", "Next up"),
+    "body_bytes_max": Proof("1000", status_for_a_long_body, 200, 413),
+    "spool_bytes_max": Proof("1000", status_while_postgres_is_away, 200, 503),
+    "append_queue_max": Proof("1", whether_four_fill_the_queue, False, True),
+    "append_batch_max": Proof("1", batches_of_one_and_two, 2, 3),
+    "untimed_window_seconds": Proof("0", whether_an_untimed_body_is_a_duplicate, True, False),
+    "read_deadline_seconds": Proof("0.2", whether_it_waits_for_a_body, True, False),
+    "bodies_in_flight_max": Proof(
+        "1", which_of_two_slow_bodies_is_answered_first, "soon", "never", {"read_deadline_seconds": "1"}
+    ),
+    "graphql_cost_max": Proof("10", code_of_an_ordinary_query, None, "COST_EXCEEDED"),
+    "graphql_debug": Proof("true", whether_a_name_is_suggested, False, True),
+    "allowed_origins": Proof(ORIGIN, whom_it_lets_in, None, ORIGIN),
+    "sockets_max": Proof("1", status_of_the_second_socket, 101, 503),
+    "operations_socket_max": Proof("1", whether_a_socket_has_two_operations, True, False),
+    "operations_address_max": Proof("1", whether_an_address_has_two_operations, True, False),
+    "silent_after_days": Proof("1", whether_two_days_are_too_silent, 0, 1),
+    "erase_after_user_delete_days": Proof("0", whether_who_was_deleted_is_erased, False, True),
+    "log_format": Proof(
+        "text", how_it_logs, {"told": True, "as JSON": True}, {"told": True, "as JSON": False}
+    ),
+    "log_level": Proof(
+        "warning", how_it_logs, {"told": True, "as JSON": True}, {"told": False, "as JSON": False}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+async def test_each_setting_changes_what_the_service_does(
+    name: str, server_url: str, template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proof = PROOFS[name]
+    seen = []
+    for given in (False, True):
+        folder = tmp_path / ("given" if given else "without")
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        async with new_database(server_url, template) as url:
+            trial = Trial(
+                {"database_url": url, "port": "0", "webhook_keys": "key"} | proof.beside, url, folder
+            )
+            trial.settings.pop(name if name != "port" else "", None)
+            if given:
+                trial.settings[name] = proof.value if isinstance(proof.value, str) else proof.value(trial)
+            seen.append(await proof.seen(trial))
+
+    assert seen == [proof.without, proof.given]
+
+
+def test_no_setting_is_proven_that_there_is_not() -> None:
+    assert sorted(PROOFS) == sorted(Settings.model_fields)
