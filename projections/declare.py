@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
-
-import asyncpg
 
 from projections.catalogue import SCHEMA, Projection, all_projections
 from projections.checkpoints import checkpoints, next_generation
 from projections.status import FUNCTION
 from projections.steps import AnyConnection, create_indexes, create_lookups, create_tables, tables_of
+from service.log.database import make_missing
 from service.sql_files import load
 
 _sql = load(__file__, "declare.sql")
-
-_ATTEMPTS_MAX: Final = 20
-_TAKEN: Final = (
-    asyncpg.UniqueViolationError,
-    asyncpg.DuplicateObjectError,
-    asyncpg.DuplicateTableError,
-    asyncpg.DuplicateSchemaError,
-    asyncpg.DuplicateFunctionError,
-    asyncpg.InternalServerError,  # "tuple concurrently updated"
-)
 
 
 async def declare(connection: AnyConnection) -> None:
@@ -32,14 +20,7 @@ async def declare(connection: AnyConnection) -> None:
     Projections that are new to this database start with empty tables at position 0; when built-in ones of a
     database are further already, a rebuild brings new ones to where those are (see `stale`).
     """
-    for attempt in range(_ATTEMPTS_MAX):
-        try:
-            async with connection.transaction():
-                await connection.execute(SCHEMA["bookkeeping"])
-            break
-        except _TAKEN:  # `if not exists` is no lock
-            if attempt == _ATTEMPTS_MAX - 1:
-                raise
+    await make_missing(connection, SCHEMA["bookkeeping"])
     async with connection.transaction():
         await connection.execute(_sql["lock"])
         await _declare_functions(connection)

@@ -64,7 +64,7 @@ def _told(error: GraphQLError, debug: bool) -> dict[str, Any]:
         cause = PostgresAway()
     if isinstance(cause, RecountError):
         said["message"] = str(cause)
-        said["extensions"] = {"code": _code(cause), **(said.get("extensions") or {})}
+        said["extensions"] = {"code": code_of(cause), **(said.get("extensions") or {})}
     elif cause is not None and error.path is not None:
         error_id = secrets.token_hex(6)
         _log.error("graphql_internal_error", error_id=error_id, path=_path(error), **_place(cause))
@@ -85,7 +85,8 @@ def _cause(error: GraphQLError) -> Exception | None:
     return cause
 
 
-def _code(cause: RecountError) -> str:
+def code_of(cause: RecountError) -> str:
+    """Return the code that clients know an error by: its own, or its class's name."""
     return getattr(cause, "code", "") or _WORD_START.sub("_", type(cause).__name__).upper()
 
 

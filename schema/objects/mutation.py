@@ -12,6 +12,7 @@ from strawberry import UNSET
 
 from schema.context import Actions, Info
 from schema.declare.fields import computed, mutation
+from schema.errors import code_of
 from schema.ids import ids_of, product_number
 from schema.objects.values import make
 from schema.scalars import Position
@@ -51,14 +52,7 @@ class UserErasePayload:
 
 
 def _error(error: RecountError, *field: str) -> list[Any]:
-    code = getattr(error, "code", "") or _snake(type(error).__name__)
-    return [make(UserError, message=str(error), code=code, field=list(field) or None)]
-
-
-def _snake(name: str) -> str:
-    return "".join(
-        f"_{letter}" if letter.isupper() and place else letter for place, letter in enumerate(name)
-    ).upper()
+    return [make(UserError, message=str(error), code=code_of(error), field=list(field) or None)]
 
 
 def _actions(info: Info, field: str) -> Actions:

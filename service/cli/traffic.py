@@ -17,7 +17,7 @@ from service.cli.terminal import json_option, out, print_json, progress_bar, web
 from service.config import Settings, load_settings, near_url
 from service.errors import NoWebhookKey, ServiceNotReachable
 from service.simulator import simulate as simulated_traffic
-from service.web.key_files import read_local_key
+from service.web.key_files import key_of_this_machine
 
 # Enough posts under way to fill the appender's batches, few enough to leave the service's limit alone.
 POSTS_IN_FLIGHT = 32
@@ -138,7 +138,9 @@ async def _answers(
     headers = {"Content-Type": "application/json"}
     if url is None:
         url = f"{near_url(settings.host, settings.port)}/webhooks"
-        headers["X-Secret"] = key_of_this_machine(settings)
+        if (key := key_of_this_machine(settings)) is None:
+            raise NoWebhookKey(settings.data_dir)
+        headers["X-Secret"] = key
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(POST_TIMEOUT_SECONDS)) as session:
         for path in files:
             try:
@@ -147,15 +149,6 @@ async def _answers(
                     yield path, answer.status, _json_or_text(raw)
             except (aiohttp.ClientError, TimeoutError) as error:
                 raise ServiceNotReachable(_without_query(url), error) from error
-
-
-def key_of_this_machine(settings: Settings) -> str:
-    """Return a key that the service on this machine takes: a configured one, or the one it made itself."""
-    for key in settings.webhook_keys:
-        return key.secret.get_secret_value()
-    if (found := read_local_key(settings.data_dir)) is None:
-        raise NoWebhookKey(settings.data_dir)
-    return found
 
 
 def _json_or_text(raw: bytes) -> object:

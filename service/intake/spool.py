@@ -85,7 +85,6 @@ class Spool:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._next_number = 1
         self._failing = False
-        self._failure: str | None = None
         self.pending = 0
         self.bytes_used = 0
 
@@ -102,20 +101,8 @@ class Spool:
         packed = b"".join(map(_pack, records))
         if self.bytes_used + len(packed) > self.bytes_max:
             raise SpoolUnavailable(f"it holds {self.bytes_used} bytes of at most {self.bytes_max}")
-        try:
-            await self._in_thread(lambda: self._write(packed, len(records)))
-        except SpoolUnavailable as error:
-            self._failure = error.reason
-            raise
-        self._failure = None
+        await self._in_thread(lambda: self._write(packed, len(records)))
         self.pending += len(records)
-
-    @property
-    def problem(self) -> str | None:
-        """Why it could not take a delivery, as far as is known; None while it can."""
-        if self.bytes_used >= self.bytes_max:
-            return f"full: it holds {self.bytes_used} bytes of at most {self.bytes_max}"
-        return self._failure
 
     async def peek(self, limit: int) -> list[Spooled]:
         """Return the oldest records, at most `limit`; they stay until `forget` is called."""

@@ -192,7 +192,7 @@ async def migrate(connection: Connection, folder: Path = _MIGRATIONS) -> list[st
     """
     await _check_suitable(connection)
     known = list(migrations(folder))
-    await _make_list(connection)
+    await make_missing(connection, _sql["make_migrations"])
     ran = []
     for migration in known:
         async with connection.transaction():
@@ -233,18 +233,19 @@ async def _check_suitable(connection: Connection) -> None:
         )
 
 
-async def _make_list(connection: Connection) -> None:
-    """Make `log.migrations`. `if not exists` is no lock: of several at once, some fail, and look again."""
+async def make_missing(connection: Connection | PooledConnection, statements: str) -> None:
+    """Run `create … if not exists`, which is no lock: of several at once, some fail, and look again."""
     for attempt in range(_ATTEMPTS_MAX):
         try:
             async with connection.transaction():
-                await connection.execute(_sql["make_migrations"])
+                await connection.execute(statements)
             return
         except (
             asyncpg.UniqueViolationError,
             asyncpg.DuplicateObjectError,
             asyncpg.DuplicateTableError,
             asyncpg.DuplicateSchemaError,
+            asyncpg.DuplicateFunctionError,
             asyncpg.InternalServerError,  # "tuple concurrently updated"
         ):
             if attempt == _ATTEMPTS_MAX - 1:

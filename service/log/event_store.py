@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import repeat
 from typing import Any, Final, NamedTuple
@@ -82,13 +82,6 @@ class RestoredEvent(NamedTuple):
     copies_last_at: datetime | None
 
 
-class Deliveries(NamedTuple):
-    """How often a recorded delivery arrived, the first time included, and when it last came again."""
-
-    times: int
-    last_at: datetime | None
-
-
 class EventStore:
     """The log behind one pool.
 
@@ -150,36 +143,15 @@ class EventStore:
         if batch:
             await self._call(_sql["restore"], *zip(*batch, strict=True), timeout=timeout)
 
-    async def read_after(self, after: int, limit: int, product_id: int | None = None) -> list[RecordedEvent]:
+    async def read_after(self, after: int, limit: int) -> list[RecordedEvent]:
         """Return the next events after a position, oldest first; fewer than `limit` are the last."""
-        rows = await self._pool.fetch(_sql["read_after"], after, limit, product_id)
+        rows = await self._pool.fetch(_sql["read_after"], after, limit)
         return [RecordedEvent(*row) for row in rows]
-
-    async def read_all(
-        self, *, product_id: int | None = None, page: int = 5_000
-    ) -> AsyncIterator[RecordedEvent]:
-        """Give every event up to the head that there is at the start, page by page."""
-        head = await self.head()
-        after = 0
-        while after < head:
-            events = await self.read_after(after, page, product_id)
-            for event in events:
-                if event.position > head:
-                    return
-                yield event
-            if len(events) < page:
-                return
-            after = events[-1].position
 
     async def head(self) -> int:
         """Return the newest position; 0 while the log is empty."""
         position: int = await self._pool.fetchval(_sql["head"])
         return position
-
-    async def deliveries(self, positions: Sequence[int]) -> dict[int, Deliveries]:
-        """Return, by position, how often each event's delivery arrived."""
-        rows = await self._pool.fetch(_sql["deliveries"], positions)
-        return {row["position"]: Deliveries(row["deliveries"], row["last_at"]) for row in rows}
 
     async def ping(self) -> None:
         """Return if Postgres answers over the connection for appends. Raises LogUnavailable."""

@@ -16,25 +16,15 @@ select log.restore($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[
 
 -- name: read_after
 -- The next events after a position, oldest first: one turn of catch-up.
---   $1 after       the position already handled; 0 to start from the beginning
---   $2 limit       the most to return
---   $3 product_id  null for every product
+--   $1 after  the position already handled; 0 to start from the beginning
+--   $2 limit  the most to return
 select position, product_id, action, entity, entity_id, occurred_at, occurred_assumed, recorded_at, origin,
        digest, envelope, data, raw, erased_at
   from log.events
  where position > $1
-   and ($3::bigint is null or product_id = $3)
  order by position
  limit $2;
 
 -- name: head
 -- The newest position; 0 while the log is empty.
 select coalesce((select position from log.events order by position desc limit 1), 0) as position;
-
--- name: deliveries
--- How often the deliveries recorded at these positions arrived, the first time included.
---   $1 positions
-select e.position, 1 + coalesce(r.copies, 0) as deliveries, r.last_at
-  from log.events e
-  left join log.redeliveries r on r.position = e.position and r.product_id = e.product_id
- where e.position = any ($1::bigint[]);

@@ -131,11 +131,6 @@ class Quarantine:
         await self._open(id, products)
         await self._close(id, "discarded", None)
 
-    async def counts(self, product_id: int | None = None) -> dict[str, int]:
-        """Return how many deliveries are in each state."""
-        rows = await self._pool.fetch(_sql["quarantine_counts"], product_id)
-        return {"open": 0, "retried": 0, "discarded": 0} | {row["state"]: row["deliveries"] for row in rows}
-
     async def _open(self, id: str, products: Collection[int] | None) -> Quarantined:
         found = await self.show(id)
         if products is not None and found.product_id not in products:

@@ -50,11 +50,3 @@ update log.quarantine q
    set reason = $2
  where q.id = $1
    and q.state = 'open';
-
--- name: quarantine_counts
--- How many deliveries are in each state.
---   $1 product_id  null for every product
-select q.state, count(*) as deliveries
-  from log.quarantine q
- where $1::bigint is null or q.product_id = $1
- group by q.state;

@@ -25,7 +25,7 @@ from service.log.database import POSTGRES_FAILURES, Connection, connect, pending
 from service.log.known import KnownDatabase
 from service.operate.gauges import silences
 from service.sql_files import load
-from service.web.key_files import DIGESTS_FILE, LOCAL_KEY_FILE, KeyFiles, read_local_key
+from service.web.key_files import DIGESTS_FILE, LOCAL_KEY_FILE, KeyFiles, key_of_this_machine
 
 CLOCKS_APART_SECONDS_MAX: Final = 2.0
 SYNC_SECONDS_MAX: Final = 0.05
@@ -384,12 +384,15 @@ async def _silence(settings: Settings, connection: Connection) -> AsyncIterator[
 async def check_service(settings: Settings) -> list[Finding]:
     """Whether the service runs here, is ready, and takes a delivery with our key and no other."""
     base = near_url(settings.host, settings.port)
+    key = None
+    with contextlib.suppress(DataFolderNotWritable):  # told by check_folder
+        key = key_of_this_machine(settings)
     try:
         async with _session() as session:
             async with session.get(f"{base}/readyz") as answer:
                 ready = await answer.json(content_type=None)
             findings = [_ready(ready)]
-            findings += await _knock(session, f"{base}/webhooks", _key_of(settings), settings.body_bytes_max)
+            findings += await _knock(session, f"{base}/webhooks", key, settings.body_bytes_max)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         return [_note("service", f"none answers at {base} ({type(error).__name__})", "recount serve")]
     return findings
@@ -399,14 +402,6 @@ def _ready(answer: Any) -> Finding:
     if isinstance(answer, dict) and answer.get("ready"):
         return _fine("service", f"ready; Postgres {answer.get('postgres')}, spool {answer.get('spool')}")
     return _problem("service", f"not ready: {answer}", "look at its log")
-
-
-def _key_of(settings: Settings) -> str | None:
-    for key in settings.webhook_keys:
-        return key.secret.get_secret_value()
-    with contextlib.suppress(DataFolderNotWritable):
-        return read_local_key(settings.data_dir)
-    return None
 
 
 async def _knock(

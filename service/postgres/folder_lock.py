@@ -25,10 +25,6 @@ class FolderLock:
         self._descriptor: int | None = None
         self.previous_dsn: str | None = None
 
-    @property
-    def held(self) -> bool:
-        return self._descriptor is not None
-
     async def take(self) -> None:
         """Take the lock. Raises DataFolderInUse, with the process id of the holder."""
         try:

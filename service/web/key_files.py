@@ -13,6 +13,7 @@ from typing import Final, Literal
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from service.config import Settings
 from service.errors import DataFolderNotWritable
 from service.log.known import KnownDatabase
 from service.private_file import write_private
@@ -100,6 +101,16 @@ class KeyFiles:
         except OSError as error:
             raise DataFolderNotWritable(self._database.data_dir, error.strerror or "unknown") from error
         return True
+
+
+def key_of_this_machine(settings: Settings) -> str | None:
+    """Return a webhook key that the service on this machine takes; None where neither place has one.
+
+    Raises DataFolderNotWritable.
+    """
+    for key in settings.webhook_keys:
+        return key.secret.get_secret_value()
+    return read_local_key(settings.data_dir)
 
 
 def read_local_key(data_dir: Path) -> str | None:

@@ -35,7 +35,6 @@ METRICS: Final = web.AppKey("metrics", Metrics)
 UNMATCHED: Final = "unmatched"
 OTHER_METHOD: Final = "OTHER"
 
-_FACTS: Final = web.RequestKey("facts_for_the_log", dict[str, Any])
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 _FRAMES_TOLD: Final = 5
 # Of these libraries the beginning of a text is known to be their own words; of others nothing is.
@@ -87,11 +86,6 @@ def tell_crashes() -> None:
     threading.excepthook = lambda crash: _tell_crash(crash.exc_type, crash.exc_value, crash.exc_traceback)
 
 
-def tell(request: web.Request, **facts: object) -> None:
-    """Add facts to the line that this request will have: an outcome, a position; nothing that was sent."""
-    request.setdefault(_FACTS, {}).update(facts)
-
-
 class AccessLog(AbstractAccessLogger):
     """One line for each request that was answered, and one more in `recount_http_requests_total`.
 
@@ -102,17 +96,10 @@ class AccessLog(AbstractAccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write the line; `time` is in seconds."""
         route, metrics = _matched(request)
-        tell_answered(metrics, route, request.method, response.status, time, request.get(_FACTS))
+        tell_answered(metrics, route, request.method, response.status, time)
 
 
-def tell_answered(
-    metrics: Metrics | None,
-    route: str,
-    method: str,
-    status: int,
-    seconds: float,
-    facts: Mapping[str, object] | None = None,
-) -> None:
+def tell_answered(metrics: Metrics | None, route: str, method: str, status: int, seconds: float) -> None:
     """Write the line of one answered request, and count it; `route` is the pattern that matched."""
     if method not in _METHODS:
         method = OTHER_METHOD
@@ -122,12 +109,9 @@ def tell_answered(
     if _plain_lines is not None:
         # The same line as below, without the way through structlog, which costs more than the rest of it.
         head = _head_of_line(method, route, status)
-        if facts:
-            head = f"{_as_json(None, '', dict(facts))[:-1]},{head[1:]}"
         _plain_lines.msg(f'{head},"seconds":{seconds},"event":"request","level":"info","at":"{_now()}"}}')
     else:
-        line = {"method": method, "route": route, "status": status, "seconds": seconds}
-        _requests.info("request", **{**(facts or {}), **line})
+        _requests.info("request", method=method, route=route, status=status, seconds=seconds)
 
 
 @lru_cache(maxsize=256)

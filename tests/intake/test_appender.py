@@ -19,6 +19,7 @@ from service.intake.spool import Spool
 from service.log.database import Pool, open_pool
 from service.log.event_store import Appended, EventStore
 from service.log.quarantine import Quarantine, Refused
+from tests.given.arrivals import arrivals
 from tests.given.bodies import NOON, a_body, an_event
 from tests.given.proxy import proxy_before
 from tests.given.waiting import eventually
@@ -56,7 +57,7 @@ async def running(pool: Pool, folder: Path, **options: Any) -> AsyncIterator[Ben
 
 
 async def positions_by_number(store: EventStore) -> list[str | None]:
-    return [event.entity_id async for event in store.read_all()]
+    return [event.entity_id for event in await store.read_after(0, await store.head())]
 
 
 async def test_a_delivery_is_in_the_log_when_its_receipt_comes(pool: Pool, tmp_path: Path) -> None:
@@ -229,7 +230,7 @@ async def test_a_commit_whose_answer_was_lost_is_recorded_once(
             assert list(receipts) == [Receipt(spooled=True)] * 2
             await eventually(lambda: bench.spool.pending == 0)
             assert await positions_by_number(EventStore(pool)) == ["1", "2", "3"]
-            assert [found.times for found in (await bench.store.deliveries([2, 3])).values()] == [1, 1]
+            assert [times for times, _ in await arrivals(pool, 2, 3)] == [1, 1]
         await behind.close()
 
 
@@ -307,7 +308,7 @@ async def test_what_a_killed_process_left_in_the_spool_is_drained_by_the_next_on
 
         assert await positions_by_number(bench.store) == ["1", "2", "3"]
         assert [kept.reason for kept in await bench.quarantine.list()] == ["no event"]
-        assert (await bench.store.deliveries([2]))[2].times == 1
+        assert [times for times, _ in await arrivals(pool, 2)] == [1]
 
 
 async def test_a_body_for_the_quarantine_goes_through_the_spool_too(

@@ -175,7 +175,7 @@ async def test_a_body_in_another_charset_is_kept_byte_for_byte(board: Board, cha
     if status == 202:
         assert (await board.quarantine.show(answer["quarantined"])).body == body
     else:
-        [event] = [event async for event in board.store.read_all()]
+        [event] = await board.store.read_after(0, 2)
         assert event.digest == sha256(body).digest()
 
 

@@ -17,6 +17,7 @@ from service.errors import BatchRefused, LogNotEmpty, LogUnavailable
 from service.events import EventData, decode
 from service.log.database import Pool, open_pool
 from service.log.event_store import Appended, EventStore, RecordedEvent, RestoredEvent
+from tests.given.arrivals import arrivals
 from tests.given.bodies import NOON, NOT_FOR_JSONB, ODD_BUT_FINE, an_event
 
 TEN_MINUTES = timedelta(minutes=10)
@@ -59,24 +60,23 @@ async def test_the_same_bytes_for_another_product_are_another_delivery(store: Ev
     assert appended == [Appended(1, False), Appended(2, False)]
 
 
-async def test_redeliveries_are_counted_and_the_first_arrival_is_not_one(store: EventStore) -> None:
+async def test_redeliveries_are_counted_and_the_first_arrival_is_not_one(
+    store: EventStore, pool: Pool
+) -> None:
     await store.append([an_event(1), an_event(2)])
     for hours in (1, 2):
         await store.append([an_event(2, NOON + timedelta(hours=hours))])
 
-    deliveries = await store.deliveries([1, 2])
-
-    assert deliveries[1] == (1, None)
-    assert deliveries[2] == (3, NOON + timedelta(hours=2))
+    assert await arrivals(pool, 1, 2) == [(1, None), (3, NOON + timedelta(hours=2))]
 
 
 async def test_a_delivery_that_is_drained_from_the_spool_twice_is_not_counted_as_come_again(
-    store: EventStore,
+    store: EventStore, pool: Pool
 ) -> None:
     await store.append([an_event(1)])
     await store.append([an_event(1)])
 
-    assert (await store.deliveries([1]))[1].times == 1
+    assert await arrivals(pool, 1) == [(1, None)]
 
 
 @pytest.mark.parametrize(
@@ -242,24 +242,6 @@ async def test_what_jsonb_cannot_hold_comes_back_byte_for_byte(store: EventStore
 
     assert event.raw == body
     assert len(event.data) < len(body) + 100
-
-
-async def test_reading_by_product_leaves_the_others_out(store: EventStore) -> None:
-    await store.append([an_event(number, product_id=1 + number % 2) for number in range(1, 7)])
-
-    assert [event.position for event in await store.read_after(1, 2, product_id=1)] == [2, 4]
-
-
-async def test_reading_all_ends_at_the_head_that_there_was(store: EventStore) -> None:
-    await store.append([an_event(number) for number in range(1, 12)])
-
-    seen = []
-    async for event in store.read_all(page=4):
-        if event.position == 2:
-            await store.append([an_event(100)])
-        seen.append(event.position)
-
-    assert seen == list(range(1, 12))
 
 
 @pytest.mark.parametrize(
@@ -467,7 +449,7 @@ async def test_a_restored_event_keeps_its_position_its_times_and_its_redeliverie
         an_event(1).digest,
     )
     assert second.occurred_assumed
-    assert (await store.deliveries([1]))[1].times == 5
+    assert [times for times, _ in await arrivals(pool, 1)] == [5]
     # It is known again: for ever with a time, within ten minutes without one.
     assert await store.append([an_event(1), untimed]) == [Appended(1, True), Appended(2, True)]
 

@@ -128,7 +128,6 @@ async def test_discarding_closes_a_delivery_and_keeps_its_bytes(quarantine: Quar
     assert (kept.state, kept.body) == ("discarded", b"ha")
     assert kept.closed_at is not None
     assert await quarantine.list() == []
-    assert await quarantine.counts() == {"open": 0, "retried": 0, "discarded": 1}
     for again in (quarantine.retry, quarantine.discard):
         with pytest.raises(QuarantineClosed, match="discarded"):
             await again(id)
