@@ -33,6 +33,8 @@ def unpacked(body: bytes, declared: str, bytes_max: int) -> bytes:
     `declared` is the Content-Encoding, which alone tells a deflate without its frame. Raises TooLarge before
     more than `bytes_max` are held.
     """
+    if body[:1] == b"{":
+        return body  # as nearly all are
     bare = "deflate" in declared.lower()
     for _ in range(LAYERS_MAX):
         if _looks_packed(body):
