@@ -22,7 +22,7 @@ create table {event_facts} (
     erased            boolean     not null
 );
 comment on column {event_facts}.user_id is 'Who did it, as far as it was told.';
-comment on column {event_facts}.changed_fields is 'Null unless the event is an edit; fields whose value was known before and differs.';
+comment on column {event_facts}.changed_fields is 'Null unless the event is an edit, or moves a vote; fields whose value was known before and differs.';
 
 -- name: indexes
 alter table {event_facts} add primary key (position);
@@ -43,11 +43,8 @@ insert into {event_facts} (
 )
 select h.position, h.product_id, h.action,
        case
-           when h.entity = 'vote' then case
-               when h.verb = 'delete' or read_model.int_of(h.vote) = 0 then 'VOTE_WITHDRAWN'
-               when b.newest and b.value is not null
-                    and nullif(substr(b.before, 53), '')::int <> b.value then 'VOTE_CHANGED'
-               else 'VOTE_CAST' end
+           when h.verb not in ('create', 'update', 'delete') and h.action <> 'changelog.subscribe' then 'OTHER'
+           when h.entity = 'vote' then coalesce(d.vote_moved, 'VOTE_CAST')
            when h.action = 'item.create' then 'ITEM_CREATED'
            when h.action = 'item.update' then 'ITEM_EDITED'
            when h.action = 'item.delete' then 'ITEM_DELETED'
@@ -73,16 +70,21 @@ select h.position, h.product_id, h.action,
             when h.action = 'item.create' then h.author_id end,
        d.comment_id, d.changelog_id, d.satisfaction_id,
        h.origin, h.occurred_at, h.occurred_assumed, h.recorded_at,
-       case when h.action in ('item.update', 'comment.update', 'changelog.update', 'user.update') then '{}'::text[] end,
+       case when h.action in ('item.update', 'comment.update', 'changelog.update', 'user.update') then '{}'::text[]
+            when d.vote_moved is not null then '{value}' end,
        h.erased
   from {hot} h
   left join {ballots} b on b.position = h.position
  cross join lateral (
-       select case when h.entity = 'comment' then coalesce(
+       select case when h.entity <> 'vote' then null
+                   when h.verb = 'delete' or read_model.int_of(h.vote) = 0 then 'VOTE_WITHDRAWN'
+                   when b.newest and b.value is not null
+                        and nullif(substr(b.before, 53), '')::int <> b.value then 'VOTE_CHANGED' end as vote_moved,
+              case when h.entity = 'comment' then coalesce(
                   read_model.id_of(h.data ->> 'comment_id'), read_model.id_of(h.data ->> 'id')) end as comment_id,
               case when h.entity = 'changelog' then coalesce(
                   read_model.id_of(h.data ->> 'changelog_id'), read_model.id_of(h.data ->> 'id')) end as changelog_id,
-              case when h.entity = 'satisfaction' then coalesce(
+              case when h.entity = 'satisfaction' and h.verb in ('create', 'update', 'delete') then coalesce(
                   read_model.id_of(h.data ->> 'satisfaction_id'), read_model.id_of(h.data ->> 'id'),
                   'p' || h.position) end as satisfaction_id
        ) d;
@@ -91,7 +93,8 @@ select h.position, h.product_id, h.action,
 -- only if: exists (select from {ballots} where not newest)
 -- A vote that came late changed what was the newest before it by key, not by arrival.
 update {event_facts} f
-   set type = 'VOTE_CHANGED'
+   set type = 'VOTE_CHANGED',
+       changed_fields = '{value}'
   from (
        select v.position
          from {vote_versions} v
@@ -112,6 +115,32 @@ update {event_facts} f
           and v.position > $1
           and v.position <= $2
           and p.value <> v.value
+       ) s
+ where f.position = s.position;
+
+-- name: settle.comment_items
+-- only if: exists (select from {hot} where entity = 'comment' and item_id is null)
+-- What a comment event does not say of its item was said when the comment was told of before: by arrival, so that a
+-- read as of a position never knows more than was known there.
+update {event_facts} f
+   set item_id = s.item_id
+  from (
+       select e.position, o.item_id
+         from {event_facts} e
+        cross join lateral (
+              select v.item_id
+                from {comment_versions} v
+               where v.product_id = e.product_id
+                 and v.comment_id = e.comment_id
+                 and v.position < e.position
+                 and v.item_id is not null
+               order by v.occurred_at desc, v.is_delete desc, v.updated_at desc, v.position desc
+               limit 1
+              ) o
+        where e.entity = 'comment'
+          and e.item_id is null
+          and e.position > $1
+          and e.position <= $2
        ) s
  where f.position = s.position;
 

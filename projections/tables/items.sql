@@ -272,6 +272,36 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
        scoring = coalesce(excluded.scoring, i.scoring),
        ratio = coalesce(excluded.ratio, i.ratio);
 
+-- name: settle.comment_events
+-- only if: exists (select from {hot} where entity = 'comment' and item_id is null)
+-- Events of comments that do not say their item count with the item that the comment was told of before; see
+-- settle.comment_items of the events.
+update {items} i
+   set events = i.events + a.events,
+       last_activity_at = greatest(i.last_activity_at, a.last_activity_at),
+       position = greatest(i.position, a.position)
+  from (
+       select s.product_id, o.item_id, count(*) as events, max(s.occurred_at) as last_activity_at,
+              max(s.position) as position
+         from {comment_versions} s
+        cross join lateral (
+              select v.item_id
+                from {comment_versions} v
+               where v.product_id = s.product_id
+                 and v.comment_id = s.comment_id
+                 and v.position < s.position
+                 and v.item_id is not null
+               order by v.occurred_at desc, v.is_delete desc, v.updated_at desc, v.position desc
+               limit 1
+              ) o
+        where s.item_id is null
+          and s.position > $1
+          and s.position <= $2
+        group by s.product_id, o.item_id
+       ) a
+ where i.product_id = a.product_id
+   and i.item_id = a.item_id;
+
 -- name: settle.late
 -- only if: exists (select from {posts} where not newest)
 -- A post that came late: what it said, unless the post before it (by key) had said the same. Then the one

@@ -70,6 +70,7 @@ select s.product_id, coalesce(s.satisfaction_id, 'p' || s.position), s.occurred_
               h.created_at
          from {hot} h
         where h.entity = 'satisfaction'
+          and h.verb in ('create', 'update', 'delete')
        ) s;
 
 -- name: settle.current

@@ -154,7 +154,7 @@ select i.position, i.product_id, i.entity, i.entity_id, i.verb, i.action, i.occu
 -- the same for most, each comparison goes the long way.
 
 -- name: ballots
--- One row a vote event, with the vote of the same voter that was the newest before it (by arrival), and by
+-- One row a vote event of a known kind, with the vote of the same voter that was the newest before it (by arrival), and by
 -- how much it moved the known votes. A vote whose direction was not told counts as one for.
 select w.position, w.product_id, w.item_id, w.voter, w.user_id, w.occurred_at, w.is_delete, w.updated_at,
        w.value, w.withdrawn, w.cast_at, w.told, w.before,
@@ -189,6 +189,7 @@ select w.position, w.product_id, w.item_id, w.voter, w.user_id, w.occurred_at, w
                                    h.created_at as cast_at
                               from {hot} h
                              where h.entity = 'vote'
+                               and h.verb in ('create', 'update', 'delete')
                                and h.item_id is not null
                             ) s
                      ) t

@@ -57,6 +57,7 @@ select w.product_id, w.item_id, w.subscriber, w.user_id, w.occurred_at, w.is_del
                      read_model.key(h.occurred_at, h.verb = 'delete', h.updated_at, h.position) collate "C" as told
                 from {hot} h
                where h.entity = 'subscription'
+                 and h.verb in ('create', 'update', 'delete')
                  and h.item_id is not null
               ) t
          left join {subscriptions} c
@@ -74,6 +75,7 @@ select distinct on (h.product_id, h.item_id, coalesce(h.user_id, 'p' || h.positi
        read_model.key(h.occurred_at, h.verb = 'delete', h.updated_at, h.position)
   from {hot} h
  where h.entity = 'subscription'
+   and h.verb in ('create', 'update', 'delete')
    and h.item_id is not null
  order by h.product_id, h.item_id, coalesce(h.user_id, 'p' || h.position),
           h.occurred_at desc, h.verb = 'delete' desc, h.updated_at desc, h.position desc

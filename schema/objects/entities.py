@@ -115,7 +115,7 @@ COMMENT: Final = Entity(
         "updated_at": BLOCKS["comment_then.updated_at"],
         "deleted": "coalesce(life.deleted, false)",
         "deleted_at": "case when life.deleted then life.occurred_at end",
-        "position": "content.position",
+        "position": BLOCKS["comment_then.position"],
     },
     then_joins={"content": "comment_then.content", "life": "comment_then.life"},
     always=("content",),

@@ -231,6 +231,10 @@ coalesce(content.:column, case when not content.complete then (
      where o.product_id = known.product_id and o.comment_id = known.comment_id and :known(o) and o.:column is not null
      order by :key_desc(o) limit 1) end)
 
+-- name: comment_then.position
+(select max(o.position) from {comment_versions} as o
+  where o.product_id = known.product_id and o.comment_id = known.comment_id and :known(o))
+
 -- name: comment_then.search
 case when (:body) is not distinct from known.body then known.search
      else to_tsvector('simple', left(coalesce(:body, ''), 100000)) end
