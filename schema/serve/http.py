@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import orjson
-from aiohttp import hdrs, web
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
+from aiohttp import StreamReader, hdrs, web
+from aiohttp.http import RawRequestMessage
 from graphql import GraphQLError, OperationType
 
 from schema.answer.execute import Answer, Observed, Operations, Request

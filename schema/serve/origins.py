@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from aiohttp import HttpVersion11, hdrs, web
-from aiohttp.http_writer import HttpVersion
+from aiohttp.http import HttpVersion
 
 from schema.errors import Refused
 from service.config import is_loopback

@@ -16,10 +16,8 @@ from typing import Any, Final, Protocol
 
 import orjson
 import structlog
-from aiohttp import hdrs, web
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.http_writer import HttpVersion11
-from aiohttp.streams import StreamReader
+from aiohttp import StreamReader, hdrs, web
+from aiohttp.http import HttpVersion11, RawRequestMessage
 from aiohttp.typedefs import Handler
 from multidict import CIMultiDictProxy
 

@@ -1,19 +1,23 @@
-"""Runs aiohttp's server so that no answer and no open connection says or costs what it should not."""
+"""Runs aiohttp's server so that no answer and no open connection says or costs what it should not.
+
+The shortcut and the limit on a head's time lean on what aiohttp keeps to itself. Where an aiohttp has not all
+of it, it is left to its own way, and the log says so.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
-from aiohttp import web
-from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import SERVER_SOFTWARE, HttpVersion11
-from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
+import structlog
+from aiohttp import StreamReader, web
+from aiohttp.http import SERVER_SOFTWARE, HttpRequestParser, HttpVersion11, RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
 from service.web.metrics import Metrics
@@ -24,6 +28,29 @@ KEEPALIVE_SECONDS: Final = 75.0
 
 HEAD_SECONDS: Final = 10.0
 """How long a request's head may take from its first byte on. Aiohttp has no limit of its own."""
+
+_LEANED_ON: Final[Mapping[type, tuple[str, ...]]] = {
+    RequestHandler: (
+        "_close",
+        "_handler_waiter",
+        "_keepalive_handle",
+        "_keepalive_timeout",
+        "_loop",
+        "_manager",
+        "_messages",
+        "_next_keepalive_close_time",
+        "_parser",
+        "_paused",
+        "_process_keepalive",
+        "_request_in_progress",
+        "_waiter",
+    ),
+    HttpRequestParser: ("message_consumed",),
+    RawRequestMessage: ("headers", "method", "path", "should_close", "upgrade", "version"),
+    StreamReader: ("is_eof", "read_nowait", "total_bytes"),
+}
+
+_log = structlog.get_logger(__name__)
 
 
 class Answer(NamedTuple):
@@ -84,21 +111,65 @@ class Runner(web.AppRunner):
         server.head_seconds = self._head_seconds
         shortcuts = self.app.get(_SHORTCUTS)
         server.shortcuts = shortcuts or {}
+        server.connection = _ShortConnection
         server.metrics = self.app.get(METRICS)
+        if missing := _missing():
+            server.connection = _Connection
+            note = "requests take aiohttp's own way, which is slower, and their heads may take any time"
+            _log.error("shortcut_off", missing=missing, aiohttp=SERVER_SOFTWARE, note=note)
         return server
+
+
+def _missing() -> list[str]:
+    """Return what this aiohttp has not of all that is leaned on."""
+    return [
+        f"{owner.__name__}.{name}"
+        for owner, names in _LEANED_ON.items()
+        for name in names
+        if not hasattr(owner, name)
+    ]
 
 
 class _Server(web.Server):
     head_seconds: float
     shortcuts: Mapping[str, Shortcut]
     metrics: Metrics | None
+    connection: type[_Connection]
 
     def __call__(self) -> RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+        return self.connection(self, loop=self._loop, **self._kwargs)
 
 
 class _Connection(RequestHandler):
-    __slots__ = ("_head_deadline", "_head_seconds", "_metrics", "_route", "_shortcuts", "_taken_at")
+    """A connection that goes aiohttp's way; only its errors are ours."""
+
+    __slots__ = ("_metrics",)
+
+    def __init__(self, server: _Server, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._metrics = server.metrics
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what could not be parsed, or what a handler let through, with the status alone."""
+        super().handle_error(request, status, exc, "")
+        if self._metrics is not None and status < 500:
+            # No application sees what could not be parsed, so nobody else counts it.
+            self._metrics.http(UNMATCHED, OTHER_METHOD, status)
+        response = _error(status, "this is no HTTP request that can be read" if status < 500 else WENT_WRONG)
+        response.force_close()
+        return response
+
+
+class _ShortConnection(_Connection):
+    """A connection with the shortcut, and with a limit on the time of a head."""
+
+    __slots__ = ("_head_deadline", "_head_seconds", "_route", "_shortcuts", "_taken_at")
 
     def __init__(self, server: _Server, **options: Any) -> None:
         super().__init__(server, **options)
@@ -106,7 +177,6 @@ class _Connection(RequestHandler):
         self._head_deadline: asyncio.TimerHandle | None = None
         self._shortcuts = server.shortcuts
         self._route = ""
-        self._metrics = server.metrics
         self._taken_at: float | None = None
         """When the request was taken that the shortcut is about; None where it is about none."""
 
@@ -191,22 +261,6 @@ class _Connection(RequestHandler):
             self.transport.write(_TOO_SLOW)
         self.force_close()
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer what could not be parsed, or what a handler let through, with the status alone."""
-        super().handle_error(request, status, exc, "")
-        if self._metrics is not None and status < 500:
-            # No application sees what could not be parsed, so nobody else counts it.
-            self._metrics.http(UNMATCHED, OTHER_METHOD, status)
-        response = _error(status, "this is no HTTP request that can be read" if status < 500 else WENT_WRONG)
-        response.force_close()
-        return response
-
 
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 WENT_WRONG: Final = "something went wrong here; the service's log says where"
@@ -220,13 +274,13 @@ _HEAD: Final = b"HTTP/1.1 %d %s\r\n%sContent-Type: %s\r\nContent-Length: %d\r\n%
 def _encoded(answer: Answer) -> bytes:
     """Write out the answer, with the headers that aiohttp's own would have."""
     status, body, headers, content_type = answer
-    end = _end_of_head(rfc822_formatted_time())
+    end = _end_of_head(int(time.time()))
     return _HEAD % (status, _REASONS[status], headers, content_type, len(body), end, body)
 
 
 @lru_cache(maxsize=1)
-def _end_of_head(date: str) -> bytes:
-    return b"Date: %s\r\nServer: %s\r\n\r\n" % (date.encode(), _SERVER)
+def _end_of_head(now: int) -> bytes:
+    return b"Date: %s\r\nServer: %s\r\n\r\n" % (formatdate(now, usegmt=True).encode(), _SERVER)
 
 
 def _error(status: int, text: str) -> web.Response:
