@@ -36,7 +36,15 @@ from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import PATH, Webhook
 from service.labels import Label, load_labels
-from service.log.database import POSTGRES_FAILURES, Pool, connect, is_away, migrate, open_pool
+from service.log.database import (
+    POSTGRES_FAILURES,
+    Pool,
+    connect,
+    is_away,
+    migrate,
+    open_pool,
+    refuse_shared_sessions,
+)
 from service.log.event_store import EventStore
 from service.log.hub import Hub
 from service.log.known import KnownDatabase
@@ -477,6 +485,7 @@ async def _prepared(dsn: str) -> None:
     """Bring the log's tables up to date, and make those of the read model that are missing."""
     connection = await connect(dsn)
     try:
+        await refuse_shared_sessions(dsn, connection)
         for name in await migrate(connection):
             _log.info("migrated", migration=name)
         await declare(connection)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from service.cli.terminal import note
 from service.config import Settings, load_settings
-from service.log.database import Pool, connect, migrate, open_pool
+from service.log.database import Pool, connect, migrate, open_pool, refuse_shared_sessions
 from service.log.hub import Hub
 from service.postgres.embedded import EmbeddedPostgres, attach
 
@@ -42,6 +42,7 @@ async def open_database(settings: Settings, *, migrated: bool = True) -> AsyncIt
 async def _prepare(dsn: str, migrated: bool) -> None:
     connection = await connect(dsn, application_name=APPLICATION)
     try:
+        await refuse_shared_sessions(dsn, connection)
         if migrated:
             for name in await migrate(connection):
                 note(f"migrated: {name}")

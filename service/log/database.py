@@ -144,6 +144,31 @@ async def connect(
     return connection
 
 
+async def refuse_shared_sessions(dsn: str, connection: Connection) -> None:
+    """Raise DatabaseUnsuitable where a pooler gives each transaction the session of another.
+
+    Nothing that a session holds would last there: its settings, its LISTEN, what it prepared. Only a pooler
+    tells another process's number at the connecting than the one that answers.
+    """
+    ours = await connection.fetchval(_sql["session"])
+    if ours == connection.get_server_pid():
+        return
+    other = await connect(dsn)
+    try:
+        async with other.transaction():  # which keeps the session that it was given
+            shared = ours == await other.fetchval(_sql["session"])
+            shared = shared or ours != await connection.fetchval(_sql["session"])
+    except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
+        shared = True
+    finally:
+        await other.close()
+    if shared:
+        raise DatabaseUnsuitable(
+            "a pooler in transaction mode before it",
+            "sessions of its own: give Postgres's own address, or the pooler's in session mode",
+        )
+
+
 def is_away(error: BaseException) -> bool:
     """Tell whether an error says that Postgres was lost or not reached, and nothing of what it was asked."""
     if isinstance(error, asyncpg.PostgresError):

@@ -91,6 +91,10 @@ select pg_catalog.set_config(p.name, p.value, false)
 unlisten *;
 reset all;
 
+-- name: session
+-- Which of the server's processes answers here.
+select pg_backend_pid();
+
 -- name: suitable
 -- What decides whether a database can hold the log at all.
 select current_setting('server_version_num')::integer as version,

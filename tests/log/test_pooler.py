@@ -1,0 +1,93 @@
+"""Through pgbouncer: in session mode all is as without it, in transaction mode it is refused at the start."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+
+import asyncpg
+import pytest
+
+from service.dsn import Dsn
+from service.errors import DatabaseUnsuitable
+from service.log.database import connect, open_pool, refuse_shared_sessions
+from service.log.event_store import Appended, EventStore
+from tests.given.bodies import an_event
+from tests.given.proxy import proxy_before
+from tests.given.waiting import eventually
+
+Pooler = Callable[[str], AbstractAsyncContextManager[str]]
+
+
+@pytest.fixture
+def pooler(database_url: str) -> Pooler:
+    """Runs pgbouncer in a mode before this test's database, and gives the address through it."""
+    program = shutil.which("pgbouncer")
+    if program is None:
+        pytest.skip("pgbouncer is not installed (Debian: apt-get install pgbouncer)")
+
+    @asynccontextmanager
+    async def run(mode: str) -> AsyncIterator[str]:
+        folder = Path(mkdtemp(prefix="pgbouncer-"))
+        folder.chmod(0o777)
+        settings = folder / "pgbouncer.ini"
+        # By a proxy: the server's socket may be closed to the user that pgbouncer runs as.
+        async with proxy_before(database_url) as (proxy, _):
+            there = Dsn.read(database_url, {}).arguments()
+            where = f"host=127.0.0.1 port={proxy.port} dbname={there['database']} user={there['user']}"
+            where += f" password={there['password']}" if there["password"] else ""
+            settings.write_text(
+                f"[databases]\nboard = {where}\n"
+                f"[pgbouncer]\nauth_type = any\npool_mode = {mode}\nunix_socket_dir = {folder}\n"
+            )
+            as_user = ["-u", "nobody"] if os.getuid() == 0 else []
+            process = await asyncio.create_subprocess_exec(program, "-q", *as_user, settings)
+            try:
+                await eventually(lambda: (folder / ".s.PGSQL.6432").exists())
+                yield f"postgresql://{there['user']}@/board?host={folder}&port=6432"
+            finally:
+                process.terminate()
+                await process.wait()
+                shutil.rmtree(folder)
+
+    return run
+
+
+async def test_through_a_pooler_in_session_mode_sessions_are_pinned_and_all_is_recorded(
+    pooler: Pooler, database_url: str
+) -> None:
+    owner = await asyncpg.connect(database_url)
+    name = await owner.fetchval("select quote_ident(current_database())")
+    await owner.execute(f"alter database {name} set default_transaction_isolation to 'serializable'")
+    async with pooler("session") as through:
+        connection = await connect(through)
+        await refuse_shared_sessions(through, connection)
+        await connection.close()
+
+        pool = await open_pool(through, min_size=2, max_size=2)
+        store = EventStore(pool)
+        assert await store.append([an_event(1)]) == [Appended(1, False)]
+        await store.close()
+        for _ in range(4):
+            assert await pool.fetchval("show transaction_isolation") == "read committed"
+        await pool.close()
+    await owner.close()
+
+
+async def test_a_pooler_in_transaction_mode_is_refused_with_what_to_do(pooler: Pooler) -> None:
+    async with pooler("transaction") as through:
+        connection = await connect(through)
+        with pytest.raises(DatabaseUnsuitable, match=r"a pooler in transaction mode .* in session mode"):
+            await refuse_shared_sessions(through, connection)
+        await connection.close()
+
+
+async def test_without_a_pooler_nothing_is_refused(database_url: str) -> None:
+    connection = await connect(database_url)
+    await refuse_shared_sessions(database_url, connection)
+    await connection.close()
