@@ -2,7 +2,14 @@
 -- Declared whole and disposable: everything here can be dropped and is made again at the next start.
 
 -- name: bookkeeping
-create schema if not exists read_model;
+do $$
+begin
+    -- Asked first: `if not exists` wants the right to make schemas, which a role that has this one need not have.
+    if to_regnamespace('read_model') is null then
+        create schema read_model;
+    end if;
+end
+$$;
 
 -- Which functions are declared, so that a start that finds them as they are leaves them alone.
 create table if not exists read_model.declared (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -18,6 +19,10 @@ _sql = load(__file__, "status.sql")
 
 FUNCTION: Final = _sql["function"]
 """Declares `read_model.status`, which every answer comes from; what the states mean stands there."""
+
+_NOT_WORKING: Final[tuple[State, ...]] = ("FAILED", "STUCK")
+LATE_SECONDS: Final = 60.0
+"""Longer than a step, and than the moment in which another instance takes over."""
 
 _NOT_DECLARED: Final = (
     asyncpg.UndefinedFunctionError,
@@ -59,3 +64,19 @@ async def status(connection: AnyConnection | Pool) -> list[Status]:
         return [Status(**row) for row in await connection.fetch(_sql["status"], *known())]
     except _NOT_DECLARED:
         return []
+
+
+def lateness(found: Iterable[Status]) -> str | None:
+    """Say how far behind the log projections are for whose next event it has been waiting for too long."""
+    late = [each for each in found if each.lag_seconds > LATE_SECONDS and each.state != "REBUILDING"]
+    if not late:
+        return None
+    events, seconds = (max(each.lag_events for each in late), max(each.lag_seconds for each in late))
+    return f"{events} events behind the log, which have waited for {seconds:.0f} s"
+
+
+def failings(found: Sequence[Status]) -> str | None:
+    """Say in a few words which projections do not do their work, or None where all do."""
+    named = {state: ", ".join(each.name for each in found if each.state == state) for state in _NOT_WORKING}
+    said = [f"{state}: {names}" for state, names in named.items() if names]
+    return "; ".join([*said, *filter(None, [lateness(found)])]) or None

@@ -39,6 +39,7 @@ from service.labels import Label, load_labels
 from service.log.database import (
     POSTGRES_FAILURES,
     Pool,
+    as_refused,
     connect,
     is_away,
     migrate,
@@ -195,6 +196,7 @@ class Service:
         self.tokens = Tokens.of(settings.api_tokens)
         self.known = KnownDatabase(settings.data_dir, settings.database_url)
         self._local_key: str | None = None
+        self._hindrance: str | None = None
         self._is_demo = False
 
     @asynccontextmanager
@@ -216,6 +218,7 @@ class Service:
             )
             self._check_who_may_come()
             self.reader = Reader(self.pool)
+            self.projector = Projector(self.pool, self.hub)
             self.rebuilder = Rebuilder(self.pool)
             self.erasure = Erasure(
                 self.pool, self._count_again, data_dir=settings.data_dir, counted=self.metrics.erased
@@ -273,6 +276,13 @@ class Service:
         if self._local_key is not None and len(keys):
             _log.info("local_key_opens_too", file=LOCAL_KEY_FILE, end=f"recount keys revoke {LOCAL_KEY_FILE}")
 
+    def _projecting(self) -> str | None:
+        """What keeps this process from following the log."""
+        if self._hindrance is not None:
+            return self._hindrance
+        failure = self.projector.failure
+        return failure and f"cannot begin: {failure}; recount doctor says more"
+
     def _watch(self) -> None:
         self.metrics.watch_appender(lambda: self.appender.waiting)
         self.metrics.watch_spool(
@@ -292,9 +302,10 @@ class Service:
                 pass
             except (RecountError, *POSTGRES_FAILURES) as error:
                 _log.warning("database_not_ready", error=type(error).__name__)
-        projector = Projector(self.pool, self.hub)
+                self._hindrance = str(error) if isinstance(error, RecountError) else reason_of(error)
+        self._hindrance = None
         async with asyncio.TaskGroup() as group:
-            for work in (projector.run, self.rebuilder.run, self._erase):
+            for work in (self.projector.run, self.rebuilder.run, self._erase):
                 group.create_task(_for_ever(work), name=work.__qualname__)
 
     async def _erase(self) -> None:
@@ -404,7 +415,12 @@ class Service:
         webhook.add_to(application)
         application.add_routes(Page().routes())
         Probes(
-            self.metrics, self.gauges, self.appender, self.webhook_keys, stopping=lambda: self.stopping
+            self.metrics,
+            self.gauges,
+            self.appender,
+            self.webhook_keys,
+            projecting=self._projecting,
+            stopping=lambda: self.stopping,
         ).add_to(application)
         graphql = GraphQLEndpoint(
             build_schema(),
@@ -486,9 +502,10 @@ async def _prepared(dsn: str) -> None:
     connection = await connect(dsn)
     try:
         await refuse_shared_sessions(dsn, connection)
-        for name in await migrate(connection):
-            _log.info("migrated", migration=name)
-        await declare(connection)
+        with as_refused():
+            for name in await migrate(connection):
+                _log.info("migrated", migration=name)
+            await declare(connection)
     finally:
         await connection.close()
 

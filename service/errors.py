@@ -26,6 +26,7 @@
     │   ├── DatabaseUnreachable
     │   ├── PostgresAway
     │   ├── DatabaseUnsuitable
+    │   ├── RoleLacksPrivilege
     │   ├── MigrationChanged
     │   └── MigrationUnknown
     ├── NotAnEvent                       a body for the quarantine
@@ -368,6 +369,17 @@ class DatabaseUnsuitable(DatabaseError):
     def __init__(self, what: str, needed: str) -> None:
         self.what, self.needed = what, needed
         super().__init__(f"this database has {what}, but the log needs {needed}")
+
+
+class RoleLacksPrivilege(DatabaseError):
+    """Recount's role may not do in the database what it has to."""
+
+    def __init__(self, refused: str | None) -> None:
+        self.refused = refused
+        super().__init__(
+            f"the database's user may not do there what Recount needs{f' ({refused})' if refused else ''}; "
+            "`recount sql grants` prints what gives it the least that does, for an administrator to run"
+        )
 
 
 class MigrationChanged(DatabaseError):

@@ -75,6 +75,8 @@ class Projector:
         self._lease = Lease("projector", lease_seconds)
         self._events_a_step_max = events_a_step_max
         self.position = 0
+        self.failure: str | None = None
+        """Why Postgres did not let us become the projector, or see that another one is."""
 
     async def run(self) -> None:
         """Follow the log for as long as the service runs; whatever fails is tried again."""
@@ -86,6 +88,7 @@ class Projector:
             except LostLease as lost:
                 _log.info("projector_lost_lease", reason=str(lost))
             except POSTGRES_FAILURES as error:
+                self.failure = None if is_away(error) else type(error).__name__
                 _log.warning("projector_failed", reason=type(error).__name__, retry_seconds=pause)
                 pause = min(pause * 2, RETRY_SECONDS_MAX)
             await asyncio.sleep(pause)
@@ -131,6 +134,7 @@ class Projector:
                 # Asked first: what is recorded from here on raises it, what was before is counted in.
                 known = 0 if self._hub is None else self._hub.value("head")
                 moved = await turn.advance(None)
+                self.failure = None
                 if target is not None and turn.failure is not None:
                     raise turn.failure
                 self._reached(turn.position)
@@ -147,6 +151,7 @@ class Projector:
             await declare(connection)
             turn = Turn(connection, self._lease, self._events_a_step_max)
             if not await turn.take():
+                self.failure = None
                 yield None
                 return
             try:

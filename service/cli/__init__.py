@@ -29,6 +29,7 @@ MODULES = {
     "erase": ("erase",),
     "doctor": ("doctor",),
     "config": ("config",),
+    "sql": ("sql",),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from service.cli.terminal import note
 from service.config import Settings, load_settings
-from service.log.database import Pool, connect, migrate, open_pool, refuse_shared_sessions
+from service.log.database import Pool, as_refused, connect, migrate, open_pool, refuse_shared_sessions
 from service.log.hub import Hub
 from service.postgres.embedded import EmbeddedPostgres, attach
 
@@ -24,7 +24,8 @@ async def open_database(settings: Settings, *, migrated: bool = True) -> AsyncIt
     """Give the address of the database, brought up to date unless `migrated` is false.
 
     That is RECOUNT_DATABASE_URL; without it the embedded Postgres of the service that runs on this data
-    folder; without one, an embedded Postgres that runs as long as the command.
+    folder; without one, an embedded Postgres that runs as long as the command. What the role may not do there
+    raises RoleLacksPrivilege.
     """
     if settings.database_url is not None:
         dsn = settings.database_url.get_secret_value()
@@ -35,8 +36,9 @@ async def open_database(settings: Settings, *, migrated: bool = True) -> AsyncIt
             await _prepare(postgres.dsn, migrated)
             yield postgres.dsn
             return
-    await _prepare(dsn, migrated)
-    yield dsn
+    with as_refused():
+        await _prepare(dsn, migrated)
+        yield dsn
 
 
 async def _prepare(dsn: str, migrated: bool) -> None:

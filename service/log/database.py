@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -17,6 +18,7 @@ from service.errors import (
     DatabaseUnsuitable,
     MigrationChanged,
     MigrationUnknown,
+    RoleLacksPrivilege,
     reason_of,
 )
 from service.sql_files import load
@@ -43,6 +45,8 @@ STATEMENTS_CACHED_MAX: Final = 100
 STATEMENT_BYTES_MAX: Final = 256 * 1024
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+# What a file read like before it was changed to make the same with fewer rights.
+_READ_BEFORE: Final = {"0001_log": "15ee4f9a81270a6933aa7bcece6f7db4df6f5181ea16fb4597b0740ecb4ac53e"}
 _MIGRATION_NAME: Final = re.compile(r"[0-9]{4}_[a-z_]+\.sql")
 _AWAY_CLASSES: Final = ("08", "57P")
 """Connection exceptions; shutdowns, crashes and a server that still starts. From appendix A of its manual."""
@@ -191,6 +195,29 @@ def _unreachable(address: Dsn, error: Exception) -> DatabaseUnreachable:
     return DatabaseUnreachable(reason_of(error))
 
 
+@contextmanager
+def as_refused() -> Iterator[None]:
+    """Turn what a role may not do, or a server that only reads, into an error that says what to do.
+
+    Raises RoleLacksPrivilege, DatabaseUnsuitable.
+    """
+    try:
+        yield
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise RoleLacksPrivilege(_refused_object(error)) from None
+    except asyncpg.ReadOnlySQLTransactionError:
+        raise DatabaseUnsuitable(
+            "nothing but reading to give (a standby, or default_transaction_read_only)",
+            "one that takes writes",
+        ) from None
+
+
+def _refused_object(error: asyncpg.PostgresError) -> str | None:
+    """Return what Postgres refused, where that is one of ours: of a database it says the name."""
+    found = re.search(r"(schema|table|function|view|type) (\S+)$", error.message or "")
+    return f"{found[1]} {found[2]}" if found else None
+
+
 class Migration(NamedTuple):
     """One file of service/log/migrations."""
 
@@ -282,5 +309,5 @@ def _check(known: list[Migration], done: dict[str, str]) -> None:
     for name, checksum in done.items():
         if name not in checksums:
             raise MigrationUnknown(name)
-        if checksums[name] != checksum:
+        if checksum not in (checksums[name], _READ_BEFORE.get(name)):
             raise MigrationChanged(name)

@@ -102,8 +102,15 @@ select current_setting('server_version_num')::integer as version,
        current_setting('session_replication_role') as triggers;
 
 -- name: make_migrations
--- The list of migrations that ran, before the first of them.
-create schema if not exists log;
+-- The list of migrations that ran, before the first of them. The schema may have been made for us: `if not exists`
+-- would want the right to make schemas all the same.
+do $$
+begin
+    if to_regnamespace('log') is null then
+        create schema log;
+    end if;
+end
+$$;
 create table if not exists log.migrations (
     name      text        primary key,
     checksum  text        not null,

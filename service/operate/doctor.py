@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import aiohttp
 
-from projections.status import status
+from projections.status import lateness, status
 from service.config import Settings, is_loopback, near_url
 from service.errors import DatabaseError, DataFolderNotWritable, RecountError
 from service.log.database import POSTGRES_FAILURES, Connection, connect, pending_migrations
@@ -196,6 +196,7 @@ async def check_database(settings: Settings, dsn: str) -> list[Finding]:
     try:
         for check in (
             _settings_of_postgres,
+            _role,
             _clock,
             _migrations,
             _guards,
@@ -204,11 +205,11 @@ async def check_database(settings: Settings, dsn: str) -> list[Finding]:
             _keys,
             _silence,
         ):
-            findings += [finding async for finding in check(settings, connection)]
-    except POSTGRES_FAILURES as error:
-        findings.append(
-            _problem("Postgres", f"{type(error).__name__} while asking", "look at Postgres's log")
-        )
+            try:
+                findings += [finding async for finding in check(settings, connection)]
+            except POSTGRES_FAILURES as error:
+                asked = f"{type(error).__name__} at {check.__name__.strip('_').replace('_', ' ')}"
+                findings.append(_problem("Postgres", asked, "look at Postgres's log"))
     finally:
         await connection.close()
     return findings
@@ -236,6 +237,18 @@ async def _settings_of_postgres(_: Settings, connection: Connection) -> AsyncIte
         yield _problem(
             "Postgres", f"{left} of {found['max_connections']} connections are left", "raise max_connections"
         )
+
+
+async def _role(_: Settings, connection: Connection) -> AsyncIterator[Finding]:
+    lacking = [row["what"] for row in await connection.fetch(_sql["lacking"])]
+    if lacking:
+        yield _problem(
+            "role",
+            f"the database's user lacks {'; '.join(lacking)}",
+            "have an administrator run what this prints: recount sql grants",
+        )
+    else:
+        yield _fine("role", "may do all that is needed")
 
 
 async def _clock(_: Settings, connection: Connection) -> AsyncIterator[Finding]:
@@ -319,8 +332,13 @@ async def _projections(_: Settings, connection: Connection) -> AsyncIterator[Fin
                 f"{who}: counted by other rules than today's",
                 "the service rebuilds them; or: recount rebuild",
             )
-    behind = max((each.lag_events for each in found), default=0)
-    yield _fine("projections", f"{behind} events behind the log" if behind else "as far as the log")
+    if late := lateness(each for each in found if each.state == "CATCHING_UP"):
+        yield _problem(
+            "projections", late, "recount serve; where it runs, look at its log, or let it have its time"
+        )
+    else:
+        behind = max((each.lag_events for each in found), default=0)
+        yield _fine("projections", f"{behind} events behind the log" if behind else "as far as the log")
     if found and (parked := await connection.fetchval(_sql["parked"])):
         yield _problem("projections", f"{parked} events could not be applied", "recount parked list")
 

@@ -40,3 +40,31 @@ select count(*) as events from read_model.parked where not waiting;
 -- name: not_replayed
 -- Erasures that were cut off before the read model was counted again.
 select count(*) as erasures from log.erasures where replayed_at is null;
+
+-- name: lacking
+-- What our role lacks of what `recount sql grants` gives it; no row where it lacks nothing.
+select what
+  from (
+       select 1 as place, 'temporary tables' as what
+        where not has_database_privilege(current_database(), 'temporary')
+       union all
+       select 2, format('a schema %s, or the right to make it', s.name)
+         from (values ('log'), ('read_model')) as s (name)
+        where to_regnamespace(s.name) is null
+          and not has_database_privilege(current_database(), 'create')
+       union all
+       select 3, format('%s in the schema %s', lower(p.privilege), n.nspname)
+         from pg_catalog.pg_namespace n
+        cross join (values ('USAGE'), ('CREATE')) as p (privilege)
+        where n.nspname in ('log', 'read_model')
+          and not has_schema_privilege(n.oid, p.privilege)
+       union all
+       select 4, format('to own %s tables in the schema %s', count(*), n.nspname)
+         from pg_catalog.pg_class c
+         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname in ('log', 'read_model')
+          and c.relkind in ('r', 'p')
+          and not pg_has_role(c.relowner, 'usage')
+        group by n.nspname
+       ) as lacks
+ order by place, what;

@@ -12,7 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from projections.status import State, status
+from projections.status import State, Status, status
 from service.log.database import POSTGRES_FAILURES, Pool
 from service.operate.silence import Silence
 from service.sql_files import load
@@ -86,6 +86,8 @@ class Gauges(Collector):
         self._silent_after_days = silent_after_days
         self._values: dict[str, list[tuple[tuple[str, ...], float]]] = {}
         self._sampled_at = float("-inf")
+        self.projections: list[Status] = []
+        """As the last sample found them."""
         self._products: list[Silence] = []
         self._products_at = float("-inf")
         self._sampling = asyncio.Lock()
@@ -98,6 +100,8 @@ class Gauges(Collector):
                 try:
                     async with asyncio.timeout(SAMPLE_SECONDS_MAX):
                         self._values = await self._ask()
+                except asyncpg.InsufficientPrivilegeError:
+                    self._values = {"recount_postgres_up": [((), 1.0)]}
                 except POSTGRES_FAILURES:
                     self._values = {"recount_postgres_up": [((), 0.0)]}
                 self._sampled_at = time.monotonic()
@@ -122,7 +126,7 @@ class Gauges(Collector):
             values["recount_pool_wait_seconds"] = [((), time.perf_counter() - began)]
             server = await _rows(connection, _sql["server"])
             log = await _rows(connection, _sql["log"])
-            projections = await status(connection)
+            projections = self.projections = await status(connection)
             quarantine = await _rows(connection, _sql["quarantine"])
             keys = await _rows(connection, _sql["keys"])
             if time.monotonic() - self._products_at > PRODUCTS_AGE_SECONDS_MAX:

@@ -9,6 +9,7 @@ import orjson
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
+from projections.status import failings
 from service.operate.gauges import Gauges
 from service.web.metrics import Metrics
 
@@ -16,6 +17,8 @@ from service.web.metrics import Metrics
 class Intake(Protocol):
     """What a probe asks of the appender."""
 
+    log_answers: bool
+    """Whether the log took what it was last given."""
     spool_answers: bool
     """Whether the spool took what it was last given."""
 
@@ -35,7 +38,8 @@ class Probes:
     """The handlers of /livez, /readyz and /metrics.
 
     `stopping` says that the process was told to end; then it is not ready, so that a load balancer sends
-    the next delivery elsewhere while those under way are answered.
+    the next delivery elsewhere while those under way are answered. `projecting` says what keeps this
+    process's projector from its work, if anything does.
     """
 
     def __init__(
@@ -45,10 +49,11 @@ class Probes:
         intake: Intake,
         keys: KnownKeys | None = None,
         *,
+        projecting: Callable[[], str | None] = lambda: None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._metrics, self._gauges, self._intake, self._stopping = metrics, gauges, intake, stopping
-        self._keys = keys
+        self._metrics, self._gauges, self._intake, self._keys = metrics, gauges, intake, keys
+        self._projecting, self._stopping = projecting, stopping
 
     def add_to(self, app: web.Application) -> None:
         """Route the three paths here."""
@@ -61,8 +66,17 @@ class Probes:
         return _json({"alive": True})
 
     async def readyz(self, _: web.Request) -> web.Response:
-        """Answer 200 while a delivery would be kept, in Postgres or in the spool; else 503."""
-        postgres = None if await self._gauges.sample() else "does not answer; deliveries go to the spool"
+        """Answer 200 while a delivery would be kept, in Postgres or in the spool; else 503.
+
+        Projections that stand still are told and make nothing unready: what is not projected yet can be
+        read later, but what a load balancer does not let in is lost.
+        """
+        postgres = None
+        if not await self._gauges.sample():
+            postgres = "does not answer; deliveries go to the spool"
+        elif not self._intake.log_answers:
+            postgres = "answers, and takes no deliveries; they go to the spool"
+        projections = self._projecting() or failings(self._gauges.projections)
         spool = None if self._intake.spool_answers else "could not take what it was last given"
         stopping = self._stopping()
         unknown = self._keys is not None and not self._keys.known
@@ -72,6 +86,7 @@ class Probes:
             "ready": ready,
             "postgres": postgres or "ok",
             "spool": spool or "ok",
+            "projections": projections or "ok",
         }
         if unknown:
             answer["keys"] = "those of the database are unknown until it answers; until then they get 503"

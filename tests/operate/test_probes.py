@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import aiohttp
@@ -13,23 +15,30 @@ from aiohttp import web
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from projections.declare import declare
 from service.log.database import open_pool
+from service.log.event_store import EventStore, RestoredEvent
 from service.operate.gauges import Gauges
 from service.operate.probes import Probes
 from service.web.metrics import Metrics
+from tests.given.bodies import an_event
 
 NOWHERE = "postgresql://recount@127.0.0.1:1/recount"
 
 
 @asynccontextmanager
 async def _serving(
-    pool: asyncpg.Pool, *, spool_answers: bool = True, stopping: Callable[[], bool] = lambda: False
+    pool: asyncpg.Pool,
+    *,
+    spool_answers: bool = True,
+    log_answers: bool = True,
+    projecting: Callable[[], str | None] = lambda: None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[aiohttp.ClientSession]:
     metrics = Metrics()
     app = web.Application()
-    Probes(
-        metrics, Gauges(pool, metrics), SimpleNamespace(spool_answers=spool_answers), stopping=stopping
-    ).add_to(app)
+    intake = SimpleNamespace(spool_answers=spool_answers, log_answers=log_answers)
+    Probes(metrics, Gauges(pool, metrics), intake, projecting=projecting, stopping=stopping).add_to(app)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -53,12 +62,58 @@ async def _get(session: aiohttp.ClientSession, path: str) -> tuple[int, dict[str
         return answer.status, await answer.json()
 
 
+async def _record(pool: asyncpg.Pool, at: datetime) -> None:
+    """Record an event as if that had been at `at`."""
+    event, store = an_event(), EventStore(pool)
+    await store.restore(
+        [
+            RestoredEvent(
+                *(1, event.product_id, event.action, event.entity, event.entity_id, at, False, at, "WEBHOOK"),
+                *(event.digest, event.body, None, None, 0, None),
+            )
+        ]
+    )
+    await store.close()
+
+
 async def test_it_is_ready_while_postgres_answers(pool: asyncpg.Pool) -> None:
     async with _serving(pool, spool_answers=False) as session:
         assert await _get(session, "/readyz") == (
             200,
-            {"ready": True, "postgres": "ok", "spool": "could not take what it was last given"},
+            {
+                "ready": True,
+                "postgres": "ok",
+                "spool": "could not take what it was last given",
+                "projections": "ok",
+            },
         )
+
+
+async def test_a_projector_that_cannot_begin_is_told_and_makes_nothing_unready(pool: asyncpg.Pool) -> None:
+    async with _serving(pool, projecting=lambda: "cannot begin") as session:
+        status, answer = await _get(session, "/readyz")
+
+    assert (status, answer["ready"], answer["projections"]) == (200, True, "cannot begin")
+
+
+async def test_a_log_that_takes_nothing_is_told(pool: asyncpg.Pool) -> None:
+    async with _serving(pool, log_answers=False) as session:
+        assert (await _get(session, "/readyz"))[1][
+            "postgres"
+        ] == "answers, and takes no deliveries; they go to the spool"
+
+
+async def test_events_that_wait_for_too_long_are_told(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection:
+        await declare(connection)
+    await _record(pool, datetime.now(UTC) - timedelta(hours=1))
+
+    async with _serving(pool) as session:
+        answer = (await _get(session, "/readyz"))[1]
+
+    assert re.fullmatch(
+        "1 events behind the log, which have waited for 3[56][0-9][0-9] s", str(answer["projections"])
+    )
 
 
 async def test_it_is_ready_while_the_spool_can_take_deliveries(no_pool: asyncpg.Pool) -> None:

@@ -3,9 +3,15 @@
 -- `log` is permanent and only ever migrated forward. Everything in the schema `read_model` can be
 -- dropped and counted again from here.
 
--- The list of migrations already lives in `log` when the first of them runs.
-create schema if not exists log;
-create schema read_model;
+-- The list of migrations already lives in `log` when the first of them runs. Both schemas may have been made for
+-- us: `if not exists` would want the right to make schemas all the same.
+do $$
+begin
+    if to_regnamespace('read_model') is null then
+        create schema read_model;
+    end if;
+end
+$$;
 
 -- One row that every append locks, so that positions are given out one append at a time and a
 -- reader that has seen 41 never meets a new 40. It is locked, not updated: under one old snapshot
