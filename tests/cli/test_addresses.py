@@ -33,7 +33,8 @@ ARGUMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "erase": (("erase", "17", "--yes"), ("erase", "--list"), ("erase", "--again")),
     "doctor": (("doctor",), ("doctor", "--json")),
     "config": (("config",), ("config", "--json"), ("config", "--explain")),
-    "simulate": (),  # needs no database, and reads no settings
+    "simulate": (),  # these need no database, and read no settings
+    "sql": (),
 }
 CALLS = [call for names in MODULES.values() for name in names for call in ARGUMENTS.get(name, ((name,),))]
 PARAMETERS = (
