@@ -21,12 +21,13 @@ from service.config import WebhookKey
 from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import Webhook
+from service.lines import set_up_lines
 from service.log.database import connect, migrate, open_pool
 from service.log.event_store import EventStore
 from service.log.quarantine import Quarantine
 from service.web.keys import WebhookKeys
 from service.web.metrics import Metrics
-from service.web.request_log import METRICS, AccessLog, set_up_logging
+from service.web.request_log import METRICS, AccessLog
 from service.web.runner import Runner
 
 
@@ -34,7 +35,7 @@ async def serve(port: int, dsn: str, folder: Path) -> None:
     """Take deliveries until told to end, with the log lines and the metrics that the service has."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    set_up_logging()
+    set_up_lines()
     connection = await connect(dsn)
     await migrate(connection)
     await connection.close()

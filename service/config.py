@@ -158,7 +158,10 @@ class Settings(BaseSettings):
     @field_validator("data_dir", "labels")
     @classmethod
     def _expanded(cls, value: Path | None) -> Path | None:
-        return value and value.expanduser()
+        try:
+            return value and value.expanduser()
+        except RuntimeError:
+            raise ValueError("begins with ~, but no home folder is known; write the path out") from None
 
     @field_validator("host")
     @classmethod

@@ -25,6 +25,7 @@
     ├── DatabaseError                    Postgres does not answer, or is not what Recount needs
     │   ├── DatabaseUnreachable
     │   ├── PostgresAway
+    │   ├── DatabaseRefused
     │   ├── DatabaseUnsuitable
     │   ├── RoleLacksPrivilege
     │   ├── MigrationChanged
@@ -53,11 +54,16 @@
     ├── InvalidKnob                      a simulated board cannot be like that
     ├── PortInUse                        another program listens where the service should
     ├── ServiceNotReachable              a command found no service to talk to
+    ├── DeliveriesRefused                some of what `simulate` posted was not taken
     ├── NoWebhookKey                     `send` has no key to send with
     ├── DemoNeedsEmptyLog                made-up events never enter a real log
     ├── UserUnknown                      nobody to erase
     ├── UserAmbiguous
     ├── ImportLineUnreadable             a line of an import that is neither a body nor of an export
+    ├── OutputLost                       an answer cannot be written where it should go
+    ├── InputLost                        standard input cannot be read
+    ├── SystemRefused                    a file, the disk or the network is not as a command needs it
+    ├── Unforeseen                       a fault of ours
     ├── TailRefused                      the service will not send its events
     ├── NotFound                         a command asked for what is not there
     └── QueryFailed
@@ -363,6 +369,17 @@ class PostgresAway(DatabaseError):
         super().__init__("Postgres does not answer just now; ask again in a moment")
 
 
+class DatabaseRefused(DatabaseError):
+    """Postgres answered a command that it would not or could not do something."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"the database cannot do what is needed: {reason}. Mend that, then do it again: what was "
+            "recorded is known"
+        )
+
+
 class DatabaseUnsuitable(DatabaseError):
     """A Postgres that cannot hold the log."""
 
@@ -542,6 +559,17 @@ class ServiceNotReachable(RecountError):
         )
 
 
+class DeliveriesRefused(RecountError):
+    """Some of what `simulate` posted was not taken."""
+
+    def __init__(self, refused: int, posted: int) -> None:
+        self.refused, self.posted = refused, posted
+        super().__init__(
+            f"{refused} of {posted} deliveries were refused; 401 is a wrong key in the URL, 503 a service "
+            "that can take no more at the moment"
+        )
+
+
 class NoWebhookKey(RecountError):
     """There is no key that a running service on this machine would take."""
 
@@ -697,6 +725,47 @@ class ImportLineUnreadable(RecountError):
         super().__init__(
             f"line {line} is neither a webhook body nor a line of `recount export`: {reason}; mend or remove "
             "the line and import the file again: what was recorded before it is known and skipped"
+        )
+
+
+# Any command: service/cli
+
+
+class OutputLost(RecountError):
+    """What a command answers cannot be written where it should go."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        self.where, self.reason = where, reason
+        super().__init__(f"{where} cannot be written ({reason}); the answer is not there, or not whole")
+
+
+class InputLost(RecountError):
+    """Standard input cannot be read."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"standard input cannot be read ({reason}); name a file, or pipe something into it")
+
+
+class SystemRefused(RecountError):
+    """The system refused something that no command foresaw: a file, the disk, the network."""
+
+    def __init__(self, reason: str, path: object = None) -> None:
+        self.reason, self.path = reason, path
+        about = "" if path is None else f" ({path})"
+        super().__init__(
+            f"the system refused: {reason}{about}; mend that, then do it again: what was recorded is known"
+        )
+
+
+class Unforeseen(RecountError):
+    """A fault of ours; its text is not shown, since it may quote data."""
+
+    def __init__(self, kind: str, place: str) -> None:
+        self.kind, self.place = kind, place
+        super().__init__(
+            f"this should not have happened: {kind} in {place or 'an unknown place'}; what was recorded is "
+            "kept. Please report this line with the command that you gave"
         )
 
 

@@ -25,7 +25,9 @@ from service.postgres.embedded import attach
 )
 @json_option
 def config(explain: bool, connection: bool, as_json: bool) -> None:
-    """Print the settings as this environment gives them, secrets left out.
+    """Print the settings, or how to reach the database.
+
+    Settings are shown as this environment gives them, secrets left out.
 
     `eval "$(recount config --connection)"` sets PGHOST and the like, and puts Postgres's own programs on the
     PATH, so that psql and pg_dump reach the same database. The embedded one has to run: start the service.

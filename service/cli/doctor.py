@@ -23,11 +23,11 @@ FOUND = 3
 )
 @json_option
 def doctor(url: str | None, as_json: bool) -> None:
-    """Look at everything that has to be right, and say how to mend what is not.
+    """Look at everything that has to be right.
 
-    Looks at the data folder, disk and fsync, the spool, Postgres with its version, settings and clock, the
-    guards of the log, quarantine, keys, silence, and posts to the running service without leaving anything
-    in the log. Exits with 3 when there is a problem.
+    What is not, it says how to mend. Looks at the data folder, disk and fsync, the spool, Postgres with
+    its version, settings and clock, the guards of the log, quarantine, keys, silence, and posts to the
+    running service without leaving anything in the log. Exits with 3 when there is a problem.
     """
     findings = asyncio.run(_examine(load_settings(), url))
     if as_json:

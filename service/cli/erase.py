@@ -57,11 +57,12 @@ def erase(
     ledger: Path | None,
     as_json: bool,
 ) -> None:
-    """Forget a person: name, address, picture, location, custom fields, and on demand their texts.
+    """Forget a person.
 
-    USER is Sleekplan's id, your own id of them, or their address. They are redacted in the log, in the
-    quarantine and in everything counted from them; votes and counts stay, without a name. What arrives of
-    them later is redacted as it is recorded. This cannot be undone, and dumps taken before still hold them.
+    That is their name, address, picture, location, custom fields, and on demand their texts. USER is
+    Sleekplan's id, your own id of them, or their address. They are redacted in the log, in the quarantine
+    and in everything counted from them; votes and counts stay, without a name. What arrives of them later
+    is redacted as it is recorded. This cannot be undone, and dumps taken before still hold them.
     """
     if listing:
         found = on_log(lambda pool: _erasure(pool, load_settings()).suppressions())

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @click.group()
 def keys() -> None:
-    """Manage the keys of the webhook and the tokens of GraphQL.
+    """Manage webhook keys and GraphQL tokens.
 
     Only digests are kept: a key is shown once, when it is made. A running service follows within seconds.
     Keys of RECOUNT_WEBHOOK_KEYS and RECOUNT_API_TOKENS are not listed here.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ import uvloop
 
 from projections.follow.projector import Projector
 from service.cli.database import open_database, open_log, open_log_and_hub
+from service.cli.output import written
 from service.cli.terminal import json_option, note, out, print_json, progress_bar
 from service.config import Settings, load_settings, near_url
 from service.errors import ServiceNotReachable, TailRefused
@@ -69,23 +69,18 @@ async def _migrate(settings: Settings) -> list[str]:
 @click.option(
     "--output",
     "-o",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="A file to write. Default: standard output.",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="A file, a FIFO or a device to write, or - for standard output, which is the default.",
 )
 def export(after: int, product_id: int | None, output: Path | None) -> None:
-    """Write the log as JSON lines, one event a line.
+    """Write the log as JSON lines.
 
-    Each line has the position, both clocks, the digest and the body, the bytes too where JSON cannot hold
-    them; `recount import` of all lines into an empty log makes the same log. Who was erased comes first, by
-    id. May run beside the service; what arrives meanwhile is left out.
+    Each line is an event: it has the position, both clocks, the digest and the body, the bytes too where
+    JSON cannot hold them; `recount import` of all lines into an empty log makes the same log. Who was
+    erased comes first, by id. May run beside the service; what arrives meanwhile is left out.
     """
-    if output is None:
-        asyncio.run(_export(sys.stdout.buffer, after, product_id))
-        return
-    fresh = output.with_name(f"{output.name}.part")
-    with fresh.open("wb") as file:
+    with written(output) as file:
         asyncio.run(_export(file, after, product_id))
-    fresh.replace(output)
 
 
 async def _export(file: BinaryIO, after: int, product_id: int | None) -> None:
@@ -93,7 +88,6 @@ async def _export(file: BinaryIO, after: int, product_id: int | None) -> None:
         with progress_bar("exporting") as advance:
             async for line in export_lines(pool, after=after, product_id=product_id, advance=advance):
                 file.write(line)
-        file.flush()
 
 
 @click.command(name="import")
@@ -103,12 +97,13 @@ async def _export(file: BinaryIO, after: int, product_id: int | None) -> None:
 )
 @json_option
 def import_(file: BinaryIO, anew: bool, as_json: bool) -> None:
-    """Record the lines of FILE, or of standard input where it is `-`.
+    """Record JSON lines.
 
-    A line is a webhook's body, recorded with the origin IMPORT, or a line of `recount export`, which keeps
-    its position, clocks and bytes and therefore needs a log that ends right before it (with --anew it does
-    not). What is no event goes to the quarantine. What the log knows is skipped, so after a cut the same
-    file may be imported again. Returns once everything is projected.
+    They are read from FILE, or from standard input where it is `-`. A line is a webhook's body, recorded
+    with the origin IMPORT, or a line of `recount export`, which keeps its position, clocks and bytes and
+    therefore needs a log that ends right before it (with --anew it does not). What is no event goes to
+    the quarantine. What the log knows is skipped, so after a cut the same file may be imported again.
+    Returns once everything is projected.
     """
     told = uvloop.run(_import(file, anew))
     if as_json:
@@ -151,10 +146,11 @@ async def _import(file: BinaryIO, anew: bool) -> dict[str, int]:
 def tail(
     after: int | None, product_id: int | None, types: tuple[str, ...], count: int | None, as_json: bool
 ) -> None:
-    """Print events as they are recorded, each once, for as long as you let it.
+    """Print events as they are recorded.
 
-    Asks the running service by its public GraphQL subscription; cut off, it comes back and goes on behind
-    the last event. The token, where one is needed, is the first of RECOUNT_API_TOKENS.
+    Each comes once, for as long as you let it. Asks the running service by its public GraphQL
+    subscription; cut off, it comes back and goes on behind the last event. The token, where one is
+    needed, is the first of RECOUNT_API_TOKENS.
     """
     asyncio.run(_tail(load_settings(), after, product_id, types, count, as_json))
 

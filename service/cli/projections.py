@@ -34,11 +34,11 @@ _names = click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--item", "item_id", help="Replay one item (Sleekplan's id) in place; needs --product.")
 @json_option
 def rebuild(names: tuple[str, ...], product_id: int | None, item_id: str | None, as_json: bool) -> None:
-    """Count projections again from the first event; all of them unless NAMEs are given.
+    """Count projections again from the first event.
 
-    Queries are answered meanwhile, from the old tables until the new ones have caught up. Killed, the next
-    rebuild goes on where it stopped. Returns once the new tables are in use. --product and --item replay a
-    part in one transaction instead.
+    All of them are, unless NAMEs are given. Queries are answered meanwhile, from the old tables until the
+    new ones have caught up. Killed, the next rebuild goes on where it stopped. Returns once the new
+    tables are in use. --product and --item replay a part in one transaction instead.
     """
     if item_id is not None and product_id is None:
         raise click.UsageError("--item needs --product: ids are unique within a product")
@@ -76,9 +76,9 @@ async def _rebuild(names: tuple[str, ...], product_id: int | None, item_id: str 
 @_names
 @json_option
 def verify(names: tuple[str, ...], as_json: bool) -> None:
-    """Count projections again beside the tables in use, compare, and throw the copy away.
+    """Count again beside the tables in use, and compare.
 
-    Exits with 3 when a table differs; `recount rebuild` mends it.
+    The copy is thrown away. Exits with 3 when a table differs; `recount rebuild` mends it.
     """
     report = asyncio.run(_verify(names))
     if as_json:

@@ -19,7 +19,7 @@ LISTED_MAX = 1_000
 
 @click.group()
 def quarantine() -> None:
-    """Deal with deliveries that could not be read as an event.
+    """Deal with deliveries that are no events.
 
     Their bytes are kept. After the cause was mended (a newer version that reads them, say), retry; what is
     of no use, discard: that closes a delivery and keeps its bytes.

@@ -65,9 +65,10 @@ _AGO = re.compile(r"(\d+)\s*(minutes?|hours?|days?|weeks?)(?:\s+ago)?")
 )
 @json_option
 def history(item: str, product_id: int | None, first: int, as_json: bool) -> None:
-    """Tell what happened to ITEM: its statuses, then every event about it, the newest first.
+    """Tell what happened to an item.
 
-    ITEM is Sleekplan's id (with --product where several products have it) or our opaque one.
+    Its statuses come first, then every event about it, the newest first. ITEM is Sleekplan's id (with
+    --product where several products have it) or our opaque one.
     """
     found = _ask(_ITEM, {**_which(item, product_id), "first": first})["item"]
     if found is None:
@@ -134,10 +135,10 @@ def _short(value: object) -> str:
 )
 @json_option
 def asof(when: str, product_id: int | None, first: int, recorded: bool, as_json: bool) -> None:
-    """Show the board as it was at WHEN: the items with the most votes.
+    """Show the board as it was at a moment.
 
-    WHEN is a position (812), a day (2026-06-14, as it began), a moment (2026-06-14T09:13:10Z; UTC unless it
-    says otherwise) or a span back from now ("3 days ago").
+    The items with the most votes come first. WHEN is a position (812), a day (2026-06-14, as it began), a
+    moment (2026-06-14T09:13:10Z; UTC unless it says otherwise) or a span back from now ("3 days ago").
     """
     as_of = _as_of(when, recorded, datetime.now(UTC))
     variables = {"asOf": as_of, "productId": product_id and str(product_id), "first": first}
@@ -191,7 +192,9 @@ def _as_of(when: str, recorded: bool, now: datetime) -> dict[str, Any]:
 
 @click.command(name="schema")
 def print_schema() -> None:
-    """Print the GraphQL schema, every type and field described. Needs no database."""
+    """Print the GraphQL schema.
+
+    Every type and field is described. Needs no database."""
     click.echo(printed(), nl=False)
 
 

@@ -11,13 +11,13 @@ import uvloop
 from service import app
 from service.cli.terminal import Advance, err, note, progress_bar
 from service.config import Settings, load_settings
+from service.lines import set_up_lines
 from service.web.key_files import LOCAL_KEY_FILE
-from service.web.request_log import set_up_logging
 
 
 @click.command()
 def serve() -> None:
-    """Take webhooks, answer GraphQL and push live updates, in one process.
+    """Take webhooks, answer GraphQL, push live updates.
 
     Without RECOUNT_DATABASE_URL it starts a Postgres of its own in the data folder. Ctrl-C stops
     both and loses nothing.
@@ -27,17 +27,20 @@ def serve() -> None:
 
 @click.command()
 def demo() -> None:
-    """Serve a board with 18 months of made-up history, then let new events tick in.
+    """Serve a made-up board of 18 months.
 
-    The history is written in seconds, once; killed half way, the next start goes on where it
-    stopped. Refused where the log already holds other events.
+    New events tick in. The history is written in seconds, once; killed half way, the next start goes on
+    where it stopped. Refused where the log already holds other events.
     """
     _run(app.Plan.DEMO)
 
 
-@click.command(hidden=True)
+@click.command()
 def up() -> None:
-    """Run the demo where the database is the embedded one and its log is empty or the demo's; else serve."""
+    """Serve the demo where there is nothing yet, else serve.
+
+    That is, where the database is the embedded one and its log is empty or the demo's. `make run` does this.
+    """
     _run(app.Plan.CHOOSE)
 
 
@@ -50,7 +53,7 @@ def _run(plan: app.Plan) -> None:
 
 def _set_up_logging(settings: Settings) -> None:
     wanted = settings.log_format
-    set_up_logging(json=None if wanted == "auto" else wanted == "json", level=settings.log_level)
+    set_up_lines(json=None if wanted == "auto" else wanted == "json", level=settings.log_level)
 
 
 class _Banner:

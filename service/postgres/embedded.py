@@ -36,7 +36,7 @@ from urllib.parse import parse_qs
 import structlog
 
 from service.dsn import DEFAULT_PORT, SOCKET_PATH_BYTES_MAX
-from service.errors import DataFolderNotWritable, PostgresDidNotStart
+from service.errors import DataFolderNotWritable, PostgresDidNotStart, reason_of
 from service.postgres.binaries import Binaries, ServiceUser, find_binaries, runnable_by, service_user
 from service.postgres.folder_lock import FolderLock, dsn_of_holder
 
@@ -102,10 +102,12 @@ class EmbeddedPostgres:
             if not self._pgdata.exists():
                 await self._initialise()
             await self._start()
-        except BaseException:
+            self._lock.tell(self.dsn)
+        except BaseException as error:
             await self._stop()
+            if isinstance(error, OSError):
+                raise DataFolderNotWritable(self.folder, reason_of(error)) from error
             raise
-        self._lock.tell(self.dsn)
         self._watcher = asyncio.create_task(self._restart_when_it_ends(), name="embedded-postgres")
         return self
 

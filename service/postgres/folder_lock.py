@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from service.errors import DataFolderInUse, DataFolderNotWritable
+from service.errors import DataFolderInUse, DataFolderNotWritable, reason_of
 
 _POLL_SECONDS = 0.01
 _LOCK_SECONDS = 1.0  # whoever reads takes it for an instant: that is not a second service
@@ -30,7 +30,7 @@ class FolderLock:
         try:
             descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            raise DataFolderNotWritable(self._folder, error.strerror or str(error)) from error
+            raise DataFolderNotWritable(self._folder, reason_of(error)) from error
         give_up = time.monotonic() + _LOCK_SECONDS
         while not _flock(descriptor, fcntl.LOCK_EX):
             if time.monotonic() > give_up:
@@ -40,7 +40,11 @@ class FolderLock:
             await asyncio.sleep(_POLL_SECONDS)
         _, self.previous_dsn = _content(descriptor)
         self._descriptor = descriptor
-        self.tell("")
+        try:
+            self.tell("")
+        except OSError as error:
+            self.release()
+            raise DataFolderNotWritable(self._folder, reason_of(error)) from error
 
     def tell(self, dsn: str) -> None:
         """Write the DSN down for whoever reads the lock."""

@@ -1,32 +1,20 @@
-"""Writes what happens as lines: one a request, JSON unless somebody watches on a terminal.
+"""Writes a line for each request that was answered.
 
-Nothing that was sent gets into a line: no query string, no body, no header, no address. Libraries and
-exceptions say where and of which kind, not what: their texts quote what they choked on, which may be a key
-or a person's mail.
+Nothing that was sent gets into it: no query string, no body, no header, no address.
 """
 
 from __future__ import annotations
 
-import asyncio
-import atexit
-import logging
-import sys
-import threading
 import time
-import traceback
-import warnings
-from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from types import TracebackType
-from typing import Any, Final, TextIO
+from typing import Final
 
-import orjson
 import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
-from service.errors import QueryError, RecountError, reason_of
+from service.lines import as_json_line, plain_lines
 from service.web.metrics import Metrics
 
 METRICS: Final = web.AppKey("metrics", Metrics)
@@ -36,54 +24,8 @@ UNMATCHED: Final = "unmatched"
 OTHER_METHOD: Final = "OTHER"
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
-_FRAMES_TOLD: Final = 5
-# Of these libraries the beginning of a text is known to be their own words; of others nothing is.
-_KNOWN_LIBRARIES: Final = ("aiohttp", "asyncio", "asyncpg", "concurrent")
-_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-_BUFFER_LINES_MAX: Final = 100
-_FLUSH_SECONDS: Final = 0.1
 
 _requests = structlog.get_logger("request")
-_plain_lines: _Lines | None = None
-"""Where the lines of requests go when they are JSON."""
-_libraries = structlog.get_logger("library")
-
-
-def set_up_logging(*, json: bool | None = None, level: str = "info", stream: TextIO | None = None) -> None:
-    """Send every line of this process, ours and the libraries', to `stream` in one form.
-
-    `json` None chooses: JSON unless the stream is a terminal. Standard error by default, so that standard
-    output stays the answer of a command.
-    """
-    stream = stream or sys.stderr
-    on_terminal = stream.isatty()
-    as_json = not on_terminal if json is None else json
-    renderer: Any = _as_json if as_json else structlog.dev.ConsoleRenderer(colors=on_terminal)
-    lines = _Lines(stream, waits=not on_terminal)
-    global _plain_lines
-    _plain_lines = lines if as_json and _LEVELS[level] <= _LEVELS["info"] else None
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-            _tell_exception,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=lambda *_: lines,
-        cache_logger_on_first_use=False,
-    )
-    root = logging.getLogger()
-    root.handlers = [handler for handler in root.handlers if not isinstance(handler, _LibraryLines)]
-    root.addHandler(_LibraryLines(logging.WARNING))
-
-
-def tell_crashes() -> None:
-    """Let what nobody caught become a line like all others: Python's own way prints the exception's text."""
-    warnings.showwarning = _tell_warning
-    sys.excepthook = _tell_crash
-    sys.unraisablehook = lambda unraisable: _tell_crash(unraisable.exc_type, unraisable.exc_value, None)
-    threading.excepthook = lambda crash: _tell_crash(crash.exc_type, crash.exc_value, crash.exc_traceback)
 
 
 class AccessLog(AbstractAccessLogger):
@@ -106,17 +48,17 @@ def tell_answered(metrics: Metrics | None, route: str, method: str, status: int,
     if metrics is not None:
         metrics.http(route, method, status)
     seconds = round(seconds, 3)  # uvloop's clock is no finer
-    if _plain_lines is not None:
+    if (lines := plain_lines()) is not None:
         # The same line as below, without the way through structlog, which costs more than the rest of it.
         head = _head_of_line(method, route, status)
-        _plain_lines.msg(f'{head},"seconds":{seconds},"event":"request","level":"info","at":"{_now()}"}}')
+        lines.msg(f'{head},"seconds":{seconds},"event":"request","level":"info","at":"{_now()}"}}')
     else:
         _requests.info("request", method=method, route=route, status=status, seconds=seconds)
 
 
 @lru_cache(maxsize=256)
 def _head_of_line(method: str, route: str, status: int) -> str:
-    return _as_json(None, "", {"method": method, "route": route, "status": status})[:-1]
+    return as_json_line(None, "", {"method": method, "route": route, "status": status})[:-1]
 
 
 def _now() -> str:
@@ -130,28 +72,6 @@ def _to_the_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat()[:19]
 
 
-def where(error: BaseException) -> dict[str, str]:
-    """Return the kind and the place of an error, and its text where that is ours and safe.
-
-    A QueryError repeats what the caller asked for, so its text goes to the caller alone.
-    """
-    told = {"error": type(error).__name__}
-    if isinstance(error, RecountError) and not isinstance(error, QueryError):
-        told["message"] = str(error)
-    elif isinstance(error, OSError) and error.errno:
-        told["message"] = reason_of(error)
-    if sqlstate := getattr(error, "sqlstate", None):
-        told["sqlstate"] = str(sqlstate)
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_TOLD:]
-    if frames:
-        told["where"] = " < ".join(
-            f"{frame.name} ({frame.filename.rsplit('/', 1)[-1]}:{frame.lineno})" for frame in reversed(frames)
-        )
-    if error.__cause__ is not None:
-        told["because"] = type(error.__cause__).__name__
-    return told
-
-
 def _matched(request: web.BaseRequest) -> tuple[str, Metrics | None]:
     """The pattern that matched, not the path, which may hold a misplaced key, say; and the metrics."""
     try:
@@ -161,106 +81,3 @@ def _matched(request: web.BaseRequest) -> tuple[str, Metrics | None]:
     except (AssertionError, AttributeError):  # what is no HTTP got to no application
         return UNMATCHED, None
     return UNMATCHED if resource is None else resource.canonical, metrics
-
-
-class _Lines:
-    """Where structlog's lines end: written together, at the latest a tenth of a second later.
-
-    A write for each request would cost more than the rest of its line. Warnings and worse, and whatever is
-    told outside the event loop, go out at once. A stream that is gone stops nobody's work.
-    """
-
-    def __init__(self, stream: TextIO, *, waits: bool) -> None:
-        self._stream = stream
-        self._waits = waits
-        self._pending: list[str] = []
-        self._lock = threading.Lock()
-        atexit.register(self.flush)
-
-    def msg(self, line: str) -> None:
-        """Write a line soon."""
-        self._pending.append(line)
-        if not self._waits or len(self._pending) >= _BUFFER_LINES_MAX:
-            self.flush()
-        elif len(self._pending) == 1:
-            try:
-                asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
-            except RuntimeError:
-                self.flush()
-
-    debug = info = msg
-
-    def warning(self, line: str) -> None:
-        """Write a line now."""
-        self._pending.append(line)
-        self.flush()
-
-    error = critical = exception = warn = fatal = warning
-
-    def flush(self) -> None:
-        """Write what waits."""
-        with self._lock:
-            pending, self._pending = self._pending, []
-            if pending:
-                try:
-                    self._stream.write("\n".join(pending) + "\n")
-                    self._stream.flush()
-                except (OSError, ValueError):
-                    pass
-
-
-class _LibraryLines(logging.Handler):
-    """Takes the lines of libraries (aiohttp, asyncio, strawberry, …) into ours, without what they quote."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Tell which library said something, of which kind, and where."""
-        facts: dict[str, Any] = {"library": record.name, "by": f"{record.filename}:{record.lineno}"}
-        error = record.exc_info[1] if record.exc_info else None
-        if record.name.partition(".")[0] in _KNOWN_LIBRARIES and isinstance(record.msg, str):
-            facts["text"] = _own_words(record.msg)
-        tell_it = _libraries.error if record.levelno >= logging.ERROR else _libraries.warning
-        tell_it("library", **facts, **(where(error) if error else {}))
-
-
-def _own_words(text: str) -> str:
-    """Return what precedes the first thing quoted: "Exception in callback f(b'…')" without the arguments."""
-    for end, letter in enumerate(text):
-        if letter in "\n<('\"`:={[0123456789":
-            return text[:end].rstrip()
-    return text
-
-
-def _as_json(_: object, __: str, facts: MutableMapping[str, Any]) -> str:
-    return orjson.dumps(facts, default=_kind_of).decode()
-
-
-def _kind_of(value: object) -> str:
-    """What JSON has no form for is told by its kind: its own text might say anything."""
-    return type(value).__name__
-
-
-def _tell_exception(_: object, __: str, facts: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Replace `exc_info` by the kind and the place of the error."""
-    info = facts.pop("exc_info", None)
-    error = sys.exc_info()[1] if info is True else info[1] if isinstance(info, tuple) else info
-    if isinstance(error, BaseException):
-        for name, told in where(error).items():
-            facts.setdefault(name, told)
-    return facts
-
-
-def _tell_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    _libraries.warning("warning", kind=category.__name__, by=f"{filename.rsplit('/', 1)[-1]}:{lineno}")
-
-
-def _tell_crash(kind: type[BaseException], error: BaseException | None, _: TracebackType | None) -> None:
-    if error is None or isinstance(error, KeyboardInterrupt):
-        return
-    _libraries.error("crashed", **where(error))

@@ -15,28 +15,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from service.cli import MODULES
 from service.dsn import Dsn
 from service.postgres.binaries import find_binaries
+from tests.given.command_tree import all_commands, arguments
 from tests.given.commands import Commands, commands
 from tests.given.folders import PAYLOADS
 from tests.given.running import RECOUNT, environment, recount, running
 
-ARGUMENTS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "import": (("import", "/dev/null"),),
-    "parked": (("parked", "list"), ("parked", "show", "1"), ("parked", "retry", "1")),
-    "history": (("history", "42"),),
-    "asof": (("asof", "1"),),
-    "send": (("send", "/dev/null"),),
-    "quarantine": tuple(("quarantine", *rest) for rest in (("list",), ("show", "x"), ("retry", "--all"))),
-    "keys": tuple(("keys", *rest) for rest in (("list",), ("add", "x"), ("rotate", "x"), ("revoke", "x"))),
-    "erase": (("erase", "17", "--yes"), ("erase", "--list"), ("erase", "--again")),
-    "doctor": (("doctor",), ("doctor", "--json")),
-    "config": (("config",), ("config", "--json"), ("config", "--explain")),
-    "simulate": (),  # these need no database, and read no settings
-    "sql": (),
-}
-CALLS = [call for names in MODULES.values() for name in names for call in ARGUMENTS.get(name, ((name,),))]
+CALLS = [
+    *(tuple(arguments(name, "/dev/null")) for name in all_commands() if name != "simulate"),
+    *(("erase", "17", "--yes"), ("erase", "--list"), ("erase", "--again")),
+    *(("doctor", "--json"), ("config", "--json"), ("config", "--explain")),
+]
 PARAMETERS = (
     *(
         "host",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from importlib import import_module
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from schema.build import printed
-from service.cli import MODULES
+from service.cli.commands import SECTIONS
+from service.cli.commands import recount as recount_commands
 from service.config import Settings, variable
 from tests.given import folders
 from tests.given.running import Running, recount, running
@@ -148,11 +148,11 @@ async def test_config_lists_every_setting_and_no_secret() -> None:
     assert "s3cret" not in explained.stdout
 
 
-def test_every_module_offers_the_commands_that_are_loaded_from_it() -> None:
-    for module, names in MODULES.items():
-        offered = import_module(f"service.cli.{module}").COMMANDS
-        assert tuple(command.name for command in offered) == names
-        assert all(command.help for command in offered)
+def test_the_list_of_commands_says_of_each_what_its_own_help_begins_with() -> None:
+    for section in SECTIONS.values():
+        for name, (_, sentence) in section.items():
+            command = recount_commands.commands[name]
+            assert (command.name, command.get_short_help_str(1_000)) == (name, sentence)
 
 
 async def test_schema_prints_the_schema_without_a_database(tmp_path: Path) -> None:

@@ -13,17 +13,19 @@ from typing import NamedTuple
 from tests.given.folders import ROOT
 
 _CHILD = """
-import contextlib, io, json, os, sys, traceback, warnings
+import json, os, sys, tempfile, traceback, warnings
 from service.cli import main
 
-answers = sys.stdout
-for line in sys.stdin:
+lines, answers = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+for line in lines:
     given = json.loads(line)
     os.environ.clear()
     os.environ.update({os.fsdecode(bytes.fromhex(n)): os.fsdecode(bytes.fromhex(v)) for n, v in given["env"]})
     sys.argv = ["recount", *given["arguments"]]
-    said = io.TextIOWrapper(io.BytesIO(), write_through=True, errors="backslashreplace")
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), warnings.catch_warnings():
+    with tempfile.TemporaryFile() as said, warnings.catch_warnings():
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
         warnings.simplefilter("default")
         try:
             main()
@@ -33,7 +35,9 @@ for line in sys.stdin:
         except BaseException:
             traceback.print_exc()
             code = 70
-    text = said.buffer.getvalue().decode("utf-8", "backslashreplace")
+        sys.stderr.flush()
+        said.seek(0)
+        text = said.read().decode("utf-8", "backslashreplace")
     print(json.dumps([code, text]), file=answers, flush=True)
 """
 

@@ -32,12 +32,13 @@ from service.config import WebhookKey, parse_webhook_keys
 from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import Webhook
+from service.lines import set_up_lines
 from service.log.database import Pool, open_pool
 from service.log.event_store import EventStore
 from service.log.quarantine import Quarantine
 from service.web.keys import WebhookKeys
 from service.web.metrics import Metrics
-from service.web.request_log import METRICS, AccessLog, set_up_logging
+from service.web.request_log import METRICS, AccessLog
 from service.web.runner import Runner
 from tests.given.bodies import NO_EVENTS, NOT_FOR_JSONB, ODD_BUT_FINE, a_body, an_event
 from tests.given.postgres_tools import dump
@@ -433,7 +434,7 @@ def lines() -> Iterator[io.StringIO]:
     """What the service logs, libraries included, as `recount serve` sets it up."""
     stream = io.StringIO()
     handlers = logging.getLogger().handlers[:]
-    set_up_logging(json=True, stream=stream)
+    set_up_lines(json=True, stream=stream)
     yield stream
     logging.getLogger().handlers = handlers
     structlog.reset_defaults()

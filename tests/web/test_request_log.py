@@ -17,8 +17,9 @@ import structlog
 from aiohttp import web
 
 from service.errors import BadArgument, DatabaseUnreachable
+from service.lines import set_up_lines, tell_crashes, where
 from service.web.metrics import Metrics
-from service.web.request_log import METRICS, AccessLog, set_up_logging, tell_crashes, where
+from service.web.request_log import METRICS, AccessLog
 
 CANARY = "canary-8d1f"
 
@@ -29,7 +30,7 @@ def lines() -> Iterator[io.StringIO]:
     before, handlers = structlog.get_config(), list(logging.getLogger().handlers)
     hooks = sys.excepthook, sys.unraisablehook, warnings.showwarning
     stream = io.StringIO()
-    set_up_logging(stream=stream)
+    set_up_lines(stream=stream)
     yield stream
     structlog.configure(**before)
     logging.getLogger().handlers = handlers
@@ -113,7 +114,7 @@ async def test_a_line_is_written_soon_even_when_no_other_follows(lines: io.Strin
             written.set()
             return len(text)
 
-    set_up_logging(stream=Stream())
+    set_up_lines(stream=Stream())
 
     structlog.get_logger().info("alone")
     assert not written.is_set()
@@ -191,7 +192,7 @@ def test_a_log_whose_reader_is_gone_stops_nobody(lines: io.StringIO) -> None:
 
 
 def test_a_terminal_gets_text(lines: io.StringIO) -> None:
-    set_up_logging(stream=lines, json=False)
+    set_up_lines(stream=lines, json=False)
 
     structlog.get_logger().warning("spooling", events=3)
 

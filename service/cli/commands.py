@@ -1,0 +1,94 @@
+"""All commands, by what they are for. A command is loaded when it is called: all of them take a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import Final
+
+import click
+from click.shell_completion import CompletionItem
+
+SECTIONS: Final = {
+    "Run": {
+        "serve": ("run", "Take webhooks, answer GraphQL, push live updates."),
+        "demo": ("run", "Serve a made-up board of 18 months."),
+        "up": ("run", "Serve the demo where there is nothing yet, else serve."),
+    },
+    "Look": {
+        "asof": ("read", "Show the board as it was at a moment."),
+        "history": ("read", "Tell what happened to an item."),
+        "tail": ("log", "Print events as they are recorded."),
+        "doctor": ("doctor", "Look at everything that has to be right."),
+    },
+    "Operate": {
+        "config": ("config", "Print the settings, or how to reach the database."),
+        "erase": ("erase", "Forget a person."),
+        "keys": ("keys", "Manage webhook keys and GraphQL tokens."),
+        "migrate": ("log", "Bring the database up to this version."),
+        "parked": ("projections", "Deal with events that a projection could not apply."),
+        "quarantine": ("quarantine", "Deal with deliveries that are no events."),
+        "rebuild": ("projections", "Count projections again from the first event."),
+        "sql": ("sql", "Print SQL for the database's administrator."),
+        "verify": ("projections", "Count again beside the tables in use, and compare."),
+    },
+    "Data": {
+        "export": ("log", "Write the log as JSON lines."),
+        "import": ("log", "Record JSON lines."),
+        "schema": ("read", "Print the GraphQL schema."),
+        "send": ("traffic", "Post payload files to a running service."),
+        "simulate": ("traffic", "Make up a board's traffic."),
+    },
+}
+"""Each command with its module and the first sentence of its help, which a list shows without loading it."""
+
+_ALL: Final = {name: told for section in SECTIONS.values() for name, told in section.items()}
+
+
+class _Loaded(MutableMapping[str, click.Command]):
+    """The commands by name, each imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in _ALL:
+            raise KeyError(name)
+        commands: tuple[click.Command, ...] = import_module(f"service.cli.{_ALL[name][0]}").COMMANDS
+        return next(command for command in commands if command.name == name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_ALL)
+
+    def __len__(self) -> int:
+        return len(_ALL)
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        raise TypeError("commands are added to SECTIONS")
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError("commands are removed from SECTIONS")
+
+
+class _Commands(click.Group):
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in their sections, each with its whole sentence."""
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:<10}", sentence) for name, (_, sentence) in commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without loading any."""
+        found = [
+            CompletionItem(name, help=sentence)
+            for name, (_, sentence) in _ALL.items()
+            if name.startswith(incomplete)
+        ]
+        return found or click.Command.shell_complete(self, ctx, incomplete)
+
+
+@click.group(cls=_Commands, commands=_Loaded(), context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="recount-feedback", prog_name="recount")
+def recount() -> None:
+    """Keep every event of a Sleekplan board, and ask how it is, how it was and what changed.
+
+    Settings come from the environment, as RECOUNT_…; `recount config --explain` says what each one means.
+    Without RECOUNT_DATABASE_URL a Postgres of our own is used, in the data folder.
+    """
