@@ -499,7 +499,7 @@ export type StringFilter = {
   isNull?: InputMaybe<Scalars['Boolean']['input']>;
   /** Not equal; what is unknown counts as not equal. */
   ne?: InputMaybe<Scalars['String']['input']>;
-  /** None of these. */
+  /** None of these; what is unknown does not pass. */
   notIn?: InputMaybe<Array<Scalars['String']['input']>>;
   /** Begins so, in any case of letters. */
   startsWith?: InputMaybe<Scalars['String']['input']>;

@@ -185,8 +185,8 @@ class _Writer:
         if len(names) == 1:
             # Unpacking would take an object's only key for the value.
             lines.append(f"{names[0]} = {'row' if shape.bare else 'row[0]'}")
-        elif names:
-            lines.append(f"{', '.join(names)} = row")
+        else:
+            lines.append(f"[{', '.join(names) or '*_'}] = row")
         lines += [f"{name} = {value}" for name, value in parts]
         return self._function("row", *lines, f"return {made}")
 
