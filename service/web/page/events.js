@@ -1,4 +1,4 @@
-// Shows one event of the log: when, a sentence, and what has to be said about it honestly.
+// Shows one event of the log: when, and a sentence.
 
 import { badge, el } from "./dom.js";
 import { dateTime, number } from "./format.js";

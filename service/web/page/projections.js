@@ -1,4 +1,4 @@
-// How far the service has got: its projections, what came in, and where Sleekplan's totals and ours part.
+// How far the service has got: projections, what came in, drift.
 
 import { badge, el } from "./dom.js";
 import { Frame, nameOfField, nameOfItem } from "./panel.js";
