@@ -12,12 +12,21 @@ import asyncpg
 from projections.catalogue import Projection, all_projections
 from projections.read_model import tables
 from service.events import decode
-from service.log.event_store import EventStore
+from service.log.event_store import EventStore, RestoredEvent
 from service.simulator import simulate
+from tests.given.bodies import an_event
 from tests.given.folders import PAYLOADS
 
 PRODUCT = 647288130
 RECEIVED = datetime(2026, 7, 3, tzinfo=UTC)
+
+
+async def record_at(pool: asyncpg.Pool, at: datetime) -> None:
+    """Record the first event of a log as if that had been at `at`."""
+    event, store = an_event(), EventStore(pool)
+    told = (event.product_id, event.action, event.entity, event.entity_id, at, False, at, "WEBHOOK")
+    await store.restore([RestoredEvent(1, *told, event.digest, event.body, None, None, 0, None)])
+    await store.close()
 
 
 async def record(pool: asyncpg.Pool, bodies: Iterable[bytes | Mapping[str, Any]]) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from projections.declare import declare
 from projections.follow.projector import Projector
 from projections.read_model import tables
 from schema.build import build_schema
@@ -24,7 +27,7 @@ from service.operate.doctor import (
 )
 from service.web.keys import WebhookKeys
 from tests.given.graphql_service import served
-from tests.given.projecting import a_history, record
+from tests.given.projecting import a_history, record, record_at
 from tests.intake.test_webhook import board_on
 
 
@@ -50,6 +53,19 @@ async def test_a_fresh_database_has_no_problems(settings: Settings, database_url
     assert {"Postgres", "clock", "database", "quarantine", "keys", "events"} <= {
         one.check for one in findings
     }
+
+
+async def test_events_that_wait_for_too_long_are_a_problem(
+    settings: Settings, pool: asyncpg.Pool, database_url: str
+) -> None:
+    async with pool.acquire() as connection:
+        await declare(connection)
+    await record_at(pool, datetime.now(UTC) - timedelta(hours=1))
+
+    [problem] = _problems(await _database(settings, database_url))
+
+    assert problem.check == "projections"
+    assert re.fullmatch("1 events behind the log, which have waited for 3[56][0-9][0-9] s", problem.text)
 
 
 async def test_a_log_whose_guard_was_switched_off_is_a_problem(

@@ -17,11 +17,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from projections.declare import declare
 from service.log.database import open_pool
-from service.log.event_store import EventStore, RestoredEvent
 from service.operate.gauges import Gauges
 from service.operate.probes import Probes
 from service.web.metrics import Metrics
-from tests.given.bodies import an_event
+from tests.given.projecting import record_at
 
 NOWHERE = "postgresql://recount@127.0.0.1:1/recount"
 
@@ -62,20 +61,6 @@ async def _get(session: aiohttp.ClientSession, path: str) -> tuple[int, dict[str
         return answer.status, await answer.json()
 
 
-async def _record(pool: asyncpg.Pool, at: datetime) -> None:
-    """Record an event as if that had been at `at`."""
-    event, store = an_event(), EventStore(pool)
-    await store.restore(
-        [
-            RestoredEvent(
-                *(1, event.product_id, event.action, event.entity, event.entity_id, at, False, at, "WEBHOOK"),
-                *(event.digest, event.body, None, None, 0, None),
-            )
-        ]
-    )
-    await store.close()
-
-
 async def test_it_is_ready_while_postgres_answers(pool: asyncpg.Pool) -> None:
     async with _serving(pool, spool_answers=False) as session:
         assert await _get(session, "/readyz") == (
@@ -106,7 +91,7 @@ async def test_a_log_that_takes_nothing_is_told(pool: asyncpg.Pool) -> None:
 async def test_events_that_wait_for_too_long_are_told(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as connection:
         await declare(connection)
-    await _record(pool, datetime.now(UTC) - timedelta(hours=1))
+    await record_at(pool, datetime.now(UTC) - timedelta(hours=1))
 
     async with _serving(pool) as session:
         answer = (await _get(session, "/readyz"))[1]
