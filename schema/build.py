@@ -19,8 +19,8 @@ from graphql import (
 )
 from strawberry.schema.config import StrawberryConfig
 
-from schema.declare.source import spec_of
-from schema.objects.entities import ENTITIES, derived
+from schema.declare.fields import entity_of
+from schema.declare.source import Entity, spec_of
 from schema.objects.mutation import Mutation
 from schema.objects.query import Query
 from schema.objects.subscription import Subscription
@@ -28,43 +28,13 @@ from schema.plan.kept import Planner
 from schema.plan.shape import TYPE_KEY
 from schema.scalars import SCALARS
 
-_DERIVED: Final = tuple(
-    derived(name, alias)
-    for name, alias in (
-        ("StatusPeriod", "period"),
-        ("Revision", "revision"),
-        ("VotePoint", "point"),
-        ("CountPoint", "point"),
-        ("VoteJump", "jump"),
-        ("Inference", "inference"),
-        ("Provenance", "provenance"),
-        ("Impact", "impact"),
-        ("ActivityTotals", "activity"),
-        ("VoteTotals", "totals"),
-        ("Mover", "mover"),
-        ("RankSeries", "series"),
-        ("DurationStat", "stat"),
-        ("ScorePoint", "point"),
-        ("BacklogPoint", "point"),
-        ("EventCount", "point"),
-        ("Ingest", "ingest"),
-        ("Product", "product"),
-        ("Projection", "projection"),
-        ("QuarantinedDelivery", "delivery"),
-        ("ItemDelta", "diff"),
-        ("BoardDiff", "diffs"),
-        ("ItemChange", "change"),
-        ("ThresholdHit", "hit"),
-    )
-)
-
 
 class Schema(strawberry.Schema):
     """A schema with its planner: fields that say where their data comes from need no resolver."""
 
     def __init__(self, query: type, mutation: type, subscription: type) -> None:
         super().__init__(query, mutation, subscription, config=StrawberryConfig(scalar_map=SCALARS))
-        self.planner: Final = Planner((*ENTITIES, *_DERIVED))
+        self.planner: Final = Planner(self._entities())
         roots = [(self._schema.query_type, _root), (self._schema.subscription_type, _part)]
         planned = [
             (definition, resolver)
@@ -81,6 +51,15 @@ class Schema(strawberry.Schema):
                     definition.resolve = _part
             elif isinstance(type_, GraphQLInterfaceType):
                 type_.resolve_type = _type_of
+
+    def _entities(self) -> dict[str, Entity]:
+        """Return what the objects of each type are rows of, by the type's name."""
+        found = {}
+        for name, type_ in self.schema_converter.type_map.items():
+            origin = getattr(type_.definition, "origin", None)
+            if (entity := entity_of(origin) if origin is not None else None) is not None:
+                found[name] = entity
+        return found
 
 
 @cache

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 _NAME_LINE = re.compile(r"^-- name: *(\S*) *$", re.MULTILINE)
 
 
-def load(package_file: str, name: str) -> dict[str, str]:
+def load(package_file: str, name: str) -> Mapping[str, str]:
     """Return the statements of the file `name` beside `package_file`, by the name on their `-- name:` line.
 
     Comments stay in the statement, so that a slow query in Postgres's log still says what it is for.
     What stands above the first name is for the reader only. Raises ValueError for a name that is
     missing, empty or given twice, and for a statement without text.
     """
-    return dict(_statements(Path(package_file).parent / name))
+    return MappingProxyType(dict(_statements(Path(package_file).parent / name)))
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, Final
 
 import strawberry
@@ -9,24 +10,23 @@ from strawberry import UNSET
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 
-from schema.declare.enums import Bucket
-from schema.declare.inputs import AsOf
+from schema.declare.comparators import AsOf, Window
+from schema.declare.source import Page, Parameter
 from schema.scalars import Position
+
+
+@strawberry.enum(description="How long one step of a series is.")
+class Bucket(Enum):
+    HOUR = strawberry.enum_value("HOUR", description="An hour.")
+    DAY = strawberry.enum_value("DAY", description="A day, from midnight of the time zone asked for.")
+    WEEK = strawberry.enum_value("WEEK", description="A week, from Monday.")
+    MONTH = strawberry.enum_value("MONTH", description="A calendar month.")
 
 
 def argument(name: str, type_: Any, description: str, default: object = UNSET) -> StrawberryArgument:
     """Declare an argument by its name in the schema; without a default it is left out or required."""
-    return StrawberryArgument(
-        name, name, StrawberryAnnotation(type_), description=description, default=default
-    )
-
-
-def chosen(filter_: type, what: str, order_by: type) -> tuple[StrawberryArgument, ...]:
-    """Declare which rows a list has and how they are sorted."""
-    return (
-        argument("filter", filter_ | None, f"Which {what}."),
-        argument("orderBy", order_by | None, "How they are sorted."),
-    )
+    annotation = StrawberryAnnotation(type_)
+    return StrawberryArgument(name, name, annotation, description=description, default=default)
 
 
 PAGE: Final = (
@@ -54,6 +54,7 @@ PRODUCT_ID: Final = argument(
 BUCKET_SIZE: Final = argument(
     "bucket", Bucket, "How long a step is. A series of more than 10,000 steps is refused."
 )
+BUCKET: Final = Parameter("text", lambda args: args["bucket"].value.lower())
 TIME_ZONE: Final = argument(
     "timeZone",
     str,
@@ -61,3 +62,17 @@ TIME_ZONE: Final = argument(
     "`UTC`, `Europe/Zurich`.",
     "UTC",
 )
+
+
+def paged(page: Page) -> list[StrawberryArgument]:
+    """Return the arguments by which a connection's rows are chosen, sorted and parted into pages."""
+    arguments: list[StrawberryArgument] = []
+    if page.filter is not None:
+        arguments = [
+            argument("filter", page.filter.input | None, f"Which {page.filter.what}."),
+            argument("orderBy", page.orders.input | None, "How they are sorted."),
+        ]
+    for name, order in page.orders.by_name.items():
+        if order.windowed:
+            arguments.append(argument("window", Window | None, f"The window of the order {name}."))
+    return [*arguments, *PAGE]

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import strawberry
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
-from schema.declare.source import SPEC, Leaf, Spec, View
+from schema.declare.arguments import AS_OF, paged
+from schema.declare.source import SPEC, Entity, Leaf, Page, Spec, View
 
 T = TypeVar("T")
+
+_ROWS: Final = "__recount_rows__"
+
+
+def rows_of(entity: Entity, description: str) -> Callable[[type[T]], type[T]]:
+    """Declare a type whose objects are rows."""
+
+    def declare(cls: type[T]) -> type[T]:
+        made = strawberry.type(cls, description=description)
+        setattr(made, _ROWS, entity)
+        return made
+
+    return declare
+
+
+def entity_of(cls: type) -> Entity | None:
+    """Return what a type's objects are rows of; None where Python makes them."""
+    return cls.__dict__.get(_ROWS)
 
 
 def column(
@@ -42,6 +61,11 @@ def nested(description: str, source: Spec, *arguments: StrawberryArgument, name:
     return field
 
 
+def connection(description: str, page: Page) -> Any:
+    """Declare a field that is a page of a list below another object."""
+    return nested(description, page, *paged(page), AS_OF)
+
+
 def followed(description: str, source: Spec, *arguments: StrawberryArgument) -> Any:
     """Declare a field of the subscription: what it sends, and the arguments that it takes."""
     field = StrawberryField(is_subscription=True, description=description, metadata={SPEC: source})
@@ -49,7 +73,7 @@ def followed(description: str, source: Spec, *arguments: StrawberryArgument) -> 
     return field
 
 
-def listed(description: str) -> Any:
+def view(description: str) -> Any:
     """Declare a field of a connection, or of its edges, that holds rows: each alias of it has its own."""
     return strawberry.field(description=description, metadata={SPEC: View()})
 

@@ -1,28 +1,44 @@
-"""What a field of the schema says about where its data comes from: one line of SQL, or a named block."""
+"""What a field of the schema says about where its data comes from: SQL expressions, or blocks of SQL."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from graphql import GraphQLField
 
-import schema
+from schema.declare.filters import Filter
+from schema.declare.orders import Orders
 from schema.declare.request import Args, Request
-from service.sql_files import load
-
-BLOCKS: Final[dict[str, str]] = {
-    name: text
-    for file in ("objects/sources.sql", "objects/history.sql", "objects/board.sql", "live/following.sql")
-    for name, text in load(schema.__file__, file).items()
-}
-"""Every named block of SQL that fields read from."""
 
 SPEC: Final = "recount"
 """The key in a Strawberry field's metadata under which its data source stands."""
 
 _DECLARED: Final = "strawberry-definition"
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """What objects of one type are rows of: a table, now and as of a moment; or blocks of SQL alone.
+
+    `alias` names the row in every expression of the type's fields. `then` is the block that gives the
+    same columns as of `:p` and `:t`, or `then_by_position` where the time does not matter; where `columns`
+    are given, its `:columns` and `:joins` are filled with only what a statement needs. `joins_of_few` take
+    the place of those of the same name where only few rows are looked at. `shared` are tables that
+    expressions name, made once a statement and moment.
+    """
+
+    alias: str
+    table: str = ""
+    key: tuple[tuple[str, str], ...] = ()
+    then: str = ""
+    then_by_position: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    joins: Mapping[str, str] = field(default_factory=dict)
+    joins_of_few: Mapping[str, str] = field(default_factory=dict)
+    always: tuple[str, ...] = ()
+    shared: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +72,27 @@ class Inline:
 
 @dataclass(frozen=True, slots=True)
 class One:
-    """Another object, found by its key; `on` compares its columns with this row's.
+    """Another object of the same product, whose key is in a column of this row.
 
     `moment` names the one of several moments that it is read at; `position` is an expression for the position
-    that it is read as of.
+    that it is read as of; `where` is its condition, where it is not found by its key.
     """
 
     type_name: str
-    on: str
+    column: str = ""
     moment: str | None = None
     position: str | None = None
+    where: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A list of objects from a named block of SQL, in an order, at most `limit`."""
+    """A list of objects from a block of SQL, in an order, at most `limit`."""
 
     type_name: str
     block: str
     order: str
     limit: str | None = None
-    where: str | None = None
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     windowed: bool = False
     zoned: bool = False
@@ -85,7 +101,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """One object that a named block of SQL makes."""
+    """One object that a block of SQL makes."""
 
     type_name: str
     block: str
@@ -94,34 +110,25 @@ class Single:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What a list can be sorted by: an expression, its SQL type, and whether it may be null.
+class Page:
+    """A connection over an entity, sorted by one of its orders and then by the entity's key.
 
-    `index` says which way the index goes that sorts it, `asc` or `desc`, with nulls last; None is none.
-    `most` is the column of now that it has never been more than, at any moment.
+    Clients choose rows and order by arguments, but where `filter` is None. Pages that follow are read at the
+    position of the first where they are `pinned`.
     """
 
-    expr: str
-    cast: str
-    nullable: bool = True
-    descending: bool = True
-    inverted: bool = False
-    index: str | None = None
-    most: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A connection over an entity, sorted by one of `orders` and then by the entity's key."""
-
     type_name: str
-    orders: Mapping[str, Order]
+    orders: Orders
     default_order: str
+    filter: Filter | None
     where: str | None = None
-    filter_name: str | None = None
     base_filter: str | None = None
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     pinned: bool = True
+
+    def below(self, where: str, **changes: Any) -> Page:
+        """Return the same list of those that belong to another object."""
+        return replace(self, where=where, pinned=False, **changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +145,44 @@ class Nodes:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What differs between the moments of the arguments `from` and `to`."""
+    """What differs in a type's rows between the moments `from` and `to` of the arguments: the table `diffs`.
+
+    The block names the rows of each moment, `:before` and `:after`, of which it needs `columns`.
+    """
+
+    type_name: str
+    block: str
+    columns: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class DiffItems:
-    """The items of a difference that are of one kind."""
+class DiffRows:
+    """Rows of `diffs`, which the block selects as `diff`; objects that are no such rows are found by the key.
 
-    kind: str
+    Those are read at the `moment`, `before` or `after`.
+    """
+
+    block: str
+    moment: str
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Rows of a type as of a position, and of a time where one is given: expressions over the row around."""
+
+    type_name: str
+    position: str
+    columns: frozenset[str] = frozenset()
+    time: str = "'infinity'::timestamptz"
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """The rows that the argument `filter` lets through, at one of these moments, as a block tests them."""
+
+    filter: Filter
+    block: str
+    at: tuple[At, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +197,9 @@ class ByPosition:
     block: str
     about: str
     order: tuple[str, ...] = ()
+    rows: Mapping[str, At] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    matching: Matching | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +211,13 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What differs in a thing between two positions, given as expressions over the row.
+    """What differs in another object between two positions, given as expressions over the row.
 
     `columns` are those compared, by the names of their fields; `convert` makes the answer's value of the
     names that differ, the values before and those after.
     """
 
-    type_name: str
-    on: str
+    of: One
     before: str
     after: str
     columns: Mapping[str, str]
@@ -200,7 +239,7 @@ Spec = (
     | Lookup
     | Nodes
     | Diff
-    | DiffItems
+    | DiffRows
     | ByPosition
     | Whole
     | Differences
@@ -221,24 +260,3 @@ def member_of(definition: GraphQLField) -> str | Callable[[Any], object]:
         return str(declared.python_name)
     function: Callable[[Any], object] = declared.base_resolver.wrapped_func
     return function
-
-
-@dataclass(frozen=True, slots=True)
-class Entity:
-    """A table that objects of one type are rows of, now and as of a moment.
-
-    `alias` names the row in every expression of the type's fields. `then` is the block that gives the
-    same columns as of `:p` and `:t`; where `then_joins` is given, the block's `:columns` and `:joins`
-    are filled with only what a statement needs. `then_joins_of_few` take the place of those of the same name
-    where only few rows are looked at.
-    """
-
-    type_name: str
-    alias: str
-    table: str
-    key: tuple[tuple[str, str], ...]
-    then: str
-    then_columns: Mapping[str, str] = field(default_factory=dict)
-    then_joins: Mapping[str, str] = field(default_factory=dict)
-    then_joins_of_few: Mapping[str, str] = field(default_factory=dict)
-    always: tuple[str, ...] = ()

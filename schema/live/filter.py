@@ -13,8 +13,8 @@ from typing import Any, Final, Generic, TypeVar
 
 import orjson
 
-from schema.declare.columns import COLUMNS as FIELD_COLUMNS
 from schema.ids import ids_of
+from schema.objects.event import columns_named
 from schema.plan.conditions import DEPTH_MAX
 from service.errors import BadArgument
 
@@ -187,7 +187,7 @@ def _check(name: str, value: Any, depth: int) -> Check:
         case "recorded":
             return _within("recorded_at", value)
         case "changedFields":
-            fields = frozenset(FIELD_COLUMNS.get(name, name) for name in value)
+            fields = frozenset(columns_named(value))
             return lambda fact: not fields.isdisjoint(fact["changed_fields"] or ())
     raise BadArgument("filter", name, "cannot be followed live")
 

@@ -1,22 +1,48 @@
-"""Answers about a whole board: what rises, what moved, how long it took, whether the copy is whole."""
+"""Answers about a whole board: what rises, what moved, how long it took, what was concluded."""
 
 from __future__ import annotations
 
-from typing import Any
+from enum import Enum
+from typing import Any, Final
 
 import strawberry
 
-from schema.declare.enums import ProjectionState, QuarantineState
-from schema.declare.fields import column, computed, moment, nested
-from schema.declare.request import Env
-from schema.objects import roots
-from schema.objects.history import LazyItem
-from schema.objects.specs import item_of, revision_changes
-from schema.objects.values import FieldChange, Status, duration, make, status_of
+from schema.declare.arguments import BUCKET
+from schema.declare.blocks import of_row, put
+from schema.declare.fields import column, computed, moment, nested, rows_of
+from schema.declare.request import Args, Env, Request
+from schema.declare.source import Entity, One, Parameter, Rows
+from schema.objects.calendar import starts_of, steps_from
+from schema.objects.history import status_steps
+from schema.objects.names import LazyItem
+from schema.objects.satisfaction import SUPERSEDED_AT
+from schema.objects.values import Status, duration, make, status_keys, status_of
 from schema.scalars import DateTime, Duration, Position
+from service.errors import BadArgument
+from service.sql_files import load
+
+_SQL: Final = load(__file__, "board.sql")
 
 
-@strawberry.type(description="An item that gained or lost in a window.")
+@strawberry.enum(description="What is counted.")
+class Metric(Enum):
+    NET_VOTES = strawberry.enum_value("NET_VOTES", description="Votes for less votes against.")
+    UPVOTES = strawberry.enum_value("UPVOTES", description="Votes for.")
+    COMMENTS = strawberry.enum_value("COMMENTS", description="Comments, by Sleekplan's total.")
+    SUBSCRIBERS = strawberry.enum_value("SUBSCRIBERS", description="Subscribers, by Sleekplan's total.")
+    ACTIVITY = strawberry.enum_value("ACTIVITY", description="Events of any kind about the item.")
+
+
+@strawberry.enum(description="What groups of a statistic are made by.")
+class GroupBy(Enum):
+    NONE = strawberry.enum_value("NONE", description="One group of all.")
+    MONTH = strawberry.enum_value("MONTH", description="The month in which the item was created.")
+    WEEK = strawberry.enum_value("WEEK", description="The week in which the item was created.")
+    TYPE = strawberry.enum_value("TYPE", description="The item's type.")
+    STATUS = strawberry.enum_value("STATUS", description="The item's status now.")
+
+
+@rows_of(Entity("mover"), "An item that gained or lost in a window.")
 class Mover:
     gained: int = column("What it gained in the window.", "mover.gained")
     gained_previous: int = column(
@@ -29,7 +55,7 @@ class Mover:
     rank_before: int | None = column(
         "Its place at the beginning; null where it was not there yet.", "mover.rank_before"
     )
-    item: LazyItem = nested("The item.", item_of("mover"))
+    item: LazyItem = nested("The item.", One("Item", "item_id"))
 
 
 @strawberry.type(description="A place at the end of a step of time.")
@@ -43,13 +69,13 @@ def _points(_: Env, rows: list[Any]) -> list[RankPoint]:
     return [make(RankPoint, t=t, rank=rank, value=value) for t, rank, value in rows]
 
 
-@strawberry.type(description="An item's places over time.")
+@rows_of(Entity("series"), "An item's places over time.")
 class RankSeries:
     points: list[RankPoint] = column("Its places, oldest first.", "series.points", convert=_points)
-    item: LazyItem = nested("The item.", item_of("series"))
+    item: LazyItem = nested("The item.", One("Item", "item_id"))
 
 
-@strawberry.type(description="How long something took, for one group.")
+@rows_of(Entity("stat"), "How long something took, for one group.")
 class DurationStat:
     group: str = column("The group: `2026-06`, `2026-W23`, a key, or `ALL`.", "stat.key")
     n: int = column("How many finished.", "stat.n")
@@ -60,7 +86,7 @@ class DurationStat:
     still_open: int = column("How many have not finished.", "stat.still_open")
 
 
-@strawberry.type(description="Satisfaction in a step of time.")
+@rows_of(Entity("point"), "Satisfaction in a step of time.")
 class ScorePoint:
     t: DateTime = moment("When the step begins.", "point.starts_at")
     n: int = column("Answers that no newer one replaced.", "point.n")
@@ -82,7 +108,7 @@ def _counts(env: Env, rows: list[Any] | None) -> list[StatusCount]:
     ]
 
 
-@strawberry.type(description="The board by status at the end of a step of time.")
+@rows_of(Entity("point"), "The board by status at the end of a step of time.")
 class BacklogPoint:
     t: DateTime = moment("When the step begins.", "point.starts_at")
     by_status: list[StatusCount] = column(
@@ -90,101 +116,149 @@ class BacklogPoint:
     )
 
 
-@strawberry.type(description="How much happened in a step of time.")
+@rows_of(Entity("point"), "How much happened in a step of time.")
 class EventCount:
     t: DateTime = moment("When the step begins.", "point.starts_at")
     events: int = column("Events that happened in it, on Sleekplan's clock.", "point.events")
     last_position: Position = column("The greatest position among them.", "point.last_position")
 
 
-@strawberry.type(description="An item that stands on the board at both moments and differs.")
-class ItemDelta:
-    changes: list[FieldChange] = column(
-        "What differs.", "diff.names", "diff.before", "diff.after", convert=revision_changes
-    )
-    before: LazyItem = nested("How it was.", roots.DIFF_BEFORE)
-    after: LazyItem = nested("How it is at the later moment.", roots.DIFF_AFTER)
+# Blocks that several questions share
 
-
-def _differing(kind: str) -> str:
-    return f"(select count(*)::int from diffs where diffs.kind = '{kind}')"
-
-
-@strawberry.type(
-    description="What differs between two moments; each list shows 500 at most, its count says how many."
+_BUCKETS: Final = steps_from(
+    "coalesce((select min(first.occurred_at) from {event_facts} as first where :visible(first)), :at)"
 )
-class BoardDiff:
-    added: list[LazyItem] = nested("Items that came on the board.", roots.DIFF_ADDED)
-    removed: list[LazyItem] = nested(
-        "Items that left it, as they were at the earlier moment.", roots.DIFF_REMOVED
-    )
-    changed: list[ItemDelta] = nested(
-        "Items that differ in title, description, status, type, effort, votes or comments.",
-        roots.DIFF_CHANGED,
-    )
-    added_count: int = column("How many came.", _differing("ADDED"))
-    removed_count: int = column("How many left.", _differing("REMOVED"))
-    changed_count: int = column("How many differ.", _differing("CHANGED"))
+_STATUS_STEPS: Final = status_steps(":visible(c)")
 
 
-@strawberry.type(description="How whole our copy is: what has arrived, from wherever.")
-class Ingest:
-    last_event_at: DateTime | None = moment("When the last one arrived.", "ingest.last_at")
-    events_last_hour: int = column("How many arrived in the last hour.", "ingest.last_hour")
-    duplicates_dropped: int = column("How many deliveries were copies of recorded ones.", "ingest.copies")
-    quarantined: int = column("How many deliveries in quarantine wait for a decision.", "ingest.quarantined")
-    quiet_alarm: bool = column(
-        "Whether it has been quiet for so long that chance does not explain it: three days, and at least "
-        "ten events that the month before would have brought in that time.",
-        "ingest.quiet",
+def _calendar(block: str) -> str:
+    """Put the steps into a block, and what it asks of them."""
+    step_of = of_row(_SQL["step_of"])
+    return put(
+        block,
+        calendar=put(_SQL["calendar"], buckets=_BUCKETS, step_of=step_of),
+        values_told=put(_SQL["values_told"], step_of=step_of),
+        step_of=step_of,
     )
 
 
-@strawberry.type(description="A board of Sleekplan's, one of several that a log may hold.")
-class Product:
-    sleekplan_id: strawberry.ID = column(
-        "Sleekplan's id, which arguments take as productId; too large for 32 bits, hence an ID.",
-        "product.product_id",
-    )
-    last_event_at: DateTime = moment("When its newest event arrived.", "product.last_at")
+def _durations(spans: str) -> str:
+    return put(_SQL["durations"], spans=f"with steps as ({_STATUS_STEPS}) {spans}")
 
 
-@strawberry.type(description="How far a projection of the log has got.")
-class Projection:
-    name: str = column("Its name.", "projection.name")
-    state: ProjectionState = column("What it is doing.", "projection.state")
-    position: Position = column("The last event that it holds.", "projection.position")
-    head: Position = column("The last event of the log.", "projection.head")
-    lag_events: int = column("How many events it has still to take.", "projection.lag_events")
-    lag_seconds: float = column("How long the oldest of them has waited.", "projection.lag_seconds")
-    rate_per_second: float = column("How many events a second it took last.", "projection.rate_per_second")
-    eta_seconds: float | None = column(
-        "How long the rest will take at that rate; null where there is no rate.",
-        "projection.eta_seconds",
-    )
-    parked: int = column("How many events it could not apply, or that wait for such.", "projection.parked")
-    rebuild_progress: float | None = column(
-        "How much of a rebuild is done, 0 to 1; null without one.", "projection.progress"
-    )
-    last_error: str | None = column("Why its last step or rebuild failed.", "projection.last_error")
+def _before(block: str) -> Any:
+    return lambda when: put(block, when=when)
 
 
-@strawberry.type(description="A delivery that could not be read as an event, kept with its bytes.")
-class QuarantinedDelivery:
-    id: strawberry.ID = column("Its id, for quarantineRetry and quarantineDiscard.", "delivery.id::text")
-    product_id: strawberry.ID | None = column(
-        "The product of the key that it came with.", "delivery.product_id"
-    )
-    received_at: DateTime = moment("When it first came.", "delivery.received_at")
-    last_received_at: DateTime = moment("When it last came.", "delivery.last_received_at")
-    copies: int = column("How often it came.", "delivery.copies")
-    reason: str = column("Why it is no event.", "delivery.reason")
-    state: QuarantineState = column("Whether it waits, was retried or discarded.", "upper(delivery.state)")
-    position: Position | None = column("The event that a retry made of it.", "delivery.position")
-    closed_at: DateTime | None = moment("When it was retried or discarded.", "delivery.closed_at")
-    size_bytes: int = column("How large its body is.", "octet_length(delivery.body)")
-    body: str | None = column(
-        "Its body in Base64. Needs the scope `raw`.",
-        "translate(encode(delivery.body, 'base64'), E'\\n', '')",
-        scope="raw",
-    )
+def at_most(name: str) -> Parameter:
+    """Return how many rows a list without pages shows; asking for more than 500 is a BadArgument."""
+
+    def value(args: Args) -> int:
+        number: int = args[name]
+        if not 0 <= number <= 500:
+            raise BadArgument(name, number, "is out of bounds; ask for 0 to 500")
+        return number
+
+    return Parameter("bigint", value)
+
+
+def _keys(*names: str) -> Parameter:
+    """The keys of the statuses that have a role: the argument's, or one of these."""
+
+    def keys(args: Args, request: Request) -> list[str]:
+        return status_keys(request, {args[name].value if name in args else name for name in names})
+
+    return Parameter("text[]", with_request=keys)
+
+
+_METRIC: Final = Parameter("text", lambda args: args["metric"].value)
+_GROUP_BY: Final = Parameter("text", lambda args: args["groupBy"].value)
+
+# The questions
+
+MOVERS: Final = Rows(
+    "Mover",
+    put(
+        _SQL["movers"],
+        newest_value=_SQL["newest_value"],
+        first_value=_SQL["first_value"],
+        value_at=_before(_SQL["value_at"]),
+        gone_at=_before(_SQL["gone_at"]),
+    ),
+    "mover.gained desc, mover.product_id, mover.item_id",
+    limit=":first",
+    parameters={"metric": _METRIC, "first": at_most("first")},
+    windowed=True,
+)
+RANK_HISTORY: Final = Rows(
+    "RankSeries",
+    _calendar(_SQL["rank_history"]),
+    "series.rank_now, series.product_id, series.item_id",
+    parameters={
+        "metric": _METRIC,
+        "bucket": BUCKET,
+        "top": at_most("top"),
+    },
+    windowed=True,
+    zoned=True,
+)
+CYCLE_TIME: Final = Rows(
+    "DurationStat",
+    _durations(_SQL["cycle_spans"]),
+    "stat.key",
+    parameters={"group_by": _GROUP_BY, "from_keys": _keys("from"), "to_keys": _keys("to")},
+    windowed=True,
+    zoned=True,
+)
+FIRST_RESPONSE: Final = Rows(
+    "DurationStat",
+    _durations(_SQL["response_spans"]),
+    "stat.key",
+    parameters={"group_by": _GROUP_BY},
+    windowed=True,
+    zoned=True,
+)
+STATUS_REGRESSIONS: Final = Rows(
+    "StatusPeriod",
+    put(_SQL["status_regressions"], status_steps=_STATUS_STEPS),
+    "period.entered_at desc, period.product_id, period.item_id, period.place desc",
+    limit=":first",
+    parameters={
+        "first": at_most("first"),
+        "open_keys": _keys("OPEN"),
+        "roadmap_keys": _keys("ROADMAP"),
+        "closed_keys": _keys("DONE", "DECLINED"),
+    },
+    windowed=True,
+)
+SATISFACTION_SERIES: Final = Rows(
+    "ScorePoint",
+    put(_SQL["satisfaction_series"], buckets=_BUCKETS, superseded_at=SUPERSEDED_AT),
+    "point.starts_at",
+    parameters={"bucket": BUCKET, "group": Parameter("text", lambda args: args["group"])},
+    windowed=True,
+    zoned=True,
+)
+STATUS_BACKLOG: Final = Rows(
+    "BacklogPoint",
+    _calendar(_SQL["status_backlog"]),
+    "point.starts_at",
+    parameters={"bucket": BUCKET},
+    windowed=True,
+    zoned=True,
+)
+EVENT_SERIES: Final = Rows(
+    "EventCount",
+    put(_SQL["event_series"], starts_of=starts_of(_SQL["local_starts_told"])),
+    "point.starts_at",
+    parameters={"bucket": BUCKET},
+    windowed=True,
+    zoned=True,
+)
+DRIFT: Final = Rows(
+    "Inference",
+    _SQL["drift"],
+    "inference.position desc, inference.ordinal",
+    limit=":first",
+    parameters={"first": at_most("first")},
+)

@@ -1,20 +1,4 @@
--- Questions about a whole board: what rises, what moved, how long things take. For the names see sources.sql.
-
--- name: gained
--- Net votes gained in a window, by Sleekplan's totals. Where nothing had been told before it, an item that was
--- submitted in it began at none, and an older one at what was told first.
-coalesce((
-    select case when newest.occurred_at < :from then 0 else newest.net - coalesce(
-        (select c.votes_up - coalesce(c.votes_down, 0) from {item_counts} as c
-          where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-            and c.votes_up is not null and c.occurred_at < :from order by :key_desc(c) limit 1),
-        case when item.created_at >= :from then 0 else
-        (select c.votes_up - coalesce(c.votes_down, 0) from {item_counts} as c
-          where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-            and c.votes_up is not null order by :key_asc(c) limit 1) end) end
-      from (select c.votes_up - coalesce(c.votes_down, 0) as net, c.occurred_at from {item_counts} as c
-             where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-               and c.votes_up is not null and c.occurred_at < :until order by :key_desc(c) limit 1) as newest), 0)
+-- Questions about a whole board: what rises, what moved, how long things take.
 
 -- name: value_at
 -- A metric of an item as the newest post before a time had it; none where it had not been heard of.
@@ -73,12 +57,12 @@ select moved.product_id, moved.item_id, moved.gained, moved.gained_previous, mov
               case when counted.there_before then rank() over (
                   partition by counted.product_id, counted.there_before order by counted.value_begin desc) end as rank_before
          from (
-              select item.product_id, item.item_id, told.value_now, not :gone_now as there_now,
-                     told.value_begin is not null and not :gone_before as there_before,
+              select item.product_id, item.item_id, told.value_now, not :gone_at(span.ends_at) as there_now,
+                     told.value_begin is not null and not :gone_at(span.begins_at) as there_before,
                      coalesce(told.value_begin,
-                         case when item.created_at >= span.begins_at then 0 else :value_first end) as value_begin,
+                         case when item.created_at >= span.begins_at then 0 else :first_value end) as value_begin,
                      coalesce(told.value_earlier,
-                         case when item.created_at >= span.earlier then 0 else :value_first end) as value_earlier
+                         case when item.created_at >= span.earlier then 0 else :first_value end) as value_earlier
                 from (select :from as begins_at, least(:until, :at + interval '1 microsecond') as ends_at,
                              :from - (least(:until, :at) - :from) as earlier) as span
                cross join :items(created_at) as item
@@ -89,9 +73,9 @@ select moved.product_id, moved.item_id, moved.gained, moved.gained_previous, mov
                      -- Most items have not moved since, and need no second look. `offset 0`: once a row.
                      select newest.value as value_now,
                             case when newest.occurred_at < span.begins_at then newest.value
-                                 else :value_begin end as value_begin,
+                                 else :value_at(span.begins_at) end as value_begin,
                             case when newest.occurred_at < span.earlier then newest.value
-                                 else :value_earlier end as value_earlier
+                                 else :value_at(span.earlier) end as value_earlier
                      offset 0
                      ) as told
                where :visible(item) and told.value_now is not null
@@ -259,7 +243,7 @@ select grouped.key, count(grouped.seconds)::int as n,
                   else 'ALL' end as key,
               extract(epoch from span.ended_at - span.began_at) as seconds
          from (:spans) as span
-         join :items(type__status__deleted) as item
+         join :items(type, status, deleted) as item
            on item.product_id = span.product_id and item.item_id = span.item_id
         where span.began_at >= :from and span.began_at < :until
           and (span.ended_at is not null or not item.deleted)
@@ -293,7 +277,7 @@ select began.product_id, began.item_id, began.began_at, min(reply.replied_at) as
          where :visible(item) and item.created_at is not null) as began
   left join (
        select c.product_id, c.item_id, c.created_at as replied_at
-         from :comments(item_id__author_id__created_at) as c
+         from :comments(item_id, author_id, created_at) as c
          join :users(admin_id) as team on team.product_id = c.product_id and team.user_id = c.author_id
         where :visible(c) and :visible(team) and coalesce(team.admin_id, '0') not in ('0', '')
        union all
@@ -323,7 +307,7 @@ select bucket.starts_at,
   from (:buckets) as bucket
   left join (
        select answer.answered_at, answer.score, :superseded_at as replaced_at
-         from :answers() as answer
+         from :satisfaction_answers() as answer
         where :visible(answer) and not answer.deleted and answer.grp = :group
           and answer.answered_at >= :from and answer.answered_at < :until
        ) as answered on answered.answered_at >= bucket.starts_at and answered.answered_at < bucket.ends_at
@@ -417,79 +401,3 @@ select n.position, n.ordinal, n.product_id, n.item_id, n.kind, n.field, n.delta,
        n.likely_cause
   from {inferences} as n
  where :visible(n) and :known(n)
-
--- name: ingest
--- What has arrived, and whether so much is missing that chance does not explain it: nothing for three days, and
--- at least ten events that the month before would have brought in that time.
-select arrived.last_at, arrived.last_hour, again.copies, kept.quarantined,
-       coalesce(arrived.age > interval '3 days'
-           and extract(epoch from arrived.age) / 86400.0 * arrived.before / 30.0 >= 10, false) as quiet
-  from (
-       select max(f.recorded_at) as last_at,
-              count(*) filter (where f.recorded_at > :at - interval '1 hour')::int as last_hour,
-              :at - max(f.recorded_at) filter (where f.origin = 'WEBHOOK') as age,
-              (select count(*) from {event_facts} as b
-                where :visible(b) and b.origin = 'WEBHOOK' and b.recorded_at > (
-                      select max(l.recorded_at) - interval '30 days' from {event_facts} as l
-                       where :visible(l) and l.origin = 'WEBHOOK')) as before
-         from {event_facts} as f
-        where :visible(f)
-       ) as arrived
- cross join (select coalesce(sum(r.copies), 0)::bigint as copies from log.redeliveries as r where :visible(r)) as again
- cross join (select count(*)::int as quarantined from log.quarantine as q where :visible(q) and q.state = 'open') as kept
-
--- name: products_heard_of
--- The products of the log, by one index probe each, and when the newest event of each arrived.
-select heard.product_id, newest.recorded_at as last_at
-  from (
-       with recursive found as (
-           (select f.product_id from {event_facts} as f order by f.product_id limit 1)
-           union all
-           select (select f.product_id from {event_facts} as f
-                    where f.product_id > found.product_id order by f.product_id limit 1)
-             from found where found.product_id is not null
-       )
-       select found.product_id from found where found.product_id is not null
-       ) as heard
- cross join lateral (select f.recorded_at from {event_facts} as f
-                      where f.product_id = heard.product_id order by f.position desc limit 1) as newest
- where :visible(heard)
-
--- name: projections
--- What `projections/status.sql` answers.
-select p.name, p.state, p.position, p.head, p.lag_events, p.lag_seconds, p.rate_per_second, p.eta_seconds, p.parked,
-       p.progress, p.last_error
-  from read_model.status(:names, :fingerprints) as p
-
--- name: quarantine
-select q.id, q.product_id, q.received_at, q.last_received_at, q.copies, q.reason, q.body, q.origin, q.state, q.position,
-       q.closed_at
-  from log.quarantine as q
- where :visible(q) and (:states is null or q.state = any(:states))
-
--- name: board_diff
--- What differs between two moments, item by item.
-select coalesce(b.product_id, a.product_id) as product_id, coalesce(b.item_id, a.item_id) as item_id,
-       case when b.item_id is null then 'ADDED' when a.item_id is null then 'REMOVED' else 'CHANGED' end as kind,
-       array_remove(array[
-           case when a.title is distinct from b.title then 'title' end,
-           case when a.description is distinct from b.description then 'description' end,
-           case when a.status is distinct from b.status then 'status' end,
-           case when a.type is distinct from b.type then 'type' end,
-           case when a.effort is distinct from b.effort then 'effort' end,
-           case when a.votes_net is distinct from b.votes_net then 'votes' end,
-           case when a.comments is distinct from b.comments then 'commentCount' end], null) as names,
-       json_build_object('title', b.title, 'description', b.description, 'status', b.status, 'type', b.type,
-           'effort', b.effort, 'votes', b.votes_net, 'commentCount', b.comments) as before,
-       json_build_object('title', a.title, 'description', a.description, 'status', a.status, 'type', a.type,
-           'effort', a.effort, 'votes', a.votes_net, 'commentCount', a.comments) as after
-  from (select item.product_id, item.item_id, item.title, item.description, item.status, item.type, item.effort,
-               item.votes_net, item.comments
-          from :before where :visible(item) and not item.deleted) as b
-  full join (select item.product_id, item.item_id, item.title, item.description, item.status, item.type, item.effort,
-               item.votes_net, item.comments
-          from :after where :visible(item) and not item.deleted) as a
-    on a.product_id = b.product_id and a.item_id = b.item_id
- where a.item_id is null or b.item_id is null
-    or (a.title, a.description, a.status, a.type, a.effort, a.votes_net, a.comments)
-       is distinct from (b.title, b.description, b.status, b.type, b.effort, b.votes_net, b.comments)

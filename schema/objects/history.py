@@ -1,27 +1,54 @@
-"""What things went through: status periods, revisions, series, jumps, what was concluded."""
+"""What an item went through: status periods, revisions, series, jumps, what was concluded."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from enum import Enum
+from typing import Any, Final
 
 import strawberry
 
-from schema.declare.enums import InferenceKind, Origin
-from schema.declare.fields import column, moment, nested
-from schema.declare.source import Inline
-from schema.objects import specs
-from schema.objects.values import ActivityTotals, FieldChange, Status, VoteTotals, duration, status_of
+from schema.declare.arguments import BUCKET
+from schema.declare.blocks import of_row, put
+from schema.declare.fields import column, moment, nested, rows_of
+from schema.declare.request import Args
+from schema.declare.source import Entity, Inline, One, Parameter, Rows, Single
+from schema.objects.calendar import steps_from
+from schema.objects.event import Origin
+from schema.objects.names import LazyEvent, LazyItem, LazyUser
+from schema.objects.values import FieldChange, Status, VoteTotals, changes_of_row, duration, status_of
 from schema.scalars import JSON, DateTime, Duration, Position
+from service.errors import BadArgument
+from service.sql_files import load
 
-if TYPE_CHECKING:
-    from schema.objects.types import Event, Item, User
+_SQL: Final = load(__file__, "history.sql")
 
-LazyItem = Annotated["Item", strawberry.lazy("schema.objects.types")]
-LazyUser = Annotated["User", strawberry.lazy("schema.objects.types")]
-LazyEvent = Annotated["Event", strawberry.lazy("schema.objects.types")]
+# What else happened around a jump. Sorted by columns that every event has: whoever reads below an event is
+# asked for them as well.
+_NEARBY: Final = Rows(
+    "Event",
+    _SQL["nearby_events"],
+    "abs(extract(epoch from event.occurred_at - jump.occurred_at)), event.position",
+    limit="20",
+)
 
 
-@strawberry.type(description="A stretch of time that an item stood in a status.")
+@strawberry.enum(description="What was concluded from totals that no event explains.")
+class InferenceKind(Enum):
+    COUNT_DRIFT = strawberry.enum_value(
+        "COUNT_DRIFT", description="A total moved otherwise than by the votes seen."
+    )
+    VOTE_WITHDRAWN = strawberry.enum_value(
+        "VOTE_WITHDRAWN", description="A total fell: a vote was probably taken back."
+    )
+    VOTE_CHANGED = strawberry.enum_value(
+        "VOTE_CHANGED", description="One total fell as the other rose: a vote was probably turned round."
+    )
+    LIKELY_MERGE = strawberry.enum_value(
+        "LIKELY_MERGE", description="Totals jumped as another item was closed as merged."
+    )
+
+
+@rows_of(Entity("period"), "A stretch of time that an item stood in a status.")
 class StatusPeriod:
     from_: Status | None = column(
         "The status before; null at the beginning.", "period.before_key", convert=status_of, name="from"
@@ -33,11 +60,11 @@ class StatusPeriod:
         "How long it stood in it, up to the moment that is read.", "period.lasted", convert=duration
     )
     at: Position = column("The event that told of it.", "period.position")
-    item: LazyItem | None = nested("The item.", specs.item_of("period"))
-    caused_by: LazyEvent | None = nested("The event that told of it.", specs.event_of("period"))
+    item: LazyItem | None = nested("The item.", One("Item", "item_id"))
+    caused_by: LazyEvent | None = nested("The event that told of it.", One("Event", "position"))
 
 
-@strawberry.type(description="A change of an item's text or other fields.")
+@rows_of(Entity("revision"), "A change of an item's text or other fields.")
 class Revision:
     at: DateTime = moment("When it was changed.", "revision.occurred_at")
     position: Position = column("The event that changed it.", "revision.position")
@@ -46,7 +73,7 @@ class Revision:
         "revision.names",
         "revision.before",
         "revision.after",
-        convert=specs.revision_changes,
+        convert=changes_of_row,
     )
     votes_before: VoteTotals = nested(
         "Sleekplan's totals at that time: the votes that predate the change.",
@@ -71,13 +98,13 @@ class Revision:
             }
         ),
     )
-    event: LazyEvent | None = nested("The event that changed it.", specs.event_of("revision"))
+    event: LazyEvent | None = nested("The event that changed it.", One("Event", "position"))
     by: LazyUser | None = nested(
-        "Who changed it; null where it was not told, as is usual.", specs.REVISION_BY
+        "Who changed it; null where it was not told, as is usual.", One("User", where=_SQL["by"])
     )
 
 
-@strawberry.type(description="Votes in a step of time.")
+@rows_of(Entity("point"), "Votes in a step of time.")
 class VotePoint:
     t: DateTime = moment("When the step begins.", "point.starts_at")
     up: int = column("Votes for that events told of.", "point.up")
@@ -88,7 +115,7 @@ class VotePoint:
     )
 
 
-@strawberry.type(description="Subscribers in a step of time.")
+@rows_of(Entity("point"), "Subscribers in a step of time.")
 class CountPoint:
     t: DateTime = moment("When the step begins.", "point.starts_at")
     added: int = column("How many began to follow.", "point.added")
@@ -98,7 +125,7 @@ class CountPoint:
     )
 
 
-@strawberry.type(description="A total that moved by much between two posts.")
+@rows_of(Entity("jump"), "A total that moved by much between two posts.")
 class VoteJump:
     at: DateTime = moment("When the post that shows it happened.", "jump.occurred_at")
     position: Position = column("That post's event.", "jump.position")
@@ -106,11 +133,11 @@ class VoteJump:
     likely_cause: str = column("What explains it: `votes`, or what was concluded.", "jump.likely_cause")
     nearby_events: list[LazyEvent] = nested(
         "What else happened on the board in the hour around it, nearest first, at most 20.",
-        specs.NEARBY_EVENTS,
+        _NEARBY,
     )
 
 
-@strawberry.type(description="What was concluded from totals that no event explains. Never a voter.")
+@rows_of(Entity("inference"), "What was concluded from totals that no event explains. Never a voter.")
 class Inference:
     kind: InferenceKind = column("What was concluded.", "inference.kind")
     origin: Origin = column("Always INFERRED.", "'INFERRED'")
@@ -124,20 +151,95 @@ class Inference:
     seen_at: DateTime = moment("When the post that shows it happened.", "inference.occurred_at")
     position: Position = column("The event that revealed it.", "inference.position")
     likely_cause: str | None = column("What is likely behind it.", "inference.likely_cause")
-    item: LazyItem | None = nested("The item.", specs.item_of("inference"))
+    item: LazyItem | None = nested("The item.", One("Item", "item_id"))
 
 
-@strawberry.type(description="The event that set a value.")
+@rows_of(Entity("provenance"), "The event that set a value.")
 class Provenance:
     field: str = column("The field.", "provenance.field")
     value: JSON | None = column("Its value.", "provenance.value")
     position: Position = column("The event's position.", "provenance.position")
-    event: LazyEvent | None = nested("The event.", specs.event_of("provenance"))
+    event: LazyEvent | None = nested("The event.", One("Event", "position"))
 
 
-@strawberry.type(
-    description="What was done before and after a publication, in two stretches of the same length."
+def status_steps(which: str) -> str:
+    """Return the block of the statuses that were entered, by these rows of what was said of items."""
+    return put(_SQL["status_steps"], which=which)
+
+
+_REVISED: Final = ("title", "description", "status", "type", "effort")
+_TOLD: Final = (
+    *_REVISED,
+    *("createdAt", "author", "votes", "commentCount", "subscriberCount", "trend", "scoring"),
 )
-class Impact:
-    before: ActivityTotals = nested("Before.", specs.IMPACT_BEFORE)
-    after: ActivityTotals = nested("After.", specs.IMPACT_AFTER)
+
+
+def _fields(args: Args) -> list[str] | None:
+    wanted = args.get("fields")
+    for name in wanted or ():
+        if name not in _REVISED:
+            raise BadArgument(
+                "fields", name, f"is no field with revisions; choose from {', '.join(_REVISED)}"
+            )
+    return list(wanted) if wanted is not None else None
+
+
+def _field(args: Args) -> str:
+    name: str = args["field"]
+    if name not in _TOLD:
+        raise BadArgument("field", name, f"has no provenance; choose from {', '.join(_TOLD)}")
+    return name
+
+
+def _since(args: Args) -> Any:
+    if (args.get("time") is None) == (args.get("statusEntered") is None):
+        raise BadArgument("votesSince", args.get("time"), "needs either time or statusEntered")
+    return args.get("time")
+
+
+_OF_ITEM: Final = status_steps("c.product_id = item.product_id and c.item_id = item.item_id")
+# When it was submitted comes without a zone, and may be later than what was told of it.
+_STEPS: Final = steps_from("least(item.created_at, item.first_seen_at)")
+_LATEST: Final = of_row(_SQL["votes_latest"])
+
+STATUS_HISTORY: Final = Rows(
+    "StatusPeriod", put(_SQL["status_history"], status_steps=_OF_ITEM), "period.place"
+)
+REVISIONS: Final = Rows(
+    "Revision",
+    put(_SQL["revisions"], votes_as_of=of_row(_SQL["votes_as_of"]), votes_latest=_LATEST),
+    "revision.place",
+    parameters={"fields": Parameter("text[]", _fields)},
+)
+PROVENANCE: Final = Single("Provenance", _SQL["provenance"], parameters={"field": Parameter("text", _field)})
+VOTE_SERIES: Final = Rows(
+    "VotePoint",
+    put(_SQL["vote_series"], buckets=_STEPS),
+    "point.starts_at",
+    parameters={"bucket": BUCKET},
+    windowed=True,
+    zoned=True,
+)
+SUBSCRIBER_SERIES: Final = Rows(
+    "CountPoint",
+    put(_SQL["subscriber_series"], buckets=_STEPS),
+    "point.starts_at",
+    parameters={"bucket": BUCKET},
+    windowed=True,
+    zoned=True,
+)
+VOTES_SINCE: Final = Single(
+    "VoteTotals",
+    put(_SQL["votes_since"], status_steps=_OF_ITEM, votes_latest=_LATEST),
+    parameters={
+        "time": Parameter("timestamptz", _since),
+        "status_entered": Parameter("text", lambda args: args.get("statusEntered")),
+    },
+)
+VOTE_JUMPS: Final = Rows(
+    "VoteJump",
+    _SQL["vote_jumps"],
+    "jump.place",
+    parameters={"min_delta": Parameter("int", lambda args: args["minDelta"])},
+)
+ITEM_INFERENCES: Final = Rows("Inference", _SQL["item_inferences"], "inference.position, inference.ordinal")

@@ -1,5 +1,4 @@
--- What an item went through, in blocks that the planner puts below the row `item` (or `entry`, `usr`, `event`).
--- For the names see sources.sql.
+-- What an item went through, in blocks below the row `item`.
 
 -- name: status_steps
 -- Each row of what was said that says another status than the one before it, by the order of what is said.
@@ -124,39 +123,6 @@ select latest.up - coalesce(before.up, first.up) as up, latest.down - coalesce(b
        ) as first
  where since.time is not null
 
--- name: starts_of
--- When a zone's clock shows a local time. Where clocks go back it shows some twice: `later` is the second time,
--- `earlier` the first, found by the offset of the day before. A time that they leave out is that of the change.
-select shown.*, case when shown.turned at time zone :zone = shown.local then least(shown.turned, shown.later)
-                     else shown.later end as earlier
-  from (select once.*, (once.local - ((once.later - interval '1 day') at time zone :zone
-                                      - (once.later - interval '1 day') at time zone 'UTC')) at time zone 'UTC' as turned
-          from (select given.*, given.local at time zone :zone as later from (:locals) as given) as once) as shown
-
--- name: buckets
--- The steps of a series, in the calendar of a zone. An hour that a change of clocks leaves out is none, one that comes
--- twice is two; a day, a week or a month begins at the first of two midnights.
--- More than 10,000 fail, as part of a series would look like the whole: by a cast whose complaint is told as a
--- BadArgument. The number is in it lest Postgres cast it while planning.
-select step.starts_at, step.ends_at
-  from (
-       select begun.starts_at, lead(begun.starts_at, 1, 'infinity') over (order by begun.starts_at) as ends_at,
-              count(*) over () as steps
-         from (
-              select distinct start.starts_at
-                from (:starts_of) as start_of
-               cross join lateral (values (start_of.earlier), (case when :bucket = 'HOUR' then start_of.later end)) as start(starts_at)
-              ) as begun
-        where begun.starts_at < :until
-       ) as step
- where step.ends_at > greatest(:from, :earliest)
-   and case when step.steps > 10000 then ('too many steps of a ' || :bucket || ': ' || step.steps)::boolean else true end
-
--- name: local_starts
-select generate_series(date_trunc(:bucket, (greatest(:from, :earliest) at time zone :zone)),
-                       (least(:until, :at) at time zone :zone), ('1 ' || :bucket)::interval) as local
- limit 10001
-
 -- name: vote_series
 select bucket.starts_at, cast_then.up, cast_then.down, cast_then.withdrawn + coalesce(inferred.withdrawn, 0) as withdrawn,
        (select c.votes_up - coalesce(c.votes_down, 0) from {item_counts} as c
@@ -268,102 +234,6 @@ select told.position, told.value, :field as field
  order by told.at_place
  limit 1
 
--- name: user_satisfaction
-select known.product_id, known.satisfaction_id, known.user_id, known.score, known.comment, known.grp, known.meta,
-       known.answered_at, known.deleted, known.position
-  from :answers() as known
- where known.product_id = usr.product_id and known.user_id = usr.user_id and not known.deleted
-
--- name: user_activity
-select count(*) filter (where f.type in ('VOTE_CAST', 'VOTE_CHANGED'))::int as votes,
-       count(*) filter (where f.type = 'COMMENT_CREATED')::int as comments,
-       count(*) filter (where f.type = 'ITEM_CREATED')::int as new_items,
-       (select avg(a.score)::float8 from :answers() as a
-         where a.product_id = usr.product_id and a.user_id = usr.user_id and not a.deleted
-           and a.answered_at >= :from and a.answered_at < :until) as csat_avg,
-       (select count(a.score)::int from :answers() as a
-         where a.product_id = usr.product_id and a.user_id = usr.user_id and not a.deleted
-           and a.answered_at >= :from and a.answered_at < :until) as csat_n
-  from {event_facts} as f
- where f.product_id = usr.product_id and f.user_id = usr.user_id and :known(f)
-   and f.occurred_at >= :from and f.occurred_at < :until
-
--- name: impact
--- Two half-open stretches of the same length that meet at the publication.
-select entry.product_id, entry.published_at - :length as starts_at, entry.published_at, entry.published_at + :length as ends_at
- where entry.published_at is not null
-
--- name: impact_half
-select count(*) filter (where f.type in ('VOTE_CAST', 'VOTE_CHANGED'))::int as votes,
-       count(*) filter (where f.type = 'COMMENT_CREATED')::int as comments,
-       count(*) filter (where f.type = 'ITEM_CREATED')::int as new_items,
-       (select avg(a.score)::float8 from :answers() as a
-         where a.product_id = impact.product_id and not a.deleted
-           and a.answered_at >= :begin and a.answered_at < :end) as csat_avg,
-       (select count(a.score)::int from :answers() as a
-         where a.product_id = impact.product_id and not a.deleted
-           and a.answered_at >= :begin and a.answered_at < :end) as csat_n
-  from {event_facts} as f
- where f.product_id = impact.product_id and :known(f) and f.occurred_at >= :begin and f.occurred_at < :end
-
--- name: superseded_at
--- The first newer answer of the same user and survey within 30 days.
-(select min(newer.answered_at) from :answers() as newer
-  where newer.product_id = answer.product_id and newer.user_id = answer.user_id and newer.grp = answer.grp
-    and not newer.deleted and newer.satisfaction_id <> answer.satisfaction_id
-    and (newer.answered_at, newer.position) > (answer.answered_at, answer.position)
-    and newer.answered_at < answer.answered_at + interval '30 days')
-
--- name: rank
-case when item.votes_net is not null and not item.deleted then (
-    select 1 + cardinality(board.votes) - width_bucket(item.votes_net, board.votes)
-      from :ranks as board where board.product_id = item.product_id) end
-
--- name: ranks
--- The net votes of every item of a board, sorted, so that a rank is one search.
-select ranked.product_id, array_agg(ranked.votes_net order by ranked.votes_net) as votes
-  from :items(votes_net__deleted) as ranked
- where :visible(ranked) and not ranked.deleted and ranked.votes_net is not null
- group by ranked.product_id
-
--- name: deliveries
-(select 1 + coalesce(sum(again.copies), 0) from log.redeliveries as again
-  where again.position = event.position and again.product_id = event.product_id)
-
--- name: change_of
--- What an edit said, and what was known of the same fields just before it.
-(select json_build_array(event.changed_fields, json_build_object(:befores), json_build_object(:afters))
-   from {:table} as own
-  where own.product_id = event.product_id and own.:key = event.:key
-    and own.occurred_at = event.occurred_at and own.position = event.position)
-
--- name: change_before
-(select o.:column from {:table} as o
-  where o.product_id = own.product_id and o.:key = own.:key and o.position < own.position
-    and (o.occurred_at, o.is_delete, o.updated_at, o.position)
-        < (own.occurred_at, own.is_delete, own.updated_at, own.position)
-    and o.:column is not null
-  order by o.occurred_at desc, o.is_delete desc, o.updated_at desc, o.position desc limit 1)
-
--- name: change_of_vote
-(select json_build_array(array['value'], json_build_object('value', (
-            select case when not o.withdrawn then o.value end from {vote_versions} as o
-             where o.product_id = own.product_id and o.item_id = own.item_id and o.voter = own.voter
-               and o.position < own.position
-               and (o.occurred_at, o.is_delete, o.updated_at, o.position)
-                   < (own.occurred_at, own.is_delete, own.updated_at, own.position)
-             order by o.occurred_at desc, o.is_delete desc, o.updated_at desc, o.position desc limit 1)),
-        json_build_object('value', case when not own.withdrawn then own.value end))
-   from {vote_versions} as own
-  where own.product_id = event.product_id and own.item_id = event.item_id and own.position = event.position)
-
--- name: events_at
-select fact.position, fact.product_id, fact.action, fact.type, fact.entity, fact.entity_id, fact.item_id, fact.user_id,
-       fact.comment_id, fact.changelog_id, fact.satisfaction_id, fact.origin, fact.occurred_at, fact.occurred_assumed,
-       fact.recorded_at, fact.changed_fields, fact.erased
-  from {event_facts} as fact
-
--- name: item_changes_at
-select fact.position, fact.product_id, fact.item_id
-  from {event_facts} as fact
- where fact.item_id is not null
+-- name: by
+(usr.product_id, usr.user_id) in (select fact.product_id, fact.user_id from {event_facts} as fact
+                                   where fact.position = revision.position)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 import strawberry
-from strawberry import UNSET
+from strawberry.types.arguments import StrawberryArgument
 
-from schema.declare.arguments import PRODUCT_ID, argument
-from schema.declare.enums import Metric
-from schema.declare.fields import column, followed, moment, nested
-from schema.declare.inputs import EventFilter, ItemFilter
-from schema.declare.source import ByPosition, One, Whole
-from schema.objects import roots, specs
-from schema.objects.board import Projection
-from schema.objects.types import Event, Item, ItemChange
-from schema.scalars import DateTime, Duration, Position
+from schema.declare.arguments import PRODUCT_ID, argument, paged
+from schema.declare.fields import followed
+from schema.declare.source import At, ByPosition, Matching, Page, Whole
+from schema.objects.difference import ItemChange
+from schema.objects.event import EVENTS, Event
+from schema.objects.item import ITEMS
+from schema.objects.operating import PROJECTIONS, Projection
+from schema.objects.thresholds import HITS_AT, Threshold, ThresholdHit
+from schema.scalars import Position
+from service.sql_files import load
+
+_SQL: Final = load(__file__, "subscription.sql")
 
 AFTER_POSITION: Final = argument(
     "after",
@@ -23,33 +26,21 @@ AFTER_POSITION: Final = argument(
     "The position of the last message that was received; what follows it is sent first. "
     "Left out or null: from now on.",
 )
-
-_HIT_ITEM = One(
-    "Item", "item.product_id = hit.product_id and item.item_id = hit.item_id", position="hit.position"
+_EVENTS_AT: Final = ByPosition("Event", _SQL["events"], "events")
+_ITEM_AT: Final = ByPosition("ItemChange", _SQL["item_changes"], "item")
+assert ITEMS.filter is not None
+_ITEMS_AT: Final = ByPosition(
+    "ItemChange",
+    _SQL["item_changes"],
+    "items",
+    matching=Matching(
+        ITEMS.filter, _SQL["matching"], (At("Item", "(change.position - 1)"), At("Item", "change.position"))
+    ),
 )
-_HIT_EVENT = One("Event", "event.position = hit.position", position="hit.position")
-_HITS_AT = ByPosition("ThresholdHit", "threshold_hits", "thresholds", ("rule",))
 
 
-@strawberry.input(description="A bound that is told when a total reaches it.")
-class Threshold:
-    metric: Metric = strawberry.field(description="The total.")
-    gte: int = strawberry.field(description="The bound: told when the total was below it and now is not.")
-    within: Duration | None = strawberry.field(
-        default=UNSET, description="Compare what was gained in so long, instead of the whole total."
-    )
-
-
-@strawberry.type(description="A total that reached a bound.")
-class ThresholdHit:
-    position: Position = column("The position of the event that did it.", "hit.position")
-    rule: int = column("Which of the rules, from 0.", "hit.rule")
-    metric: Metric = column("The total.", "hit.metric")
-    value: int = column("The total, or what was gained, after the event.", "hit.value")
-    gte: int = column("The bound.", "hit.gte")
-    crossed_at: DateTime = moment("When it happened, on Sleekplan's clock.", "hit.occurred_at")
-    item: Item = nested("The item, as of the event.", _HIT_ITEM)
-    event: Event = nested("The event.", _HIT_EVENT)
+def _which(page: Page) -> StrawberryArgument:
+    return paged(page)[0]
 
 
 @strawberry.type(
@@ -61,27 +52,27 @@ class ThresholdHit:
 class Subscription:
     events: Event = followed(
         "Events, each once all projections hold it, with what is selected as of its position.",
-        specs.EVENTS_AT,
-        argument("filter", EventFilter | None, "Which events."),
+        _EVENTS_AT,
+        _which(EVENTS),
         PRODUCT_ID,
         AFTER_POSITION,
     )
     item: ItemChange = followed(
         "What happens to one item.",
-        specs.ITEM_AT,
+        _ITEM_AT,
         argument("id", strawberry.ID, "Its opaque id."),
         AFTER_POSITION,
     )
     items: ItemChange = followed(
         "What happens to the items that the filter lets through, before the event or after it.",
-        specs.ITEMS_AT,
-        argument("filter", ItemFilter | None, "Which items."),
+        _ITEMS_AT,
+        _which(ITEMS),
         PRODUCT_ID,
         AFTER_POSITION,
     )
     thresholds: ThresholdHit = followed(
         "Totals of items that reach a bound: 50 votes, 10 more in a day.",
-        _HITS_AT,
+        HITS_AT,
         argument("rules", list[Threshold], "The bounds, 20 at most."),
         PRODUCT_ID,
         AFTER_POSITION,
@@ -93,5 +84,5 @@ class Subscription:
         ),
     )
     projections: list[Projection] = followed(
-        "How far each projection has got, and how a rebuild goes on.", Whole(roots.PROJECTIONS)
+        "How far each projection has got, and how a rebuild goes on.", Whole(PROJECTIONS)
     )

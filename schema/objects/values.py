@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import Enum
 from typing import Any, Final, TypeVar
 
 import orjson
 import strawberry
 
-from schema.declare.enums import StatusRole, WordKind
-from schema.declare.fields import column, computed, method
-from schema.declare.request import Env
+from schema.declare.fields import column, computed, method, rows_of
+from schema.declare.request import Env, Request
+from schema.declare.source import Entity
 from schema.objects.words import word_changes
 from schema.scalars import JSON, duration_text
+
+
+@strawberry.enum(description="What a status means: given by configuration, with defaults for common keys.")
+class StatusRole(Enum):
+    OPEN = strawberry.enum_value("OPEN", description="Not decided.")
+    ROADMAP = strawberry.enum_value("ROADMAP", description="Promised or being made.")
+    DONE = strawberry.enum_value("DONE", description="Shipped.")
+    DECLINED = strawberry.enum_value("DECLINED", description="Closed without being made, or merged.")
+
+
+@strawberry.enum(description="What happened to a stretch of words.")
+class WordKind(Enum):
+    SAME = strawberry.enum_value("SAME", description="It stands in both texts.")
+    REMOVED = strawberry.enum_value("REMOVED", description="It stood in the text before.")
+    ADDED = strawberry.enum_value("ADDED", description="It stands in the text after.")
 
 
 @strawberry.type(description="A status: Sleekplan's key, and what the configuration calls it.")
@@ -21,7 +38,7 @@ class Status:
     role: StatusRole | None = computed("What it means; null where the configuration does not say.")
 
 
-@strawberry.type(description="Votes as totals; what Sleekplan has not said is null.")
+@rows_of(Entity("totals"), "Votes as totals; what Sleekplan has not said is null.")
 class VoteTotals:
     up: int | None = column("Votes for.", "totals.up")
     down: int | None = column("Votes against.", "totals.down")
@@ -50,7 +67,7 @@ class FieldChange:
         ]
 
 
-@strawberry.type(description="What was done in a stretch of time.")
+@rows_of(Entity("activity"), "What was done in a stretch of time.")
 class ActivityTotals:
     votes: int = column("Votes cast.", "activity.votes")
     comments: int = column("Comments written.", "activity.comments")
@@ -63,6 +80,7 @@ class ActivityTotals:
 
 T = TypeVar("T")
 
+_SAME: Final[Mapping[str, str]] = {}
 TEXTS: Final = frozenset({"title", "description", "body", "text", "name", "comment"})
 
 
@@ -89,9 +107,26 @@ def label_of(env: Env, key: str | None) -> str | None:
     return label.label if label is not None else None
 
 
-def field_changes(names: list[str], before: dict[str, Any], after: dict[str, Any]) -> list[FieldChange]:
-    """Return the differences of the fields that are named."""
-    return [make(FieldChange, field=name, before=before.get(name), after=after.get(name)) for name in names]
+def status_keys(request: Request, roles: set[str]) -> list[str]:
+    """Return the keys of the statuses that have one of these roles, as the configuration says."""
+    return [label.key for label in request.labels.values() if label.kind == "status" and label.role in roles]
+
+
+def field_changes(
+    names: list[str], before: Mapping[str, Any], after: Mapping[str, Any], shown: Mapping[str, str] = _SAME
+) -> list[FieldChange]:
+    """Return the differences of the fields that are named, `shown` as the schema calls them."""
+    return [
+        make(FieldChange, field=shown.get(name, name), before=before.get(name), after=after.get(name))
+        for name in names
+    ]
+
+
+def changes_of_row(
+    _: Env, names: list[str], before: dict[str, Any], after: dict[str, Any]
+) -> list[FieldChange]:
+    """Return what a row says has changed: names, values before, values after."""
+    return field_changes(names, before, after)
 
 
 def json_value(_: Env, text: str | None) -> object:

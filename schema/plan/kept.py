@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from schema.context import Context
@@ -18,8 +18,8 @@ PLANS_MAX: Final = 1_000
 class Planner:
     """Makes and keeps plans."""
 
-    def __init__(self, entities: Sequence[Entity]) -> None:
-        self.entities: Final = {entity.type_name: entity for entity in entities}
+    def __init__(self, entities: Mapping[str, Entity]) -> None:
+        self.entities: Final = entities
         self._plans: OrderedDict[object, Plan] = OrderedDict()
 
     def plan(self, root: Selected, context: Context, *, pinned: bool) -> Plan:

@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from schema.declare.orders import Order
 from schema.declare.request import Args, Env
 from schema.declare.source import (
-    BLOCKS,
+    Diff,
     Differences,
-    DiffItems,
+    DiffRows,
     Inline,
     Leaf,
     One,
-    Order,
     Page,
     Rows,
     Single,
@@ -27,7 +27,7 @@ from schema.declare.source import (
     spec_of,
 )
 from schema.ids import Cursor, decode_cursor
-from schema.plan.conditions import conditions, search_rank
+from schema.plan.conditions import conditions, words_of
 from schema.plan.page import is_backward, page_bound, page_size
 from schema.plan.selection import TYPENAME, Selected
 from schema.plan.shape import (
@@ -43,7 +43,16 @@ from schema.plan.shape import (
     ValueShape,
     array_of,
 )
-from schema.plan.statement import Binder, Moment, Scope, Statement, columns_of, window_ends
+from schema.plan.statement import (
+    Binder,
+    Moment,
+    Scope,
+    Statement,
+    as_of_position,
+    columns_of,
+    every_product,
+    window_ends,
+)
 from schema.scalars import parse_zone
 from service.errors import BadArgument, BadCursor
 
@@ -118,17 +127,17 @@ class Builder(Statement):
             case Inline():
                 return self.inline(node, spec, scope)
             case One():
-                return self.one(node, spec, moment)
+                return self.one(type_name, node, spec, moment)
             case Rows():
                 return self.rows(node, place, spec, moment)
             case Single():
                 return self.single(node, place, spec, moment)
             case Page():
                 return self.page(node, place, spec, moment, root=False)
-            case DiffItems():
-                return self.diff_items(node, spec)
+            case DiffRows():
+                return self.diff_rows(node, spec)
             case Differences():
-                return self.differences(node, spec, moment)
+                return self.differences(type_name, node, spec, moment)
         raise TypeError(f"{type_name}.{node.name} says nothing of its data")
 
     def inline(self, node: Selected, spec: Inline, scope: Scope) -> tuple[str, Shape]:
@@ -146,15 +155,24 @@ class Builder(Statement):
         whole = f"case when {spec.unless} then {array} end" if spec.unless else array
         return whole, ObjectShape(tuple(fields), len(exprs))
 
-    def one(self, node: Selected, spec: One, moment: Moment) -> tuple[str, Shape]:
+    def one(self, type_name: str, node: Selected, spec: One, moment: Moment) -> tuple[str, Shape]:
         if spec.moment is not None:
             moment = self.named_moments[spec.moment]
         if spec.position is not None:
-            moment = Moment(False, True, spec.position, "'infinity'::timestamptz", moment.at, constant=False)
-        entity = self.entities[spec.type_name]
+            moment = as_of_position(spec.position, moment)
+        alias, on = self.entities[spec.type_name].alias, self._on(type_name, spec)
         array, shape = self.row(spec.type_name, node.of(spec.type_name), Scope(moment))
-        source = self.source(spec.type_name, moment, columns_of(entity.alias, array, spec.on))
-        return f"(select {array} from {source} where {spec.on} limit 1)", shape
+        source = self.source(spec.type_name, moment, columns_of(alias, array, on))
+        return f"(select {array} from {source} where {on} limit 1)", shape
+
+    def _on(self, type_name: str, spec: One) -> str:
+        """Return the condition that an object is the one which a row names."""
+        if spec.where is not None:
+            return spec.where
+        row, entity = self.entities[type_name].alias, self.entities[spec.type_name]
+        *product, (key, _) = entity.key
+        same = [f"{entity.alias}.{name} = {row}.{name}" for name, _ in product]
+        return " and ".join([*same, f"{entity.alias}.{key} = {row}.{spec.column}"])
 
     def block_scope(self, node: Selected, place: int, spec: Rows | Single | Page, moment: Moment) -> Scope:
         names = {name: self.parameter(place, parameter) for name, parameter in spec.parameters.items()}
@@ -177,77 +195,60 @@ class Builder(Statement):
         scope = self.block_scope(node, place, spec, moment)
         array, shape = self.row(spec.type_name, node.of(spec.type_name), scope)
         alias = self.entities[spec.type_name].alias
-        block = BLOCKS[spec.block]
-        where = f" where {self.fill(spec.where, scope)}" if spec.where else ""
-        limit = f" limit {self.fill(spec.limit, scope)}" if spec.limit else ""
-        body = self.fill(block, scope)
-        if limit:
+        body = self.fill(spec.block, scope)
+        if spec.limit:
             columns = ", ".join(f"{alias}.{name}" for name in sorted(columns_of(alias, array, spec.order)))
-            body = f"select {columns} from ({body}) as {alias}{where} order by {spec.order}{limit}"
-            where = ""
-        return (
-            f"(select coalesce(json_agg({array} order by {spec.order}), '[]')"
-            f" from ({body}) as {alias}{where})",
-            ListShape(shape),
-        )
+            limit = self.fill(spec.limit, scope)
+            body = f"select {columns} from ({body}) as {alias} order by {spec.order} limit {limit}"
+        aggregate = f"select coalesce(json_agg({array} order by {spec.order}), '[]') from ({body}) as {alias}"
+        return f"({aggregate})", ListShape(shape)
 
     def single(self, node: Selected, place: int, spec: Single, moment: Moment) -> tuple[str, Shape]:
         scope = self.block_scope(node, place, spec, moment)
         array, shape = self.row(spec.type_name, node.of(spec.type_name), scope)
         alias = self.entities[spec.type_name].alias
-        return f"(select {array} from ({self.fill(BLOCKS[spec.block], scope)}) as {alias} limit 1)", shape
+        return f"(select {array} from ({self.fill(spec.block, scope)}) as {alias} limit 1)", shape
 
-    def diff(self, node: Selected, place: int) -> tuple[str, Shape]:
+    def diff(self, node: Selected, place: int, spec: Diff) -> tuple[str, Shape]:
         """Return the difference of two moments: what differs as a table, and what is selected of it."""
         before = self.moment(node, place, None, name_of_argument="from")
         after = self.moment(node, place, None, name_of_argument="to")
         self.named_moments = {"before": before, "after": after}
-        columns = {"title", "description", "status", "type", "effort", "votes_net", "comments", "deleted"}
-        text = self.fill(
-            BLOCKS["board_diff"],
-            Scope(
-                after,
-                {
-                    "before": self.source("Item", before, columns),
-                    "after": self.source("Item", after, columns),
-                },
-            ),
-        )
-        self.ctes.append(f"diffs as materialized ({text})")
-        return self.row("BoardDiff", node.of("BoardDiff"), Scope(after))
+        names = {
+            name: self.source(spec.type_name, moment, set(spec.columns))
+            for name, moment in self.named_moments.items()
+        }
+        self.ctes.append(f"diffs as materialized ({self.fill(spec.block, Scope(after, names))})")
+        type_name, nodes = node.only
+        return self.row(type_name, nodes, Scope(after))
 
-    def diff_items(self, node: Selected, spec: DiffItems) -> tuple[str, Shape]:
-        rows = (
-            "(select diffs.product_id, diffs.item_id, diffs.names, diffs.before, diffs.after from diffs"
-            f" where diffs.kind = '{spec.kind}' order by diffs.product_id, diffs.item_id limit 500) as diff"
-        )
-        if spec.kind == "CHANGED":
-            array, shape = self.row("ItemDelta", node.of("ItemDelta"), Scope(self.named_moments["after"]))
-            source = rows
-        else:
-            moment = self.named_moments["before" if spec.kind == "REMOVED" else "after"]
-            array, shape = self.row("Item", node.of("Item"), Scope(moment))
-            columns = columns_of("item", array) | {"product_id", "item_id"}
-            listed = ", ".join(f"item.{name}" for name in sorted(columns))
-            source = (
-                f"{rows} cross join lateral (select {listed} from {self.source('Item', moment, columns)}"
-                " where item.product_id = diff.product_id and item.item_id = diff.item_id) as item"
-            )
-        return (
-            f"(select coalesce(json_agg({array} order by diff.product_id, diff.item_id), '[]')"
-            f" from {source})",
-            ListShape(shape),
-        )
+    def diff_rows(self, node: Selected, spec: DiffRows) -> tuple[str, Shape]:
+        """Return rows of a difference, or the objects that they are about."""
+        type_name, nodes = node.only
+        entity, moment = self.entities[type_name], self.named_moments[spec.moment]
+        array, shape = self.row(type_name, nodes, Scope(moment))
+        source = f"({spec.block}) as diff"
+        if entity.table:
+            keys = [name for name, _ in entity.key]
+            columns = columns_of(entity.alias, array) | {*keys}
+            listed = ", ".join(f"{entity.alias}.{name}" for name in sorted(columns))
+            same = " and ".join(f"{entity.alias}.{name} = diff.{name}" for name in keys)
+            rows = self.source(type_name, moment, columns)
+            source += f" cross join lateral (select {listed} from {rows} where {same}) as {entity.alias}"
+        order = "diff.product_id, diff.item_id"
+        return f"(select coalesce(json_agg({array} order by {order}), '[]') from {source})", ListShape(shape)
 
-    def differences(self, node: Selected, spec: Differences, moment: Moment) -> tuple[str, Shape]:
-        """Return an item's fields at two positions, compared when decoded."""
-        alias = self.entities[spec.type_name].alias
+    def differences(
+        self, type_name: str, node: Selected, spec: Differences, moment: Moment
+    ) -> tuple[str, Shape]:
+        """Return another object's fields at two positions, compared when they are written."""
+        alias, on = self.entities[spec.of.type_name].alias, self._on(type_name, spec.of)
         columns = ", ".join(f"'{name}', {alias}.{column}" for name, column in spec.columns.items())
         sides = []
         for position in (spec.before, spec.after):
-            then = Moment(False, True, position, "'infinity'::timestamptz", moment.at, constant=False)
-            source = self.source(spec.type_name, then, set(spec.columns.values()))
-            sides.append(f"(select json_build_object({columns}) from {source} where {spec.on})")
+            then = as_of_position(position, moment)
+            source = self.source(spec.of.type_name, then, set(spec.columns.values()))
+            sides.append(f"(select json_build_object({columns}) from {source} where {on})")
 
         def compared(_: Env, sides: list[dict[str, Any] | None]) -> Any:
             before, after = (side or {} for side in sides)
@@ -274,24 +275,12 @@ class Builder(Statement):
         values = ", ".join(("sort_value::text", *(f"{alias}.{name}::text" for name, _ in ties)))
         row, shape = self.connection(node, place, entity_name, scope, cursors, f"json_build_array({values})")
         wanted = columns_of(alias, row)
-        if ":gained" in order.expr:
-            if not node.args.get("window"):
-                raise BadArgument("orderBy", "VOTES_IN_WINDOW", "needs the argument window")
-            start, end = self.window(node, place, "window", moment)
-            scope.names["gained"] = self.fill(
-                BLOCKS["gained"], Scope(moment, {**scope.names, "from": start, "until": end})
-            )
-        if ":relevance" in order.expr:
-            words = self.argument(place, "text", lambda args: args["filter"]["search"])
-            scope.names["relevance"] = search_rank(self, words, scope)
-        sort = self.fill(order.expr, scope)
+        sort = self._sort_value(node, place, order_name, order, moment)
         where = [self.fill(text, scope) for text in (spec.where, spec.base_filter) if text]
         if root:
             where.append(self.visible(alias))
-        if spec.filter_name is not None:
-            where += conditions(
-                self, spec.filter_name, node.args.get("filter") or {}, place, scope, root=root
-            )
+        if spec.filter is not None:
+            where += conditions(self, spec.filter, node.args.get("filter") or {}, place, scope)
         keyset = self._keyset(place, node.args, order_name, order, descending, ties, alias, sort)
         condition = " and ".join(f"({text})" for text in (*where, *keyset) if text != "true") or "true"
         inner_ordering = _ordering(f"({sort})", descending, order.nullable, ties, f"{alias}.{{}}", backward)
@@ -341,7 +330,7 @@ class Builder(Statement):
 
             if root and "product_id" in keys and self.product is None and not self.one_product:
                 # Each product has its own sorted index: the best of each, then the best of all.
-                products = f"unnest({self.products()})" if self.restricted else f"({BLOCKS['products']})"
+                products = f"unnest({self.products()})" if self.restricted else f"({every_product()})"
                 of_product = best(f"{alias}.product_id = product.product_id and {condition}")
                 rows = cut(
                     f"select {columns}, {alias}.sort_value from {products} as product(product_id)"
@@ -422,6 +411,18 @@ class Builder(Statement):
             fields.append(made)
         whole = row[0] if size == 1 else array_of(row) if row else "0"
         return whole, PageShape(tuple(fields), size, size == 1, place, cursors)
+
+    def _sort_value(self, node: Selected, place: int, name: str, order: Order, moment: Moment) -> str:
+        """Return the expression that an order sorts by."""
+        names: dict[str, str] = {}
+        if order.windowed:
+            if not node.args.get("window"):
+                raise BadArgument("orderBy", name.partition(" ")[0], "needs the argument window")
+            names["from"], names["until"] = self.window(node, place, "window", moment)
+        if order.searched:
+            names["query"] = words_of(self, place, ("filter", "search"))
+        expr = order.expr if moment.now or order.then is None else order.then
+        return self.fill(expr, Scope(moment, names))
 
     def _not_below(
         self,
@@ -547,16 +548,17 @@ def _readable(value: str, cast: str) -> bool:
 
 
 def _order(args: Args, spec: Page) -> tuple[str, Order, bool]:
-    given = args.get("orderBy")
+    given, orders = args.get("orderBy"), spec.orders.by_name
     if given is None:
-        name = "RELEVANCE" if "RELEVANCE" in spec.orders and _searches(args) else spec.default_order
-        order = spec.orders[name]
+        searched = [name for name, order in orders.items() if order.searched and _searches(args)]
+        name = searched[0] if searched else spec.default_order
+        order = orders[name]
         return f"{name} {'DESC' if order.descending else 'ASC'}", order, order.descending != order.inverted
     name = given["field"].value
     direction = given.get("direction")
-    order = spec.orders[name]
+    order = orders[name]
     descending = order.descending if direction is None else direction.value == "DESC"
-    if name == "RELEVANCE" and not _searches(args):
+    if order.searched and not _searches(args):
         raise BadArgument("orderBy", name, 'needs filter: {search: "…"} to be relevant to')
     return f"{name} {'DESC' if descending else 'ASC'}", order, descending != order.inverted
 

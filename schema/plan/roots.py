@@ -37,7 +37,7 @@ def compiled(builder: Builder, root: Selected, kinds: tuple[str, ...]) -> Plan:
         case Lookup():
             expr, shape = _lookup(builder, root, place, spec, moment)
         case Diff():
-            expr, shape = builder.diff(root, place)
+            expr, shape = builder.diff(root, place, spec)
         case Whole():
             expr, shape = builder.rows(root, place, spec.rows, moment)
         case ByPosition():

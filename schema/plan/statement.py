@@ -7,22 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from schema.declare.blocks import named, put
 from schema.declare.request import Args, Request
-from schema.declare.source import BLOCKS, Entity, Parameter
+from schema.declare.source import Entity, Parameter
 from schema.plan.selection import Selected
 from service.errors import BadArgument
+from service.sql_files import load
 
 _KEY: Final = ("occurred_at", "is_delete", "updated_at", "position")
-_TOKEN: Final = re.compile(r"(?<![:\w]):([a-z_]+)(?:\(([a-z_]*)\))?")
-_PLURALS: Final = {
-    "items": "Item",
-    "comments": "Comment",
-    "users": "User",
-    "votes": "Vote",
-    "subscriptions": "ItemSubscription",
-    "answers": "SatisfactionAnswer",
-    "entries": "ChangelogEntry",
-}
+_SQL: Final = load(__file__, "moments.sql")
 
 Binder = Callable[[Request], object]
 
@@ -51,6 +44,42 @@ class Scope:
     names: dict[str, str] = field(default_factory=dict)
 
 
+def _known(moment: Moment, row: str) -> str:
+    known = f"{row}.position <= {moment.p}"
+    return known if moment.exact else f"{known} and {row}.occurred_at <= {moment.t}"
+
+
+def _newest(moment: Moment, row: str) -> str:
+    return f"{row}.newest and {row}.position <= {moment.p}" if moment.exact else _known(moment, row)
+
+
+def _key(direction: str) -> Callable[[Moment, str], str]:
+    return lambda _, row: ", ".join(f"{row}.{column}{direction}" for column in _KEY)
+
+
+def _newest_first(moment: Moment, row: str) -> str:
+    return f"{row}.position desc" if moment.exact else _key(" desc")(moment, row)
+
+
+NAMES_OF_A_MOMENT: Final[Mapping[str, Callable[..., str]]] = {
+    "p": lambda moment: moment.p,
+    "t": lambda moment: moment.t,
+    "at": lambda moment: moment.at,
+    "known": _known,
+    "newest": _newest,
+    "newest_first": _newest_first,
+    "key_desc": _key(" desc"),
+    "key_asc": _key(""),
+}
+"""What a block can name of its moment.
+
+`:p` and `:t` are the position and the time, both inclusive; `:at` is the moment that windows count back from.
+Of a row of versions, `:known(row)` says that it is known at
+the moment, and `:newest(row)` the same where only the newest matters: by position alone, the rows that were
+newest on arrival are enough and have an index of their own. The rest is the order of what was said.
+"""
+
+
 class Statement:
     """Collects parameters and moments while a plan is made of a selection."""
 
@@ -71,7 +100,9 @@ class Statement:
         self.binders: list[Binder] = []
         self._numbers: dict[object, str] = {}
         self.ctes: list[str] = []
-        self._ranks: dict[str, str] = {}
+        self._made: dict[tuple[str, str], str] = {}
+        self._tables = {entity.table: name for name, entity in entities.items() if entity.table}
+        self._shared = {name: table for entity in entities.values() for name, table in entity.shared.items()}
         self._moments = 0
         self._floors = 0
         self.named_moments: dict[str, Moment] = {}
@@ -111,58 +142,34 @@ class Statement:
     def fill(self, text: str, scope: Scope) -> str:
         """Return a block with its `:names` replaced: by the moment's, the caller's, the field's."""
 
-        def replace(found: re.Match[str]) -> str:
-            name, alias = found.groups()
-            moment = scope.moment
-            match name:
-                case "p":
-                    return moment.p
-                case "t":
-                    return moment.t
-                case "at":
-                    return moment.at
-                case "known" if moment.exact:
-                    return f"{alias}.position <= {moment.p}"
-                case "known":
-                    return f"{alias}.position <= {moment.p} and {alias}.occurred_at <= {moment.t}"
-                case "newest" if moment.exact:
-                    return f"{alias}.newest and {alias}.position <= {moment.p}"
-                case "newest":
-                    return f"{alias}.position <= {moment.p} and {alias}.occurred_at <= {moment.t}"
-                case "newest_first" if moment.exact:
-                    return f"{alias}.position desc"
-                case "newest_first" | "key_desc":
-                    return ", ".join(f"{alias}.{column} desc" for column in _KEY)
-                case "key_asc":
-                    return ", ".join(f"{alias}.{column}" for column in _KEY)
-                case "visible":
-                    return self.visible(alias)
-                case "personal":
-                    return self.bind("boolean", lambda request: request.personal, "personal")
-                case "ranks":
-                    return self.ranks(scope)
-                case "votes_as_of" | "votes_latest":
-                    return self.fill(BLOCKS[name].replace(":row", alias), scope)
-                case "heard_of":
-                    text = "known.first_position <= :p" if moment.exact else BLOCKS["heard_of"]
-                    return self.fill(text, scope)
-                case "items" | "comments" | "users" | "votes" | "subscriptions" | "answers" | "entries":
-                    return self.source(_PLURALS[name], moment, set((alias or "").split("__")), bare=True)
+        def found(name: str, arguments: list[str]) -> str:
+            if name in NAMES_OF_A_MOMENT:
+                return NAMES_OF_A_MOMENT[name](scope.moment, *arguments)
             if name in scope.names:
                 return scope.names[name]
+            if name in self._tables:
+                return self.source(self._tables[name], scope.moment, set(arguments), bare=True)
+            if name in self._shared:
+                return self.shared(name, scope)
+            match name:
+                case "visible":
+                    return self.visible(*arguments)
+                case "personal":
+                    return self.bind("boolean", lambda request: request.personal, "personal")
             raise KeyError(f"a block names :{name}, which nothing provides")
 
-        return _TOKEN.sub(replace, text)
+        return named(text, found)
 
-    def ranks(self, scope: Scope) -> str:
-        """Return the table of a moment's sorted votes by product, made once a statement."""
+    def shared(self, name: str, scope: Scope) -> str:
+        """Return a table that is made once a statement and moment, whatever it is named by."""
+        table = self.fill(self._shared[name], Scope(scope.moment))
         if not scope.moment.constant:
-            return f"({self.fill(BLOCKS['ranks'], Scope(scope.moment))})"
-        name = self._ranks.get(scope.moment.p)
-        if name is None:
-            name = self._ranks[scope.moment.p] = f"ranks_{len(self._ranks) + 1}"
-            self.ctes.append(f"{name} as materialized ({self.fill(BLOCKS['ranks'], Scope(scope.moment))})")
-        return name
+            return f"({table})"
+        known = self._made.get((name, scope.moment.p))
+        if known is None:
+            known = self._made[name, scope.moment.p] = f"{name}_{len(self._made) + 1}"
+            self.ctes.append(f"{known} as materialized ({table})")
+        return known
 
     def visible(self, alias: str) -> str:
         if self.product is not None:
@@ -199,12 +206,12 @@ class Statement:
             self.argument(place, "timestamptz", lambda args: args[name_of_argument]["time"]) if time else None
         )
         if recorded:
-            bounds.append(BLOCKS["position_at"].replace(":time", str(at_time)))
+            bounds.append(put(_SQL["position_at"], time=str(at_time)))
         p = f"least({', '.join(bounds)})" if bounds else "9223372036854775807::bigint"
         t = "'infinity'::timestamptz" if at_time is None or recorded else at_time
         self._moments += 1
         name = f"moment_{self._moments}"
-        at = at_time or f"coalesce({BLOCKS['time_at'].replace(':position', 'known.p')}, {self._clock()})"
+        at = at_time or f"coalesce({put(_SQL['time_at'], position='known.p')}, {self._clock()})"
         if pinned and not at_time and position is None:
             at = self._clock()
         self.ctes.append(
@@ -241,28 +248,25 @@ class Statement:
         Of a past moment only those that are `among` the rows of a select from the table of now: a few.
         """
         entity = self.entities[type_name]
-        named = "" if bare else f" as {entity.alias}"
+        name = "" if bare else f" as {entity.alias}"
         if moment.now:
-            return f"{{{entity.table}}}{named}"
-        text = BLOCKS[entity.then]
-        if among is not None:
-            text = text.replace(f"{{{entity.table}}} as known", f"({among}) as known")
-        if entity.then_columns:
-            wanted = sorted(columns & entity.then_columns.keys())
-            exprs = [f"{entity.then_columns[name]} as {name}" for name in wanted]
-            used = " ".join(exprs)
-            joins = []
-            blocks = dict(entity.then_joins)
-            if among is not None:
-                blocks |= entity.then_joins_of_few
-            for join, block in reversed(tuple(blocks.items())):
-                body = BLOCKS[block]
-                if join in entity.always or re.search(rf"\b{join}\.", used):
-                    joins.append(body)
-                    used += body
-            text = text.replace(":columns", "".join(f",\n{expr}" for expr in exprs))
-            text = text.replace(":joins", "\n".join(reversed(joins)))
-        return f"({self.fill(text, Scope(moment))}){named}"
+            return f"{{{entity.table}}}{name}"
+        exprs = [f"{entity.columns[name]} as {name}" for name in sorted(columns & entity.columns.keys())]
+        used = " ".join(exprs)
+        joins: list[str] = []
+        few = entity.joins_of_few if among is not None else {}
+        for join, block in reversed({**entity.joins, **few}.items()):
+            if join in entity.always or re.search(rf"\b{join}\.", used):
+                joins.append(block)
+                used += block
+        then = entity.then if not moment.exact else entity.then_by_position or entity.then
+        text = put(
+            then,
+            rows=f"({among})" if among is not None else f"{{{entity.table}}}",
+            columns="".join(f",\n{expr}" for expr in exprs),
+            joins="\n".join(reversed(joins)),
+        )
+        return f"({self.fill(text, Scope(moment))}){name}"
 
 
 def window_ends(
@@ -300,3 +304,13 @@ def columns_of(alias: str, *texts: str) -> set[str]:
     """Return the columns of an alias that expressions name."""
     pattern = re.compile(rf"\b{alias}\.([a-z_]+)")
     return {name for text in texts for name in pattern.findall(text)}
+
+
+def as_of_position(position: str, outer: Moment, time: str = "'infinity'::timestamptz") -> Moment:
+    """Return the moment of one row's position, and of a time where one is given."""
+    return Moment(False, time == "'infinity'::timestamptz", position, time, outer.at, constant=False)
+
+
+def every_product() -> str:
+    """Return the block of all products of the log."""
+    return _SQL["products"]

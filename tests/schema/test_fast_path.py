@@ -98,7 +98,7 @@ class TwoWays:
         self.fast = Operations(build_schema(), limits, timeout_seconds=600)
         self.reference = Operations(build_schema(), limits, timeout_seconds=600, fast=False)
         # Their own plans: what is written wrongly on purpose is kept with them.
-        planner = Planner([*build_schema().planner.entities.values()])
+        planner = Planner(build_schema().planner.entities)
         self.fast.planner = self.fast.fast._planner = self.reference.planner = planner  # type: ignore[union-attr]
         self.wrong: list[Plan] = []
 

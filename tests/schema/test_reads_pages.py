@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from schema.context import EVERYTHING, Caller
-from schema.declare.enums import ItemOrder
 from schema.ids import encode_id
+from schema.objects.item import ITEMS as LISTED_ITEMS
 from service.errors import (
     AmbiguousItem,
     BadArgument,
@@ -90,7 +90,7 @@ async def pages(board: Board, size: int, order: str, direction: str, *, backward
     raise AssertionError
 
 
-@pytest.mark.parametrize("order", [order.name for order in ItemOrder])
+@pytest.mark.parametrize("order", list(LISTED_ITEMS.orders.by_name))
 @pytest.mark.parametrize("direction", ["ASC", "DESC"])
 async def test_pages_both_ways_give_the_whole_list_once(board: Board, order: str, direction: str) -> None:
     whole = await pages(board, 500, order, direction)

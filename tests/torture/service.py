@@ -52,8 +52,8 @@ async def serve(dsn: str, folder: Path, port: int, variant: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     if variant == NOT_SYNCHRONOUS:
-        pins = database._sql["pin_session"]
-        database._sql["pin_session"] = pins.replace("synchronous_commit = on", "synchronous_commit = off")
+        pins = database._sql["pin_session"].replace("synchronous_commit = on", "synchronous_commit = off")
+        database._sql = {**database._sql, "pin_session": pins}
     pool = await database.open_pool(dsn, min_size=0, max_size=4)
     store = EventStore(pool)
     spool = Spool(folder / "spool", 10**9, segment_bytes=200_000)

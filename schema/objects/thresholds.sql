@@ -1,10 +1,6 @@
--- What subscriptions ask about the item of an event, as of its position.
+-- Totals that an event took to a bound.
 
--- name: matching_items
--- Whether the item of a change is one that a filter asks for, before or after it.
-exists (select 1 from :source where item.product_id = change.product_id and item.item_id = change.item_id and (:filter))
-
--- name: threshold_hits
+-- name: hits
 -- Events that took a total from below a rule's bound to it or beyond.
 select fact.position, fact.product_id, fact.item_id, fact.occurred_at,
        rule.number - 1 as rule, rule.metric, rule.gte, gain.now as value

@@ -1,0 +1,21 @@
+"""The steps of a series: hours, days, weeks and months in the calendar of a zone."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schema.declare.blocks import put
+from service.sql_files import load
+
+_SQL: Final = load(__file__, "calendar.sql")
+
+
+def steps_from(earliest: str) -> str:
+    """Return the block of the steps of a window, at the earliest from a moment on."""
+    local_starts = put(_SQL["local_starts"], earliest=earliest)
+    return put(_SQL["buckets"], starts_of=starts_of(local_starts), earliest=earliest)
+
+
+def starts_of(locals_: str) -> str:
+    """Return the block of when a zone's clock shows the local times of another."""
+    return put(_SQL["starts_of"], locals=locals_)

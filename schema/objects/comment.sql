@@ -1,0 +1,42 @@
+-- What comments are read from as of a moment.
+
+-- name: then
+select known.product_id, known.comment_id :columns
+  from :rows as known
+:joins
+
+-- name: content
+ cross join lateral (
+       select o.complete, :said, o.updated_at, o.position
+         from {comment_versions} as o
+        where o.product_id = known.product_id and o.comment_id = known.comment_id and :newest(o)
+        order by :newest_first(o) limit 1
+       ) as content
+
+-- name: content_of
+coalesce(content.:column, case when not content.complete then (
+    select o.:column from {comment_versions} as o
+     where o.product_id = known.product_id and o.comment_id = known.comment_id and :known(o) and o.:column is not null
+     order by :key_desc(o) limit 1) end)
+
+-- name: search_of
+case when (:body) is not distinct from known.body then known.search
+     else to_tsvector('simple', left(coalesce(:body, ''), 100000)) end
+
+-- name: updated_at
+coalesce(nullif(content.updated_at, '-infinity'), case when not content.complete then (
+    select o.updated_at from {comment_versions} as o
+     where o.product_id = known.product_id and o.comment_id = known.comment_id and :known(o) and o.updated_at > '-infinity'
+     order by :key_desc(o) limit 1) end)
+
+-- name: position
+(select max(o.position) from {comment_versions} as o
+  where o.product_id = known.product_id and o.comment_id = known.comment_id and :known(o))
+
+-- name: life
+  left join lateral (
+       select l.action = 'delete' as deleted, l.occurred_at
+         from {comment_versions} as l
+        where l.product_id = known.product_id and l.comment_id = known.comment_id and :known(l) and l.action is not null
+        order by :key_desc(l) limit 1
+       ) as life on true

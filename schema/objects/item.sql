@@ -1,0 +1,186 @@
+-- What items are read from, now and as of a moment, and what is computed of one.
+
+-- name: then
+-- The items that had been heard of.
+select known.product_id, known.item_id :columns
+  from :rows as known
+:joins
+ where :heard_of
+
+-- name: heard_of
+known.first_position <= :p
+   and exists (select 1 from {item_sightings} as seen
+                where seen.product_id = known.product_id and seen.item_id = known.item_id and :known(seen))
+
+-- name: counts
+  left join lateral (
+       select c.complete, c.updated_at, :said
+         from {item_counts} as c
+        where c.product_id = known.product_id and c.item_id = known.item_id and :newest(c)
+        order by :newest_first(c)
+        limit 1
+       ) as counts on true
+
+-- name: count_of
+-- What the newest post did not say holds from the newest one that did.
+coalesce(counts.:column, case when not counts.complete then (
+    select o.:column from {item_counts} as o
+     where o.product_id = known.product_id and o.item_id = known.item_id and :known(o) and o.:column is not null
+     order by :key_desc(o) limit 1) end)
+
+-- name: search_of
+-- Of texts that are the same still, what is kept of them; others are parsed anew, as nothing is kept of the past.
+case when (:title) is not distinct from known.title and (:description) is not distinct from known.description then known.search
+     else setweight(to_tsvector('simple', coalesce(:title, '')), 'A')
+         || setweight(to_tsvector('simple', left(coalesce(:description, ''), 100000)), 'B') end
+
+-- name: updated_at
+coalesce(nullif(counts.updated_at, '-infinity'), case when not counts.complete then (
+    select o.updated_at from {item_counts} as o
+     where o.product_id = known.product_id and o.item_id = known.item_id and :known(o) and o.updated_at > '-infinity'
+     order by :key_desc(o) limit 1) end)
+
+-- name: content
+  left join lateral (
+       select c.complete, :said
+         from {item_contents} as c
+        where c.product_id = known.product_id and c.item_id = known.item_id and :newest(c)
+        order by :newest_first(c)
+        limit 1
+       ) as content on true
+
+-- name: content_of
+coalesce(content.:column, case when not content.complete then (
+    select o.:column from {item_contents} as o
+     where o.product_id = known.product_id and o.item_id = known.item_id and :known(o) and o.:column is not null
+     order by :key_desc(o) limit 1) end)
+
+-- name: life
+-- A deletion that nothing has undone since. They are few, so all are found at once for a list.
+  left join (
+       select gone.product_id, gone.item_id, gone.occurred_at
+         from (select distinct on (d.product_id, d.item_id)
+                      d.product_id, d.item_id, d.occurred_at, d.is_delete, d.updated_at, d.position
+                 from {item_deletions} as d
+                where :known(d)
+                order by d.product_id, d.item_id, :key_desc(d)) as gone
+        where not exists (
+              select 1 from {item_lifecycles} as l
+               where l.product_id = gone.product_id and l.item_id = gone.item_id and :known(l)
+                 and (l.occurred_at, l.is_delete, l.updated_at, l.position)
+                     > (gone.occurred_at, gone.is_delete, gone.updated_at, gone.position))
+       ) as life on life.product_id = known.product_id and life.item_id = known.item_id
+
+-- name: life_of_few
+-- The same of one row, where few are looked at: of all deletions it would take as long as the log has told.
+  left join lateral (
+       select gone.occurred_at
+         from (select d.occurred_at, d.is_delete, d.updated_at, d.position
+                 from {item_deletions} as d
+                where d.product_id = known.product_id and d.item_id = known.item_id and :known(d)
+                order by :key_desc(d)
+                limit 1) as gone
+        where not exists (
+              select 1 from {item_lifecycles} as l
+               where l.product_id = known.product_id and l.item_id = known.item_id and :known(l)
+                 and (l.occurred_at, l.is_delete, l.updated_at, l.position)
+                     > (gone.occurred_at, gone.is_delete, gone.updated_at, gone.position))
+       ) as life on true
+
+-- name: since
+-- The first row that says the status of then, after the last that says another.
+  left join lateral (
+       select entered.occurred_at
+         from (select status_of.status from {item_contents} as status_of
+                where status_of.product_id = known.product_id and status_of.item_id = known.item_id
+                  and :known(status_of) and status_of.status is not null
+                order by :key_desc(status_of) limit 1) as present
+        cross join lateral (
+              select e.occurred_at from {item_contents} as e
+               where e.product_id = known.product_id and e.item_id = known.item_id and :known(e)
+                 and e.status = present.status
+                 and not exists (
+                     select 1 from {item_contents} as other
+                      where other.product_id = known.product_id and other.item_id = known.item_id and :known(other)
+                        and other.status <> present.status
+                        and (other.occurred_at, other.is_delete, other.updated_at, other.position)
+                            > (e.occurred_at, e.is_delete, e.updated_at, e.position))
+               order by :key_asc(e) limit 1) as entered
+       ) as since on true
+
+-- name: first_seen_at
+(select min(seen.occurred_at) from {item_sightings} as seen
+  where seen.product_id = known.product_id and seen.item_id = known.item_id and :known(seen))
+
+-- name: facts
+  left join lateral (
+       select max(f.occurred_at) as last_activity_at, max(f.position) as position, count(*)::int as events
+         from {event_facts} as f
+        where f.product_id = known.product_id and f.item_id = known.item_id and :known(f)
+       ) as facts on true
+
+-- name: known_votes
+  left join lateral (
+       select count(*) filter (where v.value = -1)::int as down, count(*) filter (where v.value is distinct from -1)::int as up
+         from (select distinct on (o.voter) o.value, o.withdrawn
+                 from {vote_versions} as o
+                where o.product_id = known.product_id and o.item_id = known.item_id and :known(o)
+                order by o.voter, :key_desc(o)) as v
+        where not v.withdrawn
+       ) as known_votes on true
+
+-- name: matches
+(item.product_id, item.item_id) in (
+    select found.product_id, found.item_id from {items} as found where found.search @@ :query
+    union all
+    select found.product_id, found.item_id from {comments} as found where found.search @@ :query and not found.deleted)
+
+-- name: matches_then
+item.search @@ :query
+or (item.product_id, item.item_id) in (
+    select found.product_id, found.item_id from :comments(item_id, search, deleted) as found
+     where found.search @@ :query and not found.deleted)
+
+-- name: relevance
+ts_rank(item.search, :query)::float8 + coalesce((
+    select max(ts_rank(found.search, :query)) / 4 from {comments} as found
+     where found.product_id = item.product_id and found.item_id = item.item_id
+       and found.search @@ :query and not found.deleted), 0)
+
+-- name: relevance_then
+-- Of a past moment by title and description alone.
+ts_rank(item.search, :query)::float8
+
+-- name: gained
+-- Net votes gained in a window, by Sleekplan's totals. Where nothing had been told before it, an item that was
+-- submitted in it began at none, and an older one at what was told first.
+coalesce((
+    select case when newest.occurred_at < :from then 0 else newest.net - coalesce(
+        (select c.votes_up - coalesce(c.votes_down, 0) from {item_counts} as c
+          where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
+            and c.votes_up is not null and c.occurred_at < :from order by :key_desc(c) limit 1),
+        case when item.created_at >= :from then 0 else
+        (select c.votes_up - coalesce(c.votes_down, 0) from {item_counts} as c
+          where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
+            and c.votes_up is not null order by :key_asc(c) limit 1) end) end
+      from (select c.votes_up - coalesce(c.votes_down, 0) as net, c.occurred_at from {item_counts} as c
+             where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
+               and c.votes_up is not null and c.occurred_at < :until order by :key_desc(c) limit 1) as newest), 0)
+
+-- name: rank
+case when item.votes_net is not null and not item.deleted then (
+    select 1 + cardinality(board.votes) - width_bucket(item.votes_net, board.votes)
+      from :ranks as board where board.product_id = item.product_id) end
+
+-- name: ranks
+-- The net votes of every item of a board, sorted, so that a rank is one search.
+select ranked.product_id, array_agg(ranked.votes_net order by ranked.votes_net) as votes
+  from :items(votes_net, deleted) as ranked
+ where :visible(ranked) and not ranked.deleted and ranked.votes_net is not null
+ group by ranked.product_id
+
+-- name: voters
+(usr.product_id, usr.user_id) in (select ballot.product_id, ballot.user_id from :votes() as ballot
+                                   where ballot.product_id = item.product_id and ballot.item_id = item.item_id
+                                     and ballot.user_id is not null and not ballot.withdrawn
+                                     and ballot.value is distinct from -1)

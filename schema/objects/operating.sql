@@ -1,0 +1,50 @@
+-- How the log and its projections do.
+
+-- name: ingest
+-- What has arrived, and whether so much is missing that chance does not explain it: nothing for three days, and
+-- at least ten events that the month before would have brought in that time.
+select arrived.last_at, arrived.last_hour, again.copies, kept.quarantined,
+       coalesce(arrived.age > interval '3 days'
+           and extract(epoch from arrived.age) / 86400.0 * arrived.before / 30.0 >= 10, false) as quiet
+  from (
+       select max(f.recorded_at) as last_at,
+              count(*) filter (where f.recorded_at > :at - interval '1 hour')::int as last_hour,
+              :at - max(f.recorded_at) filter (where f.origin = 'WEBHOOK') as age,
+              (select count(*) from {event_facts} as b
+                where :visible(b) and b.origin = 'WEBHOOK' and b.recorded_at > (
+                      select max(l.recorded_at) - interval '30 days' from {event_facts} as l
+                       where :visible(l) and l.origin = 'WEBHOOK')) as before
+         from {event_facts} as f
+        where :visible(f)
+       ) as arrived
+ cross join (select coalesce(sum(r.copies), 0)::bigint as copies from log.redeliveries as r where :visible(r)) as again
+ cross join (select count(*)::int as quarantined from log.quarantine as q where :visible(q) and q.state = 'open') as kept
+
+-- name: products
+-- The products of the log, by one index probe each, and when the newest event of each arrived.
+select heard.product_id, newest.recorded_at as last_at
+  from (
+       with recursive found as (
+           (select f.product_id from {event_facts} as f order by f.product_id limit 1)
+           union all
+           select (select f.product_id from {event_facts} as f
+                    where f.product_id > found.product_id order by f.product_id limit 1)
+             from found where found.product_id is not null
+       )
+       select found.product_id from found where found.product_id is not null
+       ) as heard
+ cross join lateral (select f.recorded_at from {event_facts} as f
+                      where f.product_id = heard.product_id order by f.position desc limit 1) as newest
+ where :visible(heard)
+
+-- name: projections
+-- What `projections/status.sql` answers.
+select p.name, p.state, p.position, p.head, p.lag_events, p.lag_seconds, p.rate_per_second, p.eta_seconds, p.parked,
+       p.progress, p.last_error
+  from read_model.status(:names, :fingerprints) as p
+
+-- name: quarantine
+select q.id, q.product_id, q.received_at, q.last_received_at, q.copies, q.reason, q.body, q.origin, q.state, q.position,
+       q.closed_at
+  from log.quarantine as q
+ where :visible(q) and (:states is null or q.state = any(:states))

@@ -1,0 +1,44 @@
+-- What satisfaction answers are read from as of a moment.
+
+-- name: then
+select told.product_id, told.satisfaction_id, told.user_id, told.score, told.comment, coalesce(told.grp, 'default') as grp,
+       told.meta, coalesce(told.answered_at, told.occurred_at) as answered_at, told.deleted, told.position
+  from (
+       select known.product_id, known.satisfaction_id,
+              (select o.user_id from {satisfaction_versions} as o where o.product_id = known.product_id
+                  and o.satisfaction_id = known.satisfaction_id and :known(o) and o.user_id is not null
+                order by :key_desc(o) limit 1) as user_id,
+              (select o.score from {satisfaction_versions} as o where o.product_id = known.product_id
+                  and o.satisfaction_id = known.satisfaction_id and :known(o) and o.score is not null
+                order by :key_desc(o) limit 1) as score,
+              (select o.comment from {satisfaction_versions} as o where o.product_id = known.product_id
+                  and o.satisfaction_id = known.satisfaction_id and :known(o) and o.comment is not null
+                order by :key_desc(o) limit 1) as comment,
+              (select o.grp from {satisfaction_versions} as o where o.product_id = known.product_id
+                  and o.satisfaction_id = known.satisfaction_id and :known(o) and o.grp is not null
+                order by :key_desc(o) limit 1) as grp,
+              (select o.meta from {satisfaction_versions} as o where o.product_id = known.product_id
+                  and o.satisfaction_id = known.satisfaction_id and :known(o) and o.meta is not null
+                order by :key_desc(o) limit 1) as meta,
+              (select o.answered_at from {satisfaction_versions} as o where o.product_id = known.product_id
+                  and o.satisfaction_id = known.satisfaction_id and :known(o) and o.answered_at is not null
+                order by :key_desc(o) limit 1) as answered_at,
+              (select o.is_delete from {satisfaction_versions} as o where o.product_id = known.product_id
+                  and o.satisfaction_id = known.satisfaction_id and :known(o)
+                order by :key_desc(o) limit 1) as deleted,
+              newest.occurred_at, newest.position
+         from {satisfaction_answers} as known
+        cross join lateral (
+              select max(o.position) as position, max(o.occurred_at) as occurred_at from {satisfaction_versions} as o
+               where o.product_id = known.product_id and o.satisfaction_id = known.satisfaction_id and :known(o)
+              ) as newest
+        where newest.position is not null
+       ) as told
+
+-- name: superseded_at
+-- The first newer answer of the same user and survey within 30 days.
+(select min(newer.answered_at) from :satisfaction_answers() as newer
+  where newer.product_id = answer.product_id and newer.user_id = answer.user_id and newer.grp = answer.grp
+    and not newer.deleted and newer.satisfaction_id <> answer.satisfaction_id
+    and (newer.answered_at, newer.position) > (answer.answered_at, answer.position)
+    and newer.answered_at < answer.answered_at + interval '30 days')
