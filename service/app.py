@@ -341,6 +341,7 @@ class Service:
 
     async def demo_of(self, plan: Plan) -> demo.Demo | None:
         """Return the demo to run, or None where the service alone is wanted. Raises DemoNeedsEmptyLog."""
+        self._is_demo = not self.away and await demo.find(self.pool) is not None
         if plan is Plan.SERVE:
             return None
         if plan is Plan.CHOOSE and (

@@ -21,6 +21,7 @@
     │   ├── DataFolderOfOtherPostgres
     │   ├── PostgresBinariesMissing
     │   ├── EmbeddedPostgresNotRunning
+    │   ├── NoDatabaseHere
     │   └── PostgresDidNotStart
     ├── DatabaseError                    Postgres does not answer, or is not what Recount needs
     │   ├── DatabaseUnreachable
@@ -57,6 +58,7 @@
     ├── DeliveriesRefused                some of what `simulate` posted was not taken
     ├── NoWebhookKey                     `send` has no key to send with
     ├── DemoNeedsEmptyLog                made-up events never enter a real log
+    ├── MadeUpEvents
     ├── UserUnknown                      nobody to erase
     ├── UserAmbiguous
     ├── ImportLineUnreadable             a line of an import that is neither a body nor of an export
@@ -198,6 +200,17 @@ class EmbeddedPostgresNotRunning(EmbeddedPostgresError):
         super().__init__(
             f"no service runs on the data folder {folder}, and its Postgres runs with the service only; "
             "start it: recount serve"
+        )
+
+
+class NoDatabaseHere(EmbeddedPostgresError):
+    """A command that asks was pointed at a data folder without a database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(
+            f"there is no database in {folder.absolute()}: is another data folder meant? Name it "
+            "(RECOUNT_DATA_DIR=…), or start a service on this one: recount serve"
         )
 
 
@@ -591,6 +604,18 @@ class DemoNeedsEmptyLog(RecountError):
             f"this log holds {head} events that are not the demo's, and made-up events never enter a real "
             "log; serve it with: recount serve, or give the demo a folder of its own: "
             "RECOUNT_DATA_DIR=demo recount demo"
+        )
+
+
+class MadeUpEvents(RecountError):
+    """An import brings made-up events to a log that holds others."""
+
+    def __init__(self, head: int) -> None:
+        self.head = head
+        super().__init__(
+            f"these events are made up (recount simulate), and this log holds {head} of another board: there "
+            "they would stay for good. Import them into a data folder of their own: "
+            "RECOUNT_DATA_DIR=made-up recount import …"
         )
 
 

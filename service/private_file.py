@@ -1,4 +1,4 @@
-"""Writes small files that their owner alone reads, each whole or not at all."""
+"""Makes folders and writes small files that their owner alone reads, each file whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def write_private(path: Path, content: bytes) -> None:
 
     That holds after a crash as well, and while another process writes the same file. Raises OSError.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     handle, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -30,6 +30,11 @@ def write_private(path: Path, content: bytes) -> None:
             os.unlink(fresh)
         raise
     sync_folder(path.parent)
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder of mode 0700 where there is none; one that is there keeps its mode. Raises OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -21,6 +21,7 @@ import pytest
 
 from schema.ids import encode_id
 from service.config import Settings, variable
+from service.labels import load_labels
 from tests.given.folders import ROOT
 from tests.given.running import Running, running
 
@@ -168,6 +169,16 @@ def test_every_setting_is_documented_as_it_describes_itself() -> None:
     )
 
     assert dict(rows) == {variable(name): field.description for name, field in Settings.model_fields.items()}
+
+
+def test_the_file_of_labels_that_is_shown_can_be_read(tmp_path: Path) -> None:
+    [shown] = [block for block in BLOCKS if block.page == "operations.md" and block.language == "toml"]
+    (tmp_path / "labels.toml").write_text(shown.text)
+
+    labels = load_labels(tmp_path / "labels.toml")
+
+    assert (labels["planned"].label, labels["planned"].role) == ("Next up", "ROADMAP")
+    assert (labels["s68dfa8421c534"].label, labels["t68df02a7ea223"].label) == ("Waiting for you", "Bug")
 
 
 def test_each_guarantee_names_tests_that_there_are() -> None:

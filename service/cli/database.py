@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 from service.cli.terminal import note
 from service.config import Settings, load_settings
+from service.errors import NoDatabaseHere
 from service.log.database import Pool, as_refused, connect, migrate, open_pool, refuse_shared_sessions
 from service.log.hub import Hub
-from service.postgres.embedded import EmbeddedPostgres, attach
+from service.postgres.embedded import EmbeddedPostgres, attach, holds_database
 
 APPLICATION = "recount command"
 CONNECTIONS_MAX = 4
@@ -20,17 +21,22 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
-async def open_database(settings: Settings, *, migrated: bool = True) -> AsyncIterator[str]:
+async def open_database(
+    settings: Settings, *, migrated: bool = True, makes: bool = False
+) -> AsyncIterator[str]:
     """Give the address of the database, brought up to date unless `migrated` is false.
 
     That is RECOUNT_DATABASE_URL; without it the embedded Postgres of the service that runs on this data
-    folder; without one, an embedded Postgres that runs as long as the command. What the role may not do there
-    raises RoleLacksPrivilege.
+    folder; without one, an embedded Postgres that runs as long as the command. Where there is none, only a
+    command that `makes` one does: asked of a folder that was misspelt, the others have no answer. Raises
+    NoDatabaseHere; and RoleLacksPrivilege for what the role may not do.
     """
     if settings.database_url is not None:
         dsn = settings.database_url.get_secret_value()
     elif (running := attach(settings.data_dir)) is not None:
         dsn = running
+    elif not makes and not holds_database(settings.data_dir):
+        raise NoDatabaseHere(settings.data_dir)
     else:
         async with EmbeddedPostgres(settings.data_dir) as postgres:
             await _prepare(postgres.dsn, migrated)
@@ -53,9 +59,9 @@ async def _prepare(dsn: str, migrated: bool) -> None:
 
 
 @asynccontextmanager
-async def open_log(settings: Settings) -> AsyncIterator[Pool]:
+async def open_log(settings: Settings, *, makes: bool = False) -> AsyncIterator[Pool]:
     """Give a pool on the database of the settings."""
-    async with open_database(settings) as dsn, pool_on(dsn) as pool:
+    async with open_database(settings, makes=makes) as dsn, pool_on(dsn) as pool:
         yield pool
 
 
@@ -70,17 +76,17 @@ async def pool_on(dsn: str) -> AsyncIterator[Pool]:
 
 
 @asynccontextmanager
-async def open_log_and_hub(settings: Settings) -> AsyncIterator[tuple[Pool, Hub]]:
+async def open_log_and_hub(settings: Settings, *, makes: bool = False) -> AsyncIterator[tuple[Pool, Hub]]:
     """Give a pool and a hub, for commands that wait for what a running service does."""
-    async with open_database(settings) as dsn, pool_on(dsn) as pool, Hub(dsn) as hub:
+    async with open_database(settings, makes=makes) as dsn, pool_on(dsn) as pool, Hub(dsn) as hub:
         yield pool, hub
 
 
-def on_log(work: Callable[[Pool], Coroutine[Any, Any, T]]) -> T:
+def on_log(work: Callable[[Pool], Coroutine[Any, Any, T]], *, makes: bool = False) -> T:
     """Run `work` on the log of the settings."""
 
     async def run() -> T:
-        async with open_log(load_settings()) as pool:
+        async with open_log(load_settings(), makes=makes) as pool:
             return await work(pool)
 
     return asyncio.run(run())

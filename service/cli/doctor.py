@@ -9,7 +9,7 @@ import click
 from service.cli.database import open_database
 from service.cli.terminal import json_option, out, print_json, web_address
 from service.config import Settings, load_settings
-from service.errors import RecountError
+from service.errors import NoDatabaseHere, RecountError
 from service.operate import doctor as examination
 
 FOUND = 3
@@ -48,6 +48,9 @@ async def _examine(settings: Settings, url: str | None) -> list[examination.Find
     try:
         async with open_database(settings, migrated=False) as dsn:
             return await examination.examine(settings, dsn, public_url=url)
+    except NoDatabaseHere as nothing:
+        found = examination.Finding("Postgres", examination.State.NOTE, str(nothing))
+        return [found, *await examination.examine(settings, None, public_url=url)]
     except RecountError as problem:
         found = examination.Finding("Postgres", examination.State.PROBLEM, str(problem))
         return [found, *await examination.examine(settings, None, public_url=url)]

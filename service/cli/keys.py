@@ -77,7 +77,8 @@ def add_key(
             product_id=product_id,
             scopes=frozenset(scope for scope in SCOPES if scope in scopes),
             expires_at=expires_at,
-        )
+        ),
+        makes=True,
     )
     _show_secret(name, secret, as_json)
     _tell_local_key()
@@ -106,9 +107,9 @@ def revoke_key(name: str) -> None:
     click.echo(f"{_on_keys(lambda keys: keys.revoke(name))} revoked")
 
 
-def _on_keys(work: Callable[[Keys], Coroutine[Any, Any, T]]) -> T:
+def _on_keys(work: Callable[[Keys], Coroutine[Any, Any, T]], *, makes: bool = False) -> T:
     """Run `work` on the keys of the settings; a data folder that works with their database learns of it."""
-    return on_log(lambda pool: work(Keys(pool, files=_files())))
+    return on_log(lambda pool: work(Keys(pool, files=_files())), makes=makes)
 
 
 def _files() -> KeyFiles:

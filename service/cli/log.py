@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -53,7 +54,7 @@ def migrate(as_json: bool) -> None:
 
 
 async def _migrate(settings: Settings) -> list[str]:
-    async with open_database(settings, migrated=False) as dsn:
+    async with open_database(settings, migrated=False, makes=True) as dsn:
         connection = await connect(dsn)
         try:
             return await run_migrations(connection)
@@ -116,9 +117,9 @@ def import_(file: BinaryIO, anew: bool, as_json: bool) -> None:
 
 
 async def _import(file: BinaryIO, anew: bool) -> dict[str, int]:
-    total = Path(file.name).stat().st_size if file.seekable() else 0
+    total = os.fstat(file.fileno()).st_size if file.seekable() else 0
     settings = load_settings()
-    async with open_log_and_hub(settings) as (pool, hub):
+    async with open_log_and_hub(settings, makes=True) as (pool, hub):
         with progress_bar("importing, bytes") as advance:
             imported = await import_lines(
                 file,

@@ -23,8 +23,8 @@ from service.cli.database import open_log_and_hub
 from service.cli.terminal import json_option, out, print_json, print_table
 from service.config import Settings, load_settings
 from service.errors import BadId, NotFound, QueryFailed
-from service.labels import load_labels
 from service.log.event_store import EventStore
+from service.operate import demo
 
 _ITEM = """
 query History($id: ID, $productId: ID, $sleekplanId: ID, $first: Int) {
@@ -206,9 +206,8 @@ async def _execute(settings: Settings, document: str, variables: dict[str, Any])
     """Return the data of a document's answer, once everything recorded so far is projected."""
     async with open_log_and_hub(settings) as (pool, hub):
         await Projector(pool, hub).catch_up()
-        services = Services(
-            pool, Reader(pool), EventStore(pool), hub, settings, labels=load_labels(settings.labels)
-        )
+        labels = await demo.labels(pool, settings.labels)
+        services = Services(pool, Reader(pool), EventStore(pool), hub, settings, labels=labels)
         operations = Operations(build_schema())
         try:
             answer = await operations.execute(Request(document, variables), Context(services))

@@ -31,7 +31,7 @@ import structlog
 
 from service.errors import DataFolderNotWritable, SpoolInUse, SpoolUnavailable
 from service.events import Origin
-from service.private_file import sync_folder
+from service.private_file import make_private, sync_folder
 
 FOLDER_NAME: Final = "spool"
 SEGMENT_BYTES: Final = 8 * 1024 * 1024
@@ -124,7 +124,8 @@ class Spool:
 
     def _open(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self.folder.parent)
+            make_private(self.folder)
             self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise DataFolderNotWritable(self.folder, error.strerror or "unknown") from error

@@ -12,12 +12,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 
-from service.errors import DemoNeedsEmptyLog
+from service.errors import DemoNeedsEmptyLog, MadeUpEvents
 from service.events import EventData, decode
+from service.labels import Label, load_labels
 from service.log.database import Pool
 from service.log.event_store import EventStore
-from service.simulator import Knobs, Traffic
+from service.simulator import LABELS, Knobs, Traffic, made_up
 from service.sql_files import load
 
 SEED = 20_260
@@ -53,6 +55,21 @@ async def find(pool: Pool) -> Demo | None:
     if row is None:
         return None
     return Demo(_knobs(row["seed"], row["ending"], row["events"]), row["finished"])
+
+
+async def demand_made_up(pool: Pool, store: EventStore) -> None:
+    """Refuse a log that made-up events must not enter: one that begins with others. Raises MadeUpEvents."""
+    if await find(pool) is not None:
+        return
+    head = await store.head()
+    said = "\n".join(row["said"] for row in await pool.fetch(_sql["beginning"]))
+    if head and not made_up(said.encode()):
+        raise MadeUpEvents(head)
+
+
+async def labels(pool: Pool, path: Path | None) -> dict[str, Label]:
+    """Return the labels of the settings' file; without one, in a demo's log, those of its board."""
+    return load_labels(LABELS if path is None and await find(pool) is not None else path)
 
 
 async def begin(pool: Pool, store: EventStore, now: datetime) -> Demo:

@@ -3,6 +3,13 @@
 select seed, ending, events, finished_at is not null as finished
   from log.demo;
 
+-- name: beginning
+-- What the log's first events say.
+select data::text as said
+  from log.events
+ order by position
+ limit 20;
+
 -- name: begin
 -- Mark an empty log as the demo's.
 --   $1 seed   $2 ending   $3 events

@@ -29,6 +29,7 @@ import structlog
 from service.errors import RecountError, UserAmbiguous, UserUnknown
 from service.intake.spool import FOLDER_NAME, delete_damaged
 from service.log.database import POSTGRES_FAILURES, Pool
+from service.private_file import make_private
 from service.sql_files import load
 
 LEDGER_NAME: Final = "erasures.jsonl"
@@ -222,7 +223,7 @@ class Erasure:
         if self._ledger is None:
             return
         entry = {"id": id, "product_id": product_id, "user_id": user_id, "texts": texts, "reason": reason}
-        self._ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._ledger.parent)
         file = os.open(self._ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.write(file, orjson.dumps(entry) + b"\n")

@@ -39,6 +39,7 @@ from service.dsn import DEFAULT_PORT, SOCKET_PATH_BYTES_MAX
 from service.errors import DataFolderNotWritable, PostgresDidNotStart, reason_of
 from service.postgres.binaries import Binaries, ServiceUser, find_binaries, runnable_by, service_user
 from service.postgres.folder_lock import FolderLock, dsn_of_holder
+from service.private_file import make_private
 
 _DATABASE = "recount"
 _THERE = "port=5432&sslmode=disable&target_session_attrs=any"
@@ -337,6 +338,11 @@ def attach(data_dir: Path, *, timeout_seconds: float = 15.0) -> str | None:
     return dsn_of_holder(data_dir, timeout_seconds)
 
 
+def holds_database(data_dir: Path) -> bool:
+    """Whether an embedded Postgres has made its database in this data folder."""
+    return (data_dir / "postgres").is_dir()
+
+
 class _StopWithParent:
     """Asks the kernel, from the child, to stop it in order once the thread that forked it has ended."""
 
@@ -483,11 +489,11 @@ def _shared_buffers_megabytes() -> int:
 
 def _make_data_folder(folder: Path) -> None:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise DataFolderNotWritable(folder, error.strerror or str(error)) from error
+        raise DataFolderNotWritable(folder, reason_of(error)) from error
 
 
 def _fits_into_addresses(folder: Path) -> bool:

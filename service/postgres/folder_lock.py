@@ -69,7 +69,7 @@ def dsn_of_holder(folder: Path, timeout_seconds: float) -> str | None:
     while time.monotonic() < give_up:
         try:
             descriptor = os.open(folder / "lock", os.O_RDONLY)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         try:
             if _flock(descriptor, fcntl.LOCK_SH):

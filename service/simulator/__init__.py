@@ -17,6 +17,7 @@ from pathlib import Path
 from service.simulator.chaos import Chaos, Delivery, disturb
 from service.simulator.dice import Dice
 from service.simulator.knobs import DEFAULT_ENDING, Knobs
+from service.simulator.people import made_up
 from service.simulator.scene import Unannounced
 from service.simulator.traffic import Traffic
 
@@ -29,6 +30,7 @@ __all__ = [
     "Traffic",
     "Unannounced",
     "deliveries",
+    "made_up",
     "simulate",
 ]
 

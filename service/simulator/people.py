@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from service.simulator.dice import Dice
@@ -13,6 +14,18 @@ TEAM_SIZE = 4
 _FOREVER = 1 << 62
 _ASCII = str.maketrans("áàäâåãéèëêíïîóòöôøúüûñçšžł", "aaaaaaeeeeiiiooooouuuncszl", "'")
 _NETWORKS = ("192.0.2.", "198.51.100.", "203.0.113.")
+
+
+_MADE_UP = re.compile(rb'"user_id": ?(\d+),[^{}]*?"data_mail": ?"[^"@]*\.\1@example\.com"')
+
+
+def made_up(bodies: bytes) -> bool:
+    """Whether one of some bodies tells of a person of ours, whose address ends in their own id.
+
+    Nobody real has such an address: example.com is reserved (RFC 2606). So a body needs no mark, which would
+    make it another than Sleekplan's, and a file of them no line that is none.
+    """
+    return _MADE_UP.search(bodies) is not None
 
 
 class Person:

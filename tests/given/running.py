@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import aiohttp
 
@@ -111,14 +111,14 @@ async def _listen_to(service: Running) -> None:
 
 
 async def recount(
-    *arguments: str | Path, env: Mapping[str, str] | None = None
+    *arguments: str | Path, env: Mapping[str, str] | None = None, stdin: BinaryIO | int = subprocess.DEVNULL
 ) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
     process = await asyncio.create_subprocess_exec(
         str(RECOUNT),
         *map(str, arguments),
         env=environment(env or {}),
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
