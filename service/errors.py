@@ -10,6 +10,7 @@
     │   ├── AmbiguousItem
     │   ├── PositionAhead
     │   ├── PositionBeyondHead
+    │   ├── LogWentBack
     │   └── NotYetProjected
     ├── SettingsError                    the environment says something that cannot be meant
     │   ├── UnknownSetting
@@ -327,6 +328,19 @@ class PositionBeyondHead(QueryError):
         super().__init__(
             f"after: {position} is beyond the head of the log ({head}); was an older backup restored, or is "
             "this another log? Start from after: null (from now) or from a position up to the head"
+        )
+
+
+class LogWentBack(QueryError):
+    """What a subscriber had is no longer in the log: a backup was restored, or a failover lost its end."""
+
+    code = "LOG_WENT_BACK"
+
+    def __init__(self, position: int, head: int) -> None:
+        self.position, self.head = position, head
+        super().__init__(
+            f"the log no longer holds what was sent up to position {position}, and ends at {head} now: was "
+            "an older backup restored? Read the state anew, then subscribe again with after: null"
         )
 
 

@@ -27,7 +27,7 @@ from schema.errors import Refused, told
 from schema.live.cursor import Cursor
 from schema.live.filter import Fact, Index, Wanted
 from schema.live.sources import Shared, Source, source_of
-from service.errors import BadArgument, PositionBeyondHead, ReadModelChanging, RecountError
+from service.errors import BadArgument, LogWentBack, PositionBeyondHead, ReadModelChanging, RecountError
 from service.log.database import POSTGRES_FAILURES
 from service.sql_files import load
 
@@ -42,6 +42,7 @@ KEPT_BYTES: Final = 4 * 1024 * 1024
 BUFFER_BYTES_MAX: Final = 64 * 1024
 STALL_SECONDS: Final = 30.0
 LOOK_AGAIN_SECONDS: Final = 0.2
+LOOK_AGAIN_SECONDS_MIN: Final = 0.01
 WRITES_AT_ONCE: Final = 1_000
 
 _T = TypeVar("_T")
@@ -217,6 +218,8 @@ class Live:
         self._ring: list[Fact] = []
         self._ring_positions: list[int] = []
         self._ring_floor = 0
+        self._last: Fact | None = None
+        """The newest event that was read, by which a log that went back is told from one that grew."""
         self._feeds: dict[Hashable, Feed] = {}
         self._broadcasts: dict[Hashable, Broadcast] = {}
         self._risen: asyncio.Future[None] | None = None
@@ -285,7 +288,7 @@ class Live:
         feed = self._feed(document, request, context.caller, executor, source)
         subscriber = Subscriber(sink, feed, source.wanted, cursor, cursor, skip)
         self.subscribers += 1
-        feed.members += 1
+        feed.members.add(subscriber)
         if cursor >= feed.cursor:
             feed.join(subscriber)
         else:
@@ -306,7 +309,7 @@ class Live:
         if after is None:
             _, projected = await self._now()
             return max(projected, self.position)
-        if after.position > max(self.services.hub.value("head"), self.position):
+        if after.position > self.position:
             head, _ = await self._now()
             if after.position > head:
                 raise PositionBeyondHead(after.position, head)
@@ -335,11 +338,25 @@ class Live:
 
     async def _begin(self) -> None:
         _, projected = await self._now()
+        last = await self._fact_at(projected)
         if self._follower is None:
-            self.position = self._ring_floor = projected
-            self._ring.clear()
-            self._ring_positions.clear()
+            self._start_at(projected, last)
             self._follower = asyncio.create_task(self._follow(), name="live")
+
+    async def _fact_at(self, position: int) -> Fact | None:
+        while True:
+            try:
+                facts, _ = await self.page(position - 1)
+            except _AWAY as error:
+                await _pause(error)
+            else:
+                return facts[0] if facts and facts[0]["position"] == position else None
+
+    def _start_at(self, position: int, last: Fact | None) -> None:
+        self.position = self._ring_floor = position
+        self._last = last
+        self._ring.clear()
+        self._ring_positions.clear()
 
     def _feed(
         self, document: Document, request: Request, caller: Caller, executor: Executor, source: Source
@@ -377,23 +394,55 @@ class Live:
 
     async def _follow(self) -> None:
         """Read what has been projected, once for all feeds, and wake them."""
+        pause = LOOK_AGAIN_SECONDS_MIN
         while True:
             try:
                 await self.services.hub.wait_beyond("projected", self.position, None)
-                facts, upto = await self.page(self.position)
+                facts, upto = await self._next()
             except _AWAY as error:
                 await _pause(error)
                 continue
             if upto <= self.position:
-                await asyncio.sleep(0.01)  # the hint was ahead of what this connection can see
+                await asyncio.sleep(pause)  # the hint was ahead of what this connection can see
+                pause = min(2 * pause, LOOK_AGAIN_SECONDS)
                 continue
+            pause = LOOK_AGAIN_SECONDS_MIN
             self._keep(facts)
             self.position = upto
             risen, self._risen = self._risen, None
             if risen is not None:
                 risen.set_result(None)
 
+    async def _next(self) -> tuple[Sequence[Fact], int]:
+        """Read the next page, and on the way whether what was sent last still stands where it stood."""
+        last = self._last
+        facts, upto = await self.page(self.position if last is None else last["position"] - 1)
+        stands = last is None or (bool(facts) and _is_same(facts[0], last))
+        if (not stands or upto < self.position) and await self._gone(last):
+            return [], self.position
+        return [fact for fact in facts if fact["position"] > self.position], upto
+
+    async def _gone(self, last: Fact | None) -> bool:
+        """End all subscriptions and start anew where the log lost what they had; return whether it has.
+
+        Only the log itself can tell. After a crash the projections may be behind for a while, and all wait.
+        """
+        async with self.services.reader.snapshot() as snapshot:
+            (row,) = await snapshot.fetch(_sql["head"])
+            head, position = row["position"], snapshot.position
+            found = await snapshot.fetch(_sql["stands"], last["position"]) if last is not None else []
+        stands = head >= self.position if last is None else bool(found) and _is_same(found[0], last)
+        if stands:
+            return False
+        error = LogWentBack(self.position, head)
+        _log.warning("log_went_back", sent_up_to=self.position, head=head)
+        self._start_at(min(head, position), None)
+        for feed in list(self._feeds.values()):
+            feed.fail(told([GraphQLError(str(error), original_error=error)]))
+        return True
+
     def _keep(self, facts: Sequence[Fact]) -> None:
+        self._last = facts[-1] if facts else self._last
         self._ring.extend(facts)
         self._ring_positions.extend(fact["position"] for fact in facts)
         surplus = len(self._ring) - RING_EVENTS
@@ -469,7 +518,7 @@ class Feed:
     def __init__(self, live: Live, key: Hashable, caller: Caller, executor: Executor, source: Source) -> None:
         self.key = key
         self.cursor = live.position
-        self.members = 0
+        self.members: set[Subscriber] = set()
         self.task: asyncio.Task[None] | None = None
         self._live = live
         self._caller = caller
@@ -488,7 +537,7 @@ class Feed:
     def leave(self, subscriber: Subscriber) -> None:
         """Let a subscriber go."""
         self._unfollow(subscriber)
-        self.members -= 1
+        self.members.discard(subscriber)
         self._live.subscribers -= 1
         if not self.members:
             self._live.forget(self)
@@ -520,11 +569,12 @@ class Feed:
             except Exception as error:
                 # A fault of ours must not leave subscribers waiting for what will never come.
                 _log.exception("live_feed_failed", error=type(error).__name__)
-                self._fail_all()
+                self.fail(_FAILED)
 
-    def _fail_all(self) -> None:
-        for subscriber in self._followers.everybody():
-            subscriber.sink.fail(_FAILED)
+    def fail(self, errors: list[dict[str, Any]]) -> None:
+        """End every subscription of this feed by errors."""
+        for subscriber in list(self.members):
+            subscriber.sink.fail(errors)
             subscriber.cancel()
 
     async def _send(self, meetings: Sequence[tuple[int, list[Subscriber]]]) -> None:
@@ -618,6 +668,11 @@ class Feed:
         while self._kept and (len(self._kept) > KEPT_MESSAGES or self._kept_bytes > KEPT_BYTES):
             _, messages = self._kept.popitem(last=False)
             self._kept_bytes -= sum(len(message.body) for message in messages)
+
+
+def _is_same(fact: Any, other: Fact) -> bool:
+    """Whether an event is the same one, if both stand at one position."""
+    return bool(fact["recorded_at"] == other["recorded_at"])
 
 
 async def _own_stream(executor: Executor) -> AsyncIterable[Any]:

@@ -81,10 +81,6 @@ class Index(Generic[_T]):
                 if not filed.get(value, True):
                     del filed[value]
 
-    def everybody(self) -> list[_T]:
-        """Return all members."""
-        return [member for _, members in self._members.values() for member in members]
-
     def _places(self, wanted: Wanted) -> Iterable[dict[Hashable, Wanted]]:
         if wanted.column is None:
             return [self._unfiled]

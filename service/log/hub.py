@@ -33,17 +33,21 @@ class Hub:
     """One LISTEN connection for the process, one number a signal, nothing queued.
 
     `"head"` is the newest position of the log, `"projected"` the one to which all projections have got.
-    A notification is a hint that saves waiting for the next poll; numbers only ever rise, so a hint that
+    A notification is a hint that saves waiting for the next poll; hints only raise a number, so one that
     is lost, late or doubled does no harm, and whoever is woken reads the log. Polls run only while somebody
     waits, on the same connection, which thereby also shows that it still lives. A standby refuses LISTEN:
     there the poll does the work.
+
+    A number falls where a poll finds a lower one than was known before it was asked: a backup was restored,
+    or Postgres came back from a crash without what was projected last. Whoever waits is woken then, too.
     """
 
     def __init__(self, dsn: str, *, poll_seconds: float = POLL_SECONDS) -> None:
         self._dsn = dsn
         self._poll_seconds = poll_seconds
         self._values: dict[Signal, int] = dict.fromkeys(SIGNALS, 0)
-        self._risen: dict[Signal, asyncio.Future[None]] = {}
+        self._moved: dict[Signal, asyncio.Future[None]] = {}
+        self._falls: dict[Signal, int] = dict.fromkeys(SIGNALS, 0)
         self._waiting: dict[Signal, int] = dict.fromkeys(SIGNALS, 0)
         self._somebody_waits = asyncio.Event()
         self._first_read = asyncio.Event()
@@ -69,12 +73,14 @@ class Hub:
 
     def advance(self, signal: Signal, position: int) -> None:
         """Take a number learnt by other means, as the appender learns the head that it just made."""
-        if position <= self._values[signal]:
-            return
+        if position > self._values[signal]:
+            self._move(signal, position)
+
+    def _move(self, signal: Signal, position: int) -> None:
         self._values[signal] = position
-        risen = self._risen.pop(signal, None)
-        if risen is not None and not risen.done():
-            risen.set_result(None)
+        moved = self._moved.pop(signal, None)
+        if moved is not None and not moved.done():
+            moved.set_result(None)
 
     async def ready(self, timeout: float) -> bool:
         """Return whether Postgres was asked at least once, waiting for that up to `timeout` seconds."""
@@ -83,27 +89,28 @@ class Hub:
         return self._first_read.is_set()
 
     async def wait_beyond(self, signal: Signal, position: int, timeout: float | None) -> int:
-        """Return the newest number once it is beyond `position`, or whatever it is after `timeout` seconds.
+        """Return the newest number once it is beyond `position`, has fallen, or `timeout` seconds are over.
 
         All who wait for one signal share one future, so thousands of them cost one wake-up each and no
         query. A `timeout` of None waits for ever.
         """
         loop = asyncio.get_running_loop()
         deadline = None if timeout is None else loop.time() + timeout
+        falls = self._falls[signal]
         with self._one_more_waiting(signal):
-            while self._values[signal] <= position:
+            while self._values[signal] <= position and self._falls[signal] == falls:
                 left = None if deadline is None else deadline - loop.time()
                 if left is not None and left <= 0:
                     break
                 # asyncio.wait leaves the shared future alone when this waiter is cancelled or times out.
-                await asyncio.wait([self._rise_of(signal)], timeout=left)
+                await asyncio.wait([self._move_of(signal)], timeout=left)
         return self._values[signal]
 
-    def _rise_of(self, signal: Signal) -> asyncio.Future[None]:
-        risen = self._risen.get(signal)
-        if risen is None:
-            risen = self._risen[signal] = asyncio.get_running_loop().create_future()
-        return risen
+    def _move_of(self, signal: Signal) -> asyncio.Future[None]:
+        moved = self._moved.get(signal)
+        if moved is None:
+            moved = self._moved[signal] = asyncio.get_running_loop().create_future()
+        return moved
 
     @contextlib.contextmanager
     def _one_more_waiting(self, signal: Signal) -> Iterator[None]:
@@ -178,9 +185,17 @@ class Hub:
     async def _poll(self, connection: asyncpg.Connection, signals: Iterable[Signal]) -> None:
         for signal in signals:
             self.polls += 1
+            known = self._values[signal]
             # Before the first migration there is no table: nothing to know yet.
             with contextlib.suppress(asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-                self.advance(signal, await connection.fetchval(_sql[signal]))
+                found = await connection.fetchval(_sql[signal])
+                # A standby may be behind. What was told meanwhile is newer than what was found.
+                if found < known == self._values[signal] and self.listening:
+                    _log.warning("signal_fell", signal=signal, known=known, found=found)
+                    self._falls[signal] += 1
+                    self._move(signal, found)
+                else:
+                    self.advance(signal, found)
 
     async def _wait_for_somebody(self, lost: asyncio.Future[None]) -> None:
         if self._somebody_waits.is_set() or lost.done():

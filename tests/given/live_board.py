@@ -20,7 +20,7 @@ from schema.context import Services
 from schema.ids import encode_id
 from service.log.database import open_pool
 from service.log.event_store import EventStore
-from service.log.hub import Hub
+from service.log.hub import POLL_SECONDS, Hub
 from tests.given.bodies import NOON_SECONDS, an_event
 from tests.given.graphql_service import Served, served
 
@@ -151,13 +151,18 @@ def item_id(item: int, product: int = PRODUCT) -> str:
 
 @asynccontextmanager
 async def live_board(
-    database_url: str, *, projecting: bool = True, tokens: bool = False, **options: Any
+    database_url: str,
+    *,
+    projecting: bool = True,
+    tokens: bool = False,
+    poll_seconds: float = POLL_SECONDS,
+    **options: Any,
 ) -> AsyncIterator[Board]:
     """Run hub, projector and endpoint on a database until the block ends."""
     pool = await open_pool(database_url, min_size=1, max_size=4)
     reads = await open_pool(database_url, min_size=1, max_size=4, application_name="recount reads")
     try:
-        async with Hub(database_url) as hub:
+        async with Hub(database_url, poll_seconds=poll_seconds) as hub:
             projector = asyncio.create_task(Projector(pool, hub).run()) if projecting else None
             reader = CountingReader(reads)
             store = EventStore(pool)

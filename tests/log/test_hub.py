@@ -66,7 +66,20 @@ async def test_the_two_signals_are_apart(patient_hub: Hub, pool: Pool) -> None:
     assert (patient_hub.value("projected"), patient_hub.value("head")) == (3, 0)
 
 
-async def test_numbers_only_rise(patient_hub: Hub, pool: Pool) -> None:
+async def test_a_log_that_went_back_wakes_who_waits_beyond_it_and_is_followed_from_there(
+    hub: Hub, pool: Pool
+) -> None:
+    await _record(pool, 2)
+    hub.advance("head", 100)
+
+    assert await _beyond(hub, 100) == 2
+    assert hub.value("head") == 2
+    waiting = asyncio.create_task(_beyond(hub, 2))
+    await _record(pool, 3)
+    assert await waiting == 3
+
+
+async def test_hints_only_raise_a_number(patient_hub: Hub, pool: Pool) -> None:
     for payload in ("9", "4", "garbage", "-1", "10"):
         await _notify(pool, "recount_head", payload)
 
