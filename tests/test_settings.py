@@ -182,14 +182,16 @@ async def which_of_two_slow_bodies_is_answered_first(trial: Trial) -> str:
         never, never_writer = await a_slow_post(started)
         soon, soon_writer = await a_slow_post(started, len(a_body()))
         soon_writer.write(a_body())
-        first = {
-            asyncio.create_task(it.readline(), name=name) for it, name in ((never, "never"), (soon, "soon"))
-        }
-        done, _ = await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait(first)
+        answered = []
+
+        async def wait_for(reader: asyncio.StreamReader, name: str) -> None:
+            await reader.readline()
+            answered.append(name)
+
+        await asyncio.gather(wait_for(never, "never"), wait_for(soon, "soon"))
         never_writer.close()
         soon_writer.close()
-        return done.pop().get_name()
+        return answered[0]
 
 
 async def code_of_an_ordinary_query(trial: Trial) -> str | None:
