@@ -8,10 +8,13 @@ allowed to create databases), a testcontainers Postgres where a Docker engine an
 from __future__ import annotations
 
 import gc
+import io
+import logging
 import os
 import secrets
+import sys
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -19,7 +22,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+import structlog
 
+from service.lines import set_up_lines
 from service.log.database import connect, migrate, open_pool
 from service.postgres.binaries import find_binaries
 from service.postgres.embedded import temporary_postgres
@@ -114,6 +119,20 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
         yield opened
     finally:
         await opened.close()
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What the service logs, libraries included, as `recount serve` sets it up. What was comes back."""
+    before = structlog.get_config()
+    monkeypatch.setattr(logging.getLogger(), "handlers", logging.getLogger().handlers[:])
+    monkeypatch.setattr("service.lines._plain", None)
+    for module, hook in ((sys, "excepthook"), (sys, "unraisablehook"), (warnings, "showwarning")):
+        monkeypatch.setattr(module, hook, getattr(module, hook))
+    stream = io.StringIO()
+    set_up_lines(stream=stream)
+    yield stream
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

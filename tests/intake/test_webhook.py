@@ -7,7 +7,6 @@ import contextlib
 import gzip
 import io
 import json
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
@@ -21,7 +20,6 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
-import structlog
 from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -32,7 +30,6 @@ from service.config import WebhookKey, parse_webhook_keys
 from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import Webhook
-from service.lines import set_up_lines
 from service.log.database import Pool, open_pool
 from service.log.event_store import EventStore
 from service.log.quarantine import Quarantine
@@ -427,17 +424,6 @@ async def test_the_key_is_nowhere_but_in_the_request(
     }.items():
         for spelling in _spellings():
             assert spelling not in text, f"the key is in the {place}"
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """What the service logs, libraries included, as `recount serve` sets it up."""
-    stream = io.StringIO()
-    handlers = logging.getLogger().handlers[:]
-    set_up_lines(json=True, stream=stream)
-    yield stream
-    logging.getLogger().handlers = handlers
-    structlog.reset_defaults()
 
 
 def _spellings() -> Iterator[str]:

@@ -7,7 +7,7 @@ import io
 import logging
 import sys
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import aiohttp
@@ -22,19 +22,6 @@ from service.web.metrics import Metrics
 from service.web.request_log import METRICS, AccessLog
 
 CANARY = "canary-8d1f"
-
-
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """The log of this test; what was set up before comes back after it."""
-    before, handlers = structlog.get_config(), list(logging.getLogger().handlers)
-    hooks = sys.excepthook, sys.unraisablehook, warnings.showwarning
-    stream = io.StringIO()
-    set_up_lines(stream=stream)
-    yield stream
-    structlog.configure(**before)
-    logging.getLogger().handlers = handlers
-    sys.excepthook, sys.unraisablehook, warnings.showwarning = hooks
 
 
 @pytest.fixture
