@@ -231,6 +231,7 @@ class _Follower:
         self._events_max: int | None = None
         self._again_at = 0.0
         self._pause = RETRY_SECONDS
+        self._well = False  # what the holder before failed with stands until a step of ours has gone well
         self.position = 0
         self.failure: ProjectionError | None = None
 
@@ -248,13 +249,14 @@ class _Follower:
                 raise
             await self._fail(error)
             return False
-        if self.failure is not None:
-            self.failure, self._pause = None, RETRY_SECONDS
+        if not self._well:
+            self.failure, self._pause, self._well = None, RETRY_SECONDS, True
             await self._note(None)
         return moved
 
     async def _fail(self, error: asyncpg.PostgresError | CheckpointAheadOfLog) -> None:
         reason = failure_of(error)
+        self._well = False
         await self._note(reason)
         _log.error(
             "projection_failed",

@@ -1,14 +1,11 @@
 -- Following the log: whose turn it is, the checkpoints, and how far the log goes.
 
 -- name: write_epoch
--- Taking over: from here on a step of the holder before cannot commit. Waits for one that is under way. What
--- failed for that one is forgotten: ours has not been tried.
+-- Taking over: from here on a step of the holder before cannot commit. Waits for one that is under way.
 --   $1 epoch
 update read_model.checkpoints
-   set epoch = $1,
-       last_error = null
- where epoch < $1
-    or last_error is not null;
+   set epoch = $1
+ where epoch < $1;
 
 -- name: note_error
 -- What a group's last step failed with; null once it works again.
@@ -16,7 +13,8 @@ update read_model.checkpoints
 update read_model.checkpoints
    set last_error = $3
  where epoch = $1
-   and projection = any ($2::text[]);
+   and projection = any ($2::text[])
+   and last_error is distinct from $3;
 
 -- name: lock_checkpoints
 -- The checkpoints of a step, locked until it commits; those of another epoch are not ours to move. `parked`

@@ -204,7 +204,8 @@ async def test_one_of_ours_that_fails_says_so_until_it_works_again(pool: asyncpg
         await Projector(pool).catch_up()
 
     async with _running(Projector(pool).run()):
-        await eventually(lambda: _all_are(pool, "FAILED"))
+        await eventually(lambda: _is(pool, "items", "FAILED"))
+        assert {s.state for s in await status(pool)} == {"FAILED"}
 
         await pool.execute(f"alter table read_model.elsewhere rename to {table.removeprefix('read_model.')}")
         await eventually(lambda: _is(pool, "items", "LIVE"))
@@ -221,15 +222,8 @@ async def test_a_checkpoint_ahead_of_the_log_is_told_until_a_rebuild(
         await Projector(pool).catch_up()
 
     async with _running(Projector(pool).run()):
-        seen = []
-
-        async def has_failed() -> bool:
-            # Each new attempt forgets the failure before it fails again.
-            seen.append(await _status(pool, "items"))
-            return seen[-1].state == "FAILED"
-
-        await eventually(has_failed)
-        failed = seen[-1]
+        await eventually(lambda: _is(pool, "items", "FAILED"))
+        failed = await _status(pool, "items")
         assert "was an older backup restored? Run: recount rebuild" in (failed.last_error or "")
         assert failed.lag_events == 0
 
@@ -238,12 +232,17 @@ async def test_a_checkpoint_ahead_of_the_log_is_told_until_a_rebuild(
     assert (await _status(pool, "items")).position == head
 
 
-async def test_the_next_projector_forgets_what_the_one_before_failed_with(pool: asyncpg.Pool) -> None:
+async def test_what_the_projector_before_failed_with_stands_until_a_step_goes_well(
+    pool: asyncpg.Pool,
+) -> None:
     await record(pool, a_history(20))
     await Projector(pool).catch_up()
     await pool.execute("update read_model.checkpoints set last_error = 'of another one'")
 
-    await Projector(pool).catch_up()
+    async with Projector(pool).turn() as turn:
+        assert turn is not None
+        assert {s.last_error for s in await status(pool)} == {"of another one"}
+        await turn.advance(None)
 
     assert {s.last_error for s in await status(pool)} == {None}
 
@@ -398,7 +397,3 @@ async def test_a_replay_that_stops_says_where_and_lets_the_next_rebuild_run(foll
     await followed.execute(f"alter table {facts} drop constraint surprise")
     await rebuild(followed, product_id=PRODUCT)
     assert (await _status(followed, "users")).state == "LIVE"
-
-
-async def _all_are(pool: asyncpg.Pool, state: str) -> bool:
-    return {each.state for each in await status(pool)} == {state}
