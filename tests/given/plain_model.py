@@ -1,310 +1,35 @@
 """The rules of the read model in plain Python: slow, short, and written without looking at the SQL.
 
-Everything is a fold over events: those with position <= P that happened by T, in the order of what is said
-(occurred_at, is_delete, updated_at, position). What an event does not say keeps its value.
+Everything is a fold over the events that a moment knows, in the order of what is said (occurred_at,
+is_delete, updated_at, position). What an event does not say keeps its value.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-Key = tuple[datetime, bool, datetime, int]
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Event:
-    """An event as the log holds it."""
-
-    position: int
-    product_id: int
-    action: str
-    entity: str
-    occurred_at: datetime
-    data: Mapping[str, Any]
-
-    @property
-    def verb(self) -> str:
-        return self.action.split(".")[1] if "." in self.action else ""
-
-
-@dataclass(frozen=True)
-class Said:
-    """What one event says about one entity, and its place in the order."""
-
-    key: Key
-    event: Event
-    fields: Row
-
-    @property
-    def position(self) -> int:
-        return self.event.position
-
-
-# Reading values ------------------------------------------------------------------------------------
-
-
-def text(value: Any) -> str | None:
-    """A scalar as text; objects and lists are nowhere expected, so any text will do."""
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if not isinstance(value, dict | list) else "[…]"
-
-
-def identity(value: Any) -> str | None:
-    if value is None or isinstance(value, dict | list):
-        return None
-    found = text(value)
-    return None if found in ("", "0") or len(found or "") > 200 else found
-
-
-def whole(value: Any) -> int | None:
-    found = text(value)
-    return int(found) if found is not None and re.fullmatch(r"-?[0-9]{1,9}", found) else None
-
-
-def decimal(value: Any) -> float | None:
-    found = text(value)
-    if found is None or not re.fullmatch(r"-?[0-9]{1,15}([.][0-9]{1,15})?", found):
-        return None
-    return float(found)
-
-
-def yes_or_no(value: Any) -> bool | None:
-    return {"true": True, "1": True, "false": False, "0": False}.get((text(value) or "").lower())
-
-
-def moment(value: Any) -> datetime | None:
-    found = text(value) or ""
-    if not re.fullmatch(r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", found):
-        return None
-    try:
-        return datetime.strptime(found, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def an_object(value: Any) -> Mapping[str, Any] | None:
-    return value if isinstance(value, dict) else None
-
-
-def post_of(event: Event) -> Mapping[str, Any] | None:
-    if event.entity == "item":
-        return event.data
-    for name in ("feedback_item", "post", "feedback", "item"):
-        if isinstance(event.data.get(name), dict):
-            return event.data[name]  # type: ignore[no-any-return]
-    return None
-
-
-def item_id_of(event: Event) -> str | None:
-    post = post_of(event) or {}
-    return (
-        identity(post.get("feedback_id"))
-        or identity(post.get("id"))
-        or identity(event.data.get("feedback_id"))
-    )
-
-
-def user_object(event: Event) -> Mapping[str, Any] | None:
-    if event.entity == "item":
-        return None
-    beside = an_object(event.data.get("user"))
-    if beside is None and event.entity in ("user", "changelog_subscriber"):
-        return event.data
-    return beside
-
-
-def user_id_of(event: Event) -> str | None:
-    if event.entity == "item":
-        return None
-    said = user_object(event) or {}
-    own = identity(said.get("id")) if event.entity in ("user", "changelog_subscriber") else None
-    return identity(said.get("user_id")) or identity(event.data.get("user_id")) or own
-
-
-def author_id_of(event: Event) -> str | None:
-    post = post_of(event) or {}
-    author = an_object(post.get("user")) or {}
-    return identity(author.get("user_id")) or identity(post.get("user_id"))
-
-
-def actor_of(event: Event) -> str | None:
-    if event.entity in ("user", "vote", "subscription", "comment", "satisfaction"):
-        return user_id_of(event)
-    if event.action == "changelog.subscribe":
-        return user_id_of(event)
-    return author_id_of(event) if event.action == "item.create" else None
-
-
-def told(fields: Row) -> Row:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def key_of(event: Event, is_delete: bool, updated: Any) -> Key:
-    return (event.occurred_at, is_delete, moment(updated) or LONG_AGO, event.position)
-
-
-# What is said --------------------------------------------------------------------------------------
-
-
-def posts(events: Iterable[Event]) -> dict[str, list[Said]]:
-    """Every post that an event carried, wherever it came, by item."""
-    found: dict[str, list[Said]] = {}
-    for event in events:
-        item_id, post = item_id_of(event), post_of(event)
-        if item_id is None or post is None:
-            continue
-        fields = told(
-            {
-                "title": text(post.get("title")),
-                "description": text(post.get("description")),
-                "status": text(post.get("status")),
-                "type": text(post.get("type")),
-                "effort": whole(post.get("effort")),
-                "created_at": moment(post.get("created")),
-                "author_id": author_id_of(event),
-                "updated_at": moment(post.get("updated")),
-                "votes_up": whole(post.get("total_up")),
-                "votes_down": whole(post.get("total_down")),
-                "total_sum": whole(post.get("total_sum")),
-                "comments": whole(post.get("total_comments")),
-                "subscribers": whole(post.get("total_subscriber")),
-                "trend": decimal(post.get("trend")),
-                "scoring": decimal(post.get("scoring")),
-                "ratio": decimal(post.get("total_ratio")),
-            }
-        )
-        key = key_of(event, event.action == "item.delete", post.get("updated"))
-        found.setdefault(item_id, []).append(Said(key, event, fields))
-    return found
-
-
-def mentions(events: Iterable[Event]) -> dict[str, list[Said]]:
-    """Every mention of a user: the one beside the post or the user itself, and the post's author."""
-    found: dict[str, list[Said]] = {}
-    for event in events:
-        user_id, author_id = user_id_of(event), author_id_of(event)
-        author = an_object((post_of(event) or {}).get("user"))
-        said = user_object(event)
-        if user_id is not None:
-            own = said if said is not None else author if author_id == user_id else None
-            is_user = event.entity == "user"
-            key = key_of(event, event.action == "user.delete", event.data.get("updated") if is_user else None)
-            fields = _full_user(own or {}) if is_user else _embedded_user(own or {})
-            found.setdefault(user_id, []).append(Said(key, event, fields))
-        if author_id is not None and author_id != user_id and item_id_of(event) is not None:
-            key = key_of(event, False, None)
-            found.setdefault(author_id, []).append(Said(key, event, _embedded_user(author or {})))
-    return found
-
-
-def _embedded_user(user: Mapping[str, Any]) -> Row:
-    def unless_empty(name: str) -> str | None:
-        found = text(user.get(name))
-        return None if found in ("", "0") else found
-
-    return told(
-        {
-            "name": unless_empty("data_name"),
-            "mail": unless_empty("data_mail"),
-            "img": unless_empty("data_img"),
-            "admin_id": text(user.get("admin_id")),
-        }
-    )
-
-
-def _full_user(user: Mapping[str, Any]) -> Row:
-    segments = user.get("segments")
-    return told(
-        {
-            "name": text(user.get("data_name")),
-            "mail": text(user.get("data_mail")),
-            "img": text(user.get("data_img")),
-            "admin_id": text(user.get("admin_id")),
-            "data_id": text(user.get("data_id")),
-            "full_name": text(user.get("data_full_name")),
-            "anonymous": yes_or_no(user.get("anonymous")),
-            "segments": [text(s) for s in segments] if isinstance(segments, list) else None,
-            "custom": an_object(user.get("data")),
-            "system": an_object(user.get("data_system")),
-            "weight": whole(user.get("weight")),
-            "created_at": moment(user.get("created")),
-        }
-    )
-
-
-def votes(events: Iterable[Event]) -> dict[tuple[str, str], list[Said]]:
-    """Every vote event by (item, voter); a voter who was not told is the event's position."""
-    found: dict[tuple[str, str], list[Said]] = {}
-    for event in events:
-        item_id = item_id_of(event)
-        if event.entity != "vote" or item_id is None:
-            continue
-        number, gone = whole(event.data.get("vote")), event.verb == "delete"
-        fields = {
-            "user_id": user_id_of(event),
-            "value": None if gone or not number else (1 if number > 0 else -1),
-            "withdrawn": gone or number == 0,
-            "cast_at": moment(event.data.get("created")) or event.occurred_at,
-        }
-        key = key_of(event, gone, event.data.get("updated"))
-        voter = user_id_of(event) or f"p{event.position}"
-        found.setdefault((item_id, voter), []).append(Said(key, event, fields))
-    return found
-
-
-def subscriptions(events: Iterable[Event]) -> dict[tuple[str, str], list[Said]]:
-    found: dict[tuple[str, str], list[Said]] = {}
-    for event in events:
-        item_id = item_id_of(event)
-        if event.entity != "subscription" or item_id is None:
-            continue
-        gone = event.verb == "delete"
-        fields = {
-            "user_id": user_id_of(event),
-            "active": not gone,
-            "since": moment(event.data.get("created")) or event.occurred_at,
-        }
-        who = user_id_of(event) or f"p{event.position}"
-        key = key_of(event, gone, event.data.get("updated"))
-        found.setdefault((item_id, who), []).append(Said(key, event, fields))
-    return found
-
-
-def comments(events: Iterable[Event]) -> dict[str, list[Said]]:
-    found: dict[str, list[Said]] = {}
-    for event in events:
-        if event.entity != "comment":
-            continue
-        comment_id = identity(event.data.get("comment_id")) or identity(event.data.get("id"))
-        if comment_id is None:
-            continue
-        bodies = [text(event.data.get(name)) for name in ("comment", "value", "text")]
-        fields = told(
-            {
-                "item_id": item_id_of(event),
-                "author_id": user_id_of(event),
-                "body": next((body for body in bodies if body is not None), None),
-                "status": text(event.data.get("status")),
-                "type": text(event.data.get("type")),
-                "likes": whole(event.data.get("likes")),
-                "created_at": moment(event.data.get("created")),
-                "updated_at": moment(event.data.get("updated")),
-            }
-        )
-        key = key_of(event, event.verb == "delete", event.data.get("updated"))
-        found.setdefault(comment_id, []).append(Said(key, event, fields))
-    return found
-
+from tests.given.plain_words import (
+    Event,
+    Key,
+    Row,
+    Said,
+    actor_of,
+    answers,
+    author_id_of,
+    comments,
+    entries,
+    identity,
+    item_id_of,
+    mentions,
+    post_of,
+    posts,
+    subscriptions,
+    votes,
+    whole,
+)
 
 # Folding -------------------------------------------------------------------------------------------
 
@@ -323,31 +48,61 @@ def newest(said: Iterable[Said]) -> Said | None:
 
 @dataclass(frozen=True)
 class Board:
-    """One product at (P, T)."""
+    """One product at a moment, each row by what it is of."""
 
     items: dict[str, Row]
     users: dict[str, Row]
     votes: dict[tuple[str, str], Row]
     subscriptions: dict[tuple[str, str], Row]
     comments: dict[str, Row]
+    entries: dict[str, Row]
+    answers: dict[str, Row]
 
 
-def board(events: Iterable[Event], position: int, time: datetime | None = None) -> Board:
-    """The state at (P, T): from the events with position <= P that happened by T."""
-    seen = [e for e in events if e.position <= position and (time is None or e.occurred_at <= time)]
+@dataclass(frozen=True)
+class Moment:
+    """What was known up to a position, of what had happened, or of what we had recorded, by a time."""
+
+    position: int | None = None
+    happened: datetime | None = None
+    recorded: datetime | None = None
+
+    def knows(self, event: Event) -> bool:
+        return (
+            (self.position is None or event.position <= self.position)
+            and (self.happened is None or event.occurred_at <= self.happened)
+            and (self.recorded is None or event.recorded_at <= self.recorded)
+        )
+
+
+def board(events: Iterable[Event], at: Moment) -> Board:
+    """The state at a moment: from the events that are known then."""
+    events = list(events)
+    seen = [event for event in events if at.knows(event)]
     return Board(
-        _items(seen),
-        _users(seen),
-        {key: dict(one.fields) for key, said in votes(seen).items() if (one := newest(said))},
-        {key: dict(one.fields) for key, said in subscriptions(seen).items() if (one := newest(said))},
-        {
-            key: merged(said) | _deletion(said, ("comment.create", "comment.update", "comment.delete"))
-            for key, said in comments(seen).items()
-        },
+        items=_items(seen, _homes(events)),
+        users=_users(seen),
+        votes=_votes(seen),
+        subscriptions=_subscriptions(seen),
+        comments=_comments(seen),
+        entries=_entries(seen),
+        answers=_answers(seen),
     )
 
 
-def _items(seen: list[Event]) -> dict[str, Row]:
+def _homes(events: list[Event]) -> dict[int, str | None]:
+    """What item each event is about: for a comment that does not say, the one told of it before."""
+    homes: dict[int, str | None] = {}
+    for number, event in enumerate(events):
+        homes[event.position] = item_id_of(event)
+        if event.entity == "comment" and homes[event.position] is None:
+            (comment_id,) = comments([event]) or (None,)
+            earlier = comments(events[:number]).get(comment_id, []) if comment_id else []
+            homes[event.position] = merged(earlier).get("item_id")
+    return homes
+
+
+def _items(seen: list[Event], homes: Mapping[int, str | None]) -> dict[str, Row]:
     said = posts(seen)
     rows: dict[str, Row] = {}
     for item_id in {found for event in seen if (found := item_id_of(event)) is not None}:
@@ -355,8 +110,23 @@ def _items(seen: list[Event]) -> dict[str, Row]:
         row = merged(about)
         of_item = [one for one in about if one.event.entity == "item"]
         row |= _deletion(of_item, ("item.create", "item.update", "item.delete"))
-        since = _status_since(about)
-        rows[item_id] = row | ({"status_since": since} if since else {})
+        events = [event for event in seen if homes[event.position] == item_id]
+        up, down = _known(seen, item_id)
+        if "votes_up" in row:
+            row["votes_net"] = row["votes_up"] - row.get("votes_down", 0)
+        rows[item_id] = row | {
+            "status_since": _status_since(about),
+            "last_activity_at": max(event.occurred_at for event in events),
+            "version": len(events),
+            "at": events[-1].position,
+            "known_up": up,
+            "known_down": down,
+            "known_net": up - down,
+        }
+    ranked = [row["votes_net"] for row in rows.values() if "votes_net" in row and not row["deleted"]]
+    for row in rows.values():
+        if "votes_net" in row and not row["deleted"]:
+            row["rank"] = 1 + sum(net > row["votes_net"] for net in ranked)
     return rows
 
 
@@ -379,11 +149,76 @@ def _users(seen: list[Event]) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     for user_id, said in mentions(seen).items():
         row = merged(said)
+        row["team_member"] = row.pop("admin_id", "0") not in ("0", "")
         whole_users = [one for one in said if one.event.entity == "user"]
         row |= _deletion(whole_users, ("user.create", "user.update", "user.delete"))
         row["first_seen_at"] = min(one.event.occurred_at for one in said)
         acted = [one.event.occurred_at for one in said if actor_of(one.event) == user_id]
         rows[user_id] = row | ({"last_active_at": max(acted)} if acted else {})
+    return rows
+
+
+def _votes(seen: list[Event]) -> dict[tuple[str, str], Row]:
+    rows: dict[tuple[str, str], Row] = {}
+    for (item_id, voter), said in votes(seen).items():
+        last = max(said, key=lambda one: one.key)
+        gone_at = last.event.occurred_at if last.fields["withdrawn"] else None
+        rows[item_id, voter] = last.fields | {
+            "item_id": item_id,
+            "at": last.position,
+            "withdrawn_at": gone_at,
+        }
+    return rows
+
+
+def _subscriptions(seen: list[Event]) -> dict[tuple[str, str], Row]:
+    rows: dict[tuple[str, str], Row] = {}
+    for (item_id, who), said in subscriptions(seen).items():
+        last = max(said, key=lambda one: one.key)
+        rows[item_id, who] = last.fields | {"item_id": item_id, "at": last.position}
+    return rows
+
+
+def _comments(seen: list[Event]) -> dict[str, Row]:
+    return {
+        comment_id: merged(said)
+        | _deletion(said, ("comment.create", "comment.update", "comment.delete"))
+        | {"at": max(one.position for one in said)}
+        for comment_id, said in comments(seen).items()
+    }
+
+
+def _entries(seen: list[Event]) -> dict[str, Row]:
+    """The changelog: an entry is announced when it is published, unless it is scheduled."""
+    rows: dict[str, Row] = {}
+    for entry_id, said in entries(seen).items():
+        row = merged(said) | _deletion(said, ("changelog.create", "changelog.update", "changelog.delete"))
+        row.pop("deleted_at", None)
+        first_told = min((one.event.occurred_at for one in said if one.event.verb == "create"), default=None)
+        if not row.get("draft"):
+            row["published_at"] = row.get("scheduled_at") or first_told or row.get("created_at")
+        rows[entry_id] = row | {"at": max(one.position for one in said)}
+    return rows
+
+
+def _answers(seen: list[Event]) -> dict[str, Row]:
+    """The satisfaction answers that are not deleted, each with when the user's next one replaced it."""
+    rows: dict[str, Row] = {}
+    for answer_id, said in answers(seen).items():
+        if max(said, key=lambda one: one.key).key[1]:
+            continue
+        given = {"group": "default", "answered_at": max(one.event.occurred_at for one in said)}
+        rows[answer_id] = given | merged(said) | {"at": max(one.position for one in said)}
+    for row in rows.values():
+        replaced = [
+            other["answered_at"]
+            for other in rows.values()
+            if row.get("user_id") is not None
+            and (other.get("user_id"), other["group"]) == (row["user_id"], row["group"])
+            and (other["answered_at"], other["at"]) > (row["answered_at"], row["at"])
+            and other["answered_at"] < row["answered_at"] + timedelta(days=30)
+        ]
+        row["superseded_at"] = min(replaced, default=None)
     return rows
 
 

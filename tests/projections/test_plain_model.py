@@ -1,262 +1,37 @@
-"""Following live = rebuilding = the rules in plain Python, for any events in any order and any batches."""
+"""Following live = rebuilding = the rules in plain Python, as GraphQL serves them now and of any moment."""
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from projections import catalogue
 from projections.follow.projector import Projector
 from projections.read_model import Reader
 from projections.rebuild.verify import verify
+from schema.answer.execute import Operations
+from schema.answer.limits import Limits
+from schema.build import build_schema
+from schema.objects.event import SHOWN
 from service.events import decode
 from service.log.event_store import EventStore
-from service.sql_files import load
-from tests.given import plain_model
-from tests.given.asking import Board, services_on
-from tests.given.plain_model import Event
+from tests.given import plain_model, plain_words
+from tests.given.any_bodies import LATE, bodies
+from tests.given.asking import services_on
+from tests.given.plain_model import Moment
+from tests.given.plain_words import Event
+from tests.given.served_state import Rows, row, rows, served
 
-AS_OF = load(catalogue.__file__, "as_of.sql")
 RECEIVED = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
-FOREVER = datetime.max.replace(tzinfo=UTC)
-ITEM = [
-    "title",
-    "description",
-    "status",
-    "type",
-    "effort",
-    "created_at",
-    "author_id",
-    "updated_at",
-    "votes_up",
-    "votes_down",
-    "total_sum",
-    "comments",
-    "subscribers",
-    "trend",
-    "scoring",
-    "ratio",
-    "deleted",
-    "deleted_at",
-    "status_since",
-]
-USER = [
-    "name",
-    "mail",
-    "img",
-    "admin_id",
-    "data_id",
-    "full_name",
-    "anonymous",
-    "segments",
-    "custom",
-    "system",
-    "weight",
-    "created_at",
-    "deleted",
-    "deleted_at",
-    "first_seen_at",
-    "last_active_at",
-]
-COMMENT = [
-    "item_id",
-    "author_id",
-    "body",
-    "status",
-    "type",
-    "likes",
-    "created_at",
-    "updated_at",
-    "deleted",
-    "deleted_at",
-]
-
-ids = st.sampled_from([1, 2, "3", "1", 0, "", None, [7]])
-moments = st.sampled_from(
-    [
-        "2026-05-01 10:00:00",
-        "2026-05-02 10:00:00",
-        "2024-02-29 23:59:59",
-        "2026-02-29 10:00:00",
-        "0000-00-00 00:00:00",
-        "yesterday",
-        "",
-        None,
-    ]
-)
-totals = st.sampled_from([0, 1, 2, 3, "4", "-1", "many", None, True, 12345678901])
-decimals = st.sampled_from([0, 4, "0.55", 0.25, "-1.5", "high", None])
-texts = st.sampled_from(["a", "b", "Grüße 🎉", "", None])
-statuses = st.sampled_from(["open", "planned", "merged", "", None])
-timestamps = st.sampled_from(
-    [
-        1780000000,
-        1780000001,
-        "1780000002",
-        1780000002500,
-        1780000100,
-        "1770000000000",
-        None,
-        "soon",
-        5,
-        99999999999,
-    ]
-)
-
-
-def some_of(**members: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries({}, optional=members)
-
-
-embedded = some_of(
-    user_id=ids,
-    admin_id=st.sampled_from([0, 1, "2", None]),
-    data_name=st.sampled_from(["ana", "ben", "", 0, None]),
-    data_mail=st.sampled_from(["ana@example.com", "", None]),
-    data_img=st.sampled_from(["https://example.com/a.png", ""]),
-)
-full_user = some_of(
-    user_id=ids,
-    data_id=texts,
-    admin_id=st.sampled_from([0, "1"]),
-    anonymous=st.sampled_from([True, "0", 1, "maybe"]),
-    data_name=texts,
-    data_full_name=texts,
-    data_mail=texts,
-    segments=st.sampled_from([[], ["pro", "eu"], ["pro"], "pro", None]),
-    data=st.sampled_from([{"plan": "pro"}, {}, "none"]),
-    weight=totals,
-    created=moments,
-    updated=moments,
-)
-whole_post = st.fixed_dictionaries(
-    {
-        "feedback_id": st.sampled_from([1, "2"]),
-        "title": texts,
-        "description": texts,
-        "status": st.sampled_from(["open", "planned"]),
-        "type": st.just("feature"),
-        "trend": st.just("0.5"),
-        "total_up": st.integers(0, 4),
-        "total_down": st.integers(0, 2),
-        "total_sum": st.integers(0, 4),
-        "total_comments": st.integers(0, 2),
-        "total_ratio": st.just(3),
-        "total_subscriber": st.just(1),
-        "scoring": st.just(0.81),
-        "effort": st.sampled_from([0, 1]),
-        "created": st.just("2026-05-01 10:00:00"),
-        "updated": moments,
-        "user": embedded,
-    }
-)
-few_posts = st.builds(
-    lambda title, status, up, name: {
-        "feedback_id": 1,
-        "title": title,
-        "status": status,
-        "total_up": up,
-        "user": {"user_id": 5, "data_name": name},
-    },
-    st.sampled_from(["a", "b"]),
-    st.sampled_from(["open", "planned"]),
-    st.sampled_from([1, 2]),
-    st.sampled_from(["ana", "ann"]),
-)
-part_of_post = some_of(
-    feedback_id=ids,
-    id=ids,
-    title=texts,
-    description=texts,
-    status=statuses,
-    type=texts,
-    trend=decimals,
-    total_up=totals,
-    total_down=totals,
-    total_sum=totals,
-    total_comments=totals,
-    total_ratio=decimals,
-    total_subscriber=totals,
-    scoring=decimals,
-    effort=totals,
-    created=moments,
-    updated=moments,
-    user=embedded,
-    user_id=ids,
-)
-post = whole_post | part_of_post
-item = st.tuples(
-    st.sampled_from(["item.create", "item.update", "item.update", "item.delete", "item.pin"]), post
-)
-vote = st.tuples(
-    st.sampled_from(["vote.create", "vote.create", "vote.update", "vote.delete"]),
-    some_of(
-        feedback_item=post,
-        feedback_id=ids,
-        user=embedded,
-        user_id=ids,
-        vote=st.sampled_from([1, -1, 0, "1", "-1", 5, "up", None]),
-        created=moments,
-        updated=moments,
-    ),
-)
-subscription = st.tuples(
-    st.sampled_from(["subscription.create", "subscription.delete"]),
-    some_of(feedback_item=post, post=post, feedback_id=ids, user=embedded, user_id=ids, created=moments),
-)
-comment = st.tuples(
-    st.sampled_from(["comment.create", "comment.update", "comment.delete", "comment.flag"]),
-    some_of(
-        comment_id=ids,
-        feedback_id=ids,
-        feedback=post,
-        comment=texts,
-        value=texts,
-        status=statuses,
-        likes=totals,
-        created=moments,
-        updated=moments,
-        user=embedded,
-    ),
-)
-user = st.tuples(st.sampled_from(["user.create", "user.update", "user.delete"]), full_user)
-other = st.tuples(
-    st.sampled_from(
-        ["changelog.create", "changelog.update", "changelog.subscribe", "satisfaction.create", "nps.answer"]
-    ),
-    some_of(
-        changelog_id=ids,
-        satisfaction_id=ids,
-        feedback_id=ids,
-        user=embedded,
-        user_id=ids,
-        vote=totals,
-        title=texts,
-        draft=st.booleans(),
-        created=moments,
-        updated=moments,
-        segments=st.just([]),
-    ),
-)
-bodies = st.tuples(item | vote | vote | subscription | comment | user | other, timestamps)
-
-
-late_posts = st.tuples(
-    st.sampled_from(["item.update", "item.update", "vote.create"]).flatmap(
-        lambda action: st.tuples(
-            st.just(action),
-            few_posts.map(lambda post: post if action == "item.update" else {"feedback_item": post}),
-        )
-    ),
-    st.integers(1780000000, 1780000006),
-)
 
 
 class History(NamedTuple):
@@ -265,7 +40,9 @@ class History(NamedTuple):
     arrivals: list[tuple[tuple[str, dict[str, Any]], Any]]
     received: list[datetime]
     batch_ends: list[bool]
-    moment: tuple[int, int | None]
+    position: int | None
+    time: int | None
+    clock: str
 
 
 @st.composite
@@ -277,8 +54,14 @@ def histories(draw: st.DrawFn) -> History:
     size = len(arrivals)
     minutes = draw(st.lists(st.integers(0, 40), min_size=size, max_size=size))
     ends = draw(st.lists(st.booleans(), min_size=size, max_size=size))
-    moment = draw(st.tuples(st.integers(0, size), st.none() | st.integers(0, size - 1)))
-    return History(arrivals, [RECEIVED + timedelta(minutes=m) for m in minutes], ends, moment)
+    return History(
+        arrivals,
+        [RECEIVED + timedelta(minutes=m) for m in minutes],
+        ends,
+        draw(st.none() | st.integers(0, size)),
+        draw(st.none() | st.integers(0, size - 1)),
+        draw(st.sampled_from(["happened", "recorded"])),
+    )
 
 
 class World:
@@ -286,8 +69,9 @@ class World:
 
     def __init__(self, pool: asyncpg.Pool, turn: Any) -> None:
         self.pool, self.turn, self.product_id = pool, turn, 0
-        self.store, self.reader = EventStore(pool), Reader(pool)
-        self.board = Board(services_on(pool, self.reader, self.store), Projector(pool))
+        self.store = EventStore(pool)
+        self.services = services_on(pool, Reader(pool), self.store)
+        self.operations = Operations(build_schema(), Limits(cost_max=10**6))
 
     async def record(
         self, bodies: list[tuple[tuple[str, Any], Any]], received: list[datetime]
@@ -295,71 +79,23 @@ class World:
         for ((action, data), timestamp), at in zip(bodies, received, strict=True):
             body = {"product_id": self.product_id, "action": action, "data": data, "timestamp": timestamp}
             await self.store.append([decode(json.dumps(body).encode(), at)])
-        rows = await self.pool.fetch(
-            "select position, product_id, action, entity, occurred_at, data from log.events "
+        found = await self.pool.fetch(
+            "select position, product_id, action, entity, occurred_at, recorded_at, data from log.events "
             "where product_id = $1 order by position",
             self.product_id,
         )
-        return [
-            Event(
-                r["position"],
-                r["product_id"],
-                r["action"],
-                r["entity"],
-                r["occurred_at"],
-                json.loads(r["data"]),
-            )
-            for r in rows
-        ]
+        return [Event(**{**row, "data": json.loads(row["data"])}) for row in found]
 
-    async def follow(self, to: int) -> None:
+    async def follow(self, events: list[Event], batch_ends: list[bool]) -> None:
+        """Project the events in batches that end where it is said, and at the last."""
+        for event, ends in zip(events, batch_ends, strict=False):
+            if ends:
+                await self._advance(event.position)
+        await self._advance(events[-1].position)
+
+    async def _advance(self, to: int) -> None:
         while await self.turn.advance(to):
             pass
-
-    async def current(self, table: str, columns: list[str], *keys: str) -> dict[Any, dict[str, Any]]:
-        names = ", ".join([*keys, *columns])
-        rows, _ = await self.reader.fetch(
-            f"select {names} from {{{table}}} where product_id = $1", self.product_id
-        )
-        return {_key(row, keys): _row(row, columns) for row in rows}
-
-    async def as_of(
-        self, statement: str, columns: list[str], *arguments: Any, keys: tuple[str, ...] = ()
-    ) -> Any:
-        rows, _ = await self.reader.fetch(AS_OF[statement], self.product_id, *arguments)
-        if keys:
-            return {_key(row, keys): _row(row, columns) for row in rows}
-        return _row(rows[0], columns) if rows else None
-
-    async def by_votes(
-        self, position: int, time: datetime | None, first: int
-    ) -> list[tuple[str, int | None]]:
-        """Return the first items of the board then and their net votes, most first."""
-        at = {"time": time.isoformat(), "clock": "OCCURRED"} if time else {}
-        answer = await self.board.ask(
-            """query ($product: ID!, $asOf: AsOf!, $first: Int!) {
-              items(productId: $product, asOf: $asOf, first: $first, orderBy: {field: VOTES}) {
-                nodes { sleekplanId votes { net } } } }""",
-            product=str(self.product_id),
-            asOf={"position": position} | at,
-            first=first,
-        )
-        return [
-            (node["sleekplanId"], node["votes"] and node["votes"]["net"]) for node in answer["items"]["nodes"]
-        ]
-
-
-def _key(row: asyncpg.Record, keys: tuple[str, ...]) -> Any:
-    return row[keys[0]] if len(keys) == 1 else tuple(row[key] for key in keys)
-
-
-def _row(row: asyncpg.Record, columns: list[str]) -> dict[str, Any]:
-    found = {name: row[name] for name in columns if row[name] is not None}
-    return {n: json.loads(v) if n in ("custom", "system") else v for n, v in found.items()}
-
-
-def expected(rows: dict[Any, dict[str, Any]]) -> dict[Any, dict[str, Any]]:
-    return {key: {n: v for n, v in row.items() if v is not None} for key, row in rows.items()}
 
 
 @pytest.fixture
@@ -368,70 +104,88 @@ async def world(pool: asyncpg.Pool) -> AsyncIterator[World]:
         assert turn is not None
         world = World(pool, turn)
         yield world
+        world.operations.close()
         await world.store.close()
 
 
-async def _compare_now(world: World, events: list[Event]) -> None:
-    now = plain_model.board(events, events[-1].position)
-    assert await world.current("items", ITEM, "item_id") == expected(now.items)
-    assert await world.current("users", USER, "user_id") == expected(now.users)
-    columns = ["user_id", "value", "withdrawn", "cast_at"]
-    assert await world.current("votes", columns, "item_id", "voter") == expected(now.votes)
-    columns = ["user_id", "active", "since"]
-    assert await world.current("subscriptions", columns, "item_id", "subscriber") == expected(
-        now.subscriptions
-    )
-    assert await world.current("comments", COMMENT, "comment_id") == expected(now.comments)
+def _differences(served: Rows, plain: Rows) -> list[tuple[Any, str, Any, Any]]:
+    """Each thing and field of which both do not say the same, with what they say."""
+    return [
+        (key, name, served.get(key, {}).get(name), plain.get(key, {}).get(name))
+        for key in served.keys() | plain.keys()
+        for name in {"key", *served.get(key, {}), *plain.get(key, {})}
+        if (key in served, served.get(key, {}).get(name)) != (key in plain, plain.get(key, {}).get(name))
+    ]
 
 
-async def _compare_as_of(world: World, events: list[Event], position: int, time: datetime | None) -> None:
-    then = plain_model.board(events, position, time)
-    at = time or FOREVER
-    ids = await world.as_of("items", [], position, at, keys=("item_id",))
-    assert set(ids) == set(then.items)
-    for item_id in {*then.items, "1", "2", "nobody"}:
-        row = await world.as_of("item", ITEM, item_id, position, at)
-        assert (item_id, row) == (item_id, expected(then.items).get(item_id))
-        found = await world.as_of(
-            "votes", ["user_id", "value", "withdrawn", "cast_at"], item_id, position, at, keys=("voter",)
-        )
-        assert found == {voter: row for (i, voter), row in expected(then.votes).items() if i == item_id}
-        found = await world.as_of(
-            "subscriptions", ["user_id", "active", "since"], item_id, position, at, keys=("subscriber",)
-        )
-        assert found == {who: row for (i, who), row in expected(then.subscriptions).items() if i == item_id}
-    for user_id, row in expected(then.users).items():
-        assert await world.as_of("user", USER, user_id, position, at) == row
-    for comment_id, row in expected(then.comments).items():
-        assert await world.as_of("comment", COMMENT, comment_id, position, at) == row
-    net = {
-        item_id: row["votes_up"] - row.get("votes_down", 0) if "votes_up" in row else None
-        for item_id, row in expected(then.items).items()
-        if not row["deleted"]
+async def _compare(world: World, events: list[Event], at: Moment) -> None:
+    """Hold what is served of every read model at a moment against the plain model."""
+    answer = await served(world.operations, world.services, world.product_id, at)
+    plain = plain_model.board(events, at)
+
+    for name in ("items", "users", "votes", "subscriptions", "comments", "entries", "answers"):
+        assert (name, _differences(rows(answer[name]), getattr(plain, name))) == (name, [])
+    for name, of_kind in (("item", plain.items), ("user", plain.users), ("entry", plain.entries)):
+        one = {} if answer[name] is None else {"1": row(answer[name])}
+        assert (name, _differences(one, _only(of_kind, lambda key, _: key == "1"))) == (name, [])
+    if answer["item"] is not None:
+        _compare_below_item(answer["item"], plain)
+    _compare_best(answer, plain)
+    _compare_events(answer, events, at)
+
+
+def _compare_below_item(item: Any, plain: plain_model.Board) -> None:
+    """Hold what is read below the item 1 against the plain model."""
+    for name, found in (
+        ("castVotes", plain.votes),
+        ("followers", plain.subscriptions),
+        ("said", plain.comments),
+    ):
+        of_item = _only(found, lambda _, row: row.get("item_id") == "1")
+        assert (name, _differences(rows(item[name]), of_item)) == (name, [])
+    behind = {
+        vote["user_id"]
+        for vote in plain.votes.values()
+        if vote["item_id"] == "1" and not vote["withdrawn"] and vote["value"] != -1
     }
-    ranked = sorted(net, key=lambda item_id: (-(net[item_id] or 0), item_id))
-    ranked.sort(key=lambda item_id: net[item_id] is None)
-    for first in (1, 2, 100):
-        page = await world.by_votes(position, time, first)
-        assert page == [(item_id, net[item_id]) for item_id in ranked[:first]]
+    assert {node["sleekplanId"] for node in item["voters"]["nodes"]} == behind - {None}
 
 
-async def _compare_facts(world: World, events: list[Event]) -> None:
-    rows, _ = await world.reader.fetch(
-        "select position, type, changed_fields, action from {event_facts} where product_id = $1",
-        world.product_id,
-    )
+def _only(rows: Rows, chosen: Callable[[Any, dict[str, Any]], bool]) -> Rows:
+    return {key: row for key, row in rows.items() if chosen(key, row)}
+
+
+def _compare_best(answer: Any, plain: plain_model.Board) -> None:
+    """Hold the items by votes, most first, of which the shorter pages are found in another way."""
+    net = {key: item.get("votes_net") for key, item in plain.items.items() if not item["deleted"]}
+    ranked = sorted(net, key=lambda key: (net[key] is None, -(net[key] or 0), key))
+    for name, most in (("best", 1), ("best_two", 2), ("all", 50)):
+        assert (name, [node["sleekplanId"] for node in answer[name]["nodes"]]) == (name, ranked[:most])
+
+
+def _compare_events(answer: Any, events: list[Event], at: Moment) -> None:
+    """Hold what each event is said to be, and to have changed, and what was concluded, by arrival."""
+    seen = {event.position for event in events if at.knows(event)}
     compared = ("item.update", "comment.update")
     found = {
-        r["position"]: (r["type"], frozenset(r["changed_fields"]) if r["action"] in compared else None)
-        for r in rows
+        node["position"]: (
+            node["type"],
+            frozenset(node["changedFields"]) if node["action"] in compared else None,
+        )
+        for node in answer["events"]["nodes"]
     }
-    assert found == plain_model.facts(events)
-    rows, _ = await world.reader.fetch(
-        "select position, field, delta, user_id from {inferences} where product_id = $1", world.product_id
-    )
-    assert {(r["position"], r["field"], r["delta"]) for r in rows} == plain_model.drifts(events)
-    assert all(r["user_id"] is None for r in rows)
+    facts = {
+        position: (kind, changed and frozenset(SHOWN.get(name, name) for name in changed))
+        for position, (kind, changed) in plain_model.facts(events).items()
+        if position in seen
+    }
+    assert found == facts
+    drifts = {
+        (position, {"votes_up": "votesUp", "votes_down": "votesDown"}[total], delta)
+        for position, total, delta in plain_model.drifts(events)
+        if position in seen
+    }
+    assert {(each["position"], each["field"], each["delta"]) for each in answer["drift"]} == drifts
 
 
 @pytest.mark.parametrize("style", ["ISO, MDY", "ISO, DMY", "German", "SQL, DMY"])
@@ -459,12 +213,31 @@ async def test_moments_are_read_as_the_plain_model_reads_them_in_sessions_of_any
             )
         finally:
             await connection.execute("reset datestyle")
-    assert {r["v"]: r["moment"] for r in found} == {text: plain_model.moment(text) for text in texts}
+    assert {r["v"]: r["moment"] for r in found} == {text: plain_words.moment(text) for text in texts}
 
 
 async def test_following_in_any_batches_equals_the_plain_model_and_a_rebuild(world: World) -> None:
+    await _compare_histories(world, max_examples=120)
+
+    report = await verify(world.pool, events_a_step=37)
+    assert report.equal, [(t.table, t.differences) for t in report.tables if not t.equal]
+
+
+@pytest.mark.parametrize("bound", ["position", "happened", "recorded"])
+async def test_control_a_moment_that_knows_more_than_it_may_is_noticed(
+    world: World, bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knows = Moment.knows
+    monkeypatch.setattr(Moment, "knows", lambda at, event: knows(replace(at, **{bound: None}), event))
+
+    with pytest.raises(AssertionError):
+        await _compare_histories(world, max_examples=60, phases=[Phase.generate])
+
+
+async def _compare_histories(world: World, **how: Any) -> None:
+    """Follow any histories, and hold what is served of each, now and of a moment, against the plain model."""
+
     @settings(
-        max_examples=120,
         deadline=None,
         derandomize=True,
         suppress_health_check=[
@@ -472,67 +245,71 @@ async def test_following_in_any_batches_equals_the_plain_model_and_a_rebuild(wor
             HealthCheck.function_scoped_fixture,
             HealthCheck.data_too_large,
         ],
+        **how,
     )
     @given(history=histories())
     async def holds(history: History) -> None:
         world.product_id += 1
         events = await world.record(history.arrivals, history.received)
 
-        for event, batch_ends in zip(events, history.batch_ends, strict=False):
-            if batch_ends:
-                await world.follow(event.position)
-        await world.follow(events[-1].position)
+        await world.follow(events, history.batch_ends)
 
-        await _compare_now(world, events)
-        await _compare_facts(world, events)
-        arrived, happened = history.moment
-        position = events[0].position - 1 + min(arrived, len(events))
-        time = None if happened is None else events[min(happened, len(events) - 1)].occurred_at
-        await _compare_as_of(world, events, position, time)
+        await _compare(world, events, Moment())
+        await _compare(world, events, _moment(history, events))
 
-    # Hypothesis calls a plain function; ours runs on the test's own loop.
     await _run_examples(holds)
 
-    report = await verify(world.pool, events_a_step=37)
+
+def _moment(history: History, events: list[Event]) -> Moment:
+    position, happened, recorded = history.position, None, None
+    if position is not None:
+        position = events[0].position - 1 + min(position, len(events))
+    if history.time is not None:
+        event = events[min(history.time, len(events) - 1)]
+        if history.clock == "happened":
+            happened = event.occurred_at
+        else:
+            recorded = event.recorded_at
+    return Moment(position, happened, recorded)
+
+
+async def test_what_comes_late_is_history_from_its_own_time_to_the_next(world: World) -> None:
+    for kind in LATE:
+        await _compare_late(world, kind, max_examples=40 if kind == "posts" else 20)
+
+    report = await verify(world.pool, events_a_step=11)
     assert report.equal, [(t.table, t.differences) for t in report.tables if not t.equal]
 
 
-async def test_posts_that_come_late_are_history_from_their_own_time_to_the_next(world: World) -> None:
+async def _compare_late(world: World, kind: str, *, max_examples: int) -> None:
+    """Follow what is about few things and comes in any order, and hold it against the plain model."""
+
     @settings(
-        max_examples=100,
+        max_examples=max_examples,
         deadline=None,
         derandomize=True,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     )
     @given(
-        arrivals=st.lists(late_posts, min_size=3, max_size=9),
+        arrivals=st.lists(st.tuples(LATE[kind], st.integers(1780000000, 1780000006)), min_size=3, max_size=9),
         batch_ends=st.lists(st.booleans(), min_size=9, max_size=9),
         moment=st.tuples(st.integers(1, 9), st.integers(1780000000, 1780000006)),
     )
     async def holds(arrivals: Any, batch_ends: list[bool], moment: tuple[int, int]) -> None:
         world.product_id += 1
         events = await world.record(arrivals, [RECEIVED] * len(arrivals))
-        for event, batch_ends_here in zip(events, batch_ends, strict=False):
-            if batch_ends_here:
-                await world.follow(event.position)
-        await world.follow(events[-1].position)
 
-        await _compare_now(world, events)
-        await _compare_facts(world, events)
+        await world.follow(events, batch_ends)
+
+        await _compare(world, events, Moment())
         position = events[0].position - 1 + min(moment[0], len(events))
-        await _compare_as_of(world, events, position, datetime.fromtimestamp(moment[1], UTC))
+        await _compare(world, events, Moment(position, datetime.fromtimestamp(moment[1], UTC)))
 
     await _run_examples(holds)
-
-    report = await verify(world.pool, events_a_step=11)
-    assert report.equal, [(t.table, t.differences) for t in report.tables if not t.equal]
 
 
 async def _run_examples(holds: Any) -> None:
     """Run a Hypothesis test whose body is a coroutine: its examples in a thread, each body on this loop."""
-    import asyncio
-    import functools
-
     loop = asyncio.get_running_loop()
     inner = holds.hypothesis.inner_test
 
