@@ -9,34 +9,41 @@ from typing import Any
 import asyncpg
 import pytest
 
-from projections import catalogue
 from projections.catalogue import BUILT_IN
 from projections.follow.projector import Projector
 from projections.read_model import Generation, Reader, tables
 from projections.steps import LiveSteps
 from service.log.database import open_pool
 from service.log.event_store import EventStore
-from service.sql_files import load
 from tests.given.asking import Board, services_on
 from tests.given.projecting import PRODUCT, record
 
-AS_OF = load(catalogue.__file__, "as_of.sql")
 # Not item_sightings: it is as long as the product has items, so reading it whole may be the shortest way.
 VERSIONS = (
     "item_counts|item_contents|item_lifecycles|vote_versions|subscription_versions|comment_versions"
     "|user_versions|user_sightings|changelog_versions|satisfaction_versions|event_facts"
 )
-ARGUMENTS: dict[str, tuple[Any, ...]] = {
-    "recorded": ("2026-07-03",),
-    "item": ("1005", 2000, "infinity"),
-    "items": (2000, "infinity"),
-    "votes": ("1005", 2000, "infinity"),
-    "subscriptions": ("1005", 2000, "infinity"),
-    "comment": ("10005", 2000, "infinity"),
-    "comments": ("1005", 2000, "infinity"),
-    "user": ("3005", 2000, "infinity"),
-    "changelog_entry": ("101", 2000, "infinity"),
-    "satisfaction_answer": ("501", 2000, "infinity"),
+# What is read of the past of one thing: of an item, and what is below it, and of the rest by its id.
+PAST = {
+    "item": """item(productId: PRODUCT, sleekplanId: 1005, asOf: MOMENT) {
+        title status { key } votes { net } version deleted }""",
+    "votes": """item(productId: PRODUCT, sleekplanId: 1005, asOf: MOMENT) {
+        castVotes { nodes { value withdrawn } } knownVotes { net } voters { nodes { name } } }""",
+    "subscriptions": """item(productId: PRODUCT, sleekplanId: 1005, asOf: MOMENT) {
+        subscriptions { nodes { active } } }""",
+    "comments": """item(productId: PRODUCT, sleekplanId: 1005, asOf: MOMENT) {
+        comments { nodes { text deleted author { name } } } }""",
+    "history": """item(productId: PRODUCT, sleekplanId: 1005, asOf: MOMENT) {
+        statusHistory { enteredAt } revisions { at } timeline { nodes { position } } }""",
+    "user": """user(productId: PRODUCT, sleekplanId: 3005, asOf: MOMENT) {
+        name mail firstSeenAt lastActiveAt deleted }""",
+    "entry": """changelogEntry(productId: PRODUCT, sleekplanId: 101, asOf: MOMENT) {
+        title publishedAt deleted }""",
+}
+MOMENTS = {
+    "position": "{position: 2000}",
+    "time": '{time: "2026-05-01T00:00:00Z"}',
+    "recorded": '{time: "WHEN", clock: RECORDED}',
 }
 
 
@@ -65,44 +72,49 @@ async def _plan(pool: asyncpg.Pool, sql: str, arguments: tuple[Any, ...]) -> str
     return "\n".join(row[0] for row in rows)
 
 
-@pytest.mark.parametrize("name", sorted(ARGUMENTS))
-async def test_a_read_of_the_past_scans_no_table_of_versions(
-    board: tuple[asyncpg.Pool, Generation], name: str
-) -> None:
+async def _read(board: tuple[asyncpg.Pool, Generation], question: str) -> str:
+    """Return how Postgres found what a question asks for."""
+    noted: list[tuple[str, tuple[Any, ...]]] = []
+
+    class Noting(Reader):
+        async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
+            noted.append((sql, args))
+            return await super().value(sql, *args)
+
     pool, generation = board
-    arguments = ARGUMENTS[name] if name == "recorded" else (PRODUCT, *ARGUMENTS[name])
-
-    plan = await _plan(pool, generation.fill(AS_OF[name]), arguments)
-
-    scanned = re.findall(rf"Seq Scan on (?:{VERSIONS})_\d+", plan)
-    assert scanned == [], plan
-
-
-async def test_every_statement_of_as_of_is_covered_here() -> None:
-    assert set(ARGUMENTS) == set(AS_OF)
+    reader, store = Noting(pool), EventStore(pool)
+    answer = await Board(services_on(pool, reader, store), Projector(pool)).ask(question)
+    await store.close()
+    assert None not in answer.values()
+    [(sql, arguments)] = noted
+    rows = await pool.fetch(f"explain (analyze, timing off) {generation.fill(sql)}", *arguments)
+    return "\n".join(row[0] for row in rows)
 
 
-class _Noting(Reader):
-    """The reader, keeping the last statement and its arguments."""
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("name", PAST)
+async def test_a_read_of_the_past_scans_no_table_of_versions(
+    board: tuple[asyncpg.Pool, Generation], name: str, moment: str
+) -> None:
+    at = await board[0].fetchval("select recorded_at from log.events where position = 2000")
+    as_of = MOMENTS[moment].replace("WHEN", at.isoformat())
+    question = PAST[name].replace("PRODUCT", str(PRODUCT)).replace("MOMENT", as_of)
 
-    async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
-        self.last = (sql, args)
-        return await super().value(sql, *args)
+    plan = await _read(board, f"{{ {question} }}")
+
+    assert re.findall(rf"Seq Scan on (?:{VERSIONS})_\d+", plan) == [], plan
 
 
 async def test_a_page_of_the_past_by_votes_looks_up_likely_items_only(
     board: tuple[asyncpg.Pool, Generation],
 ) -> None:
     pool, generation = board
-    reader, store = _Noting(pool), EventStore(pool)
-    asked = Board(services_on(pool, reader, store), Projector(pool))
-    await asked.ask("{ items(first: 3, asOf: {position: 2000}, orderBy: {field: VOTES}) { nodes { id } } }")
-    await store.close()
-    sql, arguments = reader.last
-    rows = await pool.fetch(f"explain (analyze, timing off) {generation.fill(sql)}", *arguments)
-    plan = "\n".join(row[0] for row in rows)
-    items = await pool.fetchval(generation.fill("select count(*) from {items} where first_position <= 2000"))
 
+    plan = await _read(
+        board, "{ items(first: 3, asOf: {position: 2000}, orderBy: {field: VOTES}) { nodes { id } } }"
+    )
+
+    items = await pool.fetchval(generation.fill("select count(*) from {items} where first_position <= 2000"))
     assert re.search(r"Index Only Scan Backward using item_counts_\d+_product_id_item_id_position_", plan), (
         plan
     )
