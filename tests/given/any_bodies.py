@@ -111,7 +111,7 @@ item = st.tuples(
     st.sampled_from(["item.create", "item.update", "item.update", "item.delete", "item.pin"]), post
 )
 vote = st.tuples(
-    st.sampled_from(["vote.create", "vote.create", "vote.update", "vote.delete"]),
+    st.sampled_from(["vote.create", "vote.create", "vote.update", "vote.delete", "vote.remove"]),
     some_of(
         feedback_item=post,
         feedback_id=ids,
@@ -123,7 +123,7 @@ vote = st.tuples(
     ),
 )
 subscription = st.tuples(
-    st.sampled_from(["subscription.create", "subscription.delete"]),
+    st.sampled_from(["subscription.create", "subscription.delete", "subscription.pause"]),
     some_of(feedback_item=post, post=post, feedback_id=ids, user=embedded, user_id=ids, created=moments),
 )
 comment = st.tuples(
@@ -141,7 +141,7 @@ comment = st.tuples(
         user=embedded,
     ),
 )
-user = st.tuples(st.sampled_from(["user.create", "user.update", "user.delete"]), full_user)
+user = st.tuples(st.sampled_from(["user.create", "user.update", "user.delete", "user.block"]), full_user)
 changelog = st.tuples(
     st.sampled_from(["changelog.create", "changelog.update", "changelog.delete", "changelog.subscribe"]),
     some_of(
@@ -162,7 +162,10 @@ changelog = st.tuples(
 )
 satisfaction = st.tuples(
     st.sampled_from(
-        ["satisfaction.create", "satisfaction.create", "satisfaction.update", "satisfaction.delete"]
+        [
+            *("satisfaction.create", "satisfaction.create", "satisfaction.update", "satisfaction.delete"),
+            "satisfaction.remind",
+        ]
     ),
     some_of(
         satisfaction_id=ids,
@@ -207,17 +210,18 @@ late_posts = of_kind("item.create,update,update,update,delete", few_posts) | of_
     "vote.create", few_posts.map(lambda post: {"feedback_item": post})
 )
 late_votes = of_kind(
-    "vote.create,create,update,delete",
+    "vote.create,create,update,delete,remove",
     st.fixed_dictionaries(
         {"feedback_id": st.just(1), "user_id": few_people, "vote": st.sampled_from([1, -1])}
     ),
 )
 late_subscriptions = of_kind(
-    "subscription.create,delete", st.fixed_dictionaries({"feedback_id": st.just(1), "user_id": few_people})
+    "subscription.create,delete,pause",
+    st.fixed_dictionaries({"feedback_id": st.just(1), "user_id": few_people}),
 )
 late_comments = of_kind(
     "comment.create,update,update,delete",
-    about(
+    about(  # often without its item
         {"comment_id": 1},
         feedback_id=st.sampled_from([1, 2]),
         user_id=few_people,

@@ -161,14 +161,15 @@ def _users(seen: list[Event]) -> dict[str, Row]:
 def _votes(seen: list[Event]) -> dict[tuple[str, str], Row]:
     rows: dict[tuple[str, str], Row] = {}
     for (item_id, voter), said in votes(seen).items():
-        last = max(said, key=lambda one: one.key)
-        gone_at = last.event.occurred_at if last.fields["withdrawn"] else None
-        rows[item_id, voter] = last.fields | {
-            "item_id": item_id,
-            "at": last.position,
-            "withdrawn_at": gone_at,
-        }
+        rows[item_id, voter] = vote_that_stands(said) | {"item_id": item_id}
     return rows
+
+
+def vote_that_stands(said: Iterable[Said]) -> Row:
+    """What a voter's events about an item come to: the newest says all that is known of the vote."""
+    last = max(said, key=lambda one: one.key)
+    gone_at = last.event.occurred_at if last.fields["withdrawn"] else None
+    return last.fields | {"at": last.position, "withdrawn_at": gone_at}
 
 
 def _subscriptions(seen: list[Event]) -> dict[tuple[str, str], Row]:
@@ -253,6 +254,8 @@ def facts(events: list[Event]) -> dict[int, tuple[str, frozenset[str] | None]]:
 
 
 def _fact(event: Event, earlier: list[Event]) -> tuple[str, frozenset[str] | None]:
+    if not event.is_known and event.action != "changelog.subscribe":
+        return "OTHER", None
     if event.entity == "vote":
         return _vote_type(event, earlier), None
     if event.entity == "subscription":
@@ -283,8 +286,8 @@ def _vote_type(event: Event, earlier: list[Event]) -> str:
     if event.verb == "delete" or number == 0:
         return "VOTE_WITHDRAWN"
     for key, (mine,) in votes([event]).items():
-        before = newest(one for one in votes(earlier).get(key, []) if one.key < mine.key)
-        values = (before.fields["value"] if before else None), mine.fields["value"]
+        told = [one for one in votes(earlier).get(key, []) if one.key < mine.key]
+        values = (vote_that_stands(told)["value"] if told else None), mine.fields["value"]
         if None not in values and values[0] != values[1]:
             return "VOTE_CHANGED"
     return "VOTE_CAST"
@@ -345,8 +348,8 @@ def _says_something(event: Event) -> bool:
 def _known(events: list[Event], item_id: str) -> tuple[int, int]:
     up = down = 0
     for (item, _), said in votes(events).items():
-        last = newest(said)
-        if item == item_id and last is not None and not last.fields["withdrawn"]:
-            down += last.fields["value"] == -1
-            up += last.fields["value"] != -1
+        vote = vote_that_stands(said)
+        if item == item_id and not vote["withdrawn"]:
+            down += vote["value"] == -1
+            up += vote["value"] != -1
     return up, down

@@ -30,6 +30,11 @@ class Event:
     def verb(self) -> str:
         return self.action.split(".")[1] if "." in self.action else ""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether its verb says what became of something; of others it is only known what they are about."""
+        return self.verb in ("create", "update", "delete")
+
 
 @dataclass(frozen=True)
 class Said:
@@ -248,7 +253,7 @@ def votes(events: Iterable[Event]) -> dict[tuple[str, str], list[Said]]:
     found: dict[tuple[str, str], list[Said]] = {}
     for event in events:
         item_id = item_id_of(event)
-        if event.entity != "vote" or item_id is None:
+        if event.entity != "vote" or not event.is_known or item_id is None:
             continue
         number, gone = whole(event.data.get("vote")), event.verb == "delete"
         fields = {
@@ -267,7 +272,7 @@ def subscriptions(events: Iterable[Event]) -> dict[tuple[str, str], list[Said]]:
     found: dict[tuple[str, str], list[Said]] = {}
     for event in events:
         item_id = item_id_of(event)
-        if event.entity != "subscription" or item_id is None:
+        if event.entity != "subscription" or not event.is_known or item_id is None:
             continue
         gone = event.verb == "delete"
         fields = {
@@ -336,7 +341,7 @@ def answers(events: Iterable[Event]) -> dict[str, list[Said]]:
     """Every event of satisfaction answers; one without an id is its event's own."""
     found: dict[str, list[Said]] = {}
     for event in events:
-        if event.entity != "satisfaction":
+        if event.entity != "satisfaction" or not event.is_known:
             continue
         data, gone = event.data, event.verb == "delete"
         score, group = whole(data.get("vote")), data.get("data")
