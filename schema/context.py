@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import strawberry
 
@@ -84,14 +84,19 @@ class Services:
 class Context:
     """One operation's: who asks, with what it reads, and at which position it did.
 
-    Whoever reads first sets `position`; the response's `extensions.position` says it. `memo` is for what
-    the root fields of one operation share (their snapshot, their plans), keyed by whoever puts it there.
+    Whoever reads first sets `position`; the response's `extensions.position` says it.
     """
 
     services: Services
     caller: Caller = EVERYTHING
     position: int | None = None
-    memo: dict[str, Any] = field(default_factory=dict)
+    _now: dt.datetime | None = None
+
+    def now(self) -> dt.datetime:
+        """Return the moment of the operation, the same for all its fields."""
+        if self._now is None:
+            self._now = self.services.clock()
+        return self._now
 
 
 Info = strawberry.Info[Context, None]

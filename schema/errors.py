@@ -45,6 +45,13 @@ class Refused(Exception):
         return cls([refusal(message, code, **extensions)], status)
 
 
+def coded(errors: list[GraphQLError]) -> list[GraphQLError]:
+    """Return errors of what a client gave, with the code that says so where they have none."""
+    for error in errors:
+        error.extensions = {"code": "BAD_USER_INPUT", **(error.extensions or {})}
+    return errors
+
+
 def told(errors: Iterable[GraphQLError], *, debug: bool = False) -> list[dict[str, Any]]:
     """Return errors as a response carries them, what is not meant for the client replaced by an id.
 

@@ -27,6 +27,8 @@ from graphql import (
     type_from_ast,
 )
 
+from schema.errors import Refused
+
 SIZE_ARGUMENTS: Final = ("first", "last", "top")
 LIST_ASSUMED: Final = 10
 PAGE_SIZE_DEFAULT: Final = 50
@@ -66,6 +68,27 @@ class Costs:
         root = self._schema.get_root_type(operation.operation)
         cost = count.of(operation.selection_set, root, LIST_ASSUMED)
         return cost, count.introspection
+
+    def within(
+        self,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        variables: Mapping[str, Any],
+        most: int,
+    ) -> int:
+        """Return the points of an operation with these variables; raises Refused when they are too many."""
+        # As `Int` coerces them: 500.0 is 500.
+        numbers = {
+            name: int(value)
+            for name, value in variables.items()
+            if isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        }
+        cost, introspection = self.of(document, operation, numbers)
+        if cost > most:
+            raise _too_costly(cost, most, "cost")
+        if introspection > self.introspection_max:
+            raise _too_costly(introspection, self.introspection_max, "introspection cost")
+        return cost
 
 
 class _Count:
@@ -158,6 +181,15 @@ class _Count:
                     self._known[key] = self._introspected_set(self._fragments[node.name.value].selection_set)
                 cost += self._known[key]
         return cost
+
+
+def _too_costly(cost: int, most: int, what: str) -> Refused:
+    shown = cost if cost < 10**15 else "more than 10^15"
+    return Refused.because(
+        f"the operation's {what} is {shown}, at most {most} is allowed; lower `first` or select less",
+        COST_EXCEEDED,
+        cost={"requested": min(cost, 10**15), "maximum": most},
+    )
 
 
 def _is_list(type_: GraphQLOutputType) -> bool:

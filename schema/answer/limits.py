@@ -185,12 +185,13 @@ def _nothing_selected(selection_set: SelectionSetNode) -> GraphQLError:
     return error
 
 
-def check_variables(variables: Mapping[str, object], limits: Limits) -> None:
-    """Raise Refused when variables are too long, before they are read as what the operation declares."""
-    if variables:
-        _refuse_over(
-            "the set of variables", len(orjson.dumps(variables)), "bytes", limits.variables_bytes_max
-        )
+def within(variables: Mapping[str, object], limits: Limits) -> bytes:
+    """Return variables as text, by which they are known; raises Refused when they are too long."""
+    if not variables:
+        return b""
+    text = orjson.dumps(variables)
+    _refuse_over("the set of variables", len(text), "bytes", limits.variables_bytes_max)
+    return text
 
 
 def _refuse_over(what: str, number: int, unit: str, most: int) -> None:

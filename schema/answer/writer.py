@@ -24,12 +24,13 @@ from graphql import (
 )
 
 from schema.declare.request import Env
-from schema.plan.page import page_of
+from schema.plan.cursor import page_of
 from schema.plan.planner import Plan
 from schema.plan.shape import (
     ARRAY_PARTS_MAX,
     TYPE_KEY,
     AnyShape,
+    CursorShape,
     Field,
     FoundShape,
     InfoShape,
@@ -63,8 +64,8 @@ _TAKEN: Final = {
 _INFO: Final = {
     "hasNextPage": "args.get('before') is not None if backward else more",
     "hasPreviousPage": "more if backward else args.get('after') is not None",
-    "startCursor": "cursors(env, {0[0]}) if rows else None",
-    "endCursor": "cursors(env, {0[1]}) if rows else None",
+    "startCursor": "cursor({0[0]}) if rows else None",
+    "endCursor": "cursor({0[1]}) if rows else None",
 }
 
 
@@ -102,11 +103,14 @@ class _Writer:
         self._names = 0
         self._globals: dict[str, Any] = {"uncertain": uncertain, "isfinite": isfinite, "page_of": page_of}
         self._known: dict[int, str] = {}
-        self._pages: list[int] = []
+        self._pages: list[CursorShape] = []
 
     def written(self, field: Field) -> Written:
         value = self._part(field, "answer")
-        pages = "".join(f"page_of(env.args[{place}]), " for place in self._pages)
+        pages = "".join(
+            f"(*page_of(env.args[{cursor.place}]), {self._known_as(cursor.of)}(env)), "
+            for cursor in self._pages
+        )
         self._source += ["def write(answer, env):", f"    pages = ({pages})", f"    return {value}"]
         exec(compile("\n".join(self._source), "<writer>", "exec"), self._globals)
         written: Written = self._globals["write"]
@@ -163,7 +167,9 @@ class _Writer:
             case AnyShape(of):
                 return self._unless_null(self._any(of), value, field.type)
             case ListShape(of):
-                return f"{self._many(of, _item(field.type))}({value} or (), env, pages)"
+                return self._many(of, _item(field.type), f"({value} or ())")
+            case CursorShape():
+                return f"pages[{self._pages.index(field.shape)}][3]({value})"
             case PageShape() as shape:
                 return f"{self._page(shape)}({value}, env, pages)"
             case FoundShape(pick, of):
@@ -222,24 +228,23 @@ class _Writer:
         made = self._of_type("name", f"{kinds}[name](row, env, pages)")
         return self._function("found", "name, row = found", f"return {made}")
 
-    def _many(self, of: ObjectShape | AnyShape, type_: GraphQLOutputType) -> str:
-        """Return the function that makes a list of objects of rows."""
+    def _many(self, of: ObjectShape | AnyShape, type_: GraphQLOutputType, rows: str) -> str:
+        """Return the expression of a list of objects made of rows."""
         function = self._object(of) if isinstance(of, ObjectShape) else self._any(of.of)
-        return self._function("rows", f"return [{self._unless_null(function, 'row', type_)} for row in rows]")
+        return f"[{self._unless_null(function, 'row', type_)} for row in {rows}]"
 
     # Pages
 
     def _page(self, shape: PageShape) -> str:
         """Return the function that makes a connection: its rows, where it stands, and its count."""
-        if shape.place not in self._pages:
-            self._pages.append(shape.place)
+        if shape.cursor not in self._pages:
+            self._pages.append(shape.cursor)
         lines = [
             "rows, count = answer",
-            f"size, backward, args = pages[{self._pages.index(shape.place)}]",
+            f"size, backward, args, cursor = pages[{self._pages.index(shape.cursor)}]",
             "more = len(rows) > size",
             "if more:",
             "    rows = rows[-size:] if backward and size else rows[:size]",
-            f"cursors = {self._known_as(shape.cursors)}",
         ]
         entries = [f"{field.key!r}: {self._part_of_page(field, shape)}" for field in shape.fields]
         return self._function("answer", *lines, f"return {{{', '.join(entries)}}}")
@@ -250,7 +255,7 @@ class _Writer:
                 rows = "rows"
                 if field.end and not shape.bare:
                     rows = f"[{_part_of_row('row', field.start, shape.size)} for row in rows]"
-                return f"{self._many(of, _item(field.type))}({rows}, env, pages)"
+                return self._many(of, _item(field.type), rows)
             case InfoShape(fields):
                 entries = []
                 for each in fields:
@@ -314,14 +319,14 @@ class _Certain(_Writer):
     def _of_type(self, name: str, made: str) -> str:
         return made
 
-    def _many(self, of: ObjectShape | AnyShape, type_: GraphQLOutputType) -> str:
+    def _many(self, of: ObjectShape | AnyShape, type_: GraphQLOutputType, rows: str) -> str:
         if not isinstance(of, ObjectShape) or not (of.bare or self._is_unpacked(of, type_)):
-            return super()._many(of, type_)
+            return super()._many(of, type_, rows)
         # The whole list in one go, as it is quickest. A row that is null cannot be unpacked.
         names, parts, made = self._row(of)
         # `for c in (f(v),)` is how a comprehension names a value.
         named = "".join(f" for {name} in ({value},)" for name, value in parts)
-        return self._function("rows", f"return [{made} for {', '.join(names)} in rows{named}]")
+        return f"[{made} for {', '.join(names)} in {rows}{named}]"
 
 
 class _Names(dict[tuple[type, Any], str]):

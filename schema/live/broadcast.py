@@ -21,7 +21,8 @@ import structlog
 from graphql import ExecutionResult, GraphQLError
 from graphql.execution import create_source_event_stream
 
-from schema.answer.execute import Document, Operations, Request, executed
+from schema.answer.documents import Document, Request
+from schema.answer.execute import Operations, executed
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live.cursor import Cursor
@@ -269,9 +270,9 @@ class Live:
     async def _subscribe(
         self, document: Document, request: Request, context: Context, sink: Sink, after: Cursor | None
     ) -> Running:
-        self.operations.cost(document, request)
+        selection = self.operations.asked(document, request).selection
         executor = self.operations.executor(document, request, context)
-        source = source_of(self.operations.planner, executor, context)
+        source = source_of(self.operations.planner, selection, context)
         if isinstance(source, Shared):
             key = self._key(document, request, context.caller, "shared")
             if key not in self._broadcasts:

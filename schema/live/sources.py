@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from graphql import located_error
 
-from schema.answer.answer import Read, check_scopes, load, read
+from schema.answer.reader import Read, check_scopes, load, read
 from schema.context import Caller, Context
 from schema.declare.source import ByPosition, Whole, spec_of
 from schema.errors import Refused
@@ -15,11 +15,8 @@ from schema.ids import ids_of, product_number
 from schema.live.cursor import Cursor, parse_cursor
 from schema.live.filter import Fact, Wanted, event_filter
 from schema.plan.kept import Planner
-from schema.plan.selection import Selected, SelectionReader
+from schema.plan.selection import Selected, Selection
 from service.errors import BadArgument, ForeignProduct
-
-if TYPE_CHECKING:
-    from schema.answer.execute import Executor
 
 RULES_MAX: Final = 20
 STATE_SECONDS: Final = 1.0
@@ -158,22 +155,20 @@ _SOURCES: Final[Mapping[str, type[Source]]] = {
 }
 
 
-def source_of(planner: Planner, executor: Executor, context: Context) -> Source | Shared | None:
+def source_of(planner: Planner, selection: Selection, context: Context) -> Source | Shared | None:
     """Return what a subscription follows, as its field says; None where it has a resolver of its own.
 
     Raises Refused for what cannot be followed.
     """
-    reader, type_ = SelectionReader.of(executor), executor.schema.subscription_type
-    assert type_ is not None
-    for key, nodes in reader.collect(type_, [executor.operation]).items():
-        name = nodes[0].name.value
-        definition = type_.fields[name]
-        spec = spec_of(definition)
+    if selection.refused:
+        raise Refused([*selection.refused.values()])
+    for root in selection.planned:
+        spec = spec_of(root.definition)
         try:
             if isinstance(spec, Whole):
-                return Shared(planner, reader.field(definition, key, nodes), context)
+                return Shared(planner, root, context)
             if isinstance(spec, ByPosition):
-                return _SOURCES[spec.about](planner, reader.field(definition, key, nodes), context)
+                return _SOURCES[spec.about](planner, root, context)
         except Exception as error:
-            raise Refused([located_error(error, nodes, [key])]) from error
+            raise Refused([located_error(error, selection.nodes[root.key], [root.key])]) from error
     return None

@@ -28,10 +28,10 @@ from schema.declare.source import (
 )
 from schema.ids import Cursor, decode_cursor
 from schema.plan.conditions import conditions, words_of
-from schema.plan.page import is_backward, page_bound, page_size
+from schema.plan.cursor import is_backward, page_bound, page_size
 from schema.plan.selection import TYPENAME, Selected
 from schema.plan.shape import (
-    Cursors,
+    CursorShape,
     Field,
     InfoShape,
     LeafShape,
@@ -271,9 +271,9 @@ class Builder(Statement):
         entity_name = spec.type_name
         alias = entity.alias
         ties = list(entity.key)
-        cursors = Cursors(order_name, root and spec.pinned)
+        cursor = CursorShape(place, order_name, root and spec.pinned)
         values = ", ".join(("sort_value::text", *(f"{alias}.{name}::text" for name, _ in ties)))
-        row, shape = self.connection(node, place, entity_name, scope, cursors, f"json_build_array({values})")
+        row, shape = self.connection(node, entity_name, scope, cursor, f"json_build_array({values})")
         wanted = columns_of(alias, row)
         sort = self._sort_value(node, place, order_name, order, moment)
         where = [self.fill(text, scope) for text in (spec.where, spec.base_filter) if text]
@@ -366,7 +366,7 @@ class Builder(Statement):
         return f"json_build_array(({aggregate}), {count})", shape
 
     def connection(
-        self, node: Selected, place: int, type_name: str, scope: Scope, cursors: Cursors, cursor: str
+        self, node: Selected, type_name: str, scope: Scope, cursor: CursorShape, values: str
     ) -> tuple[str, PageShape]:
         """Return what each row of a page holds, and what becomes of a page.
 
@@ -379,7 +379,7 @@ class Builder(Statement):
         for part in parts:
             if part.name == "edges":
                 views += [child for child in part.only[1] if child.name == "node"]
-        row = [cursor] if any(_has_cursor(part) for part in parts) else []
+        row = [values] if any(_has_cursor(part) for part in parts) else []
         size = len(row) + len(views)
         objects: dict[int, Field] = {}
         for view in views:
@@ -399,8 +399,7 @@ class Builder(Statement):
                     edge = [
                         _typename(child, edge_type)
                         if child.name == TYPENAME
-                        else objects.get(id(child))
-                        or Field(child.key, child.definition.type, LeafShape(cursors), 0, 1)
+                        else objects.get(id(child)) or Field(child.key, child.definition.type, cursor, 0, 1)
                         for child in children
                     ]
                     made = replace(made, shape=ListShape(ObjectShape(tuple(edge), size, bare=size == 1)))
@@ -410,7 +409,7 @@ class Builder(Statement):
                     made = _typename(part, connection_type)
             fields.append(made)
         whole = row[0] if size == 1 else array_of(row) if row else "0"
-        return whole, PageShape(tuple(fields), size, size == 1, place, cursors)
+        return whole, PageShape(tuple(fields), size, size == 1, cursor)
 
     def _sort_value(self, node: Selected, place: int, name: str, order: Order, moment: Moment) -> str:
         """Return the expression that an order sorts by."""

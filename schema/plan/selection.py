@@ -1,4 +1,4 @@
-"""What an operation selects below one field, with arguments coerced: all that a plan depends on."""
+"""Reads what an operation selects, with arguments coerced: all that plans depend on."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any, Final
 
 from graphql import (
     FieldNode,
+    FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLError,
     GraphQLField,
     GraphQLIncludeDirective,
     GraphQLObjectType,
     GraphQLSchema,
     GraphQLSkipDirective,
     InlineFragmentNode,
+    OperationDefinitionNode,
     SelectionNode,
     TypeNameMetaFieldDef,
     get_argument_values,
@@ -23,14 +26,17 @@ from graphql import (
     get_named_type,
     is_abstract_type,
     is_object_type,
+    located_error,
 )
-from graphql.execution import Executor
-from graphql.execution.values import VariableValues
+from graphql.execution.values import VariableValues, get_variable_values
 
 from schema.declare.request import Args
+from schema.declare.source import spec_of
+from schema.errors import Refused, coded
 from schema.ids import cursor_starts_null
 
 TYPENAME: Final = "__typename"
+VARIABLE_ERRORS_MAX: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +89,78 @@ class Selected:
         )
 
 
-class SelectionReader:
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What an operation selects at its root, as far as statements answer it.
+
+    `refused` are root fields whose arguments are none; `whole` says that nothing is left for graphql-core;
+    `nodes` are where errors are located.
+    """
+
+    roots: Sequence[Selected]
+    refused: Mapping[str, GraphQLError]
+    whole: bool
+    nodes: Mapping[str, Sequence[FieldNode]]
+
+    @property
+    def planned(self) -> Sequence[Selected]:
+        """The root fields that statements answer."""
+        return [root for root in self.roots if root.name != TYPENAME]
+
+
+def select(
+    schema: GraphQLSchema,
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    given: Mapping[str, Any],
+    *,
+    hide_suggestions: bool,
+) -> Selection:
+    """Return what an operation selects with these variables; raises Refused for ones that are none."""
+    variables = get_variable_values(
+        schema,
+        operation.variable_definitions or (),
+        dict(given),
+        max_errors=VARIABLE_ERRORS_MAX,
+        hide_suggestions=hide_suggestions,
+    )
+    if not isinstance(variables, VariableValues):
+        raise Refused(coded(variables))
+    type_ = schema.get_root_type(operation.operation)
+    assert type_ is not None
+    reader = _Reader(schema, fragments, variables)
+    roots: list[Selected] = []
+    refused: dict[str, GraphQLError] = {}
+    whole = True
+    by_key = reader.collect(type_, [operation])
+    for key, nodes in by_key.items():
+        definition = reader.definition(type_, nodes[0])
+        if nodes[0].name.value != TYPENAME and (definition is None or spec_of(definition) is None):
+            whole = False  # introspection, or a resolver of its own
+            continue
+        assert definition is not None
+        try:
+            roots.append(reader.field(definition, key, nodes))
+        except GraphQLError as error:
+            refused[key] = located_error(error, nodes, [key])
+    return Selection(roots, refused, whole and not refused, by_key)
+
+
+class _Reader:
     """Reads selections as the executor collects them, for one document with one set of coerced variables."""
 
     def __init__(
-        self, schema: GraphQLSchema, fragments: Mapping[str, Any], variables: Mapping[str, Any]
+        self,
+        schema: GraphQLSchema,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        variables: VariableValues,
     ) -> None:
-        self._schema: Final = schema
-        self._fragments = fragments
-        # Where the values come from serves the texts of errors only.
-        self._variables = VariableValues({}, dict(variables))
+        self._schema, self._fragments, self._variables = schema, fragments, variables
 
-    @classmethod
-    def of(cls, executor: Executor[Any]) -> SelectionReader:
-        """Return the reader of what an executor runs."""
-        return cls(executor.schema, executor.fragments, executor.variable_values.coerced)
+    def definition(self, type_: GraphQLObjectType, node: FieldNode) -> GraphQLField | None:
+        """Return the definition of a field; None for the root's introspection."""
+        name = node.name.value
+        return TypeNameMetaFieldDef if name == TYPENAME else type_.fields.get(name)
 
     def field(self, definition: GraphQLField, key: str, nodes: list[FieldNode]) -> Selected:
         type_ = get_named_type(definition.type)
@@ -110,10 +173,6 @@ class SelectionReader:
         args = get_argument_values(definition, nodes[0], self._variables) if definition.args else {}
         return Selected(nodes[0].name.value, key, definition, args, below)
 
-    def chosen(self, names: Iterable[str]) -> tuple[object, ...]:
-        """Return the values of variables, for who keeps what depends on them."""
-        return tuple(self._variables.coerced.get(name) for name in names)
-
     def collect(self, type_: GraphQLObjectType, parents: Iterable[Any]) -> dict[str, list[FieldNode]]:
         """Return what is selected of a type below some nodes, by response key, introspection included."""
         by_key: dict[str, list[FieldNode]] = {}
@@ -124,17 +183,13 @@ class SelectionReader:
         return by_key
 
     def fields(self, type_: GraphQLObjectType, parents: Iterable[Any]) -> list[Selected]:
-        """Return what is selected of a type below some nodes; only the root has more of introspection."""
-        return [
-            self.field(
-                TypeNameMetaFieldDef
-                if nodes[0].name.value == TYPENAME
-                else type_.fields[nodes[0].name.value],
-                key,
-                nodes,
-            )
-            for key, nodes in self.collect(type_, parents).items()
-        ]
+        """Return what is selected of a type below some nodes."""
+        found = []
+        for key, nodes in self.collect(type_, parents).items():
+            definition = self.definition(type_, nodes[0])
+            assert definition is not None, "what is not valid is never read"
+            found.append(self.field(definition, key, nodes))
+        return found
 
     def _collect(
         self,
@@ -157,8 +212,7 @@ class SelectionReader:
                 if name in seen:
                     continue
                 seen.add(name)
-                fragment = self._fragments[name]
-                definition = getattr(fragment, "definition", fragment)
+                definition = self._fragments[name]
                 if self._applies(type_, definition.type_condition):
                     self._collect(type_, definition.selection_set.selections, by_key, seen)
 

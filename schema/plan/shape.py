@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from graphql import GraphQLOutputType
@@ -74,6 +75,23 @@ class FoundShape:
 
 
 @dataclass(frozen=True, slots=True)
+class CursorShape:
+    """A row's place in a list, of the values that it is sorted by; `place` is that of the list's arguments.
+
+    It holds the position, where all pages are read at that of the first.
+    """
+
+    place: int
+    order: str
+    pinned: bool
+
+    def of(self, env: Env) -> Callable[[list[str | None]], str]:
+        """Return what makes the cursors of a list that was read."""
+        position = (env.position if env.pinned is None else env.pinned) if self.pinned else None
+        return partial(encode_cursor, self.order, position)
+
+
+@dataclass(frozen=True, slots=True)
 class InfoShape:
     """Where a page stands in its list; each field is named by its `member`."""
 
@@ -85,28 +103,13 @@ class PageShape:
     """A page of a connection: rows, one more where others follow, and the count of all.
 
     A row holds a part for each time that `nodes` or a `node` is selected, since each selects for itself,
-    after one for the cursor where that is selected; edges are made of whole rows. `place` is that of the
-    arguments among all.
+    after one for the cursor where that is selected; edges are made of whole rows.
     """
 
     fields: tuple[Field, ...]
     size: int
     bare: bool
-    place: int
-    cursors: Cursors
-
-
-@dataclass(frozen=True, slots=True)
-class Cursors:
-    """Makes the cursors of an order; with the position, where the pages are read at that of the first."""
-
-    order: str
-    pinned: bool
-
-    def __call__(self, env: Env, values: list[str | None]) -> str:
-        """Return the cursor of a row, by the values that it is sorted by."""
-        position = (env.position if env.pinned is None else env.pinned) if self.pinned else None
-        return encode_cursor(self.order, position, values)
+    cursor: CursorShape
 
 
 Shape = (
@@ -117,6 +120,7 @@ Shape = (
     | AnyShape
     | ListShape
     | FoundShape
+    | CursorShape
     | InfoShape
     | PageShape
 )

@@ -15,7 +15,8 @@ from aiohttp import StreamReader, hdrs, web
 from aiohttp.http import RawRequestMessage
 from graphql import GraphQLError, OperationType
 
-from schema.answer.execute import Answer, Observed, Operations, Request
+from schema.answer.documents import Request
+from schema.answer.execute import Observed, Operations, Outcome
 from schema.answer.limits import Limits
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
@@ -221,7 +222,7 @@ class GraphQLEndpoint:
 
     async def _is_followed(self, asked: Request) -> bool:
         try:
-            document = await self.operations.prepare(asked.query)
+            document = await self.operations.documents.prepare(asked.query)
             return document.operation(asked.operation_name).operation is OperationType.SUBSCRIPTION
         except Refused:
             return False  # told where it is executed
@@ -238,7 +239,7 @@ class GraphQLEndpoint:
         return caller
 
     async def _reply(
-        self, headers: Mapping[str, str], answer: Answer, media_type: str, *, request_failed: bool = False
+        self, headers: Mapping[str, str], answer: Outcome, media_type: str, *, request_failed: bool = False
     ) -> _Reply:
         """Return what is sent; application/json says 200 to all that is well-formed, the other says more."""
         well_formed = not request_failed and answer.status in (200, 400, 504)

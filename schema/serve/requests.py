@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import hdrs, web
 
-from schema.answer.execute import Request
+from schema.answer.documents import Request
 from schema.errors import Refused, refusal
 
 JSON: Final = "application/json"

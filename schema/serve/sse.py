@@ -11,7 +11,8 @@ import orjson
 from aiohttp import web
 from graphql import OperationType
 
-from schema.answer.execute import Operations, Request
+from schema.answer.documents import Request
+from schema.answer.execute import Operations
 from schema.context import Context
 from schema.errors import Refused, told
 from schema.live.broadcast import Live, Message, Running
@@ -97,7 +98,7 @@ class EventStreams:
         self, stream: EventStream, asked: Request, context: Context, only_queries: bool
     ) -> Running | None:
         try:
-            document = await self._operations.prepare(asked.query)
+            document = await self._operations.documents.prepare(asked.query)
             kind = document.operation(asked.operation_name).operation
             if kind is OperationType.SUBSCRIPTION:
                 return await self._live.subscribe(

@@ -20,7 +20,8 @@ import structlog
 from aiohttp import WSMsgType, web
 from graphql import OperationType
 
-from schema.answer.execute import Operations, Request
+from schema.answer.documents import Request
+from schema.answer.execute import Operations
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live.broadcast import Live, Message, Running
@@ -344,7 +345,7 @@ class Operation:
     async def _run(self, request: Request, context: Context, sockets: Sockets) -> None:
         operations = sockets.operations
         try:
-            document = await operations.prepare(request.query)
+            document = await operations.documents.prepare(request.query)
             kind = document.operation(request.operation_name).operation
             if kind is OperationType.SUBSCRIPTION:
                 self._running = await sockets.live.subscribe(document, request, context, self)

@@ -15,7 +15,8 @@ import orjson
 
 from projections.follow.projector import Projector
 from projections.read_model import Reader
-from schema.answer.execute import Operations, Request
+from schema.answer.documents import Request
+from schema.answer.execute import Operations
 from schema.build import build_schema, printed
 from schema.context import Context, Services
 from schema.ids import decode_id

@@ -15,7 +15,8 @@ from graphql import ExecutionResult, GraphQLError
 from projections.declare import declare
 from projections.follow.projector import Projector
 from projections.read_model import Reader, tables
-from schema.answer.execute import Operations, Request
+from schema.answer.documents import Request
+from schema.answer.execute import Operations
 from schema.answer.limits import Limits
 from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Context, Services
@@ -59,8 +60,10 @@ class Board:
         """Return data and errors of an operation."""
         context = Context(self.services, caller)
         try:
-            document = await OPERATIONS.prepare(query)
-            result = await OPERATIONS.run(document, Request(query, variables), context)
+            request = Request(query, variables)
+            document = await OPERATIONS.documents.prepare(query)
+            selection = OPERATIONS.asked(document, request).selection
+            result, _ = await OPERATIONS.result(document, request, selection, context)
         except Refused as refused:
             result = ExecutionResult(None, refused.errors)
         self.position = context.position

@@ -14,6 +14,7 @@ from schema.plan.shape import (
     ARRAY_PARTS_MAX,
     TYPE_KEY,
     AnyShape,
+    CursorShape,
     Field,
     FoundShape,
     InfoShape,
@@ -41,6 +42,8 @@ def plainly(shape: Any, value: Any, env: Env) -> Any:
             return [plainly(of, row, env) for row in value or ()]
         case FoundShape(pick, of):
             return plainly(of, pick(value, env), env)
+        case CursorShape():
+            return shape.of(env)(value)
         case PageShape():
             return _page(shape, value, env)
     raise TypeError(f"{shape} stands for no value by itself")
@@ -91,7 +94,7 @@ def _attribute(field: Field, made: Any) -> Any:
 
 def _page(shape: PageShape, answer: Any, env: Env) -> dict[str, Any]:
     rows, count = answer
-    args = env.args[shape.place]
+    args = env.args[shape.cursor.place]
     first, last = args.get("first"), args.get("last")
     size = first if first is not None else last if last is not None else 50
     more = len(rows) > size
@@ -119,5 +122,5 @@ def _info(field: Field, shape: PageShape, args: Any, rows: list[Any], more: bool
             return more if backward else args.get("after") is not None
         case "startCursor" | "endCursor" if rows:
             row = rows[0 if field.member == "startCursor" else -1]
-            return shape.cursors(env, _values(shape, row)[field.start])
+            return shape.cursor.of(env)(_values(shape, row)[field.start])
     return field.shape.name if isinstance(field.shape, TypenameShape) else None

@@ -16,10 +16,11 @@ import pytest
 from graphql import GraphQLError
 
 from projections.read_model import Reader
-from schema.answer import answer, writer
-from schema.answer.answer import Read, load
-from schema.answer.execute import Operations, Request
+from schema.answer import reader, writer
+from schema.answer.documents import Request
+from schema.answer.execute import Operations
 from schema.answer.limits import Limits
+from schema.answer.reader import Read, load
 from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Context, Services
 from schema.declare.request import Env
@@ -27,7 +28,7 @@ from schema.errors import INTERNAL, Refused
 from schema.ids import encode_cursor, encode_id
 from schema.plan.kept import Planner
 from schema.plan.planner import Plan
-from schema.plan.selection import PAGE_BOUNDS, SelectionReader
+from schema.plan.selection import PAGE_BOUNDS
 from service.errors import NotAnEvent, RecountError
 from service.events import decode
 from service.simulator import simulate
@@ -99,7 +100,7 @@ class TwoWays:
         self.reference = Operations(build_schema(), limits, timeout_seconds=600, fast=False)
         # Their own plans: what is written wrongly on purpose is kept with them.
         planner = Planner(build_schema().planner.entities)
-        self.fast.planner = self.fast.fast._planner = self.reference.planner = planner  # type: ignore[union-attr]
+        self.fast.planner = self.reference.planner = planner
         self.wrong: list[Plan] = []
 
     def raw(self, plan: Plan) -> Callable[[Any, Env], Any]:
@@ -117,8 +118,7 @@ class TwoWays:
 
     @property
     def taken(self) -> int:
-        assert self.fast.fast is not None
-        return self.fast.fast.taken
+        return self.fast.taken
 
     async def ask(self, made: Made, caller: Caller = EVERYTHING) -> tuple[bytes, bytes]:
         """Return what the fast path and the reference answer."""
@@ -187,7 +187,7 @@ def _event(delivery: bytes) -> Any:
 @pytest.fixture
 def two_ways(board: Board, monkeypatch: pytest.MonkeyPatch) -> TwoWays:
     both = TwoWays(board.services)
-    monkeypatch.setattr(answer, "raw", both.raw)
+    monkeypatch.setattr(reader, "raw", both.raw)
     return both
 
 
@@ -215,7 +215,7 @@ async def test_at_least_18_of_the_24_questions_take_the_fast_path_and_are_answer
         assert fast == reference, path.name
         assert b'"errors"' not in fast, path.name
 
-    assert two_ways.taken + subscriptions >= 18, two_ways.fast.fast.left  # type: ignore[union-attr]
+    assert two_ways.taken + subscriptions >= 18, two_ways.fast.left
 
 
 QUERY_A = """{ items(first: 100, orderBy: {field: VOTES, direction: DESC}) { nodes {
@@ -251,7 +251,7 @@ async def compare(two_ways: TwoWays, operations: int, seed: int) -> None:
         assert (fast, two_ways.wrong) == (reference, []), f"operation {number} of seed {seed}: {made}"
         assert INTERNAL.encode() not in fast, f"operation {number} of seed {seed}: {made}"
     # Few would prove little: most of what is not refused is answered by the written functions.
-    assert two_ways.taken > operations / 4, two_ways.fast.fast.left  # type: ignore[union-attr]
+    assert two_ways.taken > operations / 4, two_ways.fast.left
 
 
 class Doctored(Reader):
@@ -340,7 +340,7 @@ async def compare_messages(two_ways: TwoWays, made: Made) -> None:
     try:
         read = await messages_of(two_ways.fast, made, context)
         executor = two_ways.fast.executor(
-            await two_ways.fast.prepare(made.text), Request(made.text, made.variables), context
+            await two_ways.fast.documents.prepare(made.text), Request(made.text, made.variables), context
         )
     except (Refused, RecountError, GraphQLError):
         return
@@ -355,12 +355,8 @@ async def compare_messages(two_ways: TwoWays, made: Made) -> None:
 
 async def messages_of(operations: Operations, made: Made, context: Context) -> list[tuple[int, Read]]:
     """Return what is read for the messages of a subscription, with their positions."""
-    request = Request(made.text, made.variables)
-    executor: Any = operations.executor(await operations.prepare(made.text), request, context)
-    type_ = executor.schema.subscription_type
-    reader = SelectionReader.of(executor)
-    [(key, nodes)] = reader.collect(type_, [executor.operation]).items()
-    root = reader.field(type_.fields[nodes[0].name.value], key, nodes)
+    document = await operations.documents.prepare(made.text)
+    [root] = operations.asked(document, Request(made.text, made.variables)).selection.planned
     return await load(operations.planner, root, context, range(1, 30))
 
 
@@ -427,7 +423,7 @@ async def test_what_no_statement_answers_and_what_is_refused_is_left_and_counted
 
     assert fast == reference
     assert two_ways.taken == 0
-    assert sum(two_ways.fast.fast.left.values()) == 1  # type: ignore[union-attr]
+    assert sum(two_ways.fast.left.values()) == 1
 
 
 async def test_what_was_read_before_the_fast_path_gave_up_is_not_read_again(two_ways: TwoWays) -> None:
@@ -466,6 +462,6 @@ async def test_documents_and_what_is_kept_beside_them_are_bounded(two_ways: TwoW
     for number in range(200):
         await two_ways.fast.execute(Request(text, {"n": number}), Context(two_ways.services))
 
-    document = await two_ways.fast.prepare(text)
-    assert len(document.kept.prepared) <= 64
+    document = await two_ways.fast.documents.prepare(text)
+    assert len(document.asked) <= 64
     assert len(two_ways.fast.planner._plans) == len(PAGE_BOUNDS)

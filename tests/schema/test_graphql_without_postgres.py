@@ -10,7 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from schema.answer.execute import Operations, Request
+from schema.answer.documents import Request
+from schema.answer.execute import Operations
 from schema.build import build_schema
 from schema.context import Context
 from service.log.database import Pool, is_away

@@ -11,7 +11,8 @@ from graphql import get_introspection_query, parse, validate
 from graphql.validation import OverlappingFieldsCanBeMergedRule
 
 from schema.answer.cost import Costs
-from schema.answer.execute import LONG_TOKENS, Operations, Request
+from schema.answer.documents import LONG_TOKENS, Request
+from schema.answer.execute import Operations
 from schema.answer.limits import Limits, check, scan
 from schema.answer.validation import FieldsMergeRule
 from schema.context import Context
@@ -128,7 +129,7 @@ async def test_a_document_full_of_equal_connections_is_checked_in_linear_time(op
     async def work(times: int) -> int:
         text = "{ item { " + "votes(first: 1) { nodes { value } } " * times + "} }"
         with _counted_calls() as calls:
-            operations._parse(text)
+            operations.documents._parse(text)
         return calls()
 
     once, thrice = await work(100), await work(300)
@@ -178,9 +179,9 @@ def test_the_linear_rule_judges_as_the_specified_one(text: str) -> None:
     ],
 )
 async def test_what_people_ask_is_let_through(text: str, operations: Operations) -> None:
-    document = await operations.prepare(text)
+    document = await operations.documents.prepare(text)
 
-    operations.cost(document, Request(text, operation_name=next(iter(document.operations)) or None))
+    operations.asked(document, Request(text, operation_name=next(iter(document.operations)) or None))
 
 
 def test_tokens_are_counted_as_the_parser_counts_them() -> None:
@@ -244,10 +245,10 @@ async def test_a_number_costs_what_execution_sees_in_it(operations: Operations, 
 async def test_what_a_document_was_refused_for_is_remembered(operations: Operations) -> None:
     text = "{" + " ".join(f"nothing{n}" for n in range(150)) + "}"
     with pytest.raises(Refused) as first:
-        await operations.prepare(text)
+        await operations.documents.prepare(text)
 
     with _counted_calls() as calls, pytest.raises(Refused) as second:
-        await operations.prepare(text)
+        await operations.documents.prepare(text)
 
     assert second.value.errors is first.value.errors
     assert calls() < 60
@@ -255,7 +256,7 @@ async def test_what_a_document_was_refused_for_is_remembered(operations: Operati
 
 async def test_errors_of_validation_are_few_and_suggest_nothing(operations: Operations) -> None:
     with pytest.raises(Refused) as refused:
-        await operations.prepare("{" + " ".join(f"helo{n}" for n in range(100)) + " helo }")
+        await operations.documents.prepare("{" + " ".join(f"helo{n}" for n in range(100)) + " helo }")
 
     assert len(refused.value.errors) <= LIMITS.validation_errors_max + 1
     assert not any("Did you mean" in error.message for error in refused.value.errors)
@@ -263,16 +264,16 @@ async def test_errors_of_validation_are_few_and_suggest_nothing(operations: Oper
 
 async def test_long_documents_are_prepared_beside_the_loop(operations: Operations) -> None:
     threads: list[str] = []
-    parse_there = operations._parse
+    parse_there = operations.documents._parse
 
     def parse_and_note(text: str) -> object:
         threads.append(threading.current_thread().name)
         return parse_there(text)
 
-    operations._parse = parse_and_note  # type: ignore[method-assign,assignment]
+    operations.documents._parse = parse_and_note  # type: ignore[method-assign,assignment]
 
-    await operations.prepare("{ hello }")
-    await operations.prepare("{ item {" + " title" * LONG_TOKENS + "} }")
+    await operations.documents.prepare("{ hello }")
+    await operations.documents.prepare("{ item {" + " title" * LONG_TOKENS + "} }")
 
     assert threads[0] == threading.current_thread().name
     assert threads[1].startswith("graphql")

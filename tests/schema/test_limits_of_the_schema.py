@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from graphql import get_introspection_query
 
-from schema.answer.execute import Operations, Request
+from schema.answer.documents import Request
+from schema.answer.execute import Operations
 from schema.build import build_schema
 from schema.context import Context
 from tests.given import folders
@@ -85,10 +86,10 @@ async def test_variables_are_refused_by_their_length_before_they_are_read(operat
 @pytest.mark.parametrize("file", QUESTIONS, ids=lambda file: file.stem)
 async def test_what_people_ask_is_far_from_every_limit(file: Path, operations: Operations) -> None:
     text = file.read_text()
-    document = await operations.prepare(text)
+    document = await operations.documents.prepare(text)
 
     for name in document.operations:
-        assert operations.cost(document, Request(text, operation_name=name or None)) < 25_000
+        assert operations.costs.within(document.node, document.operations[name], {}, 25_000)
 
 
 async def test_the_standard_introspection_is_answered(operations: Operations) -> None:

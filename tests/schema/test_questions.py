@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from schema.answer.execute import Operations, Request
+from schema.answer.documents import Request
+from schema.answer.execute import Operations
 from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Context
 from schema.ids import encode_id

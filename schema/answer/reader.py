@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -93,7 +92,7 @@ async def read(planner: Planner, root: Selected, context: Context, reads: Reads)
     while True:
         plan = planner.plan(root, context, pinned=pinned)
         check_scopes(plan, context)
-        request = _request(root, context, now(context), pinned=pin)
+        request = _request(root, context, pinned=pin)
         text, position = await _value(reads, plan, request)
         if pin is None or pinned or position == pin:
             break
@@ -113,7 +112,7 @@ async def load(
     """Return what a subscription's field answers at positions, in one statement; none for unseen ones."""
     plan = planner.plan(root, context, pinned=False)
     check_scopes(plan, context)
-    request = _request(root, context, context.services.clock(), positions=positions)
+    request = _request(root, context, positions=positions)
     text, position = await _value(context.services.reader, plan, request)
     env = Env(context.services.labels, request.args, position, None)
     answers: Any = parse_json(text)
@@ -123,14 +122,13 @@ async def load(
 def _request(
     root: Selected,
     context: Context,
-    at: dt.datetime,
     *,
     pinned: int | None = None,
     positions: Sequence[int] = (),
 ) -> Request:
     return Request(
         args=root.arguments(),
-        now=at,
+        now=context.now(),
         products=context.caller.product_ids,
         labels=context.services.labels,
         personal=context.caller.may("personal"),
@@ -163,14 +161,6 @@ async def _value(reads: Reads, plan: Plan, request: Request) -> tuple[str, int]:
         raise BadArgument("window", str(error), "reaches beyond any calendar; ask for less") from None
     except asyncpg.CharacterNotInRepertoireError:
         raise BadArgument("an argument", r"\u0000", "can be in no text here; leave it out") from None
-
-
-def now(context: Context) -> dt.datetime:
-    """Return the moment of an operation, the same for all its fields."""
-    found = context.memo.get("now")
-    if found is None:
-        found = context.memo["now"] = context.services.clock()
-    return found
 
 
 async def _wait_for(roots: Sequence[Selected], context: Context) -> None:
