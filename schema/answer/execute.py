@@ -175,7 +175,11 @@ class Operations:
             self.left["selection"] += 1
         executor = self.executor(document, request, context)
         executor.root_value = {**selection.refused, **{key: _raw(read) for key, read in found.items()}}
-        return await _run(executor), False
+        result = await _run(executor)
+        for error in selection.refused.values():
+            # It is kept and raised again each time, and would keep the frames of each.
+            error.with_traceback(None)
+        return result, False
 
     async def message(self, executor: Executor, read: Read, context: Context) -> ExecutionResult:
         """Return what a subscription's selection makes of what was read for one message."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import re
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -465,3 +466,18 @@ async def test_documents_and_what_is_kept_beside_them_are_bounded(two_ways: TwoW
     document = await two_ways.fast.documents.prepare(text)
     assert len(document.asked) <= 64
     assert len(two_ways.fast.planner._plans) == len(PAGE_BOUNDS)
+
+
+async def test_an_argument_refused_again_and_again_keeps_nothing_of_the_requests_before(
+    two_ways: TwoWays,
+) -> None:
+    text = """query Zone($zone: String = "UTC") { items(first: 1) { nodes {
+        voteSeries(bucket: DAY, timeZone: $zone) { up } } } }"""
+    request = Request(text, {"zone": None})
+    for _ in range(3):
+        answer = await two_ways.fast.execute(request, Context(two_ways.services))
+        assert b"timeZone" in answer.body
+
+    document = await two_ways.fast.documents.prepare(text)
+    [error] = two_ways.fast.asked(document, request).selection.refused.values()
+    assert len(list(traceback.walk_tb(error.__traceback__))) < 3
