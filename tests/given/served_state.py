@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import orjson
 
-from schema.answer.execute import Operations, Request
+from schema.answer.documents import Request
+from schema.answer.execute import Operations
 from schema.context import EVERYTHING, Context, Services
 from schema.ids import decode_id
 from tests.given.plain_model import Moment
