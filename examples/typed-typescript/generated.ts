@@ -330,7 +330,7 @@ export type ItemFilter = {
   or?: InputMaybe<Array<ItemFilter>>;
   /** Sleekplan's impact score. */
   scoring?: InputMaybe<FloatFilter>;
-  /** Words in title, description or comments: "a phrase", -without, this or that. */
+  /** Words of title, description and comments together: "a phrase", -without, this or that. As they are written, by no language's rules, case and accents aside; Chinese and the like by any part. */
   search?: InputMaybe<Scalars['String']['input']>;
   /** Sleekplan's id. */
   sleekplanId?: InputMaybe<IdFilter>;

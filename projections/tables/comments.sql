@@ -16,7 +16,9 @@ create table {comments} (
     deleted_at   timestamptz,
     occurred_at  timestamptz not null,
     position     bigint      not null,
-    search       tsvector generated always as (to_tsvector('simple', left(coalesce(body, ''), 100000))) stored
+    search       tsvector generated always as (
+        to_tsvector('simple', read_model.searched(left(coalesce(body, ''), 100000)))
+    ) stored
 );
 
 create table {comment_versions} (

@@ -40,8 +40,8 @@ create table {items} (
     newest_post       text collate "C",
     incomplete        boolean     not null default false,
     search            tsvector generated always as (
-        setweight(to_tsvector('simple', coalesce(title, '')), 'A')
-        || setweight(to_tsvector('simple', left(coalesce(description, ''), 100000)), 'B')
+        setweight(to_tsvector('simple', read_model.searched(coalesce(title, ''))), 'A')
+        || setweight(to_tsvector('simple', read_model.searched(left(coalesce(description, ''), 100000))), 'B')
     ) stored
 );
 comment on column {items}.incomplete is 'Whether the newest post did not tell all totals: some are an older one''s.';

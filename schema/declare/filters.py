@@ -77,7 +77,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Words in texts: a condition over `:query`, and the same of a past moment, where no index knows."""
+    """Words in texts: a condition over `:words`, and the same of a past moment, where no index knows."""
 
     description: str
     now: str

@@ -23,7 +23,7 @@ class Order:
 
     `index` says which way the index goes that sorts it, `asc` or `desc`, with nulls last; None is none.
     `most` is the column of now that it has never been more than, at any moment. A `windowed` one names the
-    ends of the argument `window`. A `searched` one names the words of the filter's `search`, `:query`, and is
+    ends of the argument `window`. A `searched` one names the words of the filter's `search`, `:words`, and is
     the default where there are some; `then` is what it is of a past moment.
     """
 

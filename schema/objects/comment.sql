@@ -21,7 +21,7 @@ coalesce(content.:column, case when not content.complete then (
 
 -- name: search_of
 case when (:body) is not distinct from known.body then known.search
-     else to_tsvector('simple', left(coalesce(:body, ''), 100000)) end
+     else to_tsvector('simple', read_model.searched(left(coalesce(:body, ''), 100000))) end
 
 -- name: updated_at
 coalesce(nullif(content.updated_at, '-infinity'), case when not content.complete then (

@@ -314,7 +314,8 @@ ITEMS: Final = Page(
             implies="deleted",
         ),
         search=Search(
-            'Words in title, description or comments: "a phrase", -without, this or that.',
+            'Words of title, description and comments together: "a phrase", -without, this or that. As they'
+            " are written, by no language's rules, case and accents aside; Chinese and the like by any part.",
             _SQL["matches"],
             _SQL["matches_then"],
         ),

@@ -31,8 +31,8 @@ coalesce(counts.:column, case when not counts.complete then (
 -- name: search_of
 -- Of texts that are the same still, what is kept of them; others are parsed anew, as nothing is kept of the past.
 case when (:title) is not distinct from known.title and (:description) is not distinct from known.description then known.search
-     else setweight(to_tsvector('simple', coalesce(:title, '')), 'A')
-         || setweight(to_tsvector('simple', left(coalesce(:description, ''), 100000)), 'B') end
+     else setweight(to_tsvector('simple', read_model.searched(coalesce(:title, ''))), 'A')
+         || setweight(to_tsvector('simple', read_model.searched(left(coalesce(:description, ''), 100000))), 'B') end
 
 -- name: updated_at
 coalesce(nullif(counts.updated_at, '-infinity'), case when not counts.complete then (
@@ -130,26 +130,44 @@ coalesce(content.:column, case when not content.complete then (
        ) as known_votes on true
 
 -- name: matches
+-- An item and its comments are searched as one: each term may be found in another of their texts, a negated one in none.
 (item.product_id, item.item_id) in (
-    select found.product_id, found.item_id from {items} as found where found.search @@ :query
-    union all
-    select found.product_id, found.item_id from {comments} as found where found.search @@ :query and not found.deleted)
+    select found.product_id, found.item_id
+      from read_model.search_terms(:words) as t
+     cross join lateral (
+           select i.product_id, i.item_id from {items} as i where i.search @@ t.term
+            union
+           select c.product_id, c.item_id from {comments} as c where c.search @@ t.term and not c.deleted
+            union
+           select i.product_id, i.item_id from {items} as i where t.term is null
+           ) as found
+     group by t.alternative, t.wanted, found.product_id, found.item_id
+    having count(*) filter (where not t.negated) = t.wanted and not bool_or(t.negated))
 
 -- name: matches_then
-item.search @@ :query
-or (item.product_id, item.item_id) in (
-    select found.product_id, found.item_id from :comments(item_id, search, deleted) as found
-     where found.search @@ :query and not found.deleted)
+-- The same item by item, as nothing is indexed of a past moment; in comments each term is looked for once.
+exists (
+    select from read_model.search_terms(:words) as t
+     group by t.alternative
+    having bool_and((
+               t.term is null
+               or item.search @@ t.term
+               or (item.product_id, item.item_id, t.place) in (
+                   select found.product_id, found.item_id, s.place
+                     from read_model.search_terms(:words) as s
+                     join :comments(item_id, search, deleted) as found on found.search @@ s.term
+                    where not found.deleted)
+           ) <> t.negated))
 
 -- name: relevance
-ts_rank(item.search, :query)::float8 + coalesce((
-    select max(ts_rank(found.search, :query)) / 4 from {comments} as found
+coalesce(ts_rank(item.search, (select read_model.search_any(:words)))::float8 + coalesce((
+    select max(ts_rank(found.search, (select read_model.search_any(:words)))) / 4 from {comments} as found
      where found.product_id = item.product_id and found.item_id = item.item_id
-       and found.search @@ :query and not found.deleted), 0)
+       and found.search @@ (select read_model.search_any(:words)) and not found.deleted), 0), 0)
 
 -- name: relevance_then
 -- Of a past moment by title and description alone.
-ts_rank(item.search, :query)::float8
+coalesce(ts_rank(item.search, (select read_model.search_any(:words)))::float8, 0)
 
 -- name: gained
 -- Net votes gained in a window, by Sleekplan's totals. Where nothing had been told before it, an item that was

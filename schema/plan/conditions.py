@@ -27,9 +27,8 @@ def conditions(
 
 
 def words_of(statement: Statement, place: int, path: Path) -> str:
-    """Return a search's words, at this path of the arguments, as Postgres looks for them."""
-    words = statement.argument(place, "text", lambda args: dig(args, path))
-    return f"websearch_to_tsquery('simple', {words})"
+    """Return a search's words, at this path of the arguments."""
+    return statement.argument(place, "text", lambda args: dig(args, path))
 
 
 class _Conditions:
@@ -72,7 +71,7 @@ class _Conditions:
                 return [self._given(test, path)]
             case Search():
                 text = test.now if self._scope.moment.now else test.then
-                return [self._fill(text, query=words_of(self._statement, self._place, path))]
+                return [self._fill(text, words=words_of(self._statement, self._place, path))]
 
     def _fill(self, text: str, **names: str) -> str:
         return self._statement.fill(text, Scope(self._scope.moment, names))

@@ -419,7 +419,7 @@ class Builder(Statement):
                 raise BadArgument("orderBy", name.partition(" ")[0], "needs the argument window")
             names["from"], names["until"] = self.window(node, place, "window", moment)
         if order.searched:
-            names["query"] = words_of(self, place, ("filter", "search"))
+            names["words"] = words_of(self, place, ("filter", "search"))
         expr = order.expr if moment.now or order.then is None else order.then
         return self.fill(expr, Scope(moment, names))
 

@@ -57,7 +57,7 @@ def blocks_of(spec: Spec) -> Iterator[tuple[str, Collection[str]]]:
         case Page():
             yield from ((text or "", tuple(spec.parameters)) for text in (spec.where, spec.base_filter))
             for order in spec.orders.by_name.values():
-                names = ("from", "until") if order.windowed else ("query",) if order.searched else ()
+                names = ("from", "until") if order.windowed else ("words",) if order.searched else ()
                 yield from ((text or "", names) for text in (order.expr, order.then))
             yield from blocks_of_filter(spec.filter) if spec.filter is not None else ()
 
@@ -74,7 +74,7 @@ def blocks_of_filter(filter_: Filter) -> Iterator[tuple[str, Collection[str]]]:
             case Given():
                 yield test.condition, ("value",)
             case Search():
-                yield from ((text, ("query",)) for text in (test.now, test.then))
+                yield from ((text, ("words",)) for text in (test.now, test.then))
 
 
 def test_whatever_a_block_names_is_provided() -> None:
