@@ -126,7 +126,8 @@ class EventCount:
 # Blocks that several questions share
 
 _BUCKETS: Final = steps_from(
-    "coalesce((select min(first.occurred_at) from {event_facts} as first where :visible(first)), :at)"
+    "coalesce((select min(first.occurred_at) from {event_facts} as first"
+    " where :visible(first) and :known(first)), :at)"
 )
 _STATUS_STEPS: Final = status_steps(":visible(c)")
 

@@ -380,7 +380,7 @@ select case when count(*) over () > 10000 then ('too many steps of a ' || :bucke
             else told.starts_at end as starts_at,
        sum(told.events)::int as events, max(told.last_position) as last_position
   from (
-       select case when :bucket = 'HOUR' and start.is_later then start.later else start.earlier end as starts_at,
+       select case when :bucket = 'hour' and start.is_later then start.later else start.earlier end as starts_at,
               start.events, start.last_position
          from (:starts_of) as start
        ) as told

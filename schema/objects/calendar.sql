@@ -2,7 +2,8 @@
 
 -- name: buckets
 -- The steps of a series, in the calendar of a zone. An hour that a change of clocks leaves out is none, one that comes
--- twice is two; a day, a week or a month begins at the first of two midnights.
+-- twice is two; a day, a week or a month begins at the first of two midnights. None begins after the moment that is read,
+-- and there is none where the window ends before anything happened.
 -- More than 10,000 fail, as part of a series would look like the whole: by a cast whose complaint is told as a
 -- BadArgument. The number is in it lest Postgres cast it while planning.
 select step.starts_at, step.ends_at
@@ -12,11 +13,11 @@ select step.starts_at, step.ends_at
          from (
               select distinct start.starts_at
                 from (:starts_of) as start_of
-               cross join lateral (values (start_of.earlier), (case when :bucket = 'HOUR' then start_of.later end)) as start(starts_at)
+               cross join lateral (values (start_of.earlier), (case when :bucket = 'hour' then start_of.later end)) as start(starts_at)
               ) as begun
-        where begun.starts_at < :until
+        where begun.starts_at < :until and begun.starts_at <= :at
        ) as step
- where step.ends_at > greatest(:from, :earliest)
+ where step.ends_at > greatest(:from, :earliest) and :until > greatest(:from, :earliest) and :at >= greatest(:from, :earliest)
    and case when step.steps > 10000 then ('too many steps of a ' || :bucket || ': ' || step.steps)::boolean else true end
 
 -- name: starts_of

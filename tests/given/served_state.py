@@ -6,13 +6,9 @@ import re
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
-
-from schema.answer.documents import Request
-from schema.answer.execute import Operations
-from schema.context import EVERYTHING, Context, Services
 from schema.ids import decode_id
 from tests.given.plain_model import Moment
+from tests.given.plain_world import World
 
 Rows = dict[Any, dict[str, Any]]
 
@@ -83,16 +79,18 @@ _TIMES: Final = re.compile(r".*_at|since|status_since")
 _LISTS: Final = ("castVotes", "voters", "followers", "said")
 
 
-async def served(operations: Operations, services: Services, product_id: int, at: Moment) -> Any:
-    """Return what a client is answered for a product at a moment; a moment without limits is now."""
+async def served(world: World, at: Moment) -> Any:
+    """Return what a client is answered for a product at a moment."""
+    return await world.ask(_STATE + _FIELDS, asOf=as_of(at))
+
+
+def as_of(at: Moment) -> dict[str, Any] | None:
+    """Return a moment as an argument; one without limits is now."""
     time = at.happened or at.recorded
-    as_of: dict[str, Any] = {} if at.position is None else {"position": at.position}
+    found: dict[str, Any] = {} if at.position is None else {"position": at.position}
     if time is not None:
-        as_of |= {"time": time.isoformat(), "clock": "OCCURRED" if at.happened else "RECORDED"}
-    request = Request(_STATE + _FIELDS, {"product": str(product_id), "asOf": as_of or None})
-    answer = orjson.loads((await operations.execute(request, Context(services, EVERYTHING))).body)
-    assert "errors" not in answer, answer["errors"]
-    return answer["data"]
+        found |= {"time": time.isoformat(), "clock": "OCCURRED" if at.happened else "RECORDED"}
+    return found or None
 
 
 def rows(connection: Any) -> Rows:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,20 +12,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from projections.follow.projector import Projector
-from projections.read_model import Reader
 from projections.rebuild.verify import verify
-from schema.answer.execute import Operations
-from schema.answer.limits import Limits
-from schema.build import build_schema
 from schema.objects.event import SHOWN
-from service.events import decode
-from service.log.event_store import EventStore
 from tests.given import plain_model, plain_words
 from tests.given.any_bodies import LATE, bodies
-from tests.given.asking import services_on
 from tests.given.plain_model import Moment
 from tests.given.plain_words import Event
+from tests.given.plain_world import World, a_world, run_examples
 from tests.given.served_state import Rows, row, rows, served
 
 RECEIVED = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -64,48 +54,10 @@ def histories(draw: st.DrawFn) -> History:
     )
 
 
-class World:
-    """One database for all examples: each has a product of its own."""
-
-    def __init__(self, pool: asyncpg.Pool, turn: Any) -> None:
-        self.pool, self.turn, self.product_id = pool, turn, 0
-        self.store = EventStore(pool)
-        self.services = services_on(pool, Reader(pool), self.store)
-        self.operations = Operations(build_schema(), Limits(cost_max=10**6))
-
-    async def record(
-        self, bodies: list[tuple[tuple[str, Any], Any]], received: list[datetime]
-    ) -> list[Event]:
-        for ((action, data), timestamp), at in zip(bodies, received, strict=True):
-            body = {"product_id": self.product_id, "action": action, "data": data, "timestamp": timestamp}
-            await self.store.append([decode(json.dumps(body).encode(), at)])
-        found = await self.pool.fetch(
-            "select position, product_id, action, entity, occurred_at, recorded_at, data from log.events "
-            "where product_id = $1 order by position",
-            self.product_id,
-        )
-        return [Event(**{**row, "data": json.loads(row["data"])}) for row in found]
-
-    async def follow(self, events: list[Event], batch_ends: list[bool]) -> None:
-        """Project the events in batches that end where it is said, and at the last."""
-        for event, ends in zip(events, batch_ends, strict=False):
-            if ends:
-                await self._advance(event.position)
-        await self._advance(events[-1].position)
-
-    async def _advance(self, to: int) -> None:
-        while await self.turn.advance(to):
-            pass
-
-
 @pytest.fixture
 async def world(pool: asyncpg.Pool) -> AsyncIterator[World]:
-    async with Projector(pool).turn() as turn:
-        assert turn is not None
-        world = World(pool, turn)
+    async with a_world(pool) as world:
         yield world
-        world.operations.close()
-        await world.store.close()
 
 
 def _differences(served: Rows, plain: Rows) -> list[tuple[Any, str, Any, Any]]:
@@ -120,7 +72,7 @@ def _differences(served: Rows, plain: Rows) -> list[tuple[Any, str, Any, Any]]:
 
 async def _compare(world: World, events: list[Event], at: Moment) -> None:
     """Hold what is served of every read model at a moment against the plain model."""
-    answer = await served(world.operations, world.services, world.product_id, at)
+    answer = await served(world, at)
     plain = plain_model.board(events, at)
 
     for name in ("items", "users", "votes", "subscriptions", "comments", "entries", "answers"):
@@ -257,7 +209,7 @@ async def _compare_histories(world: World, **how: Any) -> None:
         await _compare(world, events, Moment())
         await _compare(world, events, _moment(history, events))
 
-    await _run_examples(holds)
+    await run_examples(holds)
 
 
 def _moment(history: History, events: list[Event]) -> Moment:
@@ -305,17 +257,4 @@ async def _compare_late(world: World, kind: str, *, max_examples: int) -> None:
         position = events[0].position - 1 + min(moment[0], len(events))
         await _compare(world, events, Moment(position, datetime.fromtimestamp(moment[1], UTC)))
 
-    await _run_examples(holds)
-
-
-async def _run_examples(holds: Any) -> None:
-    """Run a Hypothesis test whose body is a coroutine: its examples in a thread, each body on this loop."""
-    loop = asyncio.get_running_loop()
-    inner = holds.hypothesis.inner_test
-
-    @functools.wraps(inner)
-    def on_this_loop(*args: Any, **kwargs: Any) -> None:
-        asyncio.run_coroutine_threadsafe(inner(*args, **kwargs), loop).result()
-
-    holds.hypothesis.inner_test = on_this_loop
-    await asyncio.to_thread(holds)
+    await run_examples(holds)

@@ -1,0 +1,94 @@
+"""One database for all examples of a property test, a product each, and what is served of it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import asyncpg
+import orjson
+
+from projections.follow.projector import Projector
+from projections.read_model import Reader
+from schema.answer.documents import Request
+from schema.answer.execute import Operations
+from schema.answer.limits import Limits
+from schema.build import build_schema
+from schema.context import EVERYTHING, Context
+from service.events import decode
+from service.log.event_store import EventStore
+from tests.given.asking import services_on
+from tests.given.plain_words import Event
+
+NOW: Final = datetime(2026, 7, 1, tzinfo=UTC)
+
+
+class World:
+    """A log that is followed by hand, and what is answered about it."""
+
+    def __init__(self, pool: asyncpg.Pool, turn: Any) -> None:
+        self.pool, self.turn, self.product_id, self.now = pool, turn, 0, NOW
+        self.store = EventStore(pool)
+        self.services = replace(services_on(pool, Reader(pool), self.store), clock=lambda: self.now)
+        self.operations = Operations(build_schema(), Limits(cost_max=10**6))
+
+    async def record(
+        self, bodies: list[tuple[tuple[str, Any], Any]], received: list[datetime]
+    ) -> list[Event]:
+        for ((action, data), timestamp), at in zip(bodies, received, strict=True):
+            body = {"product_id": self.product_id, "action": action, "data": data, "timestamp": timestamp}
+            await self.store.append([decode(json.dumps(body).encode(), at)])
+        found = await self.pool.fetch(
+            "select position, product_id, action, entity, occurred_at, recorded_at, data from log.events "
+            "where product_id = $1 order by position",
+            self.product_id,
+        )
+        return [Event(**{**row, "data": json.loads(row["data"])}) for row in found]
+
+    async def follow(self, events: list[Event], batch_ends: list[bool]) -> None:
+        """Project the events in batches that end where it is said, and at the last."""
+        for event, ends in zip(events, batch_ends, strict=False):
+            if ends:
+                await self._advance(event.position)
+        await self._advance(events[-1].position)
+
+    async def _advance(self, to: int) -> None:
+        while await self.turn.advance(to):
+            pass
+
+    async def ask(self, query: str, **variables: Any) -> Any:
+        """Return what a client is answered about this example's product, which must be no error."""
+        request = Request(query, {"product": str(self.product_id), **variables})
+        answer = await self.operations.execute(request, Context(self.services, EVERYTHING))
+        told = orjson.loads(answer.body)
+        assert "errors" not in told, told["errors"]
+        return told["data"]
+
+
+@asynccontextmanager
+async def a_world(pool: asyncpg.Pool) -> AsyncIterator[World]:
+    async with Projector(pool).turn() as turn:
+        assert turn is not None
+        world = World(pool, turn)
+        yield world
+        world.operations.close()
+        await world.store.close()
+
+
+async def run_examples(holds: Any) -> None:
+    """Run a Hypothesis test whose body is a coroutine: its examples in a thread, each body on this loop."""
+    loop = asyncio.get_running_loop()
+    inner = holds.hypothesis.inner_test
+
+    @functools.wraps(inner)
+    def on_this_loop(*args: Any, **kwargs: Any) -> None:
+        asyncio.run_coroutine_threadsafe(inner(*args, **kwargs), loop).result()
+
+    holds.hypothesis.inner_test = on_this_loop
+    await asyncio.to_thread(holds)

@@ -1,0 +1,212 @@
+"""Series of random histories around changes of clocks are those of the plain model, now and of any moment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.given import plain_series
+from tests.given.any_bodies import about, of_kind
+from tests.given.plain_model import Moment
+from tests.given.plain_series import FOR_EVER, LONG_AGO, Question
+from tests.given.plain_world import World, a_world, run_examples
+from tests.given.served_state import as_of
+
+CHANGES: Final = {
+    "Europe/Zurich in spring": ("Europe/Zurich", datetime(2026, 3, 29, 1, tzinfo=UTC)),
+    "Europe/Zurich in autumn": ("Europe/Zurich", datetime(2026, 10, 25, 1, tzinfo=UTC)),
+    "America/Havana in autumn, at midnight": ("America/Havana", datetime(2026, 11, 1, 5, tzinfo=UTC)),
+}
+SERIES: Final = """
+query ($product: ID!, $asOf: AsOf, $window: Window!, $zone: String!, $bucket: Bucket!, $metric: Metric!) {
+  eventSeries(productId: $product, asOf: $asOf, window: $window, timeZone: $zone, bucket: $bucket) {
+    t events lastPosition
+  }
+  statusBacklog(productId: $product, asOf: $asOf, window: $window, timeZone: $zone, bucket: $bucket) {
+    t byStatus { status { key } items votes }
+  }
+  rankHistory(
+    productId: $product, asOf: $asOf, window: $window, timeZone: $zone, bucket: $bucket,
+    metric: $metric, top: 2
+  ) { item { sleekplanId } points { t rank value } }
+  satisfactionSeries(productId: $product, asOf: $asOf, window: $window, timeZone: $zone, bucket: $bucket) {
+    t n avg replacedAnswers
+  }
+  item(productId: $product, sleekplanId: "1", asOf: $asOf) {
+    voteSeries(window: $window, timeZone: $zone, bucket: $bucket) { t up down withdrawn cumulative }
+    subscriberSeries(window: $window, timeZone: $zone, bucket: $bucket) { t added removed cumulative }
+  }
+}
+"""
+quarters = st.integers(-8, 8) | st.integers(-130, 130)  # of an hour, from the change
+few_items = st.integers(1, 3)
+updated = st.sampled_from(["2026-03-01 10:00:00", "2026-03-02 10:00:00"])
+totals = st.fixed_dictionaries(
+    {
+        "total_up": st.integers(0, 4),
+        "total_down": st.integers(0, 2),
+        "total_comments": st.integers(0, 2),
+        "total_subscriber": st.integers(0, 2),
+    }
+)
+items = of_kind(
+    "item.create,update,update,update,delete,delete,pin",
+    st.builds(
+        lambda item_id, post, more: {"feedback_id": item_id} | post | more,
+        few_items,
+        totals | st.just({}),
+        about({}, status=st.sampled_from(["open", "planned"]), updated=updated, created=quarters),
+    ),
+)
+votes = of_kind(
+    "vote.create,create,create,delete,remove",
+    st.fixed_dictionaries(
+        {"feedback_id": st.just(1), "user_id": st.sampled_from([5, 6]), "vote": st.sampled_from([1, -1, 0])},
+        optional={"updated": updated},
+    ),
+)
+subscriptions = of_kind(
+    "subscription.create,create,delete,pause",
+    st.fixed_dictionaries({"feedback_id": st.just(1), "user_id": st.sampled_from([5, 6])}),
+)
+answers = of_kind(
+    "satisfaction.create,update,delete",
+    st.fixed_dictionaries(
+        {
+            "satisfaction_id": st.integers(1, 3),
+            "user_id": st.sampled_from([5, 6]),
+            "vote": st.integers(1, 5),
+        }
+    ),
+)
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> dict[str, Any]:
+    """A window in quarters of an hour from the change, a step, a zone and a moment."""
+    return {
+        "from": draw(st.none() | quarters),
+        "to": draw(st.none() | quarters),
+        "bucket": draw(st.sampled_from(["HOUR", "HOUR", "DAY", "DAY", "WEEK", "MONTH"])),
+        "in_zone": draw(st.sampled_from([True, True, True, False])),
+        "metric": draw(st.sampled_from(["NET_VOTES", "UPVOTES", "COMMENTS", "SUBSCRIBERS", "ACTIVITY"])),
+        "position": draw(st.none() | st.integers(0, 14)),
+        "time": draw(st.none() | quarters),
+    }
+
+
+@pytest.fixture
+async def world(pool: asyncpg.Pool) -> AsyncIterator[World]:
+    async with a_world(pool) as world:
+        yield world
+
+
+@pytest.mark.parametrize("max_examples", [15, pytest.param(1500, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("name", CHANGES)
+async def test_series_around_a_change_of_clocks_are_those_of_the_plain_model(
+    world: World, name: str, max_examples: int
+) -> None:
+    await _compare_histories(world, *CHANGES[name], max_examples=max_examples)
+
+
+async def _compare_histories(world: World, zone: str, change: datetime, *, max_examples: int) -> None:
+    world.now = change + timedelta(days=2)
+
+    @settings(
+        max_examples=max_examples,
+        deadline=None,
+        derandomize=max_examples < 100,
+        database=None,
+        report_multiple_bugs=False,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+    @given(
+        arrivals=st.lists(
+            st.tuples(items | items | votes | subscriptions | answers, quarters), min_size=3, max_size=14
+        ),
+        batch_ends=st.lists(st.booleans(), min_size=14, max_size=14),
+        asked=questions(),
+    )
+    async def holds(arrivals: Any, batch_ends: list[bool], asked: dict[str, Any]) -> None:
+        world.product_id += 1
+        bodies = [(_dated(change, body), int(_time(change, at).timestamp())) for body, at in arrivals]
+        events = await world.record(bodies, [world.now] * len(bodies))
+
+        await world.follow(events, batch_ends)
+
+        position = None
+        if asked["position"] is not None:
+            position = events[0].position - 1 + min(asked["position"], len(events))
+        for moment in (Moment(), Moment(position, _time(change, asked["time"]))):
+            await _compare(world, events, moment, change, zone, asked)
+
+    await run_examples(holds)
+
+
+def _dated(change: datetime, body: tuple[str, dict[str, Any]]) -> tuple[str, dict[str, Any]]:
+    action, data = body
+    if "created" not in data:
+        return body
+    return action, data | {"created": f"{_time(change, data['created']):%Y-%m-%d %H:%M:%S}"}
+
+
+def _time(change: datetime, quarters: int | None) -> Any:
+    return None if quarters is None else change + timedelta(minutes=15 * quarters)
+
+
+async def _compare(
+    world: World, events: Any, moment: Moment, change: datetime, zone: str, asked: dict[str, Any]
+) -> None:
+    begins, until = _time(change, asked["from"]), _time(change, asked["to"])
+    question = Question(
+        asked["bucket"],
+        zone if asked["in_zone"] else "UTC",
+        begins or LONG_AGO,
+        until or FOR_EVER,
+        moment,
+        await _read_at(world, moment),
+    )
+    answer = await world.ask(
+        SERIES,
+        asOf=as_of(moment),
+        window={"from": begins and begins.isoformat(), "to": until and until.isoformat()},
+        zone=question.zone,
+        bucket=question.bucket,
+        metric=asked["metric"],
+    )
+    assert _told(answer["eventSeries"]) == plain_series.event_series(events, question)
+    backlog = [
+        point | {"byStatus": {s["status"]["key"]: (s["items"], s["votes"]) for s in point["byStatus"]}}
+        for point in _told(answer["statusBacklog"])
+    ]
+    assert backlog == plain_series.status_backlog(events, question)
+    ranks = {series["item"]["sleekplanId"]: _told(series["points"]) for series in answer["rankHistory"]}
+    assert ranks == plain_series.rank_history(events, question, asked["metric"], 2)
+    scores = plain_series.satisfaction_series(events, question, "default")
+    assert _told(answer["satisfactionSeries"]) == scores
+    if answer["item"] is not None:
+        item = answer["item"]
+        assert _told(item["voteSeries"]) == plain_series.vote_series("1", events, question)
+        assert _told(item["subscriberSeries"]) == plain_series.subscriber_series("1", events, question)
+
+
+async def _read_at(world: World, moment: Moment) -> datetime:
+    """Return the moment that is read, by Sleekplan's clock: of a position, the latest of a hundred events."""
+    if moment.happened is not None or moment.position is None:
+        return moment.happened or world.now
+    latest: datetime | None = await world.pool.fetchval(
+        "select max(occurred_at) from (select occurred_at from log.events where position <= $1"
+        " order by position desc limit 100) as latest",
+        moment.position,
+    )
+    return latest or world.now
+
+
+def _told(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [point | {"t": datetime.fromisoformat(point["t"])} for point in points]
