@@ -80,7 +80,7 @@ def board(events: Iterable[Event], at: Moment) -> Board:
     events = list(events)
     seen = [event for event in events if at.knows(event)]
     return Board(
-        items=_items(seen, _homes(events)),
+        items=_items(seen, homes(events)),
         users=_users(seen),
         votes=_votes(seen),
         subscriptions=_subscriptions(seen),
@@ -90,7 +90,7 @@ def board(events: Iterable[Event], at: Moment) -> Board:
     )
 
 
-def _homes(events: list[Event]) -> dict[int, str | None]:
+def homes(events: list[Event]) -> dict[int, str | None]:
     """What item each event is about: for a comment that does not say, the one told of it before."""
     homes: dict[int, str | None] = {}
     for number, event in enumerate(events):
@@ -300,7 +300,7 @@ def drifts(events: list[Event]) -> set[tuple[int, str, int]]:
     for number, event in enumerate(events):
         item_id = item_id_of(event)
         post = next(iter(posts([event]).get(item_id or "", [])), None)
-        if post is None or item_id is None or not _says_something(event):
+        if post is None or item_id is None or not says_something(event):
             continue
         up, down = _known(events[: number + 1], item_id)
         theirs_up, theirs_down = post.fields.get("votes_up"), post.fields.get("votes_down")
@@ -322,7 +322,7 @@ def drifts(events: list[Event]) -> set[tuple[int, str, int]]:
     return found
 
 
-def _says_something(event: Event) -> bool:
+def says_something(event: Event) -> bool:
     """Whether a post tells more than its id, readable or not."""
     names = [
         "title",

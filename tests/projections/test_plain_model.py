@@ -168,8 +168,11 @@ async def test_moments_are_read_as_the_plain_model_reads_them_in_sessions_of_any
     assert {r["v"]: r["moment"] for r in found} == {text: plain_words.moment(text) for text in texts}
 
 
-async def test_following_in_any_batches_equals_the_plain_model_and_a_rebuild(world: World) -> None:
-    await _compare_histories(world, max_examples=120)
+@pytest.mark.parametrize("max_examples", [70, pytest.param(3000, marks=pytest.mark.torture)])
+async def test_following_in_any_batches_equals_the_plain_model_and_a_rebuild(
+    world: World, max_examples: int
+) -> None:
+    await _compare_histories(world, max_examples=max_examples, derandomize=max_examples < 100)
 
     report = await verify(world.pool, events_a_step=37)
     assert report.equal, [(t.table, t.differences) for t in report.tables if not t.equal]
@@ -190,14 +193,14 @@ async def _compare_histories(world: World, **how: Any) -> None:
     """Follow any histories, and hold what is served of each, now and of a moment, against the plain model."""
 
     @settings(
+        **{"derandomize": True, **how},
         deadline=None,
-        derandomize=True,
+        database=None,
         suppress_health_check=[
             HealthCheck.too_slow,
             HealthCheck.function_scoped_fixture,
             HealthCheck.data_too_large,
         ],
-        **how,
     )
     @given(history=histories())
     async def holds(history: History) -> None:
@@ -225,9 +228,12 @@ def _moment(history: History, events: list[Event]) -> Moment:
     return Moment(position, happened, recorded)
 
 
-async def test_what_comes_late_is_history_from_its_own_time_to_the_next(world: World) -> None:
+@pytest.mark.parametrize("max_examples", [12, pytest.param(500, marks=pytest.mark.torture)])
+async def test_what_comes_late_is_history_from_its_own_time_to_the_next(
+    world: World, max_examples: int
+) -> None:
     for kind in LATE:
-        await _compare_late(world, kind, max_examples=40 if kind == "posts" else 20)
+        await _compare_late(world, kind, max_examples=max_examples * (2 if kind == "posts" else 1))
 
     report = await verify(world.pool, events_a_step=11)
     assert report.equal, [(t.table, t.differences) for t in report.tables if not t.equal]
@@ -239,7 +245,8 @@ async def _compare_late(world: World, kind: str, *, max_examples: int) -> None:
     @settings(
         max_examples=max_examples,
         deadline=None,
-        derandomize=True,
+        derandomize=max_examples < 100,
+        database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     )
     @given(

@@ -1,0 +1,177 @@
+"""What an item went through, how two moments differ, and lists by filter and order, in plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from tests.given.plain_model import Board, Moment, homes, merged, says_something
+from tests.given.plain_words import Event, Row, Said, posts
+
+_TEXTS: Final = ("title", "description", "status", "type", "effort")
+
+
+def _in_order(events: Iterable[Event], item_id: str) -> list[Said]:
+    return sorted(posts(events).get(item_id, []), key=lambda one: one.key)
+
+
+def timeline(events: list[Event], at: Moment, item_id: str) -> list[int]:
+    about = homes(events)
+    mine = [event for event in events if at.knows(event) and about[event.position] == item_id]
+    return [event.position for event in sorted(mine, key=lambda event: (event.occurred_at, event.position))]
+
+
+def status_history(seen: list[Event], item_id: str) -> list[Row]:
+    """Return each status that it entered, with that before it, when, by which event, and when it left it."""
+    periods: list[Row] = []
+    for one in _in_order(seen, item_id):
+        status = one.fields.get("status")
+        before = periods[-1]["to"] if periods else None
+        if status is not None and status != before:
+            if periods:
+                periods[-1]["leftAt"] = one.event.occurred_at
+            entered = {"from": before, "to": status, "enteredAt": one.event.occurred_at, "at": one.position}
+            periods.append(entered | {"leftAt": None})
+    return periods
+
+
+def revisions(seen: list[Event], item_id: str) -> list[Row]:
+    """Return each change of its fields after what was told first, with the totals then and since."""
+    said = _in_order(seen, item_id)
+    latest = merged(said)
+    first = next((number for number, one in enumerate(said) if says_something(one.event)), len(said))
+    found = []
+    for number, one in enumerate(said):
+        before, after = merged(said[:number]), merged(said[: number + 1])
+        changes = {
+            name: (before.get(name), after[name])
+            for name in _TEXTS
+            if name in after and before.get(name) != after[name]
+        }
+        if number > first and changes:
+            then = after.get("votes_up"), after.get("votes_down")
+            now = latest.get("votes_up"), latest.get("votes_down")
+            gained = tuple(None if a is None or b is None else a - b for a, b in zip(now, then, strict=True))
+            found.append(
+                {"at": one.event.occurred_at, "position": one.position, "changes": changes}
+                | {"votesBefore": then, "votesAfter": gained}
+            )
+    return found
+
+
+def provenance(seen: list[Event], item_id: str, field: str) -> tuple[int, Any] | None:
+    """Return the event that set the value which a field has, and the value."""
+    found: tuple[int, Any] | None = None
+    for one in _in_order(seen, item_id):
+        value = one.fields.get(field)
+        if value is not None and (found is None or found[1] != value):
+            found = one.position, value
+    return found
+
+
+def votes_since(seen: list[Event], item_id: str, since: datetime | None) -> tuple[int | None, int | None]:
+    """Return the votes gained since a time: from what was told last before it, else from the first told."""
+    said = _in_order(seen, item_id)
+    latest = merged(said)
+    if since is None:
+        return None, None
+    before = merged(one for one in said if one.event.occurred_at < since)
+    is_new = "created_at" in latest and latest["created_at"] >= since
+    gained = []
+    for total in ("votes_up", "votes_down"):
+        first = 0 if is_new else next((one.fields[total] for one in said if total in one.fields), None)
+        begin = before.get(total, first)
+        gained.append(latest[total] - begin if total in latest and begin is not None else None)
+    return gained[0], gained[1]
+
+
+def jumps(seen: list[Event], item_id: str) -> list[tuple[int, int]]:
+    """Return each post that moved the net votes, and by how much."""
+    found = []
+    before: int | None = None
+    for one in _in_order(seen, item_id):
+        if "votes_up" in one.fields:
+            net = one.fields["votes_up"] - one.fields.get("votes_down", 0)
+            if before is not None and net != before:
+                found.append((one.position, net - before))
+            before = net
+    return found
+
+
+# Two moments ---------------------------------------------------------------------------------------
+
+_COMPARED: Final = {
+    **{name: name for name in _TEXTS},
+    "votes": "votes_net",
+    "commentCount": "comments",
+}
+
+
+def difference(before: Board, after: Board) -> Row:
+    """Return which items came on the board, left it, and changed there, and how."""
+    old, new = (
+        {key: item for key, item in board.items.items() if not item["deleted"]} for board in (before, after)
+    )
+    changed = {}
+    for key in old.keys() & new.keys():
+        pairs = {shown: (old[key].get(name), new[key].get(name)) for shown, name in _COMPARED.items()}
+        differing = {shown: pair for shown, pair in pairs.items() if pair[0] != pair[1]}
+        if differing:
+            changed[key] = differing
+    return {
+        "added": sorted(new.keys() - old.keys()),
+        "removed": sorted(old.keys() - new.keys()),
+        "changed": changed,
+    }
+
+
+# Lists ---------------------------------------------------------------------------------------------
+
+ITEM_ORDERS: Final = {
+    "CREATED_AT": "created_at",
+    "UPDATED_AT": "updated_at",
+    "VOTES": "votes_net",
+    "TREND": "trend",
+    "TIME_IN_STATUS": "status_since",
+    "LAST_ACTIVITY_AT": "last_activity_at",
+}
+FILTERS: Final[Mapping[str, tuple[Mapping[str, Any], Callable[[Row], bool]]]] = {
+    "all": ({"deleted": None}, lambda item: True),
+    "on the board": ({}, lambda item: not item["deleted"]),
+    "deleted": ({"deleted": True}, lambda item: bool(item["deleted"])),
+    "open": ({"status": {"eq": "open"}}, lambda item: not item["deleted"] and item.get("status") == "open"),
+    "not open": (
+        {"status": {"ne": "open"}, "deleted": None},
+        lambda item: item.get("status") != "open",
+    ),
+    "none of these": (
+        {"status": {"notIn": ["open", "done"]}, "deleted": None},
+        lambda item: item.get("status") not in (None, "open", "done"),
+    ),
+    "neither": (
+        {"not": {"status": {"eq": "open"}}, "deleted": None},
+        lambda item: item.get("status") != "open",
+    ),
+    "liked": (
+        {"votesNet": {"gte": 1}, "deleted": None},
+        lambda item: item.get("votes_net") is not None and item["votes_net"] >= 1,
+    ),
+    "undated": ({"createdAt": {"isNull": True}, "deleted": None}, lambda item: "created_at" not in item),
+    "either": (
+        {"or": [{"votesUp": {"gt": 2}}, {"title": {"contains": "A"}}], "deleted": None},
+        lambda item: item.get("votes_up", 0) > 2 or "a" in item.get("title", ""),
+    ),
+}
+
+
+def listed(items: Mapping[str, Row], which: str, order: str, *, descending: bool) -> list[str]:
+    """Return the ids of the items that pass a filter, in an order: what is unknown last, ties by id."""
+    _, passes = FILTERS[which]
+    column = ITEM_ORDERS[order]
+    # The longest in a status are those that entered it first.
+    backwards = descending != (order == "TIME_IN_STATUS")
+    chosen = sorted(key for key, item in items.items() if passes(item))
+    known = [key for key in chosen if items[key].get(column) is not None]
+    known.sort(key=lambda key: items[key][column], reverse=backwards)
+    return known + [key for key in chosen if items[key].get(column) is None]

@@ -1,0 +1,239 @@
+"""What an item went through, diffs and lists are those of the plain model, now and of any moment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.given import plain_history
+from tests.given.any_bodies import about, of_kind
+from tests.given.plain_history import FILTERS, ITEM_ORDERS
+from tests.given.plain_model import Moment, board
+from tests.given.plain_words import Event
+from tests.given.plain_world import NOW, World, a_world, run_examples
+from tests.given.served_state import as_of
+
+FIRST: Final = 1780000000
+HISTORY: Final = """
+query ($product: ID!, $asOf: AsOf, $since: DateTime!) {
+  items(productId: $product, asOf: $asOf, filter: {deleted: null}) {
+    nodes {
+      sleekplanId
+      timeline { totalCount nodes { position } }
+      statusHistory { from { key } to { key } enteredAt leftAt at }
+      revisions {
+        at position changes { field before after } votesBefore { up down } votesAfter { up down }
+      }
+      title: provenance(field: "title") { position value }
+      status: provenance(field: "status") { position value }
+      comments: provenance(field: "commentCount") { position value }
+      sinceTime: votesSince(time: $since) { up down }
+      sinceOpen: votesSince(statusEntered: "open") { up down }
+      voteJumps(minDelta: 1) { position delta }
+    }
+  }
+}
+"""
+DIFFERENCE: Final = """
+query ($product: ID!, $from: AsOf!, $to: AsOf) {
+  boardDiff(productId: $product, from: $from, to: $to) {
+    added { sleekplanId } removed { sleekplanId }
+    changed { before { sleekplanId } after { sleekplanId } changes { field before after } }
+    addedCount removedCount changedCount
+  }
+}
+"""
+LIST: Final = """
+query (
+  $product: ID!, $asOf: AsOf, $filter: ItemFilter, $orderBy: ItemOrderBy!,
+  $first: Int, $after: String, $last: Int, $before: String
+) {
+  items(
+    productId: $product, asOf: $asOf, filter: $filter, orderBy: $orderBy,
+    first: $first, after: $after, last: $last, before: $before
+  ) {
+    totalCount nodes { sleekplanId } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+  }
+}
+"""
+totals = st.fixed_dictionaries(
+    {"total_up": st.integers(0, 4), "total_down": st.integers(0, 2), "total_comments": st.integers(0, 1)}
+)
+said_of_items = st.builds(
+    lambda item_id, numbers, texts: {"feedback_id": item_id} | numbers | texts,
+    st.sampled_from([1, 1, 2, 3]),
+    totals | st.just({}),
+    about(
+        {},
+        title=st.sampled_from(["a", "b"]),
+        status=st.sampled_from(["open", "planned", "done"]),
+        effort=st.integers(0, 1),
+        trend=st.sampled_from(["0.5", 2]),
+        created=st.sampled_from(["2026-05-01 10:00:00", "2026-05-28 20:26:42"]),
+        updated=st.sampled_from(["2026-05-01 10:00:00", "2026-05-02 10:00:00"]),
+    ),
+)
+bodies = (
+    of_kind("item.create,update,update,update,update,delete,pin", said_of_items)
+    | of_kind("item.create,update,update,update,update,delete,pin", said_of_items)
+    | of_kind(
+        "vote.create,create,delete,remove",
+        st.builds(lambda post, user: {"feedback_item": post, "user_id": user}, said_of_items, st.just(5)),
+    )
+    | of_kind("comment.create,update,delete", about({"comment_id": 1}, feedback_id=st.integers(1, 2)))
+)
+moments = st.tuples(st.none() | st.integers(0, 12), st.none() | st.integers(-1, 7))
+
+
+@pytest.fixture
+async def world(pool: asyncpg.Pool) -> AsyncIterator[World]:
+    async with a_world(pool) as world:
+        yield world
+
+
+@pytest.mark.parametrize("max_examples", [25, pytest.param(3000, marks=pytest.mark.torture)])
+async def test_histories_diffs_and_lists_are_those_of_the_plain_model(
+    world: World, max_examples: int
+) -> None:
+    @settings(
+        max_examples=max_examples,
+        deadline=None,
+        derandomize=max_examples < 100,
+        database=None,
+        report_multiple_bugs=False,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+    @given(
+        arrivals=st.lists(st.tuples(bodies, st.integers(FIRST, FIRST + 6)), min_size=2, max_size=12),
+        batch_ends=st.lists(st.booleans(), min_size=12, max_size=12),
+        two=st.tuples(moments, moments),
+        which=st.sampled_from(sorted(FILTERS)),
+        order=st.sampled_from(sorted(ITEM_ORDERS)),
+        descending=st.booleans(),
+    )
+    async def holds(
+        arrivals: Any, batch_ends: list[bool], two: Any, which: str, order: str, descending: bool
+    ) -> None:
+        world.product_id += 1
+        events = await world.record(arrivals, [NOW] * len(arrivals))
+
+        await world.follow(events, batch_ends)
+
+        earlier, later = (_moment(events, *each) for each in two)
+        for moment in (Moment(), earlier):
+            await _compare_items(world, events, moment)
+            await _compare_lists(world, events, moment, which, order, descending=descending)
+        await _compare_moments(world, events, earlier, later)
+
+    await run_examples(holds)
+
+
+def _moment(events: list[Event], position: int | None, time: int | None) -> Moment:
+    if position is None and time is None:
+        position = len(events)
+    return Moment(
+        None if position is None else events[0].position - 1 + min(position, len(events)),
+        None if time is None else datetime.fromtimestamp(FIRST + time, UTC),
+    )
+
+
+async def _compare_items(world: World, events: list[Event], moment: Moment) -> None:
+    since = datetime.fromtimestamp(FIRST + 3, UTC)
+    answer = await world.ask(HISTORY, asOf=as_of(moment), since=since.isoformat())
+    seen = [event for event in events if moment.knows(event)]
+    for item in answer["items"]["nodes"]:
+        key = item["sleekplanId"]
+        happened = [node["position"] for node in item["timeline"]["nodes"]]
+        assert happened == plain_history.timeline(events, moment, key)
+        assert item["timeline"]["totalCount"] == len(happened)
+        periods = plain_history.status_history(seen, key)
+        assert [_period(period) for period in item["statusHistory"]] == periods
+        assert [_revision(each) for each in item["revisions"]] == plain_history.revisions(seen, key)
+        for name in ("title", "status", "comments"):
+            told = item[name] and (item[name]["position"], item[name]["value"])
+            assert told == plain_history.provenance(seen, key, name)
+        opened = next((p["enteredAt"] for p in reversed(periods) if p["to"] == "open"), None)
+        for name, time in (("sinceTime", since), ("sinceOpen", opened)):
+            assert _pair(item[name]) == plain_history.votes_since(seen, key, time)
+        jumps = [(jump["position"], jump["delta"]) for jump in item["voteJumps"]]
+        assert jumps == plain_history.jumps(seen, key)
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _pair(votes: dict[str, Any] | None) -> tuple[int | None, int | None]:
+    return (None, None) if votes is None else (votes["up"], votes["down"])
+
+
+def _period(told: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "from": told["from"] and told["from"]["key"],
+        "to": told["to"]["key"],
+        "enteredAt": _time(told["enteredAt"]),
+        "leftAt": _time(told["leftAt"]),
+        "at": told["at"],
+    }
+
+
+def _revision(told: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "at": _time(told["at"]),
+        "position": told["position"],
+        "changes": _changes(told["changes"]),
+        "votesBefore": _pair(told["votesBefore"]),
+        "votesAfter": _pair(told["votesAfter"]),
+    }
+
+
+def _changes(told: list[dict[str, Any]]) -> dict[str, tuple[Any, Any]]:
+    return {change["field"]: (change["before"], change["after"]) for change in told}
+
+
+async def _compare_moments(world: World, events: list[Event], earlier: Moment, later: Moment) -> None:
+    answer = await world.ask(DIFFERENCE, **{"from": as_of(earlier), "to": as_of(later)})
+    found = answer["boardDiff"]
+    for each in found["changed"]:
+        assert each["before"] == each["after"]
+    assert {
+        "added": [item["sleekplanId"] for item in found["added"]],
+        "removed": [item["sleekplanId"] for item in found["removed"]],
+        "changed": {each["after"]["sleekplanId"]: _changes(each["changes"]) for each in found["changed"]},
+    } == plain_history.difference(board(events, earlier), board(events, later))
+    for name in ("added", "removed", "changed"):
+        assert found[f"{name}Count"] == len(found[name])
+
+
+async def _compare_lists(
+    world: World, events: list[Event], moment: Moment, which: str, order: str, *, descending: bool
+) -> None:
+    """Walk a list in pages of two, forwards and backwards."""
+    asked = {
+        "asOf": as_of(moment),
+        "filter": FILTERS[which][0],
+        "orderBy": {"field": order, "direction": "DESC" if descending else "ASC"},
+    }
+    expected = plain_history.listed(board(events, moment).items, which, order, descending=descending)
+    forwards: list[str] = []
+    backwards: list[str] = []
+    for size, cursor, of_page, more in (
+        ("first", "after", "endCursor", "hasNextPage"),
+        ("last", "before", "startCursor", "hasPreviousPage"),
+    ):
+        page: dict[str, Any] = {"pageInfo": {more: True, of_page: None}}
+        while page["pageInfo"][more]:
+            page = (await world.ask(LIST, **asked, **{size: 2, cursor: page["pageInfo"][of_page]}))["items"]
+            ids = [node["sleekplanId"] for node in page["nodes"]]
+            assert page["totalCount"] == len(expected)
+            if size == "first":
+                forwards = [*forwards, *ids]
+            else:
+                backwards = [*ids, *backwards]
+    assert (forwards, backwards) == (expected, expected)
