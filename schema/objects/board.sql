@@ -179,7 +179,7 @@ with :calendar, told as materialized (
                    rank() over (partition by board.product_id order by told.value desc) as rank_now
               from told
               join board on board.number = told.number
-             where told.step_after = (select max(last.step_after) from told as last)
+             where told.step_after = (select calendar.steps + 1 from calendar)
             ) as ranked
       where ranked.rank_now <= :top
 ), lines as materialized (

@@ -130,6 +130,45 @@ def rank_history(events: list[Event], asked: Question, metric: str, top: int) ->
     }
 
 
+def movers(events: list[Event], asked: Question, metric: str) -> list[Row]:
+    """Return what each item gained in the window, and in the one of that length before it."""
+    seen = _seen(events, asked)
+    last = min(asked.until, asked.at)
+    ends = min(asked.until, asked.at + timedelta(microseconds=1))
+    now, before = _board_at(seen, ends, metric), _board_at(seen, asked.begins, metric)
+    found = []
+    for item_id, value in now.items():
+        said = _by(FOR_EVER, posts(seen).get(item_id, []))
+
+        def value_at(
+            time: datetime, item_id: str = item_id, value: int = value, said: list[Said] = said
+        ) -> int:
+            then = _metric(item_id, _by(time, said), seen, time, metric)
+            if then is not None:
+                return then
+            created = merged(said).get("created_at")
+            if metric == "ACTIVITY" or (created is not None and created >= time):
+                return 0
+            firsts = (_metric(item_id, [one], seen, FOR_EVER, metric) for one in said)
+            return next((first for first in firsts if first is not None), value)
+
+        begin = value_at(asked.begins)
+        if value != begin:
+            there = before.get(item_id)
+            found.append(
+                {
+                    "item": item_id,
+                    "gained": value - begin,
+                    "gainedPrevious": begin - value_at(asked.begins - (last - asked.begins)),
+                    "rankNow": 1 + sum(other > value for other in now.values()),
+                    "rankBefore": None
+                    if there is None
+                    else 1 + sum(other > there for other in before.values()),
+                }
+            )
+    return sorted(found, key=lambda mover: (-mover["gained"], mover["item"]))
+
+
 def status_backlog(events: list[Event], asked: Question) -> list[Row]:
     seen = _seen(events, asked)
     said = posts(seen)

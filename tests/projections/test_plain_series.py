@@ -24,7 +24,10 @@ CHANGES: Final = {
     "America/Havana in autumn, at midnight": ("America/Havana", datetime(2026, 11, 1, 5, tzinfo=UTC)),
 }
 SERIES: Final = """
-query ($product: ID!, $asOf: AsOf, $window: Window!, $zone: String!, $bucket: Bucket!, $metric: Metric!) {
+query (
+  $product: ID!, $asOf: AsOf, $window: Window!, $moved: Window!,
+  $zone: String!, $bucket: Bucket!, $metric: Metric!
+) {
   eventSeries(productId: $product, asOf: $asOf, window: $window, timeZone: $zone, bucket: $bucket) {
     t events lastPosition
   }
@@ -35,6 +38,9 @@ query ($product: ID!, $asOf: AsOf, $window: Window!, $zone: String!, $bucket: Bu
     productId: $product, asOf: $asOf, window: $window, timeZone: $zone, bucket: $bucket,
     metric: $metric, top: 2
   ) { item { sleekplanId } points { t rank value } }
+  movers(productId: $product, asOf: $asOf, window: $moved, metric: $metric) {
+    item { sleekplanId } gained gainedPrevious rankNow rankBefore
+  }
   satisfactionSeries(productId: $product, asOf: $asOf, window: $window, timeZone: $zone, bucket: $bucket) {
     t n avg replacedAnswers
   }
@@ -172,10 +178,13 @@ async def _compare(
         moment,
         await _read_at(world, moment),
     )
+    window = {"from": begins and begins.isoformat(), "to": until and until.isoformat()}
+    moves = begins is not None and begins < min(question.until, question.at)
     answer = await world.ask(
         SERIES,
         asOf=as_of(moment),
-        window={"from": begins and begins.isoformat(), "to": until and until.isoformat()},
+        window=window,
+        moved=window if moves else {"from": question.at.isoformat()},
         zone=question.zone,
         bucket=question.bucket,
         metric=asked["metric"],
@@ -188,6 +197,9 @@ async def _compare(
     assert backlog == plain_series.status_backlog(events, question)
     ranks = {series["item"]["sleekplanId"]: _told(series["points"]) for series in answer["rankHistory"]}
     assert ranks == plain_series.rank_history(events, question, asked["metric"], 2)
+    if moves:
+        moved = [mover | {"item": mover["item"]["sleekplanId"]} for mover in answer["movers"]]
+        assert moved == plain_series.movers(events, question, asked["metric"])
     scores = plain_series.satisfaction_series(events, question, "default")
     assert _told(answer["satisfactionSeries"]) == scores
     if answer["item"] is not None:

@@ -179,6 +179,23 @@ async def test_a_deletion_that_was_taken_back_leaves_a_gap_in_the_ranks(
     ]  # fmt: skip
 
 
+async def test_nothing_leads_a_board_on_which_nothing_stands_at_the_end(
+    server_url: str, template: str
+) -> None:
+    async with new_database(server_url, template) as url, a_pool(url) as pool, a_board(pool) as board:
+        await board.tell(
+            body("item.create", "2026-05-01 12:00", post(1, up=5)),
+            body("item.delete", "2026-05-04 12:00", {"feedback_id": 1}),
+        )
+        answer = await board.ask(
+            """query ($to: DateTime!) { rankHistory(bucket: DAY, window: {
+                from: "2026-05-01T00:00:00Z", to: $to}) { points { t rank } } }""",
+            to="2026-05-09T00:00:00Z",
+        )
+
+    assert answer["rankHistory"] == []
+
+
 CHANGES = [
     ("Europe/Zurich", "HOUR", "2025-10-25T22:00:00Z", 6),
     ("Europe/Zurich", "HOUR", "2026-03-28T22:00:00Z", 6),
