@@ -97,7 +97,7 @@ async def world(pool: asyncpg.Pool) -> AsyncIterator[World]:
         yield world
 
 
-@pytest.mark.parametrize("max_examples", [25, pytest.param(3000, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("max_examples", [25, pytest.param(1000, marks=pytest.mark.torture)])
 async def test_histories_diffs_and_lists_are_those_of_the_plain_model(
     world: World, max_examples: int
 ) -> None:

@@ -41,7 +41,7 @@ async def world(pool: asyncpg.Pool) -> AsyncIterator[World]:
         yield world
 
 
-@pytest.mark.parametrize("max_examples", [15, pytest.param(2000, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("max_examples", [15, pytest.param(600, marks=pytest.mark.torture)])
 async def test_lists_in_pages_are_those_of_the_plain_model(world: World, max_examples: int) -> None:
     @settings(
         max_examples=max_examples,

@@ -168,7 +168,7 @@ async def test_moments_are_read_as_the_plain_model_reads_them_in_sessions_of_any
     assert {r["v"]: r["moment"] for r in found} == {text: plain_words.moment(text) for text in texts}
 
 
-@pytest.mark.parametrize("max_examples", [70, pytest.param(3000, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("max_examples", [50, pytest.param(1000, marks=pytest.mark.torture)])
 async def test_following_in_any_batches_equals_the_plain_model_and_a_rebuild(
     world: World, max_examples: int
 ) -> None:
@@ -228,7 +228,7 @@ def _moment(history: History, events: list[Event]) -> Moment:
     return Moment(position, happened, recorded)
 
 
-@pytest.mark.parametrize("max_examples", [12, pytest.param(500, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("max_examples", [8, pytest.param(150, marks=pytest.mark.torture)])
 async def test_what_comes_late_is_history_from_its_own_time_to_the_next(
     world: World, max_examples: int
 ) -> None:

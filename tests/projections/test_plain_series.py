@@ -113,7 +113,7 @@ async def world(pool: asyncpg.Pool) -> AsyncIterator[World]:
         yield world
 
 
-@pytest.mark.parametrize("max_examples", [12, pytest.param(1500, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("max_examples", [12, pytest.param(400, marks=pytest.mark.torture)])
 @pytest.mark.parametrize("name", CHANGES)
 async def test_series_around_a_change_of_clocks_are_those_of_the_plain_model(
     world: World, name: str, max_examples: int
