@@ -50,7 +50,7 @@ from service.log.event_store import EventStore
 from service.log.hub import Hub
 from service.log.known import KnownDatabase
 from service.log.quarantine import Quarantine
-from service.operate import demo
+from service.operate import demo, running
 from service.operate.erasure import Erasure
 from service.operate.gauges import Gauges
 from service.operate.probes import Probes
@@ -132,6 +132,7 @@ async def run(settings: Settings, plan: Plan, announcer: Announcer) -> None:
         if stop.is_set():
             return
         await stack.enter_async_context(service.listening(listener))
+        stack.enter_context(running.told(settings, service.port))
         if found is not None:
             await stack.enter_async_context(_in_background(service.tick(found)))
         announcer.ready(service.ready(is_demo=found is not None))

@@ -58,6 +58,8 @@
     ├── ServiceNotReachable              a command found no service to talk to
     ├── DeliveriesRefused                some of what `simulate` posted was not taken
     ├── NoWebhookKey                     `send` has no key to send with
+    ├── KeyNotTaken                      or one that the service does not know
+    ├── ServiceElsewhere                 only services on other data folders run
     ├── DemoNeedsEmptyLog                made-up events never enter a real log
     ├── MadeUpEvents
     ├── UserUnknown                      nobody to erase
@@ -79,6 +81,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -153,7 +156,7 @@ class DataFolderNotWritable(EmbeddedPostgresError):
         self.folder, self.reason = folder, reason
         super().__init__(
             f"the data folder {folder} cannot be written ({reason}); give it to this user, "
-            "or name another: RECOUNT_DATA_DIR=/path/to/folder"
+            "or name another: --data-dir /path/to/folder"
         )
 
 
@@ -166,7 +169,7 @@ class DataFolderInUse(EmbeddedPostgresError):
         stop = f"kill {pid}" if pid else "stop it"
         super().__init__(
             f"the data folder {folder} is in use by {holder}; stop that service first ({stop}), "
-            "or name another folder: RECOUNT_DATA_DIR=/path/to/folder"
+            "or name another folder: --data-dir /path/to/folder"
         )
 
 
@@ -211,7 +214,7 @@ class NoDatabaseHere(EmbeddedPostgresError):
         self.folder = folder
         super().__init__(
             f"there is no database in {folder.absolute()}: is another data folder meant? Name it "
-            "(RECOUNT_DATA_DIR=…), or start a service on this one: recount serve"
+            "(--data-dir …), or start a service on this one: recount serve"
         )
 
 
@@ -495,7 +498,7 @@ class SpoolInUse(RecountError):
         self.folder = folder
         super().__init__(
             f"the spool {folder} is in use by another process; stop it, or give this one a data folder "
-            "of its own: RECOUNT_DATA_DIR=/path/to/folder"
+            "of its own: --data-dir /path/to/folder"
         )
 
 
@@ -571,7 +574,7 @@ class PortInUse(RecountError):
         self.host, self.port, self.reason = host, port, reason
         super().__init__(
             f"cannot listen on {host}:{port} ({reason}); stop what listens there, or take another port or "
-            f"address: RECOUNT_PORT={port + 1 if port < 65535 else 8080}, RECOUNT_HOST=127.0.0.1"
+            f"address: --port {port + 1 if port < 65535 else 8080}, --host 127.0.0.1"
         )
 
 
@@ -609,6 +612,29 @@ class NoWebhookKey(RecountError):
         )
 
 
+class KeyNotTaken(RecountError):
+    """The service answers 401: to one delivery, and so to all."""
+
+    def __init__(self, url: str, source: str) -> None:
+        self.url, self.source = url, source
+        super().__init__(
+            f"{url} does not take the key of {source}; is the service on another data folder (--data-dir …) "
+            "or started with other settings?"
+        )
+
+
+class ServiceElsewhere(RecountError):
+    """No service runs on the data folder that is meant, but others do."""
+
+    def __init__(self, data_dir: Path, running: Sequence[tuple[Path, str]]) -> None:
+        self.data_dir, self.running = data_dir, running
+        others = ", ".join(f"{address} on {folder}" for folder, address in running)
+        super().__init__(
+            f"no service runs on the data folder {data_dir.absolute()}. These run: {others}. "
+            f"Name the one that is meant: --data-dir {running[0][0]}; or its address: --port …"
+        )
+
+
 class DemoNeedsEmptyLog(RecountError):
     """The log already holds events that are not the demo's."""
 
@@ -617,7 +643,7 @@ class DemoNeedsEmptyLog(RecountError):
         super().__init__(
             f"this log holds {head} events that are not the demo's, and made-up events never enter a real "
             "log; serve it with: recount serve, or give the demo a folder of its own: "
-            "RECOUNT_DATA_DIR=demo recount demo"
+            "recount demo --data-dir demo"
         )
 
 
@@ -629,7 +655,7 @@ class MadeUpEvents(RecountError):
         super().__init__(
             f"these events are made up (recount simulate), and this log holds {head} of another board: there "
             "they would stay for good. Import them into a data folder of their own: "
-            "RECOUNT_DATA_DIR=made-up recount import …"
+            "recount import --data-dir made-up …; or here all the same: recount import --made-up …"
         )
 
 

@@ -89,9 +89,9 @@ BLOCKS = [block for page in PAGES for block in _blocks(page)]
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     """The service that all pages talk about, in a folder that looks like a checkout."""
     folder = tmp_path_factory.mktemp("docs")
-    (folder / "tests").symlink_to(ROOT / "tests")
+    (folder / "docs").symlink_to(ROOT / "docs")
     (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
-    async with running(folder / "data") as service:
+    async with running(folder / "board") as service:
         yield service
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import click
 
+from service.cli.options import data_dir_option, given_settings, host_option, port_option
 from service.cli.terminal import json_option, note, out, print_json
-from service.config import Settings, load_settings, variable
+from service.config import Settings, variable
 from service.dsn import Dsn
 from service.errors import EmbeddedPostgresNotRunning, RecountError
 from service.postgres.binaries import find_binaries
@@ -23,6 +24,9 @@ from service.postgres.embedded import attach
     is_flag=True,
     help="Print how to reach the database, as lines for a shell: for psql, pg_dump and the like.",
 )
+@data_dir_option
+@host_option
+@port_option
 @json_option
 def config(explain: bool, connection: bool, as_json: bool) -> None:
     """Print the settings, or how to reach the database.
@@ -32,7 +36,7 @@ def config(explain: bool, connection: bool, as_json: bool) -> None:
     `eval "$(recount config --connection)"` sets PGHOST and the like, and puts Postgres's own programs on the
     PATH, so that psql and pg_dump reach the same database. The embedded one has to run: start the service.
     """
-    settings = load_settings()
+    settings = given_settings()
     if connection:
         for line in _connection_lines(settings, with_password=not out.is_terminal):
             click.echo(line)

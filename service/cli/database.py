@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from service.cli.options import given_settings
 from service.cli.terminal import note
-from service.config import Settings, load_settings
+from service.config import Settings
 from service.errors import NoDatabaseHere
 from service.log.database import Pool, as_refused, connect, migrate, open_pool, refuse_shared_sessions
 from service.log.hub import Hub
@@ -86,7 +87,7 @@ def on_log(work: Callable[[Pool], Coroutine[Any, Any, T]], *, makes: bool = Fals
     """Run `work` on the log of the settings."""
 
     async def run() -> T:
-        async with open_log(load_settings(), makes=makes) as pool:
+        async with open_log(given_settings(), makes=makes) as pool:
             return await work(pool)
 
     return asyncio.run(run())

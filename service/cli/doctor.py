@@ -7,8 +7,9 @@ import asyncio
 import click
 
 from service.cli.database import open_database
+from service.cli.options import data_dir_option, given_settings, host_option, port_option
 from service.cli.terminal import json_option, out, print_json, web_address
-from service.config import Settings, load_settings
+from service.config import Settings
 from service.errors import NoDatabaseHere, RecountError
 from service.operate import doctor as examination
 
@@ -21,6 +22,9 @@ FOUND = 3
     callback=web_address,
     help="The webhook's URL as entered in Sleekplan, key included: is tried from here.",
 )
+@data_dir_option
+@host_option
+@port_option
 @json_option
 def doctor(url: str | None, as_json: bool) -> None:
     """Look at everything that has to be right.
@@ -29,7 +33,7 @@ def doctor(url: str | None, as_json: bool) -> None:
     its version, settings and clock, the guards of the log, quarantine, keys, silence, and posts to the
     running service without leaving anything in the log. Exits with 3 when there is a problem.
     """
-    findings = asyncio.run(_examine(load_settings(), url))
+    findings = asyncio.run(_examine(given_settings(), url))
     if as_json:
         print_json([{**vars_of(finding)} for finding in findings])
     else:

@@ -13,8 +13,9 @@ from projections.declare import declare
 from projections.follow.projector import Projector
 from projections.rebuild.after_erasure import count_again
 from service.cli.database import on_log, open_log_and_hub
+from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import json_option, out, print_json, print_records, print_table
-from service.config import Settings, load_settings
+from service.config import Settings
 from service.errors import RecountError
 from service.log.database import Pool
 from service.operate.erasure import Erased, Erasure, Mention
@@ -43,6 +44,7 @@ T = TypeVar("T")
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The ledger to read with --again. Default: erasures.jsonl in the data folder.",
 )
+@data_dir_option
 @json_option
 def erase(
     user: str | None,
@@ -65,7 +67,7 @@ def erase(
     is redacted as it is recorded. This cannot be undone, and dumps taken before still hold them.
     """
     if listing:
-        found = on_log(lambda pool: _erasure(pool, load_settings()).suppressions())
+        found = on_log(lambda pool: _erasure(pool, given_settings()).suppressions())
         print_records(("product_id", "user_id", "texts", "since"), [one._asdict() for one in found], as_json)
     elif again:
         done = asyncio.run(_with_erasure(lambda erasure: erasure.reapply(ledger)))
@@ -127,7 +129,7 @@ def _print_preview(mentions: list[Mention], quarantined: list[str], as_json: boo
 
 
 async def _with_erasure(work: Callable[[Erasure], Coroutine[Any, Any, T]]) -> T:
-    settings = load_settings()
+    settings = given_settings()
     async with open_log_and_hub(settings) as (pool, hub):
         await Projector(pool, hub).catch_up()
         return await work(_erasure(pool, settings))

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from service.cli.database import on_log
+from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import json_option, note, print_json, print_records
-from service.config import SCOPES, load_settings
+from service.config import SCOPES
 from service.errors import DataFolderNotWritable
 from service.log.known import KnownDatabase
 from service.web.key_files import LOCAL_KEY_FILE, KeyFiles
@@ -30,6 +31,7 @@ def keys() -> None:
 
 
 @keys.command(name="list")
+@data_dir_option
 @json_option
 def list_keys(as_json: bool) -> None:
     """List keys and tokens, with when each was last used."""
@@ -62,6 +64,7 @@ def list_keys(as_json: bool) -> None:
     help="What a token may do; may be repeated. Default: everything.",
 )
 @click.option("--days", type=click.IntRange(min=1), help="Ends after so many days.")
+@data_dir_option
 @json_option
 def add_key(
     name: str, api: bool, product_id: int | None, scopes: tuple[str, ...], days: int | None, as_json: bool
@@ -93,6 +96,7 @@ def add_key(
     show_default=True,
     help="How long the old one works on.",
 )
+@data_dir_option
 @json_option
 def rotate_key(name: str, overlap_hours: float, as_json: bool) -> None:
     """Make another key called NAME and print it; the old one works on for a while."""
@@ -102,6 +106,7 @@ def rotate_key(name: str, overlap_hours: float, as_json: bool) -> None:
 
 @keys.command(name="revoke")
 @click.argument("name")
+@data_dir_option
 def revoke_key(name: str) -> None:
     """Let every key called NAME open nothing any more."""
     click.echo(f"{_on_keys(lambda keys: keys.revoke(name))} revoked")
@@ -113,7 +118,7 @@ def _on_keys(work: Callable[[Keys], Coroutine[Any, Any, T]], *, makes: bool = Fa
 
 
 def _files() -> KeyFiles:
-    settings = load_settings()
+    settings = given_settings()
     return KeyFiles(KnownDatabase(settings.data_dir, settings.database_url))
 
 

@@ -17,14 +17,16 @@ import uvloop
 
 from projections.follow.projector import Projector
 from service.cli.database import open_database, open_log, open_log_and_hub
+from service.cli.options import data_dir_option, given_settings, host_option, port_option
 from service.cli.output import written
-from service.cli.terminal import json_option, note, out, print_json, progress_bar
-from service.config import Settings, load_settings, near_url
+from service.cli.terminal import json_option, note, out, print_json, progress_bar, web_address, without_key
+from service.config import Settings
 from service.errors import ServiceNotReachable, TailRefused
 from service.log.database import connect
 from service.log.database import migrate as run_migrations
 from service.operate.interchange import export as export_lines
 from service.operate.interchange import import_lines
+from service.operate.running import address_of_service
 
 RECONNECT_SECONDS = (0.2, 5.0)
 SILENT_SECONDS_MAX = 60.0
@@ -40,13 +42,14 @@ subscription Tail($after: Position, $filter: EventFilter, $productId: ID) {
 
 
 @click.command()
+@data_dir_option
 @json_option
 def migrate(as_json: bool) -> None:
     """Bring the database up to this version.
 
     The service does so at its start; run it by hand to have it done before. Forward only.
     """
-    names = asyncio.run(_migrate(load_settings()))
+    names = asyncio.run(_migrate(given_settings()))
     if as_json:
         print_json({"migrated": names})
     else:
@@ -73,6 +76,7 @@ async def _migrate(settings: Settings) -> list[str]:
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     help="A file, a FIFO or a device to write, or - for standard output, which is the default.",
 )
+@data_dir_option
 def export(after: int, product_id: int | None, output: Path | None) -> None:
     """Write the log as JSON lines.
 
@@ -85,7 +89,7 @@ def export(after: int, product_id: int | None, output: Path | None) -> None:
 
 
 async def _export(file: BinaryIO, after: int, product_id: int | None) -> None:
-    async with open_log(load_settings()) as pool:
+    async with open_log(given_settings()) as pool:
         with progress_bar("exporting") as advance:
             async for line in export_lines(pool, after=after, product_id=product_id, advance=advance):
                 file.write(line)
@@ -96,8 +100,14 @@ async def _export(file: BinaryIO, after: int, product_id: int | None) -> None:
 @click.option(
     "--anew", is_flag=True, help="Record the lines of an export at the log's end, at new positions."
 )
+@click.option(
+    "--made-up",
+    is_flag=True,
+    help="Take what `recount simulate` made up into a log of other events, for good.",
+)
+@data_dir_option
 @json_option
-def import_(file: BinaryIO, anew: bool, as_json: bool) -> None:
+def import_(file: BinaryIO, anew: bool, made_up: bool, as_json: bool) -> None:
     """Record JSON lines.
 
     They are read from FILE, or from standard input where it is `-`. A line is a webhook's body, recorded
@@ -106,7 +116,7 @@ def import_(file: BinaryIO, anew: bool, as_json: bool) -> None:
     the quarantine. What the log knows is skipped, so after a cut the same file may be imported again.
     Returns once everything is projected.
     """
-    told = uvloop.run(_import(file, anew))
+    told = uvloop.run(_import(file, anew, made_up))
     if as_json:
         print_json(told)
     else:
@@ -116,9 +126,9 @@ def import_(file: BinaryIO, anew: bool, as_json: bool) -> None:
         )
 
 
-async def _import(file: BinaryIO, anew: bool) -> dict[str, int]:
+async def _import(file: BinaryIO, anew: bool, made_up: bool) -> dict[str, int]:
     total = os.fstat(file.fileno()).st_size if file.seekable() else 0
-    settings = load_settings()
+    settings = given_settings()
     async with open_log_and_hub(settings, makes=True) as (pool, hub):
         with progress_bar("importing, bytes") as advance:
             imported = await import_lines(
@@ -126,6 +136,7 @@ async def _import(file: BinaryIO, anew: bool) -> dict[str, int]:
                 pool,
                 now=datetime.now(UTC),
                 anew=anew,
+                made_up_too=made_up,
                 untimed_window=settings.untimed_window,
                 advance=lambda done: advance(done, max(total, done)),
             )
@@ -143,9 +154,20 @@ async def _import(file: BinaryIO, anew: bool) -> dict[str, int]:
     "--type", "types", multiple=True, help="Only events of a type, such as VOTE_CAST; may be repeated."
 )
 @click.option("--count", type=click.IntRange(min=1), help="End after so many events.")
+@click.option(
+    "--url", callback=web_address, help="The GraphQL URL to ask. Default: the service on the data folder."
+)
+@data_dir_option
+@host_option
+@port_option
 @json_option
 def tail(
-    after: int | None, product_id: int | None, types: tuple[str, ...], count: int | None, as_json: bool
+    after: int | None,
+    product_id: int | None,
+    types: tuple[str, ...],
+    count: int | None,
+    url: str | None,
+    as_json: bool,
 ) -> None:
     """Print events as they are recorded.
 
@@ -153,24 +175,22 @@ def tail(
     subscription; cut off, it comes back and goes on behind the last event. The token, where one is
     needed, is the first of RECOUNT_API_TOKENS.
     """
-    asyncio.run(_tail(load_settings(), after, product_id, types, count, as_json))
-
-
-async def _tail(
-    settings: Settings,
-    after: int | None,
-    product_id: int | None,
-    types: tuple[str, ...],
-    count: int | None,
-    as_json: bool,
-) -> None:
     variables: dict[str, Any] = {"after": after}
     if types:
         variables["filter"] = {"types": list(types)}
     if product_id is not None:
         variables["productId"] = str(product_id)
+    settings = given_settings()
+    if url is None:
+        url = f"{address_of_service(settings)}/graphql"
+    asyncio.run(_tail(url, _headers(settings), {"query": _TAIL, "variables": variables}, count, as_json))
+
+
+async def _tail(
+    url: str, headers: dict[str, str], asked: dict[str, Any], count: int | None, as_json: bool
+) -> None:
     seen = 0
-    async with aclosing(_events(settings, {"query": _TAIL, "variables": variables})) as events:
+    async with aclosing(_events(url, headers, asked)) as events:
         async for event in events:
             if as_json:
                 print_json(event)
@@ -188,16 +208,15 @@ def _print_event(event: dict[str, Any]) -> None:
     out.print(event["summary"], markup=False)
 
 
-async def _events(settings: Settings, asked: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+async def _events(url: str, headers: dict[str, str], asked: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
     """Give the events of a subscription for ever, coming back behind the last one when cut off.
 
     Raises ServiceNotReachable when no service answers the first time, TailRefused when it says no.
     """
     last_id: str | None = None
     pause, connected = RECONNECT_SECONDS[0], False
-    url = f"{near_url(settings.host, settings.port)}/graphql"
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=SILENT_SECONDS_MAX)
-    async with aiohttp.ClientSession(timeout=timeout, headers=_headers(settings)) as session:
+    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
         while True:
             try:
                 resumed = {"Last-Event-ID": last_id} if last_id else {}
@@ -214,7 +233,7 @@ async def _events(settings: Settings, asked: dict[str, Any]) -> AsyncGenerator[d
                                 yield _event_of(data)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if not connected:
-                    raise ServiceNotReachable(url, error) from error
+                    raise ServiceNotReachable(without_key(url), error) from error
             behind = f" behind position {last_id}" if last_id else ""
             note(f"the service is away; asking again{behind}")
             await asyncio.sleep(pause)

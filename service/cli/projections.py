@@ -18,8 +18,8 @@ from projections.rebuild.report import Progress, RebuildReport
 from projections.rebuild.verify import VerifyReport
 from projections.rebuild.verify import verify as run_verify
 from service.cli.database import open_log, open_log_and_hub
+from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import json_option, out, print_json, print_records, print_table, progress_bar
-from service.config import load_settings
 from service.log.database import Pool
 from service.log.event_store import EventStore
 
@@ -32,6 +32,7 @@ _names = click.argument("names", nargs=-1, metavar="[NAME]...")
 @_names
 @click.option("--product", "product_id", type=int, help="Replay one product in place.")
 @click.option("--item", "item_id", help="Replay one item (Sleekplan's id) in place; needs --product.")
+@data_dir_option
 @json_option
 def rebuild(names: tuple[str, ...], product_id: int | None, item_id: str | None, as_json: bool) -> None:
     """Count projections again from the first event.
@@ -61,7 +62,7 @@ def rebuild(names: tuple[str, ...], product_id: int | None, item_id: str | None,
 
 
 async def _rebuild(names: tuple[str, ...], product_id: int | None, item_id: str | None) -> RebuildReport:
-    async with open_log(load_settings()) as pool:
+    async with open_log(given_settings()) as pool:
         with progress_bar("rebuilding") as advance:
 
             def watch(progress: Progress) -> None:
@@ -74,6 +75,7 @@ async def _rebuild(names: tuple[str, ...], product_id: int | None, item_id: str 
 
 @click.command()
 @_names
+@data_dir_option
 @json_option
 def verify(names: tuple[str, ...], as_json: bool) -> None:
     """Count again beside the tables in use, and compare.
@@ -90,7 +92,7 @@ def verify(names: tuple[str, ...], as_json: bool) -> None:
 
 
 async def _verify(names: tuple[str, ...]) -> VerifyReport:
-    async with open_log_and_hub(load_settings()) as (pool, hub):
+    async with open_log_and_hub(given_settings()) as (pool, hub):
         await Projector(pool, hub).catch_up()
         with progress_bar("verifying") as advance:
 
@@ -124,6 +126,7 @@ def parked() -> None:
 @parked.command(name="list")
 @click.option("--waiting", is_flag=True, help="With those that only wait behind another.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="How many at most.")
+@data_dir_option
 @json_option
 def list_parked(waiting: bool, limit: int, as_json: bool) -> None:
     """List the events that are set aside, the oldest first."""
@@ -147,6 +150,7 @@ def list_parked(waiting: bool, limit: int, as_json: bool) -> None:
 
 @parked.command(name="show")
 @click.argument("position", type=click.IntRange(min=1))
+@data_dir_option
 @json_option
 def show_parked(position: int, as_json: bool) -> None:
     """Show one event that is set aside, with what it says and why it could not be applied."""
@@ -169,6 +173,7 @@ def show_parked(position: int, as_json: bool) -> None:
 
 @parked.command(name="retry")
 @click.argument("position", type=click.IntRange(min=1))
+@data_dir_option
 @json_option
 def retry_parked(position: int, as_json: bool) -> None:
     """Apply a set-aside event, and those that wait behind it, in their places.
@@ -194,7 +199,7 @@ def retry_parked(position: int, as_json: bool) -> None:
 @asynccontextmanager
 async def open_read_model() -> AsyncIterator[Pool]:
     """Give a pool on a database whose read model exists, be it empty."""
-    async with open_log(load_settings()) as pool:
+    async with open_log(given_settings()) as pool:
         async with pool.acquire() as connection:
             await declare(connection)
         yield pool

@@ -7,8 +7,8 @@ import sys
 import click
 
 from service.cli.database import on_log
+from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import json_option, out, print_json, print_records
-from service.config import load_settings
 from service.errors import NotAnEvent
 from service.log.database import Pool
 from service.log.event_store import EventStore
@@ -42,6 +42,7 @@ def quarantine() -> None:
     show_default=True,
     help="How many, the newest first.",
 )
+@data_dir_option
 @json_option
 def list_quarantine(state: str, product_id: int | None, limit: int, as_json: bool) -> None:
     """List deliveries in the quarantine, the newest first."""
@@ -62,6 +63,7 @@ def _told(found: Quarantined) -> dict[str, object]:
 @quarantine.command(name="show")
 @click.argument("id")
 @click.option("--raw", is_flag=True, help="Write the bytes alone, exactly as they came.")
+@data_dir_option
 @json_option
 def show_quarantine(id: str, raw: bool, as_json: bool) -> None:
     """Show one delivery with its bytes."""
@@ -82,6 +84,7 @@ def show_quarantine(id: str, raw: bool, as_json: bool) -> None:
 @quarantine.command(name="retry")
 @click.argument("ids", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every open one.")
+@data_dir_option
 @json_option
 def retry_quarantine(ids: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Read deliveries once more and record those that now are events.
@@ -112,6 +115,7 @@ async def _retry(pool: Pool, ids: tuple[str, ...], everything: bool) -> list[dic
 
 @quarantine.command(name="discard")
 @click.argument("ids", nargs=-1, required=True)
+@data_dir_option
 def discard_quarantine(ids: tuple[str, ...]) -> None:
     """Close deliveries for good; their bytes are kept."""
 
@@ -124,7 +128,7 @@ def discard_quarantine(ids: tuple[str, ...]) -> None:
 
 
 def _quarantine(pool: Pool) -> Quarantine:
-    return Quarantine(pool, EventStore(pool, untimed_window=load_settings().untimed_window))
+    return Quarantine(pool, EventStore(pool, untimed_window=given_settings().untimed_window))
 
 
 COMMANDS: tuple[click.Command, ...] = (quarantine,)

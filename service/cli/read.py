@@ -21,11 +21,13 @@ from schema.build import build_schema, printed
 from schema.context import Context, Services
 from schema.ids import decode_id
 from service.cli.database import open_log_and_hub
+from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import json_option, out, print_json, print_table
-from service.config import Settings, load_settings
+from service.config import Settings
 from service.errors import BadId, NotFound, QueryFailed
 from service.log.event_store import EventStore
 from service.operate import demo
+from service.operate.running import service_here
 
 _ITEM = """
 query History($id: ID, $productId: ID, $sleekplanId: ID, $first: Int) {
@@ -64,6 +66,7 @@ _AGO = re.compile(r"(\d+)\s*(minutes?|hours?|days?|weeks?)(?:\s+ago)?")
     show_default=True,
     help="How many events, the newest first.",
 )
+@data_dir_option
 @json_option
 def history(item: str, product_id: int | None, first: int, as_json: bool) -> None:
     """Tell what happened to an item.
@@ -134,6 +137,7 @@ def _short(value: object) -> str:
 @click.option(
     "--recorded", is_flag=True, help="WHEN is on our clock: what was known then, not what had happened."
 )
+@data_dir_option
 @json_option
 def asof(when: str, product_id: int | None, first: int, recorded: bool, as_json: bool) -> None:
     """Show the board as it was at a moment.
@@ -200,14 +204,15 @@ def print_schema() -> None:
 
 
 def _ask(document: str, variables: dict[str, Any]) -> dict[str, Any]:
-    return asyncio.run(_execute(load_settings(), document, variables))
+    return asyncio.run(_execute(given_settings(), document, variables))
 
 
 async def _execute(settings: Settings, document: str, variables: dict[str, Any]) -> dict[str, Any]:
     """Return the data of a document's answer, once everything recorded so far is projected."""
     async with open_log_and_hub(settings) as (pool, hub):
         await Projector(pool, hub).catch_up()
-        labels = await demo.labels(pool, settings.labels)
+        running = service_here(settings)
+        labels = await demo.labels(pool, settings.labels or (running.labels if running else None))
         services = Services(pool, Reader(pool), EventStore(pool), hub, settings, labels=labels)
         operations = Operations(build_schema())
         try:

@@ -9,13 +9,17 @@ import click
 import uvloop
 
 from service import app
+from service.cli.options import data_dir_option, given_settings, host_option, port_option
 from service.cli.terminal import Advance, err, note, progress_bar
-from service.config import Settings, load_settings
+from service.config import Settings
 from service.lines import set_up_lines
 from service.web.key_files import LOCAL_KEY_FILE
 
 
 @click.command()
+@data_dir_option
+@host_option
+@port_option
 def serve() -> None:
     """Take webhooks, answer GraphQL, push live updates.
 
@@ -26,6 +30,9 @@ def serve() -> None:
 
 
 @click.command()
+@data_dir_option
+@host_option
+@port_option
 def demo() -> None:
     """Serve a made-up board of 18 months.
 
@@ -36,6 +43,9 @@ def demo() -> None:
 
 
 @click.command()
+@data_dir_option
+@host_option
+@port_option
 def up() -> None:
     """Serve the demo where there is nothing yet, else serve.
 
@@ -45,7 +55,7 @@ def up() -> None:
 
 
 def _run(plan: app.Plan) -> None:
-    settings = load_settings()
+    settings = given_settings()
     _set_up_logging(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, _Banner() as banner:
         runner.run(app.run(settings, plan, banner))

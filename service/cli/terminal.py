@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import click
 import orjson
@@ -29,6 +29,12 @@ def web_address(_: click.Context, __: click.Parameter, value: str | None) -> str
     if not right:
         raise click.BadParameter("must be an address such as https://board.example.com/webhooks?key=…")
     return value
+
+
+def without_key(url: str) -> str:
+    """Return the address alone: the query holds the key, which belongs in no message."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def say_problem(text: str) -> None:

@@ -8,27 +8,22 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 import click
 import orjson
 
-from service.cli.terminal import json_option, out, print_json, progress_bar, web_address
-from service.config import Settings, load_settings, near_url
-from service.errors import DeliveriesRefused, NoWebhookKey, ServiceNotReachable
+from service.cli.options import data_dir_option, given_settings, host_option, port_option
+from service.cli.terminal import json_option, out, print_json, progress_bar, web_address, without_key
+from service.config import Settings
+from service.errors import DeliveriesRefused, KeyNotTaken, NoWebhookKey, ServiceNotReachable
+from service.operate.running import address_of_service
 from service.simulator import simulate as simulated_traffic
-from service.web.key_files import key_of_this_machine
+from service.web.key_files import LOCAL_KEY_FILE, key_of_this_machine
 
 # Enough posts under way to fill the appender's batches, few enough to leave the service's limit alone.
 POSTS_IN_FLIGHT = 32
 POST_TIMEOUT_SECONDS = 30
-
-url_option = click.option(
-    "--url",
-    callback=web_address,
-    help="The webhook URL to post to, key included. Default: the service on this machine, from the settings.",
-)
 
 
 @click.command()
@@ -48,7 +43,11 @@ url_option = click.option(
     is_flag=True,
     help="Mix in duplicates, late and reordered deliveries, unknown actions and malformed bodies.",
 )
-@url_option
+@click.option(
+    "--url",
+    callback=web_address,
+    help="The webhook URL to post to, key included. Default: to standard output.",
+)
 def simulate(
     events: int, seed: int, months: int, items: int, users: int, chaos: bool, url: str | None
 ) -> None:
@@ -95,27 +94,29 @@ async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[
         async with session.post(url, data=body, headers={"Content-Type": "application/json"}) as answer:
             return answer.status, await answer.read()
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise ServiceNotReachable(_without_query(url), error) from error
-
-
-def _without_query(url: str) -> str:
-    """The address alone: the query holds the key, which belongs in no message."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        raise ServiceNotReachable(without_key(url), error) from error
 
 
 @click.command()
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@url_option
+@click.option(
+    "--url",
+    callback=web_address,
+    help="The webhook URL to post to, key included. Default: the service on the data folder, with its key.",
+)
+@data_dir_option
+@host_option
+@port_option
 @json_option
 def send(files: tuple[Path, ...], url: str | None, as_json: bool) -> None:
     """Post payload files to a running service.
 
-    What it answered to each is printed. Exits with 1 when one of them was refused.
+    That is the one on the data folder, wherever it listens; with --host or --port the one there. What it
+    answered to each is printed. Exits with 1 when one of them was refused.
     """
-    settings = load_settings()
+    settings = given_settings()
     refused = asyncio.run(_send(files, url, settings, as_json))
     if refused:
         raise SystemExit(1)
@@ -137,20 +138,23 @@ async def _send(files: tuple[Path, ...], url: str | None, settings: Settings, as
 async def _answers(
     files: tuple[Path, ...], url: str | None, settings: Settings
 ) -> AsyncGenerator[tuple[Path, int, object]]:
-    headers = {"Content-Type": "application/json"}
+    headers, source = {"Content-Type": "application/json"}, "the URL"
     if url is None:
-        url = f"{near_url(settings.host, settings.port)}/webhooks"
+        url = f"{address_of_service(settings)}/webhooks"
         if (key := key_of_this_machine(settings)) is None:
             raise NoWebhookKey(settings.data_dir)
         headers["X-Secret"] = key
+        source = "RECOUNT_WEBHOOK_KEYS" if settings.webhook_keys else str(settings.data_dir / LOCAL_KEY_FILE)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(POST_TIMEOUT_SECONDS)) as session:
         for path in files:
             try:
                 async with session.post(url, data=path.read_bytes(), headers=headers) as answer:
                     raw = await answer.read()
+                    if answer.status == 401:
+                        raise KeyNotTaken(without_key(url), source)
                     yield path, answer.status, _json_or_text(raw)
             except (aiohttp.ClientError, TimeoutError) as error:
-                raise ServiceNotReachable(_without_query(url), error) from error
+                raise ServiceNotReachable(without_key(url), error) from error
 
 
 def _json_or_text(raw: bytes) -> object:

@@ -19,11 +19,12 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 import aiohttp
 
 from projections.status import lateness, status
-from service.config import Settings, is_loopback, near_url
-from service.errors import DatabaseError, DataFolderNotWritable, RecountError
+from service.config import Settings, is_loopback
+from service.errors import DatabaseError, DataFolderNotWritable, RecountError, ServiceElsewhere
 from service.log.database import POSTGRES_FAILURES, Connection, connect, pending_migrations
 from service.log.known import KnownDatabase
 from service.operate.gauges import silences
+from service.operate.running import address_of_service
 from service.sql_files import load
 from service.web.key_files import DIGESTS_FILE, LOCAL_KEY_FILE, KeyFiles, key_of_this_machine
 
@@ -401,7 +402,10 @@ async def _silence(settings: Settings, connection: Connection) -> AsyncIterator[
 
 async def check_service(settings: Settings) -> list[Finding]:
     """Whether the service runs here, is ready, and takes a delivery with our key and no other."""
-    base = near_url(settings.host, settings.port)
+    try:
+        base = address_of_service(settings)
+    except ServiceElsewhere as others:
+        return [_note("service", str(others), "recount serve")]
     key = None
     with contextlib.suppress(DataFolderNotWritable):  # told by check_folder
         key = key_of_this_machine(settings)

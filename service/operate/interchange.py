@@ -90,6 +90,7 @@ async def import_lines(
     *,
     now: datetime,
     anew: bool = False,
+    made_up_too: bool = False,
     untimed_window: timedelta = UNTIMED_WINDOW,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Imported:
@@ -98,7 +99,8 @@ async def import_lines(
     Lines of an export keep their positions: the log must end right before the first that it does not hold.
     With `anew` they are recorded at the log's end, as plain bodies are. Imported again after a cut, what
     was recorded is known. What `recount simulate` made up goes into an empty log, or one that begins with
-    such events. Raises ImportLineUnreadable, LogNotEmpty, LogUnavailable, MadeUpEvents.
+    such events; with `made_up_too` into any. Raises ImportLineUnreadable, LogNotEmpty, LogUnavailable,
+    MadeUpEvents.
     """
     # Two connections: while Postgres records one run of bodies, the next is decoded and sent, so that it
     # stands behind the lock of the log when its turn comes. A third only costs Postgres more.
@@ -106,15 +108,15 @@ async def import_lines(
     importers = deque(_Import(pool, store, Quarantine(pool, store), now, anew) for store in stores)
     under_way: deque[asyncio.Task[Imported]] = deque()
     last: type | None = None
-    total, number, done, is_made_up = Imported(), 1, 0, False
+    total, number, done = Imported(), 1, 0
     try:
         # To the end of a line; what is longer than a line may be is cut, and refused.
         while block := lines.read(BLOCK_BYTES) + lines.readline(LINE_BYTES_MAX + 1):
-            if not is_made_up and made_up(block):
+            if not made_up_too and made_up(block):
                 while under_way:
                     total = total.plus(await under_way.popleft())
                 await demand_made_up(pool, stores[0])
-                is_made_up = True
+                made_up_too = True
             for kind, run in _runs(block, number):
                 # Bodies alone go side by side: they take any position, the lines of an export their own.
                 while len(under_way) >= (IMPORT_CONNECTIONS if kind is last is bytes else 1):

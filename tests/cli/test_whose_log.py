@@ -11,7 +11,7 @@ import pytest
 
 from service.simulator import made_up, simulate
 from tests.given import folders
-from tests.given.command_tree import all_commands, arguments
+from tests.given.command_tree import all_commands, arguments, parameters
 from tests.given.forked import Forked, forked
 from tests.given.running import recount, running
 
@@ -38,9 +38,10 @@ async def test_a_command_that_asks_makes_no_database_in_a_folder_that_was_misspe
     commands: Forked, tmp_path: Path, name: str
 ) -> None:
     folder = tmp_path / "misspelt"
-    env = {"RECOUNT_DATA_DIR": str(folder), "RECOUNT_PORT": "1", "PATH": "/usr/bin:/bin"}
+    env = {"RECOUNT_PORT": "1", "PATH": "/usr/bin:/bin"}
+    given = ["--data-dir", str(folder)] if "data_dir" in parameters(name) else []
 
-    ended = await commands.run(arguments(name, str(PAYLOADS[0])), env)
+    ended = await commands.run([*arguments(name, str(PAYLOADS[0])), *given], env)
 
     assert not folder.exists()
     if ended.code:
@@ -55,8 +56,11 @@ async def test_made_up_events_are_refused_by_a_log_that_holds_others(tmp_path: P
 
         assert refused.returncode == 1
         assert "these events are made up" in refused.stderr
+        assert "recount import --made-up" in refused.stderr
         held = await service.ask("{ events(first: 1) { totalCount } }")
         assert held["events"]["totalCount"] == len(PAYLOADS)
+
+        assert (await service.run("import", "--made-up", lines)).returncode == 0
 
 
 async def test_made_up_events_go_into_an_empty_log_and_one_that_begins_with_them(

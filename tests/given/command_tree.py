@@ -34,6 +34,11 @@ def arguments(name: str, sample: str) -> list[str]:
     return [*name.split(), *_made_up(dict(_leaves(recount, ()))[name], sample)]
 
 
+def parameters(name: str) -> set[str]:
+    """Return the names of a command's options and arguments."""
+    return {str(parameter.name) for parameter in dict(_leaves(recount, ()))[name].params}
+
+
 def _leaves(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, click.Command]]:
     context = click.Context(group)
     for name in group.list_commands(context):
