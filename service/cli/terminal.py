@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Final, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import click
 import orjson
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_GAP: Final = "  "
+_WORD_WIDTH_MAX: Final = 40
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
@@ -54,22 +60,51 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under their columns: drawn on a terminal, separated by tabs elsewhere."""
+    """Print rows under their columns: drawn on a terminal, separated by tabs elsewhere.
+
+    On a terminal an id stands in one piece, to be copied; texts are folded. Where the words of all columns do
+    not fit beside each other, each row is a block with a line a column.
+    """
     if not out.is_terminal:
         click.echo("\t".join(columns))
         for row in rows:
             click.echo("\t".join("" if cell is None else str(cell) for cell in row))
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(_as_text(cell) for cell in row))
+    cells = [[_as_text(cell) for cell in row] for row in rows]
+    widths = [max(map(_word_width, texts)) for texts in zip(columns, *cells, strict=True)]
+    if sum(widths) + len(_GAP) * len(columns) > out.width:
+        _print_blocks(columns, cells)
+        return
+    table = Table(box=None, header_style="bold", padding=(0, len(_GAP), 0, 0))
+    for column, *texts in zip(columns, *cells, strict=True):
+        table.add_column(column, overflow="fold", no_wrap=all(map(_is_word, texts)))
+    for texts in cells:
+        table.add_row(*map(Text, texts))
     out.print(table)
 
 
+def _print_blocks(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    name_width = max(map(len, columns))
+    for row in rows:
+        for column, text in zip(columns, row, strict=True):
+            out.print(f"{column:<{name_width}}", style="bold", end=_GAP, markup=False)
+            out.print(text, markup=False)
+        out.print("")
+
+
+def _is_word(text: str) -> bool:
+    return " " not in text and cell_len(text) <= _WORD_WIDTH_MAX
+
+
+def _word_width(text: str) -> int:
+    """The place that the longest word takes; what is longer than any id is of a text, and may be broken."""
+    return min(max(map(cell_len, text.split()), default=0), _WORD_WIDTH_MAX)
+
+
 def _as_text(cell: object) -> str:
-    return "" if cell is None else str(cell).replace("[", r"\[")
+    if isinstance(cell, datetime):
+        return f"{cell.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return "" if cell is None else str(cell)
 
 
 def print_records(columns: Sequence[str], rows: Sequence[Mapping[str, object]], as_json: bool) -> None:
