@@ -33,6 +33,8 @@ from tests.given.folders import GIVEN
 _NOT_CHECKED = os.environ.get(
     "RECOUNT_TEST_NOT_CHECKED"
 )  # `make test` writes there what it left out before us
+# Nothing of it outlives the run; tests that end a Postgres in the middle of its work start one of their own.
+_HASTY = {"fsync": "off", "full_page_writes": "off"}
 _DATABASE_URL = os.environ.get("RECOUNT_TEST_DATABASE_URL") or os.environ.get("RECOUNT_DATABASE_URL")
 
 
@@ -81,20 +83,15 @@ async def server_url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
             yield container.get_connection_url()
     else:
         bindir = find_binaries(major=major).folder if major else None
-        async with temporary_postgres(bindir) as postgres:
+        async with temporary_postgres(bindir, _HASTY) as postgres:
             yield postgres.dsn
 
 
 @pytest.fixture(scope="session")
 async def template(server_url: str) -> AsyncIterator[str]:
     """The name of a migrated database that the tests' databases are copied from."""
-    async with _new_database(server_url) as url:
-        connection = await connect(url)
-        try:
-            await migrate(connection)
-        finally:
-            await connection.close()
-        yield _name_of(url)
+    async with migrated(server_url) as name:
+        yield name
 
 
 @pytest.fixture
@@ -142,6 +139,18 @@ def node_modules() -> Path:
     if not folder.exists():
         pytest.skip("the packages of tests/given/node are not installed (make test does it where node is)")
     return folder
+
+
+@asynccontextmanager
+async def migrated(server_url: str) -> AsyncIterator[str]:
+    """Make a migrated database on a server; yields its name."""
+    async with _new_database(server_url) as url:
+        connection = await connect(url)
+        try:
+            await migrate(connection)
+        finally:
+            await connection.close()
+        yield _name_of(url)
 
 
 @asynccontextmanager
