@@ -96,9 +96,12 @@ def check_folder(settings: Settings) -> Iterable[Finding]:
     if not os.access(folder, os.W_OK | os.X_OK):
         yield _problem("data folder", f"{folder} cannot be written", "give it to this user: chown")
         return
-    if folder.stat().st_mode & 0o077:
-        mode = oct(folder.stat().st_mode & 0o777)
-        yield _problem("data folder", f"{folder} is open to other users ({mode})", f"chmod 700 {folder}")
+    mode = folder.stat().st_mode & 0o777
+    if mode & 0o022:
+        yield _problem("data folder", f"{folder} can be changed by others ({mode:o})", f"chmod 700 {folder}")
+    elif mode & 0o055:
+        told = f"others see the names of the files in {folder} ({mode:o}), which are closed to them"
+        yield _note("data folder", told, f"chmod 700 {folder}")
     free = shutil.disk_usage(folder).free
     needed = max(FREE_BYTES_MIN, settings.spool_bytes_max)
     if free < needed:

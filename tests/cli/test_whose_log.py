@@ -114,3 +114,14 @@ async def test_the_service_closes_the_data_folder_that_it_makes(tmp_path: Path, 
 
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert [one for one in json.loads(told.stdout) if one["check"] == "data folder"] == []
+
+
+async def test_whatever_the_service_puts_into_a_folder_that_it_found_is_closed(tmp_path: Path) -> None:
+    (folder := tmp_path / "data").mkdir(mode=0o755)
+    async with running(folder) as service:
+        await service.run("keys", "add", "board")
+
+        told = json.loads((await recount("doctor", "--data-dir", folder, "--json")).stdout)
+
+        assert [path.name for path in folder.iterdir() if path.stat().st_mode & 0o077] == []
+        assert {one["state"] for one in told if one["check"] == "data folder"} == {"note"}

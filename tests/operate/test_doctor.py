@@ -146,13 +146,24 @@ async def test_a_database_that_does_not_answer_is_a_problem_and_no_crash(setting
     assert "does not answer" in problem.text
 
 
-def test_a_data_folder_open_to_others_is_a_problem(settings: Settings) -> None:
-    settings.data_dir.chmod(0o755)
+def test_a_data_folder_that_others_can_change_is_a_problem(settings: Settings) -> None:
+    settings.data_dir.chmod(0o775)
 
     [problem] = _problems(list(check_folder(settings)))
 
-    assert "0o755" in problem.text
+    assert "775" in problem.text
     assert problem.mend == f"chmod 700 {settings.data_dir}"
+
+
+def test_a_data_folder_that_others_can_look_into_is_none_since_what_is_in_it_is_closed(
+    settings: Settings,
+) -> None:
+    settings.data_dir.chmod(0o755)
+
+    found = list(check_folder(settings))
+
+    assert _problems(found) == []
+    assert [one.mend for one in found if one.check == "data folder"] == [f"chmod 700 {settings.data_dir}"]
 
 
 def test_a_disk_with_less_room_than_the_spool_may_take_is_a_problem(settings: Settings) -> None:
