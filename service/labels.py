@@ -57,6 +57,10 @@ def load_labels(path: Path | None) -> dict[str, Label]:
         return labels
     try:
         return labels | _from_file(_read(path), labels)
+    except UnicodeDecodeError:
+        reason = "it is no UTF-8 text"
+    except RecursionError:
+        reason = "it is nested too deeply"
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     raise InvalidSetting("RECOUNT_LABELS", f"names the file {path}, which cannot be used: {reason}")
@@ -80,7 +84,9 @@ def _from_file(content: Any, common: Mapping[str, Label]) -> dict[str, Label]:
 
 
 def _label(kind: Any, key: str, entry: Any, common: Label | None) -> Label:
-    given = {"label": entry} if isinstance(entry, str) else _table(entry, f"{kind}.{key}")
+    if not isinstance(entry, str | dict):
+        raise ValueError(f"{kind}.{key} is {entry!r}, neither a label nor a table with `label` and `role`")
+    given = {"label": entry} if isinstance(entry, str) else entry
     role: Any = given.get("role", common.role if common and kind == "status" else None)
     label = given.get("label", common.label if common else key)
     if unknown := sorted(set(given) - {"label", "role"}):

@@ -259,17 +259,20 @@ def test_a_file_of_labels_is_laid_over_the_common_ones(tmp_path, name, text):
     ("text", "reason"),
     [
         ("[state]\nopen = 'Open'", "'state' is neither `status` nor `type`"),
-        ("[status]\nopen = 3", "status.open is 3, not a table"),
+        ("[status]\nopen = 3", "status.open is 3, neither a label nor a table with `label` and `role`"),
+        ("status = 'open'", "status is 'open', not a table"),
         ("[status]\nopen = { role = 'STARTED' }", "status.open has the role 'STARTED'"),
         ("[type]\nbug = { role = 'OPEN' }", "type.bug has the role 'OPEN'"),
         ("[status]\nopen = { colour = 'red' }", "status.open has 'colour'"),
         ("[status]\nx = 'X'\n[type]\nx = 'X'", "'x' is given as a status and as a type"),
         ("[status", "which cannot be used"),
+        ("[status]\nopen = 'Öffen'".encode("latin-1"), "it is no UTF-8 text"),
+        ("x = " + 20_000 * "[", "it is nested too deeply"),
     ],
 )
 def test_a_file_of_labels_that_cannot_be_meant_is_refused(tmp_path, text, reason):
     path = tmp_path / "labels.toml"
-    path.write_text(text)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
 
     with pytest.raises(InvalidSetting) as caught:
         load_labels(path)
