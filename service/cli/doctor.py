@@ -11,7 +11,8 @@ from service.cli.options import data_dir_option, given_settings, host_option, po
 from service.cli.terminal import json_option, out, print_json, web_address
 from service.config import Settings
 from service.errors import NoDatabaseHere, RecountError
-from service.operate import doctor as examination
+from service.operate.doctor import examine
+from service.operate.finding import Finding, State
 
 FOUND = 3
 
@@ -39,35 +40,35 @@ def doctor(url: str | None, as_json: bool) -> None:
     else:
         for finding in findings:
             _print_finding(finding)
-    if any(finding.state is examination.State.PROBLEM for finding in findings):
+    if any(finding.state is State.PROBLEM for finding in findings):
         raise SystemExit(FOUND)
 
 
-def vars_of(finding: examination.Finding) -> dict[str, str]:
+def vars_of(finding: Finding) -> dict[str, str]:
     """Return a finding as JSON has it."""
     return {"check": finding.check, "state": finding.state, "text": finding.text, "mend": finding.mend}
 
 
-async def _examine(settings: Settings, url: str | None) -> list[examination.Finding]:
+async def _examine(settings: Settings, url: str | None) -> list[Finding]:
     try:
         async with open_database(settings, migrated=False) as dsn:
-            return await examination.examine(settings, dsn, public_url=url)
+            return await examine(settings, dsn, public_url=url)
     except NoDatabaseHere as nothing:
-        found = examination.Finding("Postgres", examination.State.NOTE, str(nothing))
-        return [found, *await examination.examine(settings, None, public_url=url)]
+        found = Finding("Postgres", State.NOTE, str(nothing))
+        return [found, *await examine(settings, None, public_url=url)]
     except RecountError as problem:
-        found = examination.Finding("Postgres", examination.State.PROBLEM, str(problem))
-        return [found, *await examination.examine(settings, None, public_url=url)]
+        found = Finding("Postgres", State.PROBLEM, str(problem))
+        return [found, *await examine(settings, None, public_url=url)]
 
 
 _STYLES = {
-    examination.State.FINE: ("ok", "green"),
-    examination.State.NOTE: ("note", "yellow"),
-    examination.State.PROBLEM: ("PROBLEM", "bold red"),
+    State.FINE: ("ok", "green"),
+    State.NOTE: ("note", "yellow"),
+    State.PROBLEM: ("PROBLEM", "bold red"),
 }
 
 
-def _print_finding(finding: examination.Finding) -> None:
+def _print_finding(finding: Finding) -> None:
     word, style = _STYLES[finding.state]
     out.print(f"{word:<8}", style=style, end="", markup=False)
     out.print(f"{finding.check:<12} {finding.text}", markup=False)

@@ -17,15 +17,9 @@ from schema.build import build_schema
 from service.config import Settings, load_settings, parse_webhook_keys
 from service.errors import ProjectionFailed
 from service.log.database import Pool
-from service.operate.doctor import (
-    Finding,
-    State,
-    check_database,
-    check_disk,
-    check_folder,
-    check_reach,
-    check_spool,
-)
+from service.operate.doctor import check_database, check_disk, check_folder, check_spool
+from service.operate.finding import Finding, State
+from service.operate.reach import check_reach
 from service.postgres.embedded import temporary_postgres
 from service.web.keys import WebhookKeys
 from tests.conftest import migrated
