@@ -71,7 +71,7 @@ def decode(body: bytes, received_at: datetime, origin: Origin = "WEBHOOK") -> Ev
     """
     content = _read_fast(body)
     if content is None:
-        text, content, changed = _read_exactly(body)
+        text, content, changed = read_exactly(body)
     else:
         text, changed = body.decode(), False
 
@@ -354,7 +354,7 @@ def _clean(value: str) -> str:
     return _NOT_IN_JSONB.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
-def _read_exactly(body: bytes) -> tuple[str, dict[str, object], bool]:
+def read_exactly(body: bytes) -> tuple[str, dict[str, object], bool]:
     """Return text that jsonb takes, its content, and whether it says less than the bytes did."""
     reader = _Reader()
     try:

@@ -18,9 +18,10 @@ from service.cli.terminal import json_option, out, print_json, print_records, pr
 from service.config import Settings
 from service.errors import RecountError
 from service.log.database import Pool
-from service.operate.erasure import Erased, Erasure, Mention
+from service.operate.erasure import Erased, Erasure, Preview
+from service.operate.redaction import Found
 
-MENTIONS_SHOWN = 20
+PLACES_SHOWN = 100
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ T = TypeVar("T")
     "--texts", is_flag=True, help="What the person wrote as well: titles, descriptions, comments, answers."
 )
 @click.option("--reason", default="asked on the command line", help="For the record. Put no name in it.")
-@click.option("--dry-run", is_flag=True, help="List what would be redacted, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="List each place that would change, and why; change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--list", "listing", is_flag=True, help="List who was erased, by id.")
 @click.option("--lift", is_flag=True, help="Let USER be known again, from the next delivery on.")
@@ -77,9 +78,8 @@ def erase(
     elif lift:
         _lift(user, product_id)
     elif dry_run:
-        _print_preview(
-            *asyncio.run(_with_erasure(lambda erasure: _preview(erasure, user, product_id, texts))), as_json
-        )
+        preview = asyncio.run(_with_erasure(lambda erasure: _preview(erasure, user, product_id, texts)))
+        _print_preview(preview, as_json)
     else:
         _erase(user, product_id, texts, reason, yes, as_json)
 
@@ -112,20 +112,47 @@ def _lift(user: str, product_id: int | None) -> None:
     click.echo("lifted: what is delivered from now on is kept; what was redacted stays so")
 
 
-async def _preview(
-    erasure: Erasure, user: str, product_id: int | None, texts: bool
-) -> tuple[list[Mention], list[str]]:
+async def _preview(erasure: Erasure, user: str, product_id: int | None, texts: bool) -> Preview:
     product, person = await erasure.find(user, product_id)
     return await erasure.preview(product, person, texts=texts)
 
 
-def _print_preview(mentions: list[Mention], quarantined: list[str], as_json: bool) -> None:
+def _print_preview(preview: Preview, as_json: bool) -> None:
     if as_json:
-        print_json({"events": [mention._asdict() for mention in mentions], "quarantined": quarantined})
+        print_json(
+            {
+                "events": [_as_json(found) for found in preview.events],
+                "quarantined": [_as_json(found) for found in preview.quarantined],
+                "files": preview.files,
+            }
+        )
         return
-    print_table(("position", "action", "occurred_at"), mentions[:MENTIONS_SHOWN])
-    shown = min(len(mentions), MENTIONS_SHOWN)
-    out.print(f"{shown} of {len(mentions)} events shown; {len(quarantined)} deliveries in the quarantine")
+    rows = [
+        (
+            found.position or str(found.quarantined),
+            found.action or "",
+            place.json_path,
+            place.reason,
+            place.context or "",
+        )
+        for found in (*preview.events, *preview.quarantined)
+        for place in found.places
+    ]
+    print_table(("where", "action", "place", "reason", "text"), rows[:PLACES_SHOWN])
+    for name in preview.files:
+        out.print(f"spool/{name} would be deleted: nobody can tell whose data it holds")
+    out.print(
+        f"{min(len(rows), PLACES_SHOWN)} of {len(rows)} places shown (--json: all), "
+        f"in {len(preview.events)} events and {len(preview.quarantined)} deliveries of the quarantine"
+    )
+
+
+def _as_json(found: Found) -> dict[str, Any]:
+    where = {"id": str(found.quarantined)} if found.position is None else {"position": found.position}
+    places = [
+        {"path": place.json_path, "reason": place.reason, "context": place.context} for place in found.places
+    ]
+    return where | {"action": found.action, "at": found.at, "places": places}
 
 
 async def _with_erasure(work: Callable[[Erasure], Coroutine[Any, Any, T]]) -> T:

@@ -1,8 +1,9 @@
 """Forgets a person: in the log, the quarantine, the spool's leftovers and the read model, and from then on.
 
-The log is redacted by `log.erase_all` (migration 0004) in one transaction: what tells who somebody is goes,
-positions, ids, votes and counts stay. The read model is then counted again from what is left. Whatever
-arrives of that person later, by webhook, import or restore, is redacted in the transaction that records it.
+The log is redacted in one transaction: what tells who somebody is goes, positions, ids, votes and counts
+stay. `Redaction` finds the places, for a dry run and for the run. The read model is then counted again from
+what is left. Whatever arrives of that person later, by webhook, import or restore, is redacted in the
+transaction that records it.
 
 What the spool could not read in full (`*.damaged`) cannot be redacted, since nothing says where in it a
 record begins: erasing anybody deletes those files, and says so.
@@ -16,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -27,8 +29,9 @@ import orjson
 import structlog
 
 from service.errors import RecountError, UserAmbiguous, UserUnknown
-from service.intake.spool import FOLDER_NAME, delete_damaged
+from service.intake.spool import FOLDER_NAME, damaged_files, delete_damaged
 from service.log.database import POSTGRES_FAILURES, Pool
+from service.operate.redaction import Found, Redaction
 from service.private_file import make_private
 from service.sql_files import load
 
@@ -37,6 +40,7 @@ LOOK_SECONDS: Final = 3600.0
 RETRY_SECONDS: Final = 30.0
 ERASED_AT_ONCE_MAX: Final = 100
 ERASE_SECONDS_MAX: Final = 3600.0
+CHANGED_AT_ONCE_MAX: Final = 100
 
 _log = structlog.get_logger(__name__)
 _sql = load(__file__, "erasure.sql")
@@ -57,12 +61,12 @@ class Erased(NamedTuple):
     quarantined: int
 
 
-class Mention(NamedTuple):
-    """An event that an erasure would redact."""
+class Preview(NamedTuple):
+    """What an erasure would change: events, deliveries of the quarantine, damaged files of the spool."""
 
-    position: int
-    action: str
-    occurred_at: datetime
+    events: list[Found]
+    quarantined: list[Found]
+    files: list[str]
 
 
 class Suppression(NamedTuple):
@@ -95,19 +99,18 @@ class Erasure:
         self._data_dir = data_dir
         self._counted = counted
 
-    async def preview(
-        self, product_id: int, user_id: str, *, texts: bool = False, limit: int = 1_000
-    ) -> tuple[list[Mention], list[str]]:
-        """Return the events, at most `limit`, and the ids in the quarantine that an erasure would redact."""
-        async with self._pool.acquire() as connection:
-            rows = await connection.fetch(
-                _sql["mentions"], product_id, user_id, texts, limit, timeout=ERASE_SECONDS_MAX
-            )
-            quarantined = await connection.fetch(
-                _sql["mentions_quarantined"], product_id, user_id, texts, timeout=ERASE_SECONDS_MAX
-            )
-        mentions = [Mention(row["position"], row["action"], row["occurred_at"]) for row in rows]
-        return mentions, [str(row["id"]) for row in quarantined]
+    async def preview(self, product_id: int, user_id: str, *, texts: bool = False) -> Preview:
+        """Return what an erasure would change, place by place; change nothing."""
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            head = await connection.fetchval(_sql["head"])
+            redaction = await Redaction.of(connection, product_id, [user_id], texts, head)
+            events = [found.without_content() async for found in redaction.in_events(0, head)]
+            quarantined = [found.without_content() async for found in redaction.in_quarantine()]
+        files = damaged_files(self._data_dir / FOLDER_NAME) if self._data_dir else []
+        return Preview(events, quarantined, [path.name for path in files])
 
     async def erase(
         self, product_id: int, user_id: str, *, texts: bool = False, reason: str, id: str | None = None
@@ -241,16 +244,47 @@ class Erasure:
                 self._note(new, product_id, user_id, texts, reason)
         if self._data_dir:
             delete_damaged(self._data_dir / FOLDER_NAME)
-        rows = await self._pool.fetch(
-            _sql["erase"], product_id, user_ids, texts, reason, known_as, timeout=ERASE_SECONDS_MAX
-        )
-        done = [Erased(**{**row, "id": str(row["id"])}) for row in rows]
+        done = await self._redact_log(product_id, user_ids, texts, reason, known_as)
         for erased in done:
             self._counted(erased.events)
             _log.info(
                 "person_erased", erasure=erased.id, events=erased.events, quarantined=erased.quarantined
             )
         return done
+
+    async def _redact_log(
+        self, product_id: int, user_ids: Sequence[str], texts: bool, reason: str, ids: Sequence[str]
+    ) -> list[Erased]:
+        """Redact people in one transaction, and have them redacted on arrival after it.
+
+        Whatever is appended meanwhile is either seen by the second look, which holds off the appends and is
+        short, or comes after it and finds the suppressions.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_sql["one_after_another"])
+            await connection.execute(_sql["begin"], product_id, user_ids, texts, reason, ids)
+            seen_to = await connection.fetchval(_sql["head"])
+            redaction = await Redaction.of(connection, product_id, user_ids, texts, seen_to)
+            await connection.execute(_sql["suppress"], product_id, redaction.people, ids)
+            events = await _apply(redaction, redaction.in_events(0, seen_to))
+            quarantined = await _apply(redaction, redaction.in_quarantine())
+
+            await connection.execute(_sql["hold_appends"])
+            head = await connection.fetchval(_sql["head"])
+            first = seen_to
+            if await connection.fetchval(_sql["named_between"], product_id, user_ids, texts, seen_to, head):
+                # Named meanwhile, perhaps by another name: a look at everything finds that as well.
+                redaction = redaction.and_also(
+                    await Redaction.of(connection, product_id, user_ids, texts, head)
+                )
+                await connection.execute(_sql["suppress"], product_id, redaction.people, ids)
+                first = 0
+            events += await _apply(redaction, redaction.in_events(first, head))
+            who = range(len(user_ids))
+            rows = await connection.fetch(
+                _sql["end"], ids, [events[one] for one in who], [quarantined[one] for one in who]
+            )
+        return [Erased(**{**row, "id": str(row["id"])}) for row in rows]
 
     async def _count_again(self, product_id: int, erasures: Sequence[str | uuid.UUID]) -> None:
         await self._replay(product_id)
@@ -269,3 +303,17 @@ class Erasure:
         tables = [row["name"] for row in await self._pool.fetch(_sql["partitions"], product_id)]
         for table in [*tables, "log.quarantine"]:
             await self._pool.execute(f"vacuum {table}", timeout=ERASE_SECONDS_MAX)
+
+
+async def _apply(redaction: Redaction, looking: AsyncIterator[Found]) -> Counter[int]:
+    """Change what a look finds, some at a time; return how many events or deliveries told of whom."""
+    told: Counter[int] = Counter()
+    batch: list[Found] = []
+    async for found in looking:
+        told.update(set(found.of))
+        batch.append(found)
+        if len(batch) == CHANGED_AT_ONCE_MAX:
+            await redaction.apply(batch)
+            batch.clear()
+    await redaction.apply(batch)
+    return told

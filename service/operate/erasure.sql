@@ -1,33 +1,47 @@
--- Forgetting people, as the service asks for it; log.erase_all and its kin (migrations 0003 and 0004) say how.
+-- Forgetting people, as the service asks for it; redaction.sql has what finds and changes the places.
 
--- name: erase
--- Forget people of one product and return the lines that they leave, in their order.
+-- name: one_after_another
+-- Hold off other erasures until the end of the transaction: two would each write what they read before the other.
+lock table log.suppressions in share row exclusive mode;
+
+-- name: begin
+-- Write the lines that let the log be redacted in this transaction.
 --   $1 product_id  $2 user_ids  $3 texts  $4 reason  $5 ids
-select id, product_id, reason, requested_at, texts, events, quarantined
-  from log.erase_all($1, $2, $3, $4, $5);
+insert into log.erasures (id, product_id, user_digest, reason, texts)
+select u.id, $1, sha256(convert_to($1::bigint || ':' || u.user_id, 'UTF8')), $4, $3
+  from unnest($2::text[], $5::uuid[]) u (user_id, id);
 
--- name: mentions
--- What an erasure would change, event by event; changes nothing.
---   $1 product_id  $2 user_id  $3 texts  $4 limit
-with head as (
-    select coalesce((select position from log.events order by position desc limit 1), 0) as position
+-- name: suppress
+-- Have these people redacted on arrival from now on.
+--   $1 product_id  $2 people  $3 ids
+select log.suppress_people($1, $2::log.person[], $3);
+
+-- name: head
+-- The newest position.
+select coalesce(max(e.position), 0) from log.events e;
+
+-- name: hold_appends
+-- Let nothing be appended until the end of the transaction.
+select from log.head for update;
+
+-- name: named_between
+-- Whether any of them is named by their id after a position and up to another.
+--   $1 product_id  $2 user_ids  $3 texts  $4 first  $5 last
+select exists (select 1 from log.mentioned($1, log.by_id($2, $3), $4, $5));
+
+-- name: end
+-- Note how much was redacted, and return the lines in their order.
+--   $1 ids  $2 events  $3 quarantined
+with counted as (
+    update log.erasures x
+       set events = u.events, quarantined = u.quarantined
+      from unnest($1::uuid[], $2::bigint[], $3::bigint[]) u (id, events, quarantined)
+     where x.id = u.id
+    returning x.id, x.product_id, x.reason, x.requested_at, x.texts, x.events, x.quarantined
 )
-select e.position, e.action, e.occurred_at, e.erased_at
-  from head h
- cross join lateral log.redactions($1, log.person($1, $2, $3), 0, h.position) r
-  join log.events e on e.position = r.position and e.product_id = $1
- order by e.position
- limit $4;
-
--- name: mentions_quarantined
--- The deliveries of the quarantine that it would redact.
---   $1 product_id  $2 user_id  $3 texts
-select q.id, q.received_at
-  from log.quarantine q
- where (q.product_id = $1 or q.product_id is null)
-   and log.names(q.body, log.person($1, $2, $3))
-   and q.body <> convert_to('{"erased": true}', 'UTF8')
- order by q.received_at;
+select c.id, c.product_id, c.reason, c.requested_at, c.texts, c.events, c.quarantined
+  from counted c
+ order by array_position($1::uuid[], c.id);
 
 -- name: partitions
 -- The partitions that an erasure wrote to: what they held is still in their files until they are vacuumed.

@@ -190,7 +190,7 @@ def test_both_ways_of_reading_a_body_say_the_same(data: dict[str, Any], spaced: 
     separators = (", ", " : ") if spaced else (",", ":")
     body = json.dumps(content, separators=separators, ensure_ascii=escaped).encode("utf-8", "surrogatepass")
 
-    fast, (text, exact, changed) = events._read_fast(body), events._read_exactly(body)
+    fast, (text, exact, changed) = events._read_fast(body), events.read_exactly(body)
 
     if fast is not None:
         assert not changed

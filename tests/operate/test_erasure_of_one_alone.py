@@ -3,140 +3,304 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from typing import Any
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
 
 import asyncpg
-import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-PERSON = "select row($1, false, '{}', '{}', '{}', $2::text[])::log.person"
+from projections.follow.projector import Projector
+from projections.rebuild.after_erasure import count_again
+from service.events import decode
+from service.log.event_store import EventStore
+from service.log.quarantine import Quarantine, Refused
+from service.operate.erasure import Erasure
+from tests.given.bodies import a_body
+from tests.given.whole_words import without
+
+PRODUCT: Final = 647288130
+RECEIVED: Final = datetime(2026, 8, 1, tzinfo=UTC)
+ANA: Final[dict[str, Any]] = {
+    "user_id": 2,
+    "data_name": "user2",
+    "data_full_name": "Ana Weber",
+    "data_mail": "an@example.com",
+    "data_system": {"city": "Bern"},
+}
+OTHERS: Final[list[dict[str, Any]]] = [
+    {"user_id": 20, "data_name": "user20", "data_full_name": "Ana Weber", "data_mail": "susan@example.com"},
+    {"user_id": "22", "data_name": "user2", "data_full_name": "Ana Weber H", "data_mail": "an@example.com"},
+    {"user_id": 24, "data_name": "Jo", "data_id": "user2", "data_system": {"user_agent": "user2 Mozilla"}},
+]  # fmt: skip
 
 
-async def redacted(pool: asyncpg.Pool, said: object, user_id: str, *traces: str) -> Any:
-    """Return what is left of JSON without a person who is called so."""
-    text = await pool.fetchval(
-        f"select log.redacted($3::jsonb, ({PERSON}))::text",
-        user_id,
-        list(traces),
-        orjson.dumps(said).decode(),
+def body(number: int, action: str, data: dict[str, Any], product_id: int = PRODUCT) -> bytes:
+    return a_body(number, product_id=product_id, action=action, data=data)
+
+
+def comment(number: int, text: str, user: object, product_id: int = PRODUCT) -> bytes:
+    said = {"comment_id": number, "feedback_id": 1, "comment": text, "user": user}
+    return body(number, "comment.create", said, product_id)
+
+
+async def record(pool: asyncpg.Pool, bodies: Sequence[bytes]) -> None:
+    store = EventStore(pool)
+    await store.append([decode(each, RECEIVED) for each in bodies])
+    await store.close()
+
+
+@pytest.fixture
+def erasure(pool: asyncpg.Pool, tmp_path: Path) -> Erasure:
+    async def replay(product_id: int) -> None:
+        await Projector(pool).catch_up()
+        await count_again(pool, product_id)
+
+    return Erasure(pool, replay, data_dir=tmp_path)
+
+
+async def bodies_of(pool: asyncpg.Pool, product_id: int = PRODUCT) -> dict[object, Any]:
+    """Return the bodies in the log and the quarantine by position or id, with the bytes that are kept."""
+    events = await pool.fetch(
+        "select position, raw, (envelope || jsonb_build_object('data', data))::text as said from log.events "
+        "where product_id = $1 order by position",
+        product_id,
     )
-    return orjson.loads(text)
+    held: dict[object, Any] = {row["position"]: (json.loads(row["said"]), row["raw"]) for row in events}
+    for row in await pool.fetch("select id, body from log.quarantine"):
+        try:
+            held[row["id"]] = (json.loads(row["body"]), None)
+        except ValueError:
+            held[row["id"]] = (None, row["body"])
+    return held
 
 
-async def test_user20_keeps_their_name_when_user2_is_forgotten(pool: asyncpg.Pool) -> None:
-    others = [
-        {"user_id": n, "data_name": f"user{n}", "data_mail": f"user{n}@example.com"} for n in range(20, 27)
-    ]
-
-    assert await redacted(pool, others, "2", "user2", "user2@example.com") == others
-
-
-async def test_an_address_within_an_address_is_another_ones(pool: asyncpg.Pool) -> None:
-    texts = [
-        "susan@example.com",
-        "an@example.com.example.org",
-        "x.an@example.com",
-        "an@example.com-old",
-        "x+an@example.com",
-    ]
-
-    assert await redacted(pool, texts, "1", "an@example.com") == texts
+def differences(before: Any, after: Any, path: str = "$") -> Iterator[str]:
+    """Give the places in which two bodies differ, as JSONPath."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for member in before.keys() | after.keys():
+            here = f"{path}.{member}" if member.isidentifier() else f"{path}['{member}']"
+            if member in before and member in after:
+                yield from differences(before[member], after[member], here)
+            else:
+                yield here
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for at, pair in enumerate(zip(before, after, strict=True)):
+            yield from differences(*pair, f"{path}[{at}]")
+    elif before != after:
+        yield path
 
 
-@pytest.mark.parametrize(
-    ("text", "left"),
-    [
-        ("ask an@example.com.", "ask [erased]."),
-        ("<AN@example.com>,an@example.com", "<[erased]>,[erased]"),
-        ("mailto:an@example.com?x", "mailto:[erased]?x"),
-        ("「an@example.com」へ", "「[erased]」へ"),
-        ("user2's, (User2) user2-ish", "[erased]'s, ([erased]) [erased]-ish"),
-        (
-            "user2é éuser2 user2\u0301 xuser2 user22 user2_ _user2",
-            "user2é éuser2 user2\u0301 xuser2 user22 user2_ _user2",
-        ),
-        ("Ana Webers, Ana Weber!", "Ana Webers, [erased]!"),
-        ("Ана Вебер Анама", "[erased] Анама"),
-    ],
-)
-async def test_whole_words_go_and_nothing_else(pool: asyncpg.Pool, text: str, left: str) -> None:
-    called = ("an@example.com", "user2", "Ana Weber", "Ана Вебер")
-
-    assert await redacted(pool, {"comment": text}, "1", *called) == {"comment": left}
-
-
-async def test_somebody_elses_identity_stays_even_where_it_is_the_same(pool: asyncpg.Pool) -> None:
-    other = {"user_id": 3, "data_name": "Ana Weber", "data": {"note": "not Ana Weber of sales"}}
-
-    left = await redacted(pool, {"user": other, "text": "Ana Weber"}, "2", "Ana Weber")
-
-    assert left == {
-        "user": {"user_id": 3, "data_name": "Ana Weber", "data": {"note": "not [erased] of sales"}},
-        "text": "[erased]",
-    }
-
-
-async def test_a_quarantined_body_goes_only_for_whole_words(pool: asyncpg.Pool) -> None:
-    bodies = {
-        b"From: an@example.com": True,
-        b"From: susan@example.com": False,
-        b"user2\xff": True,
-        b"user20 \x00": False,
-    }
-
-    for body, goes in bodies.items():
-        names = await pool.fetchval(
-            f"select log.names($3::bytea, ({PERSON}))", "2", ["an@example.com", "user2"], body
-        )
-        assert names is goes, body
-
-
-LETTERS = st.text(st.sampled_from("an2_sé.王"), min_size=1, max_size=6)
-CALLED = LETTERS.map(lambda name: f"{name}_7") | LETTERS.map(
-    lambda name: f"{name.strip('.') or 'a'}@example.com"
-)
-
-
-async def test_whoever_is_not_forgotten_keeps_name_and_address(pool: asyncpg.Pool) -> None:
-    """Against the rule in plain Python: a match counts where no word goes on beside it."""
-
-    def is_word(text: str) -> bool:
-        return bool(re.fullmatch(r"[\w]", text)) and not "\u3400" <= text <= "\u9fff"
-
-    def rule(text: str, called: str) -> str:
-        joins = "-.+_" if "@" in called else ""
-        left, at = "", 0
-        for found in re.finditer(re.escape(called), text, re.IGNORECASE):
-            before, after = text[: found.start()][-1:], text[found.end() :].lstrip(joins)[:1]
-            beside = text[found.end() : found.end() + 1]
-            touched = is_word(before) or (bool(before) and before in joins)
-            touched |= is_word(after) if joins else is_word(beside)
-            if found.start() >= at and not touched:
-                left, at = left + text[at : found.start()] + "[erased]", found.end()
-        return left + text[at:]
-
-    async def check(people: list[str], forgotten: str, text: str) -> None:
-        said = {
-            "people": [{"user_id": n, "data_name": name} for n, name in enumerate(people, 10)],
-            "comment": text,
-        }
-        left = await redacted(pool, said, "2", forgotten)
-        assert left["people"] == said["people"]
-        assert left["comment"] == rule(text, forgotten)
-
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    @given(
-        people=st.lists(CALLED, max_size=4),
-        forgotten=CALLED,
-        before=st.lists(CALLED | st.sampled_from([" ", ", ", "(", "-", "."]), max_size=4),
-        after=st.lists(CALLED | st.sampled_from([" ", "! ", ")", "-", "."]), max_size=4),
+async def test_forgetting_user2_leaves_user20_and_all_whose_names_hold_theirs(
+    pool: asyncpg.Pool, erasure: Erasure
+) -> None:
+    text = "Ask user20, susan@example.com or Ana Webers; jo.an%40example.com"
+    await record(
+        pool,
+        [
+            body(1, "user.create", ANA),
+            *(body(10 + n, "user.update", other) for n, other in enumerate(OTHERS)),
+            *(comment(20 + n, text, other) for n, other in enumerate(OTHERS)),
+            body(30, "item.update", {"feedback_id": 1, "watchers": [OTHERS[0], {"by": OTHERS[1]}]}),
+            body(31, "changelog_subscriber.create", {"id": 3, "mail": "an@example.com"}),
+            body(32, "user.update", ANA, product_id=7),
+        ],
     )
-    def run(people: list[str], forgotten: str, before: list[str], after: list[str]) -> None:
-        text = "".join([*before, forgotten, *after])
-        asyncio.run_coroutine_threadsafe(check(people, forgotten, text), loop).result()
+    before = await bodies_of(pool), await bodies_of(pool, 7)
+
+    await erasure.erase(PRODUCT, "2", texts=True, reason="they asked")
+
+    after = await bodies_of(pool), await bodies_of(pool, 7)
+    assert after[0].pop(1)[0]["data"] == {"user_id": 2, "erased": True}
+    before[0].pop(1)
+    assert after == before
+
+
+async def test_whom_sleekplan_deleted_is_forgotten_alone_as_well(
+    pool: asyncpg.Pool, erasure: Erasure
+) -> None:
+    await record(
+        pool,
+        [
+            body(1, "user.create", ANA),
+            *(body(10 + n, "user.update", other) for n, other in enumerate(OTHERS)),
+            comment(20, "Ask user20, user2 or ＡＮ; AN%40example.com, susan@example.com", OTHERS[0]),
+            body(30, "user.delete", {"user_id": 2}),
+        ],
+    )
+    await Projector(pool).catch_up()
+
+    assert await erasure.honour_deletions(timedelta(0)) == 1
+
+    left = [said["data"] for said, _ in (await bodies_of(pool)).values()]
+    assert left[1:4] == OTHERS
+    assert left[4]["user"] == OTHERS[0]
+    assert left[4]["comment"] == "Ask user20, [erased] or ＡＮ; [erased], susan@example.com"
+
+
+async def test_a_member_called_by_their_address_goes_and_words_for_machines_stay(
+    pool: asyncpg.Pool, erasure: Erasure
+) -> None:
+    data = {"feedback_id": 5, "status": "user2", "votes_by": {"an@example.com": 1, "susan@example.com": 2}}
+    await record(pool, [body(1, "user.create", ANA), body(2, "item.update", data)])
+
+    await erasure.erase(PRODUCT, "2", reason="they asked")
+
+    left = (await bodies_of(pool))[2][0]["data"]
+    assert left == data | {"votes_by": {"susan@example.com": 2}}
+
+
+async def test_a_quarantined_delivery_loses_what_an_event_would_and_can_be_retried(
+    pool: asyncpg.Pool, erasure: Erasure
+) -> None:
+    await record(pool, [body(1, "user.create", ANA)])
+    store = EventStore(pool)
+    quarantine = Quarantine(pool, store)
+
+    async def keep(said: bytes, product_id: int | None) -> str:
+        return await quarantine.keep(Refused("it is no event", said, RECEIVED, "WEBHOOK", product_id))
+
+    mentioned = await keep(comment(2, "Ask user20 and user2", OTHERS[0]), None)
+    other = await keep(body(3, "user.update", OTHERS[0]), PRODUCT)
+    elsewhere = await keep(body(4, "user.update", ANA, product_id=7), PRODUCT)
+    here = await keep(body(5, "user.update", ANA), 7)
+    cut = await keep(b'{"user_id":2,"data_name":"us', PRODUCT)
+    cut_other = await keep(b'{"user_id":20,"data_mail":"susan@example.com","x', PRODUCT)
+
+    erased = await erasure.erase(PRODUCT, "2", reason="they asked")
+
+    assert erased.quarantined == 3
+    kept = {id: await quarantine.show(id) for id in (mentioned, other, elsewhere, here, cut, cut_other)}
+    assert json.loads(kept[mentioned].body or b"")["data"]["comment"] == "Ask user20 and [erased]"
+    assert kept[other].body == body(3, "user.update", OTHERS[0])
+    assert kept[elsewhere].body == body(4, "user.update", ANA, product_id=7)
+    assert json.loads(kept[here].body or b"")["data"] == {"user_id": 2, "erased": True}
+    assert (kept[cut].state, kept[cut].body) == ("discarded", b'{"erased": true}')
+    assert (kept[cut_other].state, kept[other].state, kept[mentioned].state) == ("open", "open", "open")
+    assert (await quarantine.retry(mentioned)).position > 0
+    await store.close()
+
+
+async def test_a_dry_run_shows_exactly_the_places_that_the_run_changes(
+    pool: asyncpg.Pool, erasure: Erasure, tmp_path: Path
+) -> None:
+    twice = (
+        b'{"product_id":%d,"action":"item.update","timestamp":1781521201,'
+        b'"data":{"note":"Ana Weber","note":"x"}}'
+    )
+    await record(
+        pool,
+        [
+            body(1, "user.create", ANA),
+            comment(2, "I am Ana Weber", ANA),
+            comment(3, "Ask Ana Weber of susan@example.com, or user2; Ana Weber!", OTHERS[0]),
+            comment(4, "Ask user20", OTHERS[1]),
+            body(
+                5, "vote.create", {"user_id": 2, "vote": 1, "feedback_item": {"feedback_id": 1, "user": ANA}}
+            ),
+            body(
+                6,
+                "item.update",
+                {"feedback_id": 9, "log": [{"by": ANA}, {"an@example.com": "an%40example.com"}]},
+            ),
+            twice % PRODUCT,
+        ],
+    )
+    store = EventStore(pool)
+    quarantine = Quarantine(pool, store)
+    for said in (comment(7, "Thanks, user2", OTHERS[0]), b'{"user_id": 2, "cut', b'{"user_id": 20, "cut'):
+        await quarantine.keep(Refused("it is no event", said, RECEIVED, "WEBHOOK", PRODUCT))
+    await store.close()
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "00000000000000000001.damaged").write_bytes(b"RSPL")
+    before = await bodies_of(pool)
+
+    preview = await erasure.preview(PRODUCT, "2", texts=True)
+    assert await bodies_of(pool) == before
+    await erasure.erase(PRODUCT, "2", texts=True, reason="they asked")
+
+    after = await bodies_of(pool)
+    changed = {(of, path) for of in before for path in differences(before[of][0], after[of][0])}
+    changed |= {(of, "$") for of in before if before[of][1] != after[of][1]}
+    found = [*preview.events, *preview.quarantined]
+    assert {
+        (each.position or each.quarantined, place.json_path) for each in found for place in each.places
+    } == changed
+    assert preview.files == ["00000000000000000001.damaged"]
+    assert not (tmp_path / "spool" / "00000000000000000001.damaged").exists()
+    assert [place.context for each in found if each.position == 3 for place in each.places] == [
+        "Ask ‹Ana Weber› of …",
+        "… or ‹user2›; Ana Weber!",
+        "… or user2; ‹Ana Weber›!",
+    ]
+    assert {place.reason for each in found for place in each.places} == {
+        "identity field of this person",
+        "mark that this person was erased",
+        "text that this person wrote",
+        "their name as a whole word",
+        "their address as a whole address",
+        "the bytes as they came tell of this person",
+    }
+    assert await erasure.preview(PRODUCT, "2", texts=True) == ([], [], [])
+
+
+# People whose names and addresses hold one another, and texts made of them.
+
+PARTS = st.lists(st.sampled_from(["an", "ana", "2", "_7", "é", "王", "we"]), min_size=1, max_size=3).map(
+    "".join
+)
+NAMES = st.builds("{} {}".format, PARTS, PARTS) | PARTS
+HOSTS = st.sampled_from(["example.com", "an.example.com"])
+ADDRESSES = st.builds("{}@{}".format, st.sampled_from(["an", "susan", "x.an", "an2"]), HOSTS)
+PEOPLE = st.lists(st.tuples(NAMES, NAMES, ADDRESSES), min_size=2, max_size=4)
+BETWEEN = st.sampled_from([" ", ", ", "(", "-", ".", "an", "_", "é", "王", "'"])
+
+
+def is_looked_for(name: str) -> bool:
+    return "@" in name or (" " in name and len(name) > 6) or (
+        any(letter in "0123456789_" for letter in name) and len(name) > 4
+    )  # fmt: skip
+
+
+async def test_of_any_people_named_like_one_another_only_the_forgotten_one_goes(
+    pool: asyncpg.Pool, erasure: Erasure
+) -> None:
+    product = 0
+
+    async def holds(people: list[tuple[str, str, str]], pieces: list[str]) -> None:
+        nonlocal product
+        product += 1
+        users = [
+            {"user_id": 2 * 10**n, "data_name": name, "data_full_name": full, "data_mail": mail}
+            for n, (name, full, mail) in enumerate(people)
+        ]
+        text = "".join(pieces)
+        said = [
+            *(body(n, "user.update", user, product) for n, user in enumerate(users)),
+            *(comment(10 + n, text, user, product) for n, user in enumerate(users)),
+        ]
+        await record(pool, said)
+
+        await erasure._redact(product, ["2"], False, "they asked")
+
+        called = [name for name in people[0] if is_looked_for(name)]
+        left = [body["data"] for body, _ in (await bodies_of(pool, product)).values()]
+        gone = {"user_id": 2, "erased": True}
+        assert left[: len(users)] == [gone, *users[1:]]
+        assert [each["user"] for each in left[len(users) :]] == [gone, *users[1:]]
+        assert {each["comment"] for each in left[len(users) :]} == {without(text, called)}
 
     loop = asyncio.get_running_loop()
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(data=st.data(), people=PEOPLE)
+    def run(data: st.DataObject, people: list[tuple[str, str, str]]) -> None:
+        names = st.sampled_from([name for person in people for name in person])
+        pieces = data.draw(st.lists(names | BETWEEN, max_size=8))
+        asyncio.run_coroutine_threadsafe(holds(people, pieces), loop).result()
+
     await asyncio.to_thread(run)

@@ -1,0 +1,58 @@
+-- Looking for people and redacting what was found (migrations 0003, 0004 and 0008 have what is one with the log).
+
+-- name: people
+-- What the log knows of people up to a position, in their order.
+--   $1 product_id  $2 user_ids  $3 texts  $4 last
+select p.user_id, p.texts, p.items, p.comments, p.answers, p.traces
+  from unnest(log.people($1, $2, $3, $4)) with ordinality p (user_id, texts, items, comments, answers, traces, place)
+ order by place;
+
+-- name: members
+-- The members of JSON that tell who somebody is, and those that hold somebody.
+select log.telling_who() as telling_who, log.holding_people() as holding_people;
+
+-- name: events
+-- The events that may tell of people, each with what is left of it after each of those whom it may concern.
+--   $1 product_id  $2 people  $3 first  the position before the first one  $4 last
+select e.position, e.action, e.entity, e.occurred_at as at, e.raw, m.ordinals, s.said::text as said,
+       log.left_after(s.said, e.entity in ('user', 'changelog_subscriber'),
+                      array(select ($2::log.person[])[o.ordinal]
+                              from unnest(m.ordinals) with ordinality o (ordinal, place)
+                             order by o.place))::text[] as steps
+  from (select f.position, array_agg(f.ordinal order by f.ordinal) as ordinals
+          from log.mentioned($1, $2::log.person[], $3, $4) f
+         group by f.position
+         order by f.position) m
+  join log.events e on e.position = m.position and e.product_id = $1
+ cross join lateral (select e.envelope || jsonb_build_object('data', e.data) as said) s;
+
+-- name: quarantine
+-- All deliveries of the quarantine, with their bytes.
+select q.id, q.product_id, q.received_at as at, q.body from log.quarantine q;
+
+-- name: left_after
+-- What is left of a body after each of these people.
+--   $1 body  $2 is_user  $3 people
+select log.left_after($1::text::jsonb, $2, $3::log.person[])::text[];
+
+-- name: redact_events
+-- Put what is left into events. The log takes it where an erasure of the product was written in the transaction.
+--   $1 positions  $2 what is left  $3 changes of texts in that
+with redacted as materialized (
+    select r.position, log.changed(r.body::jsonb, r.changes::jsonb) as body
+      from unnest($1::bigint[], $2::text[], $3::text[]) r (position, body, changes)
+)
+update log.events e
+   set envelope = r.body - 'data', data = r.body -> 'data', raw = null, erased_at = transaction_timestamp()
+  from redacted r
+ where e.position = r.position;
+
+-- name: redact_quarantine
+-- Put what is left into deliveries of the quarantine; one of which nothing is left is closed.
+--   $1 ids  $2 what is left, null for nothing  $3 changes of texts in that
+update log.quarantine q
+   set body = convert_to(coalesce(log.changed(r.body::jsonb, r.changes::jsonb)::text, '{"erased": true}'), 'UTF8'),
+       state = case when r.body is null and q.state = 'open' then 'discarded' else q.state end,
+       closed_at = case when r.body is null then coalesce(q.closed_at, transaction_timestamp()) else q.closed_at end
+  from unnest($1::uuid[], $2::text[], $3::text[]) r (id, body, changes)
+ where q.id = r.id;

@@ -1,0 +1,175 @@
+"""Finds a person's names and addresses in text, as whole words alone.
+
+Where a word ends is said by Unicode (UAX 29), so that marks, apostrophes, digits, `_`, emoji and scripts
+that part words by nothing are taken for what they are. Some things are said otherwise here, since a person's
+name is at stake:
+
+- an English `'s` behind a name, and an elided French or Italian article before it, are no part of it;
+- a colon parts words (mailto:…), and Hangul parts from other scripts, since particles end a word;
+- `_` on both sides of an address or a name of several words is Markdown's emphasis;
+- a name inside somebody's address is a part of that address, and an address beside a dot, hyphen, plus, `&`
+  or apostrophe that goes on is a part of a longer one.
+
+Letters are the same in either case and composed or not, and an `@` or another sign is the same when it is
+escaped for a URL, HTML or JSON. The text is cut where it stood: what was not found stays to the letter.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+import regex
+
+ERASED: Final = "[erased]"
+
+# An escape, though it was escaped more than once: %2540, &amp;#64;, \\u0040.
+_ESCAPES: Final = re.compile(
+    r"(?:%(?:25)*[0-9A-Fa-f]{2})+"
+    r"|&(?:amp;)*(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});"
+    r"|(?:\\+u[0-9A-Fa-f]{4})+"
+    r"|\\+[nrt]"
+)
+_LETTER_OR_DIGIT: Final = re.compile(r"[0-9A-Za-z]")
+_GRAPHEME: Final = regex.compile(r"\X")
+_RUN: Final = re.compile(r"[0-9a-z]+")
+_SMALL: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+_EDGE: Final = r"(?:\b|(?<=[:：])|(?=[:：])|(?<=\p{Hangul})(?=\P{Hangul})|(?<=\P{Hangul})(?=\p{Hangul}))"
+_ELIDED: Final = r"(?<=\b(?-i:d|l|n|s|j|m|t|c|qu|jusqu|lorsqu|puisqu|dell|all|dall|nell|sull|dall|un)['’])"
+_POSSESSIVE: Final = r"(?=['’]s\b)"
+_NAME: Final = rf"(?:{_EDGE}|{_ELIDED})(?<!\w@[\w.-]*)(?:%s)(?:{_EDGE}|{_POSSESSIVE})(?![\w.+&'’-]*@\w)"
+_ADDRESS: Final = rf"{_EDGE}(?<!\w[.+&'’-]+)(?:%s)(?:{_EDGE}|{_POSSESSIVE})(?![.-]+\w)"
+_EMPHASISED: Final = r"(?<=(?:^|\W)_{1,3})(?:%s)(?=_{1,3}(?:\W|$))"
+
+
+class Found(NamedTuple):
+    """A name or an address in a text: from the letter `start` to before `end`."""
+
+    start: int
+    end: int
+    is_address: bool
+
+
+class Called:
+    """By what a person is called: full names and addresses, as the log tells them."""
+
+    def __init__(self, called: Sequence[str]) -> None:
+        addresses = {word for each in called for word in _addresses(each)}
+        names = {each for each in called if each not in addresses}
+        self._runs = {runs(each) for each in (*names, *addresses)}
+        forms = [
+            ("name", _NAME, names),
+            ("name", _EMPHASISED, {each for each in names if " " in each}),
+            ("address", _ADDRESS, addresses),
+            ("address", _EMPHASISED, addresses),
+        ]
+        self._pattern = regex.compile(
+            "|".join(f"(?P<{kind}>{form % _either(texts)})" for kind, form, texts in forms if texts)
+            or "(?!)",
+            regex.WORD | regex.IGNORECASE | regex.VERSION0,
+        )
+
+    def find(self, text: str) -> Iterator[Found]:
+        """Give where they stand, from the first to the last."""
+        small = text.lower()
+        if not any(all(run in small for run in each) for each in self._runs):
+            return
+        plain, places = _plain(text)
+        for match in self._pattern.finditer(plain):
+            start, end = match.span()
+            is_address = match.lastgroup == "address"
+            if places:
+                yield Found(places[start][0], places[end - 1][1], is_address)
+            else:
+                yield Found(start, end, is_address)
+
+
+def struck(text: str, found: Sequence[Found]) -> str:
+    """Return a text without what was found in it."""
+    left, last = [], 0
+    for start, end, _ in found:
+        left += [text[last:start], ERASED]
+        last = end
+    return "".join([*left, text[last:]])
+
+
+def runs(called: str) -> tuple[str, ...]:
+    """Return letters and digits that every text holds, in small letters, in which this is found.
+
+    They are runs of ASCII, which no escape and no composition takes apart; `log.alike` says the same.
+
+    >>> runs("Zoë Núñez-Weber")
+    ('zo', 'n', 'ez', 'weber')
+    """
+    return tuple(_RUN.findall(unicodedata.normalize("NFC", called).translate(_SMALL)))
+
+
+def _addresses(called: str) -> Iterator[str]:
+    """Give the addresses in what somebody is called: `Ana <ana@example.com>` holds one."""
+    for word in called.split():
+        if "@" in word[1:-1]:
+            yield word.strip("<>()[]\"',;:") if word != called else word
+
+
+def _either(called: set[str]) -> str:
+    """Return a pattern of any of these, the longest first; `GROSS` is `Groß` in capitals."""
+    spelled = {form for each in called for form in (each, each.upper())}
+    return "|".join(
+        r"\s+".join(regex.escape(word) for word in unicodedata.normalize("NFC", each).split())
+        for each in sorted(spelled, key=len, reverse=True)
+    )
+
+
+def _plain(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """Return a text with its escapes resolved and its letters composed, and where each of its letters stood.
+
+    The places are left out, as most often, where nothing had to be changed.
+    """
+    if unicodedata.is_normalized("NFC", text) and not _ESCAPES.search(text):
+        return text, []
+    letters: list[str] = []
+    places: list[tuple[int, int]] = []
+    last = 0
+    for match in _ESCAPES.finditer(text):
+        said = _resolved(match[0])
+        letters += [*text[last : match.start()], *said]
+        places += [(at, at + 1) for at in range(last, match.start())]
+        places += (
+            [match.span()] * len(said) if said != match[0] else [(at, at + 1) for at in range(*match.span())]
+        )
+        last = match.end()
+    letters += text[last:]
+    places += [(at, at + 1) for at in range(last, len(text))]
+    return _composed("".join(letters), places)
+
+
+def _composed(text: str, places: list[tuple[int, int]]) -> tuple[str, list[tuple[int, int]]]:
+    if unicodedata.is_normalized("NFC", text):
+        return text, places
+    letters: list[str] = []
+    stood: list[tuple[int, int]] = []
+    for match in _GRAPHEME.finditer(text):
+        said = unicodedata.normalize("NFC", match[0])
+        letters.append(said)
+        stood += [(places[match.start()][0], places[match.end() - 1][1])] * len(said)
+    return "".join(letters), stood
+
+
+def _resolved(escape: str) -> str:
+    """Return what an escape says; of letters and digits nobody escapes, and of what is none, itself."""
+    if escape[0] == "%":
+        said = unquote(re.sub("%(?:25)+", "%", escape), errors="replace")
+    elif escape[0] == "&":
+        said = html.unescape(re.sub("^&(?:amp;)+(?=.)", "&", escape))
+    elif escape[-1] in "nrt" and "u" not in escape:
+        return " "
+    else:
+        codes = [int(code, 16) for code in re.findall(r"u([0-9A-Fa-f]{4})", escape)]
+        pairs = b"".join(code.to_bytes(2, "big") for code in codes)
+        said = pairs.decode("utf-16-be", "replace")
+    return escape if _LETTER_OR_DIGIT.search(said) or "\ufffd" in said else said
