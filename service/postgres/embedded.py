@@ -39,7 +39,8 @@ from service.dsn import DEFAULT_PORT, SOCKET_PATH_BYTES_MAX
 from service.errors import DataFolderNotWritable, PostgresDidNotStart, reason_of
 from service.postgres.binaries import Binaries, ServiceUser, find_binaries, runnable_by, service_user
 from service.postgres.folder_lock import FolderLock, dsn_of_holder
-from service.private_file import make_private
+from service.postgres.orphan import end_orphan, forget_reused_pid, pid_file
+from service.private_file import make_private, sync_folder
 
 _DATABASE = "recount"
 _THERE = "port=5432&sslmode=disable&target_session_attrs=any"
@@ -48,7 +49,6 @@ _LOG_BYTES_MAX = 10 * 1024 * 1024
 _POLL_SECONDS = 0.01
 _READY_SECONDS = 600.0  # crash recovery replays up to max_wal_size
 _STILL_THERE_SECONDS = 10.0
-_ORPHAN_SECONDS = 30.0
 _FAST_STOP_SECONDS = 60.0
 _IMMEDIATE_STOP_SECONDS = 10.0
 _RESTART_SECONDS_MIN, _RESTART_SECONDS_MAX = 0.1, 2.0
@@ -97,7 +97,7 @@ class EmbeddedPostgres:
         _make_data_folder(self.folder)
         await self._lock.take()
         try:
-            await _end_orphan(self._pgdata)
+            await end_orphan(self._pgdata)
             self._clear_sockets()
             self._turn_log()
             if not self._pgdata.exists():
@@ -163,7 +163,7 @@ class EmbeddedPostgres:
             single = [str(self._binaries.postgres), "--single", "-D", place, "postgres"]
             await self._run_to_end(single, fds, f"create database {_DATABASE};\n".encode())
         new.rename(self._pgdata)
-        _fsync_folder(self.folder)
+        sync_folder(self.folder)
 
     async def _start(self) -> None:
         """Start Postgres and wait until it takes connections.
@@ -202,7 +202,7 @@ class EmbeddedPostgres:
             code = self._process.poll()
             if code is not None:
                 raise self._failure(f"postgres ended with status {code} at its start")
-            lines = _pid_file(self._pgdata)
+            lines = pid_file(self._pgdata)
             if len(lines) > 7 and lines[0] == str(self._process.pid) and lines[7] == "ready":
                 return
             await asyncio.sleep(_POLL_SECONDS)
@@ -219,7 +219,7 @@ class EmbeddedPostgres:
             await asyncio.sleep(pause)
             pause = min(pause * 2, _RESTART_SECONDS_MAX)
             try:
-                _forget_reused_pid(self._pgdata)
+                forget_reused_pid(self._pgdata)
                 await self._start()
             except (PostgresDidNotStart, OSError) as error:
                 log.error("embedded postgres did not start", error=str(error))
@@ -370,81 +370,6 @@ def _end_of(process: subprocess.Popen[bytes]) -> asyncio.Event:
     return ended
 
 
-# What an earlier run left behind
-
-
-async def _end_orphan(pgdata: Path) -> None:
-    """End a Postgres whose service was killed; nobody else's can it be, since we hold the lock.
-
-    The kernel has stopped it already, where the kernel can; it may still be writing its last checkpoint.
-    """
-    pid = _running_postgres(pgdata)
-    if pid is not None:
-        log.warning("waiting for the postgres of a killed service to end", pid=pid)
-        for sent in (0, signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.kill(pid, sent)
-            if await _ends(pgdata, _ORPHAN_SECONDS if sent else 1.0):
-                break
-    _forget_reused_pid(pgdata)
-
-
-async def _ends(pgdata: Path, seconds: float) -> bool:
-    for _ in range(int(seconds / _POLL_SECONDS)):
-        if _running_postgres(pgdata) is None:
-            return True
-        await asyncio.sleep(_POLL_SECONDS)
-    return False
-
-
-def _forget_reused_pid(pgdata: Path) -> None:
-    """Remove a pid file whose number is now some other process's.
-
-    Postgres would refuse to start beside it. Numbers come back soon in containers, where every start counts
-    from 1. The file of a number that nobody has is left: with it, Postgres checks for children still there.
-    """
-    if _running_postgres(pgdata) is None and _alive(_pid_in_file(pgdata)):
-        (pgdata / "postmaster.pid").unlink(missing_ok=True)
-
-
-def _running_postgres(pgdata: Path) -> int | None:
-    """The process id of a Postgres that runs on this folder, or None."""
-    pid = _pid_in_file(pgdata)
-    if not _alive(pid):
-        return None
-    if Path("/proc/self").exists():
-        with suppress(OSError):
-            # A server stands in its data folder; the number alone may be anybody's by now.
-            return pid if Path(f"/proc/{pid}/cwd").samefile(pgdata) else None
-        return None
-    listed = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)
-    return pid if os.fsencode(pgdata) in listed.stdout else None
-
-
-def _pid_file(pgdata: Path) -> list[str]:
-    """The lines of postmaster.pid: the process id first, "ready" eighth once connections are taken."""
-    with suppress(OSError):
-        return [line.strip() for line in (pgdata / "postmaster.pid").read_text().splitlines()]
-    return []
-
-
-def _pid_in_file(pgdata: Path) -> int:
-    lines = _pid_file(pgdata)
-    return int(lines[0]) if lines and lines[0].isdigit() else 0
-
-
-def _alive(pid: int) -> bool:
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 # What Postgres is told
 
 
@@ -520,11 +445,3 @@ def _major_of(pgdata: Path) -> int | None:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
