@@ -163,6 +163,7 @@ class DiffRows:
     """
 
     block: str
+    order: str
     moment: str
 
 

@@ -23,7 +23,7 @@ BOARD_DIFF: Final = Diff(
 
 
 def _of_kind(kind: str, moment: str) -> DiffRows:
-    return DiffRows(put(_SQL["of_kind"], kind=f"'{kind}'"), moment)
+    return DiffRows(put(_SQL["of_kind"], kind=f"'{kind}'"), "diff.product_id, diff.item_id", moment)
 
 
 _COMPARED: Final = {

@@ -6,13 +6,11 @@ values: those are parameters, bound when it runs. So plans are kept and used aga
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
-from schema.declare.orders import Order
-from schema.declare.request import Args, Env
+from schema.declare.request import Env
 from schema.declare.source import (
     Diff,
     Differences,
@@ -26,9 +24,9 @@ from schema.declare.source import (
     member_of,
     spec_of,
 )
-from schema.ids import Cursor, decode_cursor
-from schema.plan.conditions import conditions, words_of
-from schema.plan.cursor import is_backward, page_bound, page_size
+from schema.plan.cursor import page_size
+from schema.plan.order import ordering_of
+from schema.plan.page import Listing
 from schema.plan.selection import TYPENAME, Selected
 from schema.plan.shape import (
     CursorShape,
@@ -50,15 +48,8 @@ from schema.plan.statement import (
     Statement,
     as_of_position,
     columns_of,
-    every_product,
-    window_ends,
 )
 from schema.scalars import parse_zone
-from service.errors import BadArgument, BadCursor
-
-LIKELY_PAGES: Final = 4  # of rows that are looked up first, to bound the others
-
-_MOMENT: Final = re.compile(r"[0-9TZ:.+ -]{10,40}|-?infinity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,17 +168,12 @@ class Builder(Statement):
     def block_scope(self, node: Selected, place: int, spec: Rows | Single | Page, moment: Moment) -> Scope:
         names = {name: self.parameter(place, parameter) for name, parameter in spec.parameters.items()}
         if getattr(spec, "windowed", False):
-            names["from"], names["until"] = self.window(node, place, "window", moment)
+            names["from"], names["until"] = self.window(place, node.args, moment)
         if getattr(spec, "zoned", False):
             names["zone"] = self.argument(
                 place, "text", lambda args: parse_zone(args.get("timeZone") or "UTC")
             )
         return Scope(moment, names)
-
-    def window(self, node: Selected, place: int, name: str, moment: Moment) -> tuple[str, str]:
-        """Return the two ends of a half-open window as SQL; what is left open is infinite."""
-        given = node.args.get(name) or {}
-        return window_ends(self, place, (name,), given, moment)
 
     def rows(self, node: Selected, place: int, spec: Rows, moment: Moment) -> tuple[str, Shape]:
         if spec.scope is not None:
@@ -235,8 +221,8 @@ class Builder(Statement):
             same = " and ".join(f"{entity.alias}.{name} = diff.{name}" for name in keys)
             rows = self.source(type_name, moment, columns)
             source += f" cross join lateral (select {listed} from {rows} where {same}) as {entity.alias}"
-        order = "diff.product_id, diff.item_id"
-        return f"(select coalesce(json_agg({array} order by {order}), '[]') from {source})", ListShape(shape)
+        rows = f"select coalesce(json_agg({array} order by {spec.order}), '[]') from {source}"
+        return f"({rows})", ListShape(shape)
 
     def differences(
         self, type_name: str, node: Selected, spec: Differences, moment: Moment
@@ -264,106 +250,14 @@ class Builder(Statement):
     ) -> tuple[str, Shape]:
         """Return a connection: its page, one row more to tell whether others follow, and the count."""
         scope = self.block_scope(node, place, spec, moment)
-        entity = self.entities[spec.type_name]
-        order_name, order, descending = _order(node.args, spec)
-        backward = is_backward(node.args)
-        page_size(node.args)
-        entity_name = spec.type_name
-        alias = entity.alias
-        ties = list(entity.key)
-        cursor = CursorShape(place, order_name, root and spec.pinned)
-        values = ", ".join(("sort_value::text", *(f"{alias}.{name}::text" for name, _ in ties)))
-        row, shape = self.connection(node, entity_name, scope, cursor, f"json_build_array({values})")
-        wanted = columns_of(alias, row)
-        sort = self._sort_value(node, place, order_name, order, moment)
-        where = [self.fill(text, scope) for text in (spec.where, spec.base_filter) if text]
-        if root:
-            where.append(self.visible(alias))
-        if spec.filter is not None:
-            where += conditions(self, spec.filter, node.args.get("filter") or {}, place, scope)
-        keyset = self._keyset(place, node.args, order_name, order, descending, ties, alias, sort)
-        condition = " and ".join(f"({text})" for text in (*where, *keyset) if text != "true") or "true"
-        inner_ordering = _ordering(f"({sort})", descending, order.nullable, ties, f"{alias}.{{}}", backward)
-        keys = {name for name, _ in ties}
-        tested = columns_of(alias, condition, sort) | keys
-        limit = self.argument(place, "bigint", lambda args: page_size(args) + 1)
-        bound = page_bound(node.args)
-
-        def cut(select: str) -> str:
-            """Limit a select to the page's rows, in a way that lets Postgres keep its plan.
-
-            Of a limit that is a parameter it knows nothing, takes a tenth of the table for it, and plans anew
-            at every read, which takes as long as the read. Of a number it knows enough. What a filter leaves
-            depends on its values, so there planning is worth its while.
-            """
-            if node.args.get("filter"):
-                return f"{select} limit {limit}"
-            return f"select * from ({select} limit {bound}) as {alias} limit {limit}"
-
-        # json_agg sorts what a join hands on, whose order nothing promises.
-        final = _ordering("sort_value", descending, order.nullable, ties, f"{alias}.{{}}", backward=False)
-        outer_ordering = _ordering("sort_value", descending, order.nullable, ties, f"{alias}.{{}}", backward)
-        if moment.now:
-            columns = ", ".join(f"{alias}.{name}" for name in sorted(wanted | keys))
-            sources = self.source(entity_name, moment, wanted | tested)
-            rows = f"select {columns}, {sort} as sort_value from {sources}"
-            split = root and _is_split(order, descending, backward)
-
-            def best(condition: str) -> str:
-                if not split:
-                    return cut(f"{rows} where {condition} order by {inner_ordering}")
-                # The index has what is unknown at its other end: so that is read apart, and both are merged.
-                # Each half is sorted as the index is, forwards or backwards; of nulls alone either will do.
-                ends = {" nulls last": " nulls first", " nulls first": " nulls last"}
-                known = re.sub(" nulls (last|first)", lambda found: ends[found[0]], inner_ordering)
-                unknown = _ordering(
-                    f"({sort})", not descending, order.nullable, ties, f"{alias}.{{}}", backward
-                )
-                halves = (
-                    f"({cut(f'{rows} where {condition} and ({sort}) is {half}')})"
-                    for half in (f"not null order by {known}", f"null order by {unknown}")
-                )
-                return cut(
-                    f"select {columns}, {alias}.sort_value from ({' union all '.join(halves)}) as {alias}"
-                    f" order by {outer_ordering}"
-                )
-
-            if root and "product_id" in keys and self.product is None and not self.one_product:
-                # Each product has its own sorted index: the best of each, then the best of all.
-                products = f"unnest({self.products()})" if self.restricted else f"({every_product()})"
-                of_product = best(f"{alias}.product_id = product.product_id and {condition}")
-                rows = cut(
-                    f"select {columns}, {alias}.sort_value from {products} as product(product_id)"
-                    f" cross join lateral ({of_product}) as {alias} order by {outer_ordering}"
-                )
-            else:
-                rows = best(condition)
-            # A sorted subquery on its own hands on its rows in order: sorting again would cost a quarter.
-            order_by = f" order by {final}" if backward else ""
-            aggregate = f"select coalesce(json_agg({row}{order_by}), '[]') from ({rows}) as {alias}"
-        else:
-            columns = ", ".join(f"{alias}.{name}" for name in sorted(keys))
-            among = None
-            if root and order.most and descending and not backward:
-                among = self._not_below(place, node.args, spec, moment, sort, condition, tested, limit)
-            sources = self.source(entity_name, moment, tested, among=among)
-            rows = cut(
-                f"select {columns}, {sort} as sort_value from {sources}"
-                f" where {condition} order by {inner_ordering}"
-            )
-            columns_then = ", ".join(f"{alias}.{name}" for name in sorted(wanted | keys))
-            same = " and ".join(f"{alias}.{name} = page.{name}" for name in sorted(keys))
-            aggregate = (
-                f"select coalesce(json_agg({row} order by {final}), '[]') from ({rows}) as page"
-                f" cross join lateral (select {columns_then}"
-                f" from {self.source(entity_name, moment, wanted | keys)} where {same} limit 1) as {alias}"
-            )
-        count = "null"
-        if any(part.name == "totalCount" for part in node.only[1]):
-            uncut = " and ".join(f"({text})" for text in where if text != "true") or "true"
-            source = self.source(entity_name, moment, columns_of(alias, uncut) | keys)
-            count = f"(select count(*) from {source} where {uncut})"
-        return f"json_build_array(({aggregate}), {count})", shape
+        ordering = ordering_of(node.args, spec, self.entities[spec.type_name])
+        page_size(node.args)  # refused before anything below it
+        cursor = CursorShape(place, ordering.name, root and spec.pinned)
+        row, shape = self.connection(node, spec.type_name, scope, cursor, ordering.cursor)
+        listing = Listing(self, node.args, place, spec, scope, ordering, root=root)
+        rows = listing.rows(row)
+        counted = any(part.name == "totalCount" for part in node.only[1])
+        return f"json_build_array(({rows}), {f'({listing.count()})' if counted else 'null'})", shape
 
     def connection(
         self, node: Selected, type_name: str, scope: Scope, cursor: CursorShape, values: str
@@ -410,179 +304,6 @@ class Builder(Statement):
             fields.append(made)
         whole = row[0] if size == 1 else array_of(row) if row else "0"
         return whole, PageShape(tuple(fields), size, size == 1, cursor)
-
-    def _sort_value(self, node: Selected, place: int, name: str, order: Order, moment: Moment) -> str:
-        """Return the expression that an order sorts by."""
-        names: dict[str, str] = {}
-        if order.windowed:
-            if not node.args.get("window"):
-                raise BadArgument("orderBy", name.partition(" ")[0], "needs the argument window")
-            names["from"], names["until"] = self.window(node, place, "window", moment)
-        if order.searched:
-            names["words"] = words_of(self, place, ("filter", "search"))
-        expr = order.expr if moment.now or order.then is None else order.then
-        return self.fill(expr, Scope(moment, names))
-
-    def _not_below(
-        self,
-        place: int,
-        args: Args,
-        spec: Page,
-        moment: Moment,
-        sort: str,
-        condition: str,
-        tested: set[str],
-        limit: str,
-    ) -> str:
-        """Return a select of the rows of now that can be on the first page of a past moment.
-
-        The last row of a page that is made of a few likely rows alone is no better than that of the page of
-        all. Whoever has never been as good as it, at any moment, need not be looked up: most, on a long log.
-        """
-        order_name, order, _ = _order(args, spec)
-        entity = self.entities[spec.type_name]
-        # Tables that an older version counted lack the column until they are rebuilt. Then its name means
-        # that of `unbounded`, which is further out, and each row is looked up.
-        all_rows = (
-            f"(select 9223372036854775807 as {order.most}) as unbounded cross join lateral"
-            f" (select own.*, {order.most} as most from {{{entity.table}}} as own) as possible"
-        )
-        there = f"{self.visible('possible')} and possible.first_position <= {moment.p}"
-        likely = there
-        if args.get("after") is not None:
-            casts = [order.cast, *(cast for _, cast in entity.key)]
-            if cursor_of(args, "after", order_name, casts).values[0] is not None:
-                # Those that were never above the cursor are the likeliest to come next.
-                last = self.argument(
-                    place,
-                    f"text::{order.cast}",
-                    lambda given: cursor_of(given, "after", order_name, casts).values[0],
-                )
-                likely += f" and possible.most <= {last}"
-        some = (
-            f"select possible.* from {all_rows} where {likely}"
-            f" order by possible.most desc nulls last limit {LIKELY_PAGES} * {limit}"
-        )
-        self._floors += 1
-        name = f"floor_{self._floors}"
-        self.ctes.append(
-            f"{name} as materialized (select {sort} as sort_value"
-            f" from {self.source(spec.type_name, moment, tested, among=some)}"
-            f" where {condition} and ({sort}) is not null"
-            f" order by {sort} desc offset {limit} - 1 limit 1)"
-        )
-        floor = f"(select sort_value from {name})"
-        return (
-            f"select possible.* from {all_rows}"
-            f" where {there} and ({floor} is null or possible.most >= {floor})"
-        )
-
-    def _keyset(
-        self,
-        place: int,
-        args: Args,
-        order_name: str,
-        order: Order,
-        descending: bool,
-        ties: list[tuple[str, str]],
-        alias: str,
-        sort: str,
-    ) -> list[str]:
-        """Return the conditions that start a page after a cursor, or end it before one."""
-        found = []
-        for name, backward in (("after", False), ("before", True)):
-            if args.get(name) is None:
-                continue
-            casts = [order.cast, *(cast for _, cast in ties)]
-
-            def value(index: int, name: str = name, casts: list[str] = casts) -> Callable[[Args], object]:
-                return lambda given: cursor_of(given, name, order_name, casts).values[index]
-
-            # Whether the cursor's sort value is null decides the form of the condition.
-            null = cursor_of(args, name, order_name, casts).values[0] is None
-            sort_value = "null" if null else self.argument(place, f"text::{order.cast}", value(0))
-            tie_values = ", ".join(
-                self.argument(place, f"text::{cast}", value(1 + index))
-                for index, (_, cast) in enumerate(ties)
-            )
-            tie_columns = ", ".join(f"{alias}.{column}" for column, _ in ties)
-            tied = f"({tie_columns}) {'<' if backward else '>'} ({tie_values})"
-            beyond = "<" if descending != backward else ">"
-            if not order.nullable:
-                found.append(f"{sort} {beyond}= {sort_value} and ({sort} {beyond} {sort_value} or {tied})")
-            elif null:
-                unknown = f"({sort}) is null and {tied}"
-                found.append(f"({sort}) is not null or {unknown}" if backward else unknown)
-            else:
-                rest = f"{sort} {beyond} {sort_value} or {sort} = {sort_value} and {tied}"
-                found.append(rest if backward else f"{rest} or ({sort}) is null")
-        return found
-
-
-def cursor_of(args: Args, name: str, order: str, casts: Sequence[str]) -> Cursor:
-    """Return the cursor in an argument, its values checked against the columns that they belong to."""
-    cursor = decode_cursor(args[name], order, len(casts))
-    for value, cast in zip(cursor.values, casts, strict=True):
-        if value is not None and not _readable(value, cast):
-            raise BadCursor(args[name], f"it holds no {cast}")
-    if any(value is None for value in cursor.values[1:]):
-        raise BadCursor(args[name], "it names no row")
-    return cursor
-
-
-def _readable(value: str, cast: str) -> bool:
-    try:
-        match cast:
-            case "int" | "bigint":
-                return -(2**63) <= int(value) < 2**63
-            case "float8":
-                float(value)
-                return True
-            case "timestamptz":
-                return _MOMENT.fullmatch(value) is not None
-            case _:
-                return True
-    except ValueError:
-        return False
-
-
-def _order(args: Args, spec: Page) -> tuple[str, Order, bool]:
-    given, orders = args.get("orderBy"), spec.orders.by_name
-    if given is None:
-        searched = [name for name, order in orders.items() if order.searched and _searches(args)]
-        name = searched[0] if searched else spec.default_order
-        order = orders[name]
-        return f"{name} {'DESC' if order.descending else 'ASC'}", order, order.descending != order.inverted
-    name = given["field"].value
-    direction = given.get("direction")
-    order = orders[name]
-    descending = order.descending if direction is None else direction.value == "DESC"
-    if order.searched and not _searches(args):
-        raise BadArgument("orderBy", name, 'needs filter: {search: "…"} to be relevant to')
-    return f"{name} {'DESC' if descending else 'ASC'}", order, descending != order.inverted
-
-
-def _searches(args: Args) -> bool:
-    return bool((args.get("filter") or {}).get("search"))
-
-
-def _is_split(order: Order, descending: bool, backward: bool) -> bool:
-    """Return whether an index sorts what is known as asked, but has what is unknown at the other end."""
-    if order.index is None or not order.nullable:
-        return False
-    nulls_last = not backward
-    along = (descending != backward) == (order.index == "desc")
-    return along != nulls_last
-
-
-def _ordering(
-    sort: str, descending: bool, nullable: bool, ties: Sequence[tuple[str, str]], column: str, backward: bool
-) -> str:
-    """Return an `order by`: the sort value, then the key; for a backward page all of it reversed."""
-    down = descending != backward
-    nulls = (" nulls first" if backward else " nulls last") if nullable else ""
-    tied = ", ".join(column.format(name) + (" desc" if backward else "") for name, _ in ties)
-    return f"{sort} {'desc' if down else 'asc'}{nulls}, {tied}"
 
 
 def _typename(node: Selected, type_name: str) -> Field:

@@ -103,8 +103,6 @@ class Statement:
         self._made: dict[tuple[str, str], str] = {}
         self._tables = {entity.table: name for name, entity in entities.items() if entity.table}
         self._shared = {name: table for entity in entities.values() for name, table in entity.shared.items()}
-        self._moments = 0
-        self._floors = 0
         self.named_moments: dict[str, Moment] = {}
         self.scopes: list[tuple[str, str]] = []
         self._places = {id(node): place for place, node in enumerate(root.flat())}
@@ -167,8 +165,7 @@ class Statement:
             return f"({table})"
         known = self._made.get((name, scope.moment.p))
         if known is None:
-            known = self._made[name, scope.moment.p] = f"{name}_{len(self._made) + 1}"
-            self.ctes.append(f"{known} as materialized ({table})")
+            known = self._made[name, scope.moment.p] = self.table(name, table)
         return known
 
     def visible(self, alias: str) -> str:
@@ -209,14 +206,11 @@ class Statement:
             bounds.append(put(_SQL["position_at"], time=str(at_time)))
         p = f"least({', '.join(bounds)})" if bounds else "9223372036854775807::bigint"
         t = "'infinity'::timestamptz" if at_time is None or recorded else at_time
-        self._moments += 1
-        name = f"moment_{self._moments}"
         at = at_time or f"coalesce({put(_SQL['time_at'], position='known.p')}, {self._clock()})"
         if pinned and not at_time and position is None:
             at = self._clock()
-        self.ctes.append(
-            f"{name} as materialized (select known.p, known.t, {at} as at"
-            f" from (select {p} as p, {t} as t) as known)"
+        name = self.table(
+            "moment", f"select known.p, known.t, {at} as at from (select {p} as p, {t} as t) as known"
         )
         return Moment(
             now=False,
@@ -232,7 +226,17 @@ class Statement:
     def _now(self) -> Moment:
         return Moment(True, True, "9223372036854775807", "'infinity'::timestamptz", self._clock())
 
+    def window(self, place: int, args: Args, moment: Moment) -> tuple[str, str]:
+        """Return the two ends of the argument `window` as SQL; what is left open is infinite."""
+        return window_ends(self, place, ("window",), args.get("window") or {}, moment)
+
     # Sources
+
+    def table(self, name: str, select: str) -> str:
+        """Return the name of a table that the statement makes first, and once."""
+        named = f"{name}_{len(self.ctes) + 1}"
+        self.ctes.append(f"{named} as materialized ({select})")
+        return named
 
     def source(
         self,
