@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any, Final
 
 import strawberry
-from strawberry import UNSET
+from strawberry import UNSET, enum_value
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 
@@ -17,10 +17,10 @@ from schema.scalars import Position
 
 @strawberry.enum(description="How long one step of a series is.")
 class Bucket(Enum):
-    HOUR = strawberry.enum_value("HOUR", description="An hour.")
-    DAY = strawberry.enum_value("DAY", description="A day, from midnight of the time zone asked for.")
-    WEEK = strawberry.enum_value("WEEK", description="A week, from Monday.")
-    MONTH = strawberry.enum_value("MONTH", description="A calendar month.")
+    HOUR = enum_value("HOUR", description="An hour.")
+    DAY = enum_value("DAY", description="A day, from midnight of the time zone asked for.")
+    WEEK = enum_value("WEEK", description="A week, from Monday.")
+    MONTH = enum_value("MONTH", description="A calendar month.")
 
 
 def argument(name: str, type_: Any, description: str, default: object = UNSET) -> StrawberryArgument:

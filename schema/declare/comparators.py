@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
+from typing import Any, Final
 
 import strawberry
-from strawberry import UNSET
+from strawberry import UNSET, enum_value
 
 from schema.scalars import DateTime, Duration, Position
 
 
+def _given(description: str, name: str | None = None) -> Any:
+    return strawberry.field(default=UNSET, description=description, name=name)
+
+
 @strawberry.enum(description="Which clock a time is on.")
 class Clock(Enum):
-    OCCURRED = strawberry.enum_value("OCCURRED", description="Sleekplan's: when it happened there.")
-    RECORDED = strawberry.enum_value("RECORDED", description="Ours: when this log learnt of it.")
+    OCCURRED = enum_value("OCCURRED", description="Sleekplan's: when it happened there.")
+    RECORDED = enum_value("RECORDED", description="Ours: when this log learnt of it.")
 
 
 @strawberry.input(
@@ -25,92 +29,75 @@ class Clock(Enum):
     )
 )
 class AsOf:
-    time: DateTime | None = strawberry.field(
-        default=UNSET, description="Everything that happened up to then, inclusive."
-    )
-    position: Position | None = strawberry.field(
-        default=UNSET, description="Everything known up to that event, inclusive."
-    )
+    time: DateTime | None = _given("Everything that happened up to then, inclusive.")
+    position: Position | None = _given("Everything known up to that event, inclusive.")
     clock: Clock = strawberry.field(default=Clock.OCCURRED, description="The clock that `time` is on.")
 
 
 @strawberry.input(description="A half-open stretch of time: from `from`, before `to`; or the `last` so long.")
 class Window:
-    from_: DateTime | None = strawberry.field(
-        default=UNSET, name="from", description="Its beginning, inclusive."
-    )
-    to: DateTime | None = strawberry.field(default=UNSET, description="Its end, exclusive.")
-    last: Duration | None = strawberry.field(
-        default=UNSET,
-        description="So long, counted back from the moment that is read; instead of from and to.",
+    from_: DateTime | None = _given("Its beginning, inclusive.", name="from")
+    to: DateTime | None = _given("Its end, exclusive.")
+    last: Duration | None = _given(
+        "So long, counted back from the moment that is read; instead of from and to."
     )
 
 
 @strawberry.input(description="Compares text.")
 class StringFilter:
-    eq: str | None = strawberry.field(default=UNSET, description="Equal.")
-    ne: str | None = strawberry.field(
-        default=UNSET, description="Not equal; what is unknown counts as not equal."
-    )
-    in_: list[str] | None = strawberry.field(default=UNSET, name="in", description="One of these.")
-    not_in: list[str] | None = strawberry.field(
-        default=UNSET, description="None of these; what is unknown does not pass."
-    )
-    contains: str | None = strawberry.field(
-        default=UNSET, description="Contains this, in any case of letters."
-    )
-    starts_with: str | None = strawberry.field(
-        default=UNSET, description="Begins so, in any case of letters."
-    )
-    is_null: bool | None = strawberry.field(default=UNSET, description="Unknown (true) or known (false).")
+    eq: str | None = _given("Equal.")
+    ne: str | None = _given("Not equal; what is unknown counts as not equal.")
+    in_: list[str] | None = _given("One of these.", name="in")
+    not_in: list[str] | None = _given("None of these; what is unknown does not pass.")
+    contains: str | None = _given("Contains this, in any case of letters.")
+    starts_with: str | None = _given("Begins so, in any case of letters.")
+    is_null: bool | None = _given("Unknown (true) or known (false).")
 
 
 @strawberry.input(description="Compares an id.")
 class IdFilter:
-    eq: strawberry.ID | None = strawberry.field(default=UNSET, description="This one.")
-    in_: list[strawberry.ID] | None = strawberry.field(default=UNSET, name="in", description="One of these.")
-    is_null: bool | None = strawberry.field(default=UNSET, description="Unknown (true) or known (false).")
+    eq: strawberry.ID | None = _given("This one.")
+    in_: list[strawberry.ID] | None = _given("One of these.", name="in")
+    is_null: bool | None = _given("Unknown (true) or known (false).")
 
 
 @strawberry.input(description="Compares a whole number.")
 class IntFilter:
-    eq: int | None = strawberry.field(default=UNSET, description="Equal.")
-    ne: int | None = strawberry.field(
-        default=UNSET, description="Not equal; what is unknown counts as not equal."
-    )
-    in_: list[int] | None = strawberry.field(default=UNSET, name="in", description="One of these.")
-    gt: int | None = strawberry.field(default=UNSET, description="Greater.")
-    gte: int | None = strawberry.field(default=UNSET, description="Greater or equal.")
-    lt: int | None = strawberry.field(default=UNSET, description="Less.")
-    lte: int | None = strawberry.field(default=UNSET, description="Less or equal.")
-    is_null: bool | None = strawberry.field(default=UNSET, description="Unknown (true) or known (false).")
+    eq: int | None = _given("Equal.")
+    ne: int | None = _given("Not equal; what is unknown counts as not equal.")
+    in_: list[int] | None = _given("One of these.", name="in")
+    gt: int | None = _given("Greater.")
+    gte: int | None = _given("Greater or equal.")
+    lt: int | None = _given("Less.")
+    lte: int | None = _given("Less or equal.")
+    is_null: bool | None = _given("Unknown (true) or known (false).")
 
 
 @strawberry.input(description="Compares a number.")
 class FloatFilter:
-    gt: float | None = strawberry.field(default=UNSET, description="Greater.")
-    gte: float | None = strawberry.field(default=UNSET, description="Greater or equal.")
-    lt: float | None = strawberry.field(default=UNSET, description="Less.")
-    lte: float | None = strawberry.field(default=UNSET, description="Less or equal.")
-    is_null: bool | None = strawberry.field(default=UNSET, description="Unknown (true) or known (false).")
+    gt: float | None = _given("Greater.")
+    gte: float | None = _given("Greater or equal.")
+    lt: float | None = _given("Less.")
+    lte: float | None = _given("Less or equal.")
+    is_null: bool | None = _given("Unknown (true) or known (false).")
 
 
 @strawberry.input(description="Compares a moment.")
 class DateTimeFilter:
-    gt: DateTime | None = strawberry.field(default=UNSET, description="Later.")
-    gte: DateTime | None = strawberry.field(default=UNSET, description="Then or later.")
-    lt: DateTime | None = strawberry.field(default=UNSET, description="Earlier.")
-    lte: DateTime | None = strawberry.field(default=UNSET, description="Then or earlier.")
-    within: Window | None = strawberry.field(default=UNSET, description="In this window.")
-    is_null: bool | None = strawberry.field(default=UNSET, description="Unknown (true) or known (false).")
+    gt: DateTime | None = _given("Later.")
+    gte: DateTime | None = _given("Then or later.")
+    lt: DateTime | None = _given("Earlier.")
+    lte: DateTime | None = _given("Then or earlier.")
+    within: Window | None = _given("In this window.")
+    is_null: bool | None = _given("Unknown (true) or known (false).")
 
 
 @strawberry.input(description="Compares a position.")
 class PositionFilter:
-    gt: Position | None = strawberry.field(default=UNSET, description="After.")
-    gte: Position | None = strawberry.field(default=UNSET, description="At or after.")
-    lt: Position | None = strawberry.field(default=UNSET, description="Before.")
-    lte: Position | None = strawberry.field(default=UNSET, description="At or before.")
+    gt: Position | None = _given("After.")
+    gte: Position | None = _given("At or after.")
+    lt: Position | None = _given("Before.")
+    lte: Position | None = _given("At or before.")
 
 
 CASTS: Final = {

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any, Final
 
 import strawberry
+from strawberry import enum_value
 
 from schema.declare.arguments import BUCKET
 from schema.declare.blocks import of_row, put
@@ -26,20 +27,20 @@ _SQL: Final = load(__file__, "board.sql")
 
 @strawberry.enum(description="What is counted.")
 class Metric(Enum):
-    NET_VOTES = strawberry.enum_value("NET_VOTES", description="Votes for less votes against.")
-    UPVOTES = strawberry.enum_value("UPVOTES", description="Votes for.")
-    COMMENTS = strawberry.enum_value("COMMENTS", description="Comments, by Sleekplan's total.")
-    SUBSCRIBERS = strawberry.enum_value("SUBSCRIBERS", description="Subscribers, by Sleekplan's total.")
-    ACTIVITY = strawberry.enum_value("ACTIVITY", description="Events of any kind about the item.")
+    NET_VOTES = enum_value("NET_VOTES", description="Votes for less votes against.")
+    UPVOTES = enum_value("UPVOTES", description="Votes for.")
+    COMMENTS = enum_value("COMMENTS", description="Comments, by Sleekplan's total.")
+    SUBSCRIBERS = enum_value("SUBSCRIBERS", description="Subscribers, by Sleekplan's total.")
+    ACTIVITY = enum_value("ACTIVITY", description="Events of any kind about the item.")
 
 
 @strawberry.enum(description="What groups of a statistic are made by.")
 class GroupBy(Enum):
-    NONE = strawberry.enum_value("NONE", description="One group of all.")
-    MONTH = strawberry.enum_value("MONTH", description="The month in which the item was created.")
-    WEEK = strawberry.enum_value("WEEK", description="The week in which the item was created.")
-    TYPE = strawberry.enum_value("TYPE", description="The item's type.")
-    STATUS = strawberry.enum_value("STATUS", description="The item's status now.")
+    NONE = enum_value("NONE", description="One group of all.")
+    MONTH = enum_value("MONTH", description="The month in which the item was created.")
+    WEEK = enum_value("WEEK", description="The week in which the item was created.")
+    TYPE = enum_value("TYPE", description="The item's type.")
+    STATUS = enum_value("STATUS", description="The item's status now.")
 
 
 @rows_of(Entity("mover"), "An item that gained or lost in a window.")

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any, Final
 
 import strawberry
+from strawberry import enum_value
 
 from schema.declare.arguments import AS_OF
 from schema.declare.blocks import put
@@ -28,47 +29,35 @@ EVENT: Final = Entity("event", "event_facts", key=(("position", "bigint"),), the
 
 @strawberry.enum(description="Where an event came from.")
 class Origin(Enum):
-    WEBHOOK = strawberry.enum_value("WEBHOOK", description="Delivered by Sleekplan.")
-    IMPORT = strawberry.enum_value("IMPORT", description="Read from a file.")
-    BACKFILL = strawberry.enum_value("BACKFILL", description="Fetched from Sleekplan's API.")
-    INFERRED = strawberry.enum_value("INFERRED", description="Concluded from totals; no event says it.")
+    WEBHOOK = enum_value("WEBHOOK", description="Delivered by Sleekplan.")
+    IMPORT = enum_value("IMPORT", description="Read from a file.")
+    BACKFILL = enum_value("BACKFILL", description="Fetched from Sleekplan's API.")
+    INFERRED = enum_value("INFERRED", description="Concluded from totals; no event says it.")
 
 
 @strawberry.enum(description="What an event is about, by what it changed.")
 class EventType(Enum):
-    ITEM_CREATED = strawberry.enum_value("ITEM_CREATED", description="An item was submitted.")
-    ITEM_EDITED = strawberry.enum_value(
-        "ITEM_EDITED", description="An item's text, type or other field was changed."
-    )
-    ITEM_STATUS_CHANGED = strawberry.enum_value(
-        "ITEM_STATUS_CHANGED", description="An item moved to another status."
-    )
-    ITEM_DELETED = strawberry.enum_value("ITEM_DELETED", description="An item was deleted.")
-    VOTE_CAST = strawberry.enum_value("VOTE_CAST", description="Somebody voted.")
-    VOTE_CHANGED = strawberry.enum_value("VOTE_CHANGED", description="Somebody turned their vote round.")
-    VOTE_WITHDRAWN = strawberry.enum_value("VOTE_WITHDRAWN", description="Somebody took their vote back.")
-    COMMENT_CREATED = strawberry.enum_value("COMMENT_CREATED", description="A comment was written.")
-    COMMENT_EDITED = strawberry.enum_value("COMMENT_EDITED", description="A comment was edited.")
-    COMMENT_DELETED = strawberry.enum_value("COMMENT_DELETED", description="A comment was deleted.")
-    SUBSCRIBED = strawberry.enum_value("SUBSCRIBED", description="Somebody follows an item.")
-    UNSUBSCRIBED = strawberry.enum_value("UNSUBSCRIBED", description="Somebody follows an item no longer.")
-    CHANGELOG_CREATED = strawberry.enum_value(
-        "CHANGELOG_CREATED", description="A changelog entry was published."
-    )
-    CHANGELOG_EDITED = strawberry.enum_value("CHANGELOG_EDITED", description="A changelog entry was edited.")
-    CHANGELOG_DELETED = strawberry.enum_value(
-        "CHANGELOG_DELETED", description="A changelog entry was deleted."
-    )
-    CHANGELOG_SUBSCRIBED = strawberry.enum_value(
-        "CHANGELOG_SUBSCRIBED", description="Somebody follows the changelog."
-    )
-    SATISFACTION_GIVEN = strawberry.enum_value(
-        "SATISFACTION_GIVEN", description="A satisfaction answer was given."
-    )
-    USER_CREATED = strawberry.enum_value("USER_CREATED", description="A user was created.")
-    USER_EDITED = strawberry.enum_value("USER_EDITED", description="A user's data was changed.")
-    USER_DELETED = strawberry.enum_value("USER_DELETED", description="A user was deleted.")
-    OTHER = strawberry.enum_value("OTHER", description="An action that this version does not know.")
+    ITEM_CREATED = enum_value("ITEM_CREATED", description="An item was submitted.")
+    ITEM_EDITED = enum_value("ITEM_EDITED", description="An item's text, type or other field was changed.")
+    ITEM_STATUS_CHANGED = enum_value("ITEM_STATUS_CHANGED", description="An item moved to another status.")
+    ITEM_DELETED = enum_value("ITEM_DELETED", description="An item was deleted.")
+    VOTE_CAST = enum_value("VOTE_CAST", description="Somebody voted.")
+    VOTE_CHANGED = enum_value("VOTE_CHANGED", description="Somebody turned their vote round.")
+    VOTE_WITHDRAWN = enum_value("VOTE_WITHDRAWN", description="Somebody took their vote back.")
+    COMMENT_CREATED = enum_value("COMMENT_CREATED", description="A comment was written.")
+    COMMENT_EDITED = enum_value("COMMENT_EDITED", description="A comment was edited.")
+    COMMENT_DELETED = enum_value("COMMENT_DELETED", description="A comment was deleted.")
+    SUBSCRIBED = enum_value("SUBSCRIBED", description="Somebody follows an item.")
+    UNSUBSCRIBED = enum_value("UNSUBSCRIBED", description="Somebody follows an item no longer.")
+    CHANGELOG_CREATED = enum_value("CHANGELOG_CREATED", description="A changelog entry was published.")
+    CHANGELOG_EDITED = enum_value("CHANGELOG_EDITED", description="A changelog entry was edited.")
+    CHANGELOG_DELETED = enum_value("CHANGELOG_DELETED", description="A changelog entry was deleted.")
+    CHANGELOG_SUBSCRIBED = enum_value("CHANGELOG_SUBSCRIBED", description="Somebody follows the changelog.")
+    SATISFACTION_GIVEN = enum_value("SATISFACTION_GIVEN", description="A satisfaction answer was given.")
+    USER_CREATED = enum_value("USER_CREATED", description="A user was created.")
+    USER_EDITED = enum_value("USER_EDITED", description="A user's data was changed.")
+    USER_DELETED = enum_value("USER_DELETED", description="A user was deleted.")
+    OTHER = enum_value("OTHER", description="An action that this version does not know.")
 
 
 # What an event changed

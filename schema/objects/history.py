@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any, Final
 
 import strawberry
+from strawberry import enum_value
 
 from schema.declare.arguments import BUCKET
 from schema.declare.blocks import of_row, put
@@ -34,16 +35,12 @@ _NEARBY: Final = Rows(
 
 @strawberry.enum(description="What was concluded from totals that no event explains.")
 class InferenceKind(Enum):
-    COUNT_DRIFT = strawberry.enum_value(
-        "COUNT_DRIFT", description="A total moved otherwise than by the votes seen."
-    )
-    VOTE_WITHDRAWN = strawberry.enum_value(
-        "VOTE_WITHDRAWN", description="A total fell: a vote was probably taken back."
-    )
-    VOTE_CHANGED = strawberry.enum_value(
+    COUNT_DRIFT = enum_value("COUNT_DRIFT", description="A total moved otherwise than by the votes seen.")
+    VOTE_WITHDRAWN = enum_value("VOTE_WITHDRAWN", description="A total fell: a vote was probably taken back.")
+    VOTE_CHANGED = enum_value(
         "VOTE_CHANGED", description="One total fell as the other rose: a vote was probably turned round."
     )
-    LIKELY_MERGE = strawberry.enum_value(
+    LIKELY_MERGE = enum_value(
         "LIKELY_MERGE", description="Totals jumped as another item was closed as merged."
     )
 

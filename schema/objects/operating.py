@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Final
 
 import strawberry
+from strawberry import enum_value
 
 from projections.status import known
 from schema.declare.fields import column, moment, rows_of
@@ -20,27 +21,23 @@ _SQL: Final = load(__file__, "operating.sql")
 
 @strawberry.enum(description="What a projection is doing.")
 class ProjectionState(Enum):
-    LIVE = strawberry.enum_value("LIVE", description="It holds all that the log holds.")
-    CATCHING_UP = strawberry.enum_value("CATCHING_UP", description="It is behind the log, and moving.")
-    REBUILDING = strawberry.enum_value(
-        "REBUILDING", description="It is counted again beside the tables that are read."
-    )
-    OUTDATED = strawberry.enum_value(
+    LIVE = enum_value("LIVE", description="It holds all that the log holds.")
+    CATCHING_UP = enum_value("CATCHING_UP", description="It is behind the log, and moving.")
+    REBUILDING = enum_value("REBUILDING", description="It is counted again beside the tables that are read.")
+    OUTDATED = enum_value(
         "OUTDATED", description="Its tables were counted by other rules than today's; a rebuild is due."
     )
-    STUCK = strawberry.enum_value(
+    STUCK = enum_value(
         "STUCK", description="It is behind the log, and has not moved for 15 seconds: nothing projects."
     )
-    FAILED = strawberry.enum_value(
-        "FAILED", description="Its last step or rebuild failed; `lastError` says why."
-    )
+    FAILED = enum_value("FAILED", description="Its last step or rebuild failed; `lastError` says why.")
 
 
 @strawberry.enum(description="What has become of a delivery in quarantine.")
 class QuarantineState(Enum):
-    OPEN = strawberry.enum_value("OPEN", description="It waits for a decision.")
-    RETRIED = strawberry.enum_value("RETRIED", description="A retry made an event of it.")
-    DISCARDED = strawberry.enum_value("DISCARDED", description="It was discarded; its bytes are kept.")
+    OPEN = enum_value("OPEN", description="It waits for a decision.")
+    RETRIED = enum_value("RETRIED", description="A retry made an event of it.")
+    DISCARDED = enum_value("DISCARDED", description="It was discarded; its bytes are kept.")
 
 
 @rows_of(Entity("ingest"), "How whole our copy is: what has arrived, from wherever.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import strawberry
+from strawberry.types.arguments import StrawberryArgument
 
 from schema.declare.arguments import (
     BUCKET_SIZE,
@@ -17,7 +18,7 @@ from schema.declare.arguments import (
 )
 from schema.declare.comparators import AsOf, Window
 from schema.declare.fields import nested
-from schema.declare.source import Lookup, Nodes
+from schema.declare.source import Lookup, Nodes, Page, Spec
 from schema.objects.board import (
     CYCLE_TIME,
     DRIFT,
@@ -67,6 +68,18 @@ SLEEKPLAN_ID: Final = argument(
 )
 
 
+def _asked(description: str, source: Spec, *arguments: StrawberryArgument) -> Any:
+    return nested(description, source, *arguments, PRODUCT_ID, *MOMENT)
+
+
+def _one(description: str, type_name: str) -> Any:
+    return nested(description, Lookup(type_name), OPAQUE_ID, PRODUCT_ID, SLEEKPLAN_ID, *MOMENT)
+
+
+def _many(description: str, page: Page) -> Any:
+    return nested(description, page, PRODUCT_ID, *paged(page), *MOMENT)
+
+
 @strawberry.type(description="What can be asked.")
 class Query:
     node: Node | None = nested(
@@ -81,85 +94,30 @@ class Query:
         argument("ids", list[strawberry.ID], "The opaque ids."),
         *MOMENT,
     )
-    item: Item | None = nested(
-        "An item by its opaque id, or by Sleekplan's id and product; deleted ones too.",
-        Lookup("Item"),
-        OPAQUE_ID,
-        PRODUCT_ID,
-        SLEEKPLAN_ID,
-        *MOMENT,
+    item: Item | None = _one(
+        "An item by its opaque id, or by Sleekplan's id and product; deleted ones too.", "Item"
     )
-    items: Connection[Item] = nested(
-        "Items; without orderBy those with most votes first, or the best matches of a search.",
-        ITEMS,
-        PRODUCT_ID,
-        *paged(ITEMS),
-        *MOMENT,
+    items: Connection[Item] = _many(
+        "Items; without orderBy those with most votes first, or the best matches of a search.", ITEMS
     )
-    user: User | None = nested(
-        "A user by the opaque id, or by Sleekplan's id and product.",
-        Lookup("User"),
-        OPAQUE_ID,
-        PRODUCT_ID,
-        SLEEKPLAN_ID,
-        *MOMENT,
+    user: User | None = _one("A user by the opaque id, or by Sleekplan's id and product.", "User")
+    users: Connection[User] = _many(
+        "Users; without orderBy in the order in which events first named them.", USERS
     )
-    users: Connection[User] = nested(
-        "Users; without orderBy in the order in which events first named them.",
-        USERS,
-        PRODUCT_ID,
-        *paged(USERS),
-        *MOMENT,
+    votes: Connection[Vote] = _many("Votes that events told of, newest first.", VOTES)
+    comments: Connection[Comment] = _many("Comments, oldest first.", COMMENTS)
+    subscriptions: Connection[ItemSubscription] = _many("Who follows what, oldest first.", SUBSCRIPTIONS)
+    changelog_entry: ChangelogEntry | None = _one(
+        "A changelog entry by the opaque id, or by Sleekplan's id and product.", "ChangelogEntry"
     )
-    votes: Connection[Vote] = nested(
-        "Votes that events told of, newest first.",
-        VOTES,
-        PRODUCT_ID,
-        *paged(VOTES),
-        *MOMENT,
+    changelog_entries: Connection[ChangelogEntry] = _many(
+        "Changelog entries, newest first.", CHANGELOG_ENTRIES
     )
-    comments: Connection[Comment] = nested(
-        "Comments, oldest first.",
-        COMMENTS,
-        PRODUCT_ID,
-        *paged(COMMENTS),
-        *MOMENT,
+    satisfaction_answers: Connection[SatisfactionAnswer] = _many(
+        "Satisfaction answers, newest first, replaced ones included.", SATISFACTION_ANSWERS
     )
-    subscriptions: Connection[ItemSubscription] = nested(
-        "Who follows what, oldest first.",
-        SUBSCRIPTIONS,
-        PRODUCT_ID,
-        *paged(SUBSCRIPTIONS),
-        *MOMENT,
-    )
-    changelog_entry: ChangelogEntry | None = nested(
-        "A changelog entry by the opaque id, or by Sleekplan's id and product.",
-        Lookup("ChangelogEntry"),
-        OPAQUE_ID,
-        PRODUCT_ID,
-        SLEEKPLAN_ID,
-        *MOMENT,
-    )
-    changelog_entries: Connection[ChangelogEntry] = nested(
-        "Changelog entries, newest first.",
-        CHANGELOG_ENTRIES,
-        PRODUCT_ID,
-        *paged(CHANGELOG_ENTRIES),
-        *MOMENT,
-    )
-    satisfaction_answers: Connection[SatisfactionAnswer] = nested(
-        "Satisfaction answers, newest first, replaced ones included.",
-        SATISFACTION_ANSWERS,
-        PRODUCT_ID,
-        *paged(SATISFACTION_ANSWERS),
-        *MOMENT,
-    )
-    events: Connection[Event] = nested(
-        "The events of the log, in the order in which they arrived; `last` takes the newest.",
-        EVENTS,
-        PRODUCT_ID,
-        *paged(EVENTS),
-        *MOMENT,
+    events: Connection[Event] = _many(
+        "The events of the log, in the order in which they arrived; `last` takes the newest.", EVENTS
     )
     board_diff: BoardDiff = nested(
         "What differs between two moments.",
@@ -169,16 +127,14 @@ class Query:
         PRODUCT_ID,
         MIN_POSITION,
     )
-    movers: list[Mover] = nested(
+    movers: list[Mover] = _asked(
         "The items that gained most in a window, beside what they gained in the one before.",
         MOVERS,
         argument("window", Window, "From when to when; its beginning must be given."),
         argument("metric", Metric, "What is counted.", Metric.NET_VOTES),
         argument("first", int, "At most so many, 0 to 500.", 10),
-        PRODUCT_ID,
-        *MOMENT,
     )
-    rank_history: list[RankSeries] = nested(
+    rank_history: list[RankSeries] = _asked(
         "The places over time of the items that lead at the end.",
         RANK_HISTORY,
         BUCKET_SIZE,
@@ -186,10 +142,8 @@ class Query:
         argument("metric", Metric, "What items are ranked by.", Metric.NET_VOTES),
         argument("top", int, "How many places, 0 to 500.", 10),
         TIME_ZONE,
-        PRODUCT_ID,
-        *MOMENT,
     )
-    cycle_time: list[DurationStat] = nested(
+    cycle_time: list[DurationStat] = _asked(
         "How long items take from one stage to another, by when they entered the first.",
         CYCLE_TIME,
         argument("from", StatusRole, "The stage that they start in."),
@@ -197,60 +151,46 @@ class Query:
         argument("groupBy", GroupBy, "What groups are made by.", GroupBy.MONTH),
         argument("window", Window | None, "When they entered the first stage."),
         TIME_ZONE,
-        PRODUCT_ID,
-        *MOMENT,
     )
-    first_response: list[DurationStat] = nested(
+    first_response: list[DurationStat] = _asked(
         "How long items wait for a first response: a comment of the team, or a move to another status.",
         FIRST_RESPONSE,
         argument("groupBy", GroupBy, "What groups are made by.", GroupBy.MONTH),
         argument("window", Window | None, "When they were submitted."),
         TIME_ZONE,
-        PRODUCT_ID,
-        *MOMENT,
     )
-    status_regressions: list[StatusPeriod] = nested(
+    status_regressions: list[StatusPeriod] = _asked(
         "Moves from a later stage to an earlier one, newest first.",
         STATUS_REGRESSIONS,
         argument("window", Window | None, "When they moved."),
         argument("first", int, "At most so many, 0 to 500.", 500),
-        PRODUCT_ID,
-        *MOMENT,
     )
-    satisfaction_series: list[ScorePoint] = nested(
+    satisfaction_series: list[ScorePoint] = _asked(
         "Satisfaction in steps of time.",
         SATISFACTION_SERIES,
         BUCKET_SIZE,
         argument("window", Window, "From when to when."),
         argument("group", str, "The survey's group key.", "default"),
         TIME_ZONE,
-        PRODUCT_ID,
-        *MOMENT,
     )
-    status_backlog: list[BacklogPoint] = nested(
+    status_backlog: list[BacklogPoint] = _asked(
         "How many items stood in each status, in steps of time.",
         STATUS_BACKLOG,
         BUCKET_SIZE,
         argument("window", Window, "From when to when."),
         TIME_ZONE,
-        PRODUCT_ID,
-        *MOMENT,
     )
-    event_series: list[EventCount] = nested(
+    event_series: list[EventCount] = _asked(
         "How many events happened, in steps of time; steps without any are left out.",
         EVENT_SERIES,
         BUCKET_SIZE,
         argument("window", Window | None, "From when to when; left out: all of it."),
         TIME_ZONE,
-        PRODUCT_ID,
-        *MOMENT,
     )
-    drift: list[Inference] = nested(
+    drift: list[Inference] = _asked(
         "Totals that moved otherwise than by the votes seen, newest first.",
         DRIFT,
         argument("first", int, "At most so many, 0 to 500.", 50),
-        PRODUCT_ID,
-        *MOMENT,
     )
     ingest: Ingest = nested(
         "What has arrived, and whether webhooks are suspiciously quiet.", INGEST, PRODUCT_ID

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import orjson
 import strawberry
+from strawberry import enum_value
 
 from schema.declare.fields import column, computed, method, rows_of
 from schema.declare.request import Env, Request
@@ -18,17 +19,17 @@ from schema.scalars import JSON, duration_text
 
 @strawberry.enum(description="What a status means: given by configuration, with defaults for common keys.")
 class StatusRole(Enum):
-    OPEN = strawberry.enum_value("OPEN", description="Not decided.")
-    ROADMAP = strawberry.enum_value("ROADMAP", description="Promised or being made.")
-    DONE = strawberry.enum_value("DONE", description="Shipped.")
-    DECLINED = strawberry.enum_value("DECLINED", description="Closed without being made, or merged.")
+    OPEN = enum_value("OPEN", description="Not decided.")
+    ROADMAP = enum_value("ROADMAP", description="Promised or being made.")
+    DONE = enum_value("DONE", description="Shipped.")
+    DECLINED = enum_value("DECLINED", description="Closed without being made, or merged.")
 
 
 @strawberry.enum(description="What happened to a stretch of words.")
 class WordKind(Enum):
-    SAME = strawberry.enum_value("SAME", description="It stands in both texts.")
-    REMOVED = strawberry.enum_value("REMOVED", description="It stood in the text before.")
-    ADDED = strawberry.enum_value("ADDED", description="It stands in the text after.")
+    SAME = enum_value("SAME", description="It stands in both texts.")
+    REMOVED = enum_value("REMOVED", description="It stood in the text before.")
+    ADDED = enum_value("ADDED", description="It stands in the text after.")
 
 
 @strawberry.type(description="A status: Sleekplan's key, and what the configuration calls it.")
