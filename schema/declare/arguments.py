@@ -11,7 +11,7 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 
 from schema.declare.comparators import AsOf, Window
-from schema.declare.source import Page, Parameter
+from schema.declare.source import Page
 from schema.scalars import Position
 
 
@@ -54,7 +54,6 @@ PRODUCT_ID: Final = argument(
 BUCKET_SIZE: Final = argument(
     "bucket", Bucket, "How long a step is. A series of more than 10,000 steps is refused."
 )
-BUCKET: Final = Parameter("text", lambda args: args["bucket"].value.lower())
 TIME_ZONE: Final = argument(
     "timeZone",
     str,

@@ -34,9 +34,9 @@ def put(block: str, **parts: str | Callable[..., str]) -> str:
     return named(block, replaced)
 
 
-def of_row(block: str) -> Callable[[str], str]:
-    """Return a block as a function of the row that it calls `:row`."""
-    return lambda row: put(block, row=row)
+def taking(name: str, block: str) -> Callable[[str], str]:
+    """Return a block as a function of what it names so: of a `row`, of the moment `when`."""
+    return lambda argument: put(block, **{name: argument})
 
 
 def each(block: str, *columns: str) -> dict[str, str]:

@@ -8,12 +8,11 @@ from typing import Any, Final
 import strawberry
 from strawberry import enum_value
 
-from schema.declare.arguments import BUCKET
-from schema.declare.blocks import of_row, put
+from schema.declare.blocks import put, taking
 from schema.declare.fields import column, computed, moment, nested, rows_of
 from schema.declare.request import Args, Env, Request
 from schema.declare.source import Entity, One, Parameter, Rows
-from schema.objects.calendar import starts_of, steps_from
+from schema.objects.calendar import series, starts_of, steps_from
 from schema.objects.history import status_steps
 from schema.objects.names import LazyItem
 from schema.objects.satisfaction import SUPERSEDED_AT
@@ -131,25 +130,30 @@ _BUCKETS: Final = steps_from(
     " where :visible(first) and :known(first)), :at)"
 )
 _STATUS_STEPS: Final = status_steps(":visible(c)")
+_METRIC_OF: Final = taking("row", _SQL["metric_of"])
 
 
 def _calendar(block: str) -> str:
     """Put the steps into a block, and what it asks of them."""
-    step_of = of_row(_SQL["step_of"])
+    step_of = taking("row", _SQL["step_of"])
     return put(
         block,
         calendar=put(_SQL["calendar"], buckets=_BUCKETS, step_of=step_of),
-        values_told=put(_SQL["values_told"], step_of=step_of),
+        values_told=put(_SQL["values_told"], step_of=step_of, metric_of=_METRIC_OF),
         step_of=step_of,
     )
 
 
-def _durations(spans: str) -> str:
-    return put(_SQL["durations"], spans=f"with steps as ({_STATUS_STEPS}) {spans}")
-
-
-def _before(block: str) -> Any:
-    return lambda when: put(block, when=when)
+def _durations(spans: str, **parameters: Parameter) -> Rows:
+    """Return how long something took, by groups."""
+    return Rows(
+        "DurationStat",
+        put(_SQL["durations"], spans=f"with steps as ({_STATUS_STEPS}) {spans}"),
+        "stat.key",
+        parameters={"group_by": Parameter("text", lambda args: args["groupBy"].value), **parameters},
+        windowed=True,
+        zoned=True,
+    )
 
 
 def at_most(name: str) -> Parameter:
@@ -174,7 +178,6 @@ def _keys(*names: str) -> Parameter:
 
 
 _METRIC: Final = Parameter("text", lambda args: args["metric"].value)
-_GROUP_BY: Final = Parameter("text", lambda args: args["groupBy"].value)
 
 # The questions
 
@@ -182,44 +185,25 @@ MOVERS: Final = Rows(
     "Mover",
     put(
         _SQL["movers"],
-        newest_value=_SQL["newest_value"],
-        first_value=_SQL["first_value"],
-        value_at=_before(_SQL["value_at"]),
-        gone_at=_before(_SQL["gone_at"]),
+        newest_value=put(_SQL["newest_value"], metric_of=_METRIC_OF),
+        first_value=put(_SQL["first_value"], metric_of=_METRIC_OF),
+        value_at=taking("when", put(_SQL["value_at"], metric_of=_METRIC_OF)),
+        gone_at=taking("when", _SQL["gone_at"]),
     ),
     "mover.gained desc, mover.product_id, mover.item_id",
     limit=":first",
     parameters={"metric": _METRIC, "first": at_most("first")},
     windowed=True,
 )
-RANK_HISTORY: Final = Rows(
+RANK_HISTORY: Final = series(
     "RankSeries",
     _calendar(_SQL["rank_history"]),
     "series.rank_now, series.product_id, series.item_id",
-    parameters={
-        "metric": _METRIC,
-        "bucket": BUCKET,
-        "top": at_most("top"),
-    },
-    windowed=True,
-    zoned=True,
+    metric=_METRIC,
+    top=at_most("top"),
 )
-CYCLE_TIME: Final = Rows(
-    "DurationStat",
-    _durations(_SQL["cycle_spans"]),
-    "stat.key",
-    parameters={"group_by": _GROUP_BY, "from_keys": _keys("from"), "to_keys": _keys("to")},
-    windowed=True,
-    zoned=True,
-)
-FIRST_RESPONSE: Final = Rows(
-    "DurationStat",
-    _durations(_SQL["response_spans"]),
-    "stat.key",
-    parameters={"group_by": _GROUP_BY},
-    windowed=True,
-    zoned=True,
-)
+CYCLE_TIME: Final = _durations(_SQL["cycle_spans"], from_keys=_keys("from"), to_keys=_keys("to"))
+FIRST_RESPONSE: Final = _durations(_SQL["response_spans"])
 STATUS_REGRESSIONS: Final = Rows(
     "StatusPeriod",
     put(_SQL["status_regressions"], status_steps=_STATUS_STEPS),
@@ -233,29 +217,14 @@ STATUS_REGRESSIONS: Final = Rows(
     },
     windowed=True,
 )
-SATISFACTION_SERIES: Final = Rows(
+SATISFACTION_SERIES: Final = series(
     "ScorePoint",
     put(_SQL["satisfaction_series"], buckets=_BUCKETS, superseded_at=SUPERSEDED_AT),
-    "point.starts_at",
-    parameters={"bucket": BUCKET, "group": Parameter("text", lambda args: args["group"])},
-    windowed=True,
-    zoned=True,
+    group=Parameter("text", lambda args: args["group"]),
 )
-STATUS_BACKLOG: Final = Rows(
-    "BacklogPoint",
-    _calendar(_SQL["status_backlog"]),
-    "point.starts_at",
-    parameters={"bucket": BUCKET},
-    windowed=True,
-    zoned=True,
-)
-EVENT_SERIES: Final = Rows(
-    "EventCount",
-    put(_SQL["event_series"], starts_of=starts_of(_SQL["local_starts_told"])),
-    "point.starts_at",
-    parameters={"bucket": BUCKET},
-    windowed=True,
-    zoned=True,
+STATUS_BACKLOG: Final = series("BacklogPoint", _calendar(_SQL["status_backlog"]))
+EVENT_SERIES: Final = series(
+    "EventCount", put(_SQL["event_series"], starts_of=starts_of(_SQL["local_starts_told"]))
 )
 DRIFT: Final = Rows(
     "Inference",

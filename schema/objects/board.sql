@@ -1,26 +1,29 @@
 -- Questions about a whole board: what rises, what moved, how long things take.
 
+-- name: metric_of
+-- What a post says of a metric; of ACTIVITY none does.
+case :metric when 'NET_VOTES' then :row.votes_up - coalesce(:row.votes_down, 0) when 'UPVOTES' then :row.votes_up
+     when 'COMMENTS' then :row.comments when 'SUBSCRIBERS' then :row.subscribers end
+
 -- name: value_at
 -- A metric of an item as the newest post before a time had it; none where it had not been heard of.
 case when :metric = 'ACTIVITY' then (
     select nullif(count(*), 0) from {event_facts} as f
      where f.product_id = item.product_id and f.item_id = item.item_id and :known(f) and f.occurred_at < :when)
 else (
-    select case :metric when 'NET_VOTES' then c.votes_up - coalesce(c.votes_down, 0) when 'UPVOTES' then c.votes_up
-                when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers end
+    select :metric_of(c)
       from {item_counts} as c
      where c.product_id = item.product_id and c.item_id = item.item_id and :known(c) and c.occurred_at < :when
-       and case :metric when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers else c.votes_up end is not null
+       and :metric_of(c) is not null
      order by :key_desc(c) limit 1) end
 
 -- name: newest_value
 -- The same with the time of that post; of ACTIVITY the time of the newest event.
 select post.value, post.occurred_at
-  from (select case :metric when 'NET_VOTES' then c.votes_up - coalesce(c.votes_down, 0) when 'UPVOTES' then c.votes_up
-                    when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers end as value, c.occurred_at
+  from (select :metric_of(c) as value, c.occurred_at
           from {item_counts} as c
          where c.product_id = item.product_id and c.item_id = item.item_id and :known(c) and c.occurred_at < span.ends_at
-           and :metric <> 'ACTIVITY' and case :metric when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers else c.votes_up end is not null
+           and :metric <> 'ACTIVITY' and :metric_of(c) is not null
          order by :key_desc(c) limit 1) as post
 union all
 select count(*), max(f.occurred_at)
@@ -32,12 +35,11 @@ having count(*) > 0
 -- name: first_value
 -- What was told of it first.
 case when :metric = 'ACTIVITY' then 0 else (
-    select case :metric when 'NET_VOTES' then c.votes_up - coalesce(c.votes_down, 0) when 'UPVOTES' then c.votes_up
-                when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers end
+    select :metric_of(c)
       from {item_counts} as c
      where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-       and case :metric when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers else c.votes_up end is not null
-     order by :key_asc(c) limit 1) end
+       and :metric_of(c) is not null
+     order by :key(c) limit 1) end
 
 -- name: gone_at
 -- Whether an item stood deleted just before a time. Few were ever deleted: only those are looked up.
@@ -110,8 +112,7 @@ steps as materialized (
                    lead(said.step, 1, (select calendar.steps from calendar) + 1) over said_of as step_after
               from (
                    select told.number, told.step, told.deleted, told.occurred_at, told.is_delete, told.updated_at, told.position,
-                          lag(told.deleted) over (partition by told.number
-                              order by told.occurred_at, told.is_delete, told.updated_at, told.position) as deleted_before
+                          lag(told.deleted) over (partition by told.number order by :key(told)) as deleted_before
                      from (
                           select board.number, 1 as step, false as deleted, '-infinity'::timestamptz as occurred_at,
                                  false as is_delete, '-infinity'::timestamptz as updated_at, 0::bigint as position
@@ -125,8 +126,7 @@ steps as materialized (
                           ) as told
                    ) as said
              where said.deleted is distinct from said.deleted_before
-            window said_of as (partition by said.number
-                order by said.occurred_at, said.is_delete, said.updated_at, said.position)
+            window said_of as (partition by said.number order by :key(said))
             ) as turned
       where not turned.deleted and turned.step < turned.step_after
 )
@@ -138,12 +138,11 @@ width_bucket(:row.occurred_at, (select calendar.ends from calendar)) + 1 as step
 -- name: values_told
 -- What told the metric of an item.
 select board.number, :step_of(c), c.occurred_at, c.is_delete, c.updated_at, c.position,
-       case :metric when 'NET_VOTES' then c.votes_up - coalesce(c.votes_down, 0) when 'UPVOTES' then c.votes_up
-           when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers end::bigint as value
+       :metric_of(c)::bigint as value
   from {item_counts} as c
   join board on board.product_id = c.product_id and board.item_id = c.item_id
  where :visible(c) and :known(c) and :metric <> 'ACTIVITY'
-   and case :metric when 'COMMENTS' then c.comments when 'SUBSCRIBERS' then c.subscribers else c.votes_up end is not null
+   and :metric_of(c) is not null
 union all
 select board.number, :step_of(f), f.occurred_at, false, f.occurred_at, f.position,
        row_number() over (partition by board.number order by f.occurred_at, f.position)
@@ -160,12 +159,11 @@ select board.number, :step_of(f), f.occurred_at, false, f.occurred_at, f.positio
 with :calendar, told as materialized (
      select held.number, held.value, greatest(held.step, present.step) as step,
             least(held.step_after, present.step_after) as step_after, present.step_after <= held.step_after as gone,
-            lag(held.value) over (partition by held.number, present.step
-                order by held.occurred_at, held.is_delete, held.updated_at, held.position) as before
+            lag(held.value) over (partition by held.number, present.step order by :key(held)) as before
        from (
             select said.number, said.occurred_at, said.is_delete, said.updated_at, said.position, said.step, said.value,
                    lead(said.step, 1, (select calendar.steps from calendar) + 1) over (partition by said.number
-                       order by said.occurred_at, said.is_delete, said.updated_at, said.position) as step_after
+                       order by :key(said)) as step_after
               from (:values_told) as said
              where said.step <= (select calendar.steps from calendar)
             ) as held
@@ -323,7 +321,7 @@ with :calendar, stood as materialized (
        from (
             select said.number, said.key, said.step,
                    lead(said.step, 1, (select calendar.steps from calendar) + 1) over (partition by said.number
-                       order by said.occurred_at, said.is_delete, said.updated_at, said.position) as step_after
+                       order by :key(said)) as step_after
               from (select board.number, c.status as key, :step_of(c), c.occurred_at, c.is_delete,
                            c.updated_at, c.position
                       from {item_contents} as c
@@ -338,7 +336,7 @@ with :calendar, stood as materialized (
        from (
             select said.number, said.votes, said.step,
                    lead(said.step, 1, (select calendar.steps from calendar) + 1) over (partition by said.number
-                       order by said.occurred_at, said.is_delete, said.updated_at, said.position) as step_after
+                       order by :key(said)) as step_after
               from (select board.number, c.votes_up - coalesce(c.votes_down, 0) as votes,
                            :step_of(c), c.occurred_at, c.is_delete, c.updated_at, c.position
                       from {item_counts} as c

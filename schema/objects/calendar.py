@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from schema.declare.blocks import put
+from schema.declare.source import Parameter, Rows
 from service.sql_files import load
 
 _SQL: Final = load(__file__, "calendar.sql")
+_BUCKET: Final = Parameter("text", lambda args: args["bucket"].value.lower())
 
 
 def steps_from(earliest: str) -> str:
@@ -19,3 +21,10 @@ def steps_from(earliest: str) -> str:
 def starts_of(locals_: str) -> str:
     """Return the block of when a zone's clock shows the local times of another."""
     return put(_SQL["starts_of"], locals=locals_)
+
+
+def series(type_name: str, block: str, order: str = "point.starts_at", **parameters: Parameter) -> Rows:
+    """Return the rows of a window's steps, as a block makes them."""
+    return Rows(
+        type_name, block, order, parameters={"bucket": _BUCKET, **parameters}, windowed=True, zoned=True
+    )

@@ -7,7 +7,7 @@ from typing import Final
 import strawberry
 
 from schema.declare.arguments import argument
-from schema.declare.blocks import put
+from schema.declare.blocks import put, taking
 from schema.declare.comparators import DateTimeFilter, StringFilter
 from schema.declare.fields import column, moment, nested, rows_of
 from schema.declare.filters import Compare, Filter, Flag, Ids, unless_asked
@@ -25,7 +25,7 @@ ENTRY: Final = Entity(
     "entry",
     "changelog_entries",
     key=(("product_id", "bigint"), ("changelog_id", "text")),
-    then=_SQL["then"],
+    then=put(_SQL["then"], newest_said=taking("column", _SQL["newest_said"])),
 )
 
 

@@ -7,33 +7,15 @@ select told.product_id, told.changelog_id, told.title, told.description, told.ty
             then coalesce(told.scheduled_at, told.first_told_at, told.created_at) end as published_at
   from (
        select known.product_id, known.changelog_id,
-              (select o.title from {changelog_versions} as o where o.product_id = known.product_id
-                  and o.changelog_id = known.changelog_id and :known(o) and o.title is not null
-                order by :key_desc(o) limit 1) as title,
-              (select o.description from {changelog_versions} as o where o.product_id = known.product_id
-                  and o.changelog_id = known.changelog_id and :known(o) and o.description is not null
-                order by :key_desc(o) limit 1) as description,
-              (select o.type from {changelog_versions} as o where o.product_id = known.product_id
-                  and o.changelog_id = known.changelog_id and :known(o) and o.type is not null
-                order by :key_desc(o) limit 1) as type,
-              (select o.segment from {changelog_versions} as o where o.product_id = known.product_id
-                  and o.changelog_id = known.changelog_id and :known(o) and o.segment is not null
-                order by :key_desc(o) limit 1) as segment,
-              (select o.draft from {changelog_versions} as o where o.product_id = known.product_id
-                  and o.changelog_id = known.changelog_id and :known(o) and o.draft is not null
-                order by :key_desc(o) limit 1) as draft,
-              (select o.announcement from {changelog_versions} as o where o.product_id = known.product_id
-                  and o.changelog_id = known.changelog_id and :known(o) and o.announcement is not null
-                order by :key_desc(o) limit 1) as announcement,
-              (select o.scheduled_at from {changelog_versions} as o where o.product_id = known.product_id
-                  and o.changelog_id = known.changelog_id and :known(o) and o.scheduled_at is not null
-                order by :key_desc(o) limit 1) as scheduled_at,
-              (select o.item_id from {changelog_versions} as o where o.product_id = known.product_id
-                  and o.changelog_id = known.changelog_id and :known(o) and o.item_id is not null
-                order by :key_desc(o) limit 1) as item_id,
-              (select o.created_at from {changelog_versions} as o where o.product_id = known.product_id
-                  and o.changelog_id = known.changelog_id and :known(o) and o.created_at is not null
-                order by :key_desc(o) limit 1) as created_at,
+              :newest_said(title) as title,
+              :newest_said(description) as description,
+              :newest_said(type) as type,
+              :newest_said(segment) as segment,
+              :newest_said(draft) as draft,
+              :newest_said(announcement) as announcement,
+              :newest_said(scheduled_at) as scheduled_at,
+              :newest_said(item_id) as item_id,
+              :newest_said(created_at) as created_at,
               (select min(o.occurred_at) from {changelog_versions} as o where o.product_id = known.product_id
                   and o.changelog_id = known.changelog_id and :known(o) and o.action = 'create') as first_told_at,
               coalesce(life.deleted, false) as deleted,
@@ -53,6 +35,11 @@ select told.product_id, told.changelog_id, told.title, told.description, told.ty
               ) as life on true
         where newest.position is not null
        ) as told
+
+-- name: newest_said
+(select o.:column from {changelog_versions} as o
+  where o.product_id = known.product_id and o.changelog_id = known.changelog_id and :known(o) and o.:column is not null
+  order by :key_desc(o) limit 1)
 
 -- name: impact
 -- Two half-open stretches of the same length that meet at the publication.

@@ -94,8 +94,8 @@ def _changes(_: Env, changed: list[Any] | None) -> list[FieldChange]:
     return field_changes(columns, before or {}, after or {}, SHOWN)
 
 
-def _changes_of(versions: str, key: str, personal: str = "true") -> str:
-    return put(_SQL["change_of"], versions=f"{{{versions}}}", key=key, shown=personal)
+def _changes_of(versions: str, id_column: str, personal: str = "true") -> str:
+    return put(_SQL["change_of"], versions=f"{{{versions}}}", id=id_column, shown=personal)
 
 
 CHANGES: Final = put(

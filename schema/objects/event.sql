@@ -19,15 +19,14 @@ select fact.position, fact.product_id, fact.action, fact.type, fact.entity, fact
         select json_object_agg(changed.name, case when :shown then (
                    select to_json(o) -> changed.name
                      from :versions as o
-                    where o.product_id = own.product_id and o.:key = own.:key and o.position < own.position
-                      and (o.occurred_at, o.is_delete, o.updated_at, o.position)
-                          < (own.occurred_at, own.is_delete, own.updated_at, own.position)
+                    where o.product_id = own.product_id and o.:id = own.:id and o.position < own.position
+                      and (:key(o)) < (:key(own))
                       and to_json(o) ->> changed.name is not null
                     order by :key_desc(o) limit 1) end) as befores,
                json_object_agg(changed.name, case when :shown then to_json(own) -> changed.name end) as afters
           from unnest(event.changed_fields) as changed(name)
         ) as told
-  where own.product_id = event.product_id and own.:key = event.:key
+  where own.product_id = event.product_id and own.:id = event.:id
     and own.occurred_at = event.occurred_at and own.position = event.position)
 
 -- name: unless_personal
@@ -38,8 +37,7 @@ select fact.position, fact.product_id, fact.action, fact.type, fact.entity, fact
             select case when not o.withdrawn then o.value end from {vote_versions} as o
              where o.product_id = own.product_id and o.item_id = own.item_id and o.voter = own.voter
                and o.position < own.position
-               and (o.occurred_at, o.is_delete, o.updated_at, o.position)
-                   < (own.occurred_at, own.is_delete, own.updated_at, own.position)
+               and (:key(o)) < (:key(own))
              order by :key_desc(o) limit 1)),
         json_build_object('value', case when not own.withdrawn then own.value end))
    from {vote_versions} as own

@@ -8,12 +8,11 @@ from typing import Any, Final
 import strawberry
 from strawberry import enum_value
 
-from schema.declare.arguments import BUCKET
-from schema.declare.blocks import of_row, put
+from schema.declare.blocks import put, taking
 from schema.declare.fields import column, moment, nested, rows_of
 from schema.declare.request import Args
 from schema.declare.source import Entity, Inline, One, Parameter, Rows, Single
-from schema.objects.calendar import steps_from
+from schema.objects.calendar import series, steps_from
 from schema.objects.event import Origin
 from schema.objects.names import LazyEvent, LazyItem, LazyUser
 from schema.objects.values import FieldChange, Status, VoteTotals, changes_of_row, duration, status_of
@@ -197,34 +196,20 @@ def _since(args: Args) -> Any:
 _OF_ITEM: Final = status_steps("c.product_id = item.product_id and c.item_id = item.item_id")
 # When it was submitted comes without a zone, and may be later than what was told of it.
 _STEPS: Final = steps_from("least(item.created_at, item.first_seen_at)")
-_LATEST: Final = of_row(_SQL["votes_latest"])
+_LATEST: Final = taking("row", _SQL["votes_latest"])
 
 STATUS_HISTORY: Final = Rows(
     "StatusPeriod", put(_SQL["status_history"], status_steps=_OF_ITEM), "period.place"
 )
 REVISIONS: Final = Rows(
     "Revision",
-    put(_SQL["revisions"], votes_as_of=of_row(_SQL["votes_as_of"]), votes_latest=_LATEST),
+    put(_SQL["revisions"], votes_as_of=taking("row", _SQL["votes_as_of"]), votes_latest=_LATEST),
     "revision.place",
     parameters={"fields": Parameter("text[]", _fields)},
 )
 PROVENANCE: Final = Single("Provenance", _SQL["provenance"], parameters={"field": Parameter("text", _field)})
-VOTE_SERIES: Final = Rows(
-    "VotePoint",
-    put(_SQL["vote_series"], buckets=_STEPS),
-    "point.starts_at",
-    parameters={"bucket": BUCKET},
-    windowed=True,
-    zoned=True,
-)
-SUBSCRIBER_SERIES: Final = Rows(
-    "CountPoint",
-    put(_SQL["subscriber_series"], buckets=_STEPS),
-    "point.starts_at",
-    parameters={"bucket": BUCKET},
-    windowed=True,
-    zoned=True,
-)
+VOTE_SERIES: Final = series("VotePoint", put(_SQL["vote_series"], buckets=_STEPS))
+SUBSCRIBER_SERIES: Final = series("CountPoint", put(_SQL["subscriber_series"], buckets=_STEPS))
 VOTES_SINCE: Final = Single(
     "VoteTotals",
     put(_SQL["votes_since"], status_steps=_OF_ITEM, votes_latest=_LATEST),

@@ -3,13 +3,11 @@
 -- name: status_steps
 -- Each row of what was said that says another status than the one before it, by the order of what is said.
 select step.product_id, step.item_id, step.before_key, step.key, step.occurred_at as entered_at, step.position,
-       row_number() over (partition by step.product_id, step.item_id
-           order by step.occurred_at, step.is_delete, step.updated_at, step.position) as place,
-       lead(step.occurred_at) over (partition by step.product_id, step.item_id
-           order by step.occurred_at, step.is_delete, step.updated_at, step.position) as left_at
+       row_number() over (partition by step.product_id, step.item_id order by :key(step)) as place,
+       lead(step.occurred_at) over (partition by step.product_id, step.item_id order by :key(step)) as left_at
   from (
        select c.product_id, c.item_id, c.status as key, c.occurred_at, c.is_delete, c.updated_at, c.position,
-              lag(c.status) over (partition by c.product_id, c.item_id order by :key_asc(c)) as before_key
+              lag(c.status) over (partition by c.product_id, c.item_id order by :key(c)) as before_key
          from {item_contents} as c
         where :which and :known(c) and c.status is not null
        ) as step
@@ -64,7 +62,7 @@ select changed.product_id, changed.item_id, changed.occurred_at, changed.positio
                                    count(c.effort) over said as efforts
                               from {item_contents} as c
                              where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-                            window said as (order by :key_asc(c))
+                            window said as (order by :key(c))
                             ) as s
                      ) as filled
               window place_order as (order by filled.place)
@@ -80,13 +78,11 @@ select changed.product_id, changed.item_id, changed.occurred_at, changed.positio
 -- Sleekplan's totals as the newest post up to a row had them.
 (select c.votes_up from {item_counts} as c
   where c.product_id = :row.product_id and c.item_id = :row.item_id and :known(c) and c.votes_up is not null
-    and (c.occurred_at, c.is_delete, c.updated_at, c.position)
-        <= (:row.occurred_at, :row.is_delete, :row.updated_at, :row.position)
+    and (:key(c)) <= (:key(:row))
   order by :key_desc(c) limit 1) as up,
 (select c.votes_down from {item_counts} as c
   where c.product_id = :row.product_id and c.item_id = :row.item_id and :known(c) and c.votes_down is not null
-    and (c.occurred_at, c.is_delete, c.updated_at, c.position)
-        <= (:row.occurred_at, :row.is_delete, :row.updated_at, :row.position)
+    and (:key(c)) <= (:key(:row))
   order by :key_desc(c) limit 1) as down
 
 -- name: votes_latest
@@ -116,10 +112,10 @@ select latest.up - coalesce(before.up, first.up) as up, latest.down - coalesce(b
  cross join lateral (
        select case when item.created_at >= since.time then 0 else (select c.votes_up from {item_counts} as c
                 where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-                  and c.votes_up is not null order by :key_asc(c) limit 1) end as up,
+                  and c.votes_up is not null order by :key(c) limit 1) end as up,
               case when item.created_at >= since.time then 0 else (select c.votes_down from {item_counts} as c
                 where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-                  and c.votes_down is not null order by :key_asc(c) limit 1) end as down
+                  and c.votes_down is not null order by :key(c) limit 1) end as down
        ) as first
  where since.time is not null
 
@@ -176,7 +172,7 @@ select post.product_id, post.item_id, post.position, post.place, post.occurred_a
               lag(c.votes_up - coalesce(c.votes_down, 0)) over told as net_before, row_number() over told as place
          from {item_counts} as c
         where c.product_id = item.product_id and c.item_id = item.item_id and :known(c) and c.votes_up is not null
-       window told as (order by :key_asc(c))
+       window told as (order by :key(c))
        ) as post
  where abs(post.net - post.net_before) >= :min_delta
 
@@ -201,12 +197,12 @@ select n.position, n.ordinal, n.product_id, n.item_id, n.kind, n.field, n.delta,
 select told.position, told.value, :field as field
   from (
        select said.position, said.occurred_at, said.is_delete, said.updated_at, said.value,
-              row_number() over (order by said.occurred_at, said.is_delete, said.updated_at, said.position) as place,
+              row_number() over (order by :key(said)) as place,
               max(case when said.value is distinct from said.latest then said.place end) over () as last_other,
               said.place as at_place
          from (
               select r.position, r.occurred_at, r.is_delete, r.updated_at, r.value,
-                     row_number() over (order by :key_asc(r)) as place,
+                     row_number() over (order by :key(r)) as place,
                      first_value(r.value) over (order by :key_desc(r)) as latest
                 from (
                      select c.position, c.occurred_at, c.is_delete, c.updated_at,

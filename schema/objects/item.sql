@@ -67,8 +67,7 @@ coalesce(content.:column, case when not content.complete then (
         where not exists (
               select 1 from {item_lifecycles} as l
                where l.product_id = gone.product_id and l.item_id = gone.item_id and :known(l)
-                 and (l.occurred_at, l.is_delete, l.updated_at, l.position)
-                     > (gone.occurred_at, gone.is_delete, gone.updated_at, gone.position))
+                 and (:key(l)) > (:key(gone)))
        ) as life on life.product_id = known.product_id and life.item_id = known.item_id
 
 -- name: life_of_few
@@ -83,8 +82,7 @@ coalesce(content.:column, case when not content.complete then (
         where not exists (
               select 1 from {item_lifecycles} as l
                where l.product_id = known.product_id and l.item_id = known.item_id and :known(l)
-                 and (l.occurred_at, l.is_delete, l.updated_at, l.position)
-                     > (gone.occurred_at, gone.is_delete, gone.updated_at, gone.position))
+                 and (:key(l)) > (:key(gone)))
        ) as life on true
 
 -- name: since
@@ -103,9 +101,8 @@ coalesce(content.:column, case when not content.complete then (
                      select 1 from {item_contents} as other
                       where other.product_id = known.product_id and other.item_id = known.item_id and :known(other)
                         and other.status <> present.status
-                        and (other.occurred_at, other.is_delete, other.updated_at, other.position)
-                            > (e.occurred_at, e.is_delete, e.updated_at, e.position))
-               order by :key_asc(e) limit 1) as entered
+                        and (:key(other)) > (:key(e)))
+               order by :key(e) limit 1) as entered
        ) as since on true
 
 -- name: first_seen_at
@@ -180,7 +177,7 @@ coalesce((
         case when item.created_at >= :from then 0 else
         (select c.votes_up - coalesce(c.votes_down, 0) from {item_counts} as c
           where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-            and c.votes_up is not null order by :key_asc(c) limit 1) end) end
+            and c.votes_up is not null order by :key(c) limit 1) end) end
       from (select c.votes_up - coalesce(c.votes_down, 0) as net, c.occurred_at from {item_counts} as c
              where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
                and c.votes_up is not null and c.occurred_at < :until order by :key_desc(c) limit 1) as newest), 0)

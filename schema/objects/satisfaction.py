@@ -6,6 +6,7 @@ from typing import Final
 
 import strawberry
 
+from schema.declare.blocks import put, taking
 from schema.declare.comparators import DateTimeFilter, IntFilter, StringFilter
 from schema.declare.fields import column, moment, nested, rows_of
 from schema.declare.filters import Compare, Filter, Ids
@@ -24,7 +25,7 @@ ANSWER: Final = Entity(
     "answer",
     "satisfaction_answers",
     key=(("product_id", "bigint"), ("satisfaction_id", "text")),
-    then=_SQL["then"],
+    then=put(_SQL["then"], newest_said=taking("column", _SQL["newest_said"])),
 )
 
 

@@ -5,24 +5,12 @@ select told.product_id, told.satisfaction_id, told.user_id, told.score, told.com
        told.meta, coalesce(told.answered_at, told.occurred_at) as answered_at, told.deleted, told.position
   from (
        select known.product_id, known.satisfaction_id,
-              (select o.user_id from {satisfaction_versions} as o where o.product_id = known.product_id
-                  and o.satisfaction_id = known.satisfaction_id and :known(o) and o.user_id is not null
-                order by :key_desc(o) limit 1) as user_id,
-              (select o.score from {satisfaction_versions} as o where o.product_id = known.product_id
-                  and o.satisfaction_id = known.satisfaction_id and :known(o) and o.score is not null
-                order by :key_desc(o) limit 1) as score,
-              (select o.comment from {satisfaction_versions} as o where o.product_id = known.product_id
-                  and o.satisfaction_id = known.satisfaction_id and :known(o) and o.comment is not null
-                order by :key_desc(o) limit 1) as comment,
-              (select o.grp from {satisfaction_versions} as o where o.product_id = known.product_id
-                  and o.satisfaction_id = known.satisfaction_id and :known(o) and o.grp is not null
-                order by :key_desc(o) limit 1) as grp,
-              (select o.meta from {satisfaction_versions} as o where o.product_id = known.product_id
-                  and o.satisfaction_id = known.satisfaction_id and :known(o) and o.meta is not null
-                order by :key_desc(o) limit 1) as meta,
-              (select o.answered_at from {satisfaction_versions} as o where o.product_id = known.product_id
-                  and o.satisfaction_id = known.satisfaction_id and :known(o) and o.answered_at is not null
-                order by :key_desc(o) limit 1) as answered_at,
+              :newest_said(user_id) as user_id,
+              :newest_said(score) as score,
+              :newest_said(comment) as comment,
+              :newest_said(grp) as grp,
+              :newest_said(meta) as meta,
+              :newest_said(answered_at) as answered_at,
               (select o.is_delete from {satisfaction_versions} as o where o.product_id = known.product_id
                   and o.satisfaction_id = known.satisfaction_id and :known(o)
                 order by :key_desc(o) limit 1) as deleted,
@@ -34,6 +22,11 @@ select told.product_id, told.satisfaction_id, told.user_id, told.score, told.com
               ) as newest
         where newest.position is not null
        ) as told
+
+-- name: newest_said
+(select o.:column from {satisfaction_versions} as o
+  where o.product_id = known.product_id and o.satisfaction_id = known.satisfaction_id and :known(o) and o.:column is not null
+  order by :key_desc(o) limit 1)
 
 -- name: superseded_at
 -- The first newer answer of the same user and survey within 30 days.

@@ -69,14 +69,14 @@ NAMES_OF_A_MOMENT: Final[Mapping[str, Callable[..., str]]] = {
     "newest": _newest,
     "newest_first": _newest_first,
     "key_desc": _key(" desc"),
-    "key_asc": _key(""),
+    "key": _key(""),
 }
 """What a block can name of its moment.
 
 `:p` and `:t` are the position and the time, both inclusive; `:at` is the moment that windows count back from.
-Of a row of versions, `:known(row)` says that it is known at
-the moment, and `:newest(row)` the same where only the newest matters: by position alone, the rows that were
-newest on arrival are enough and have an index of their own. The rest is the order of what was said.
+Of a row of versions, `:known(row)` says that it is known at the moment, and `:newest(row)` the same where only
+the newest matters: by position alone, the rows that were newest on arrival are enough and have an index of their
+own. `:key(row)` is what orders what was said, to sort by or to compare with another row's.
 """
 
 
