@@ -10,7 +10,7 @@ from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
 from schema.declare.arguments import AS_OF, paged
-from schema.declare.source import SPEC, Entity, Leaf, Page, Spec, View
+from schema.declare.source import SPEC, Entity, Leaf, Page, Spec
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ def moment(description: str, expr: str) -> Any:
 
 
 def computed(description: str) -> Any:
-    """Declare an attribute of an object that Python makes, not a row."""
+    """Declare an attribute of an object that Python makes, or the rows of a connection."""
     return strawberry.field(description=description)
 
 
@@ -71,11 +71,6 @@ def followed(description: str, source: Spec, *arguments: StrawberryArgument) -> 
     field = StrawberryField(is_subscription=True, description=description, metadata={SPEC: source})
     field.arguments = list(arguments)
     return field
-
-
-def view(description: str) -> Any:
-    """Declare a field of a connection, or of its edges, that holds rows: each alias of it has its own."""
-    return strawberry.field(description=description, metadata={SPEC: View()})
 
 
 def mutation(*, description: str) -> Callable[[Callable[..., T]], T]:

@@ -225,11 +225,6 @@ class Differences:
     convert: Callable[[list[str], dict[str, Any], dict[str, Any]], object]
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """The rows of the connection around it, or one of them."""
-
-
 Spec = (
     Leaf
     | Inline
@@ -244,7 +239,6 @@ Spec = (
     | ByPosition
     | Whole
     | Differences
-    | View
 )
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import strawberry
 
-from schema.declare.fields import column, computed, view
+from schema.declare.fields import column, computed
 from schema.ids import encode_id
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class PageInfo:
 @strawberry.type(description="A row of a list, with its place in it.")
 class Edge(Generic[T]):
     cursor: str = computed("Its place, for `after` and `before`.")
-    node: T = view("The row.")
+    node: T = computed("The row.")
 
 
 @strawberry.type(
@@ -41,8 +41,8 @@ class Edge(Generic[T]):
     )
 )
 class Connection(Generic[T]):
-    edges: list[Edge[T]] = view("The rows with their cursors.")
-    nodes: list[T] = view("The rows.")
+    edges: list[Edge[T]] = computed("The rows with their cursors.")
+    nodes: list[T] = computed("The rows.")
     page_info: PageInfo = computed("Where the page stands in the list.")
     total_count: int = computed("How many rows the whole list has; counted only when selected.")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import strawberry
-from strawberry import UNSET
+from strawberry import UNSET, argument
 
 from schema.context import Actions, Info
 from schema.declare.fields import computed, mutation
@@ -17,6 +17,8 @@ from schema.ids import ids_of, product_number
 from schema.objects.values import make
 from schema.scalars import Position
 from service.errors import BadArgument, ForeignProduct, MissingScope, QueryError, RecountError
+
+_DeliveryId = Annotated[strawberry.ID, argument(description="The delivery's id, from `quarantine`.")]
 
 
 @strawberry.type(description="Why a mutation did nothing, and what to do.")
@@ -82,7 +84,7 @@ class Mutation:
         info: Info,
         name: Annotated[
             str | None,
-            strawberry.argument(description="The projection's name, from `projections`; left out: all."),
+            argument(description="The projection's name, from `projections`; left out: all."),
         ] = UNSET,
     ) -> ProjectionRebuildPayload:
         actions = _actions(info, "projectionRebuild")
@@ -94,13 +96,7 @@ class Mutation:
         return make(ProjectionRebuildPayload, started=True, user_errors=[])
 
     @mutation(description="Reads a delivery in quarantine once more, and records it when it now is an event.")
-    async def quarantine_retry(
-        self,
-        info: Info,
-        id: Annotated[
-            strawberry.ID, strawberry.argument(description="The delivery's id, from `quarantine`.")
-        ],
-    ) -> QuarantineRetryPayload:
+    async def quarantine_retry(self, info: Info, id: _DeliveryId) -> QuarantineRetryPayload:
         actions = _actions(info, "quarantineRetry")
         try:
             position, duplicate = await actions.quarantine_retry(str(id), info.context.caller.products)
@@ -113,13 +109,7 @@ class Mutation:
         return make(QuarantineRetryPayload, position=position, duplicate=duplicate, user_errors=[])
 
     @mutation(description="Closes a delivery in quarantine; its bytes are kept.")
-    async def quarantine_discard(
-        self,
-        info: Info,
-        id: Annotated[
-            strawberry.ID, strawberry.argument(description="The delivery's id, from `quarantine`.")
-        ],
-    ) -> QuarantineDiscardPayload:
+    async def quarantine_discard(self, info: Info, id: _DeliveryId) -> QuarantineDiscardPayload:
         actions = _actions(info, "quarantineDiscard")
         try:
             await actions.quarantine_discard(str(id), info.context.caller.products)
@@ -135,18 +125,14 @@ class Mutation:
         info: Info,
         id: Annotated[
             strawberry.ID | None,
-            strawberry.argument(description="The user's opaque id; or productId and sleekplanId."),
+            argument(description="The user's opaque id; or productId and sleekplanId."),
         ] = UNSET,
-        product_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Sleekplan's product.")
-        ] = UNSET,
+        product_id: Annotated[strawberry.ID | None, argument(description="Sleekplan's product.")] = UNSET,
         sleekplan_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Sleekplan's id of the user.")
+            strawberry.ID | None, argument(description="Sleekplan's id of the user.")
         ] = UNSET,
-        texts: Annotated[bool, strawberry.argument(description="What they wrote as well.")] = False,
-        reason: Annotated[
-            str, strawberry.argument(description="Why, for the ledger of erasures.")
-        ] = "asked by GraphQL",
+        texts: Annotated[bool, argument(description="What they wrote as well.")] = False,
+        reason: Annotated[str, argument(description="Why, for the ledger of erasures.")] = "asked by GraphQL",
     ) -> UserErasePayload:
         actions = _actions(info, "userErase")
         try:

@@ -23,16 +23,7 @@ select arrived.last_at, arrived.last_hour, again.copies, kept.quarantined,
 -- name: products
 -- The products of the log, by one index probe each, and when the newest event of each arrived.
 select heard.product_id, newest.recorded_at as last_at
-  from (
-       with recursive found as (
-           (select f.product_id from {event_facts} as f order by f.product_id limit 1)
-           union all
-           select (select f.product_id from {event_facts} as f
-                    where f.product_id > found.product_id order by f.product_id limit 1)
-             from found where found.product_id is not null
-       )
-       select found.product_id from found where found.product_id is not null
-       ) as heard
+  from (:every_product) as heard
  cross join lateral (select f.recorded_at from {event_facts} as f
                       where f.product_id = heard.product_id order by f.position desc limit 1) as newest
  where :visible(heard)

@@ -7,6 +7,7 @@ from typing import Final
 import strawberry
 from strawberry import UNSET
 
+from schema.declare.blocks import put, taking
 from schema.declare.fields import column, moment, nested, rows_of
 from schema.declare.source import At, ByPosition, Entity, One, Parameter
 from schema.objects.board import Metric
@@ -44,7 +45,7 @@ _MEASURED: Final = frozenset(
 )
 HITS_AT: Final = ByPosition(
     "ThresholdHit",
-    _SQL["hits"],
+    put(_SQL["hits"], total_of=taking("row", _SQL["total_of"])),
     "thresholds",
     order=("rule",),
     rows={

@@ -74,9 +74,9 @@ NAMES_OF_A_MOMENT: Final[Mapping[str, Callable[..., str]]] = {
 """What a block can name of its moment.
 
 `:p` and `:t` are the position and the time, both inclusive; `:at` is the moment that windows count back from.
-Of a row of versions, `:known(row)` says that it is known at the moment, and `:newest(row)` the same where only
-the newest matters: by position alone, the rows that were newest on arrival are enough and have an index of their
-own. `:key(row)` is what orders what was said, to sort by or to compare with another row's.
+Of a row of versions, `:known(row)` says that it is known at the moment, and `:newest(row)` the same where
+only the newest matters: by position alone, the rows that were newest on arrival are enough and have an index
+of their own. `:key(row)` is what orders what was said, to sort by or to compare with another row's.
 """
 
 
@@ -152,6 +152,8 @@ class Statement:
             match name:
                 case "visible":
                     return self.visible(*arguments)
+                case "every_product":
+                    return every_product()
                 case "personal":
                     return self.bind("boolean", lambda request: request.personal, "personal")
             raise KeyError(f"a block names :{name}, which nothing provides")
