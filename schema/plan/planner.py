@@ -302,7 +302,7 @@ class Builder(Statement):
                 case _ if part.name == TYPENAME:
                     made = _typename(part, connection_type)
             fields.append(made)
-        whole = row[0] if size == 1 else array_of(row) if row else "0"
+        whole = row[0] if size == 1 else array_of(row)
         return whole, PageShape(tuple(fields), size, size == 1, cursor)
 
 

@@ -243,6 +243,18 @@ async def test_20_000_random_operations_are_answered_the_same_to_the_byte(two_wa
     await compare(two_ways, LONG, seed=2)
 
 
+async def test_edges_of_which_nothing_is_selected_are_empty_objects(two_ways: TwoWays) -> None:
+    text = """{ events(first: 1) { edges { cursor @skip(if: true) } pageInfo { hasNextPage } }
+        items(first: 1) { nodes { id @skip(if: true) } } }"""
+    fast, reference = await two_ways.ask(Made(text, {}))
+
+    assert fast == reference
+    assert json.loads(fast)["data"] == {
+        "events": {"edges": [{}], "pageInfo": {"hasNextPage": True}},
+        "items": {"nodes": [{}]},
+    }
+
+
 async def compare(two_ways: TwoWays, operations: int, seed: int) -> None:
     random = operations_of(seed)
     for number in range(operations):
