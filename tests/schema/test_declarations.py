@@ -17,7 +17,7 @@ from schema.plan.statement import NAMES_OF_A_MOMENT
 ENTITIES = build_schema().planner.entities
 EVERYWHERE = {
     *NAMES_OF_A_MOMENT,
-    *("visible", "personal"),
+    *("visible", "personal", "every_product"),
     *(entity.table for entity in ENTITIES.values()),
     *chain.from_iterable(entity.shared for entity in ENTITIES.values()),
 }
