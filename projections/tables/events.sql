@@ -78,8 +78,7 @@ select h.position, h.product_id, h.action,
  cross join lateral (
        select case when h.entity <> 'vote' then null
                    when h.verb = 'delete' or read_model.int_of(h.vote) = 0 then 'VOTE_WITHDRAWN'
-                   when b.newest and b.value is not null
-                        and nullif(substr(b.before, 53), '')::int <> b.value then 'VOTE_CHANGED' end as vote_moved,
+                   when b.newest and b.value <> b.value_before then 'VOTE_CHANGED' end as vote_moved,
               case when h.entity = 'comment' then coalesce(
                   read_model.id_of(h.data ->> 'comment_id'), read_model.id_of(h.data ->> 'id')) end as comment_id,
               case when h.entity = 'changelog' then coalesce(
@@ -99,7 +98,7 @@ update {event_facts} f
        select v.position
          from {vote_versions} v
         cross join lateral (
-              select b.value
+              select b.withdrawn
                 from {vote_versions} b
                where b.product_id = v.product_id
                  and b.item_id = v.item_id
@@ -110,11 +109,25 @@ update {event_facts} f
                order by b.occurred_at desc, b.is_delete desc, b.updated_at desc, b.position desc
                limit 1
               ) p
+        cross join lateral (
+              select b.value
+                from {vote_versions} b
+               where b.product_id = v.product_id
+                 and b.item_id = v.item_id
+                 and b.voter = v.voter
+                 and (b.occurred_at, b.is_delete, b.updated_at, b.position)
+                     < (v.occurred_at, v.is_delete, v.updated_at, v.position)
+                 and b.position < v.position
+                 and b.value is not null
+               order by b.occurred_at desc, b.is_delete desc, b.updated_at desc, b.position desc
+               limit 1
+              ) d
         where not v.newest
           and not v.withdrawn
           and v.position > $1
           and v.position <= $2
-          and p.value <> v.value
+          and not p.withdrawn
+          and d.value <> v.value
        ) s
  where f.position = s.position;
 

@@ -239,7 +239,6 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
   left join (
        select product_id, item_id, sum(effect_up) as effect_up, sum(effect_down) as effect_down
          from {ballots}
-        where newest
         group by product_id, item_id
        ) b on b.product_id = h.product_id and b.item_id = h.item_id
   left join (

@@ -1,5 +1,6 @@
 -- Satisfaction: every CSAT answer. A newer answer of the same user within 30 days replaces the older one
--- upstream; here both stay, and which is superseded is computed on reading.
+-- upstream; here both stay, and which is superseded is computed on reading. When an answer was given is what the newest
+-- event that told it says, or else when the newest happened that is no deletion.
 
 -- name: tables
 create table {satisfaction_answers} (
@@ -55,7 +56,7 @@ insert into {satisfaction_versions} (
 )
 select s.product_id, coalesce(s.satisfaction_id, 'p' || s.position), s.occurred_at, s.is_delete, s.updated_at, s.position,
        s.user_id, case when s.score between 1 and 5 then s.score end, s.comment, s.grp, s.meta,
-       case when s.updated_at > '-infinity' then s.updated_at when not s.is_delete then s.created_at end
+       case when s.updated_at > '-infinity' then s.updated_at else s.created_at end
   from (
        select h.product_id,
               coalesce(read_model.id_of(h.data ->> 'satisfaction_id'), read_model.id_of(h.data ->> 'id')) as satisfaction_id,
@@ -79,7 +80,7 @@ insert into {satisfaction_answers} as c (
     product_id, satisfaction_id, user_id, score, comment, grp, meta, answered_at, deleted, deleted_at, occurred_at, position
 )
 select t.product_id, t.satisfaction_id, v.user_id, v.score, v.comment, coalesce(v.grp, 'default'), v.meta,
-       coalesce(v.answered_at, v.occurred_at), l.is_delete, case when l.is_delete then l.occurred_at end,
+       coalesce(v.answered_at, v.given_at, v.occurred_at), l.is_delete, case when l.is_delete then l.occurred_at end,
        v.occurred_at, v.position
   from (
        select distinct product_id, satisfaction_id
@@ -94,11 +95,13 @@ select t.product_id, t.satisfaction_id, v.user_id, v.score, v.comment, coalesce(
               substr(max((c.key || c.grp) collate "C"), 52) as grp,
               substr(max((c.key || c.meta::text) collate "C"), 52)::jsonb as meta,
               substr(max((c.key || c.answered_at::text) collate "C"), 52)::timestamptz as answered_at,
+              substr(max((c.key || c.occurred_at::text) collate "C") filter (where not c.is_delete), 52)::timestamptz
+                  as given_at,
               max(c.occurred_at) as occurred_at,
               max(c.position) as position
          from (
               select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
-                     c.answered_at, c.comment, c.grp, c.meta, c.occurred_at, c.position, c.score, c.user_id
+                     c.answered_at, c.comment, c.grp, c.is_delete, c.meta, c.occurred_at, c.position, c.score, c.user_id
                 from {satisfaction_versions} c
                where c.product_id = t.product_id
                  and c.satisfaction_id = t.satisfaction_id

@@ -34,8 +34,7 @@ select i.position, i.product_id, i.entity, i.entity_id, i.verb, i.action, i.occu
        case when i.entity = 'user' then jsonb_hash_extended(i.said, 0)
             when i.said is not null then read_model.person_hash(i.said) end as user_hash,
        i.vote,
-       case when i.created = i.happened then i.occurred_at
-            else coalesce(read_model.moment_of(i.created), i.occurred_at) end as created_at,
+       case when i.created = i.happened then i.occurred_at else read_model.moment_of(i.created) end as created_at,
        coalesce(case when i.entity = 'item' then i.post_updated_at
                      when i.own_updated = i.happened then i.occurred_at
                      else read_model.moment_of(i.own_updated) end,
@@ -154,28 +153,36 @@ select i.position, i.product_id, i.entity, i.entity_id, i.verb, i.action, i.occu
 -- the same for most, each comparison goes the long way.
 
 -- name: ballots
--- One row a vote event of a known kind, with the vote of the same voter that was the newest before it (by arrival), and by
--- how much it moved the known votes. A vote whose direction was not told counts as one for.
+-- One row a vote event of a known kind, and by how much it moved the known votes: what stood after it (by arrival) less
+-- what stood before. Whether a vote stands is what its newest event says; its direction is what the newest event
+-- that told one said, and a vote of which none did counts as one for. So running maxima of `told` find these: it sorts
+-- like the key, and then says whether the vote stands, in which direction (' ' where it is not said), and how well the
+-- event tells when it was cast: in `created` (2), by when it happened (1), or, taking it back, not at all (0).
 select w.position, w.product_id, w.item_id, w.voter, w.user_id, w.occurred_at, w.is_delete, w.updated_at,
-       w.value, w.withdrawn, w.cast_at, w.told, w.before,
-       w.newest,
-       case when w.newest then w.up - w.up_before else 0 end as effect_up,
-       case when w.newest then w.down - w.down_before else 0 end as effect_down
+       w.value, w.withdrawn, w.cast_at, w.told,
+       w.before is null as first,
+       w.before is null or w.told > w.before as newest,
+       case when w.stood then case substr(w.said_before, 53, 1) when '+' then 1 when '-' then -1 end end as value_before,
+       (w.stands and not w.against)::int - (w.stood and not w.was_against)::int as effect_up,
+       (w.stands and w.against)::int - (w.stood and w.was_against)::int as effect_down
   from (
        select b.*,
-              b.before is null or b.told > b.before as newest,
-              (substr(b.told, 52, 1) = '+')::int as up,
-              (substr(b.told, 52, 1) = '-')::int as down,
-              coalesce(substr(b.before, 52, 1) = '+', false)::int as up_before,
-              coalesce(substr(b.before, 52, 1) = '-', false)::int as down_before
+              substr(greatest(b.before, b.told), 52, 1) = '1' as stands,
+              coalesce(substr(b.before, 52, 1) = '1', false) as stood,
+              coalesce(substr(case when b.value is null or b.told < b.said_before then b.said_before else b.told end, 53, 1) = '-',
+                       false) as against,
+              coalesce(substr(b.said_before, 53, 1) = '-', false) as was_against
          from (
               select t.*,
-                     greatest(v.told collate "C", max(t.told) over arrivals) as before
+                     greatest(v.told collate "C", max(t.told) over arrivals) as before,
+                     greatest(coalesce(v.said, case when substr(v.told, 53, 1) <> ' ' then v.told end) collate "C",
+                              max(t.told) filter (where t.value is not null) over arrivals) as said_before
                 from (
                      select s.*,
                             (read_model.key(s.occurred_at, s.is_delete, s.updated_at, s.position)
-                                || case when s.withdrawn then '0' when s.value = -1 then '-' else '+' end
-                                || coalesce(s.value::text, '')
+                                || case when s.withdrawn then '0' else '1' end
+                                || case s.value when 1 then '+' when -1 then '-' else ' ' end
+                                || case when s.cast_at is not null then '2' when s.withdrawn then '0' else '1' end
                             ) collate "C" as told
                        from (
                             select h.position, h.product_id, h.item_id,
@@ -183,8 +190,7 @@ select w.position, w.product_id, w.item_id, w.voter, w.user_id, w.occurred_at, w
                                    h.user_id, h.occurred_at,
                                    h.verb = 'delete' as is_delete,
                                    h.updated_at,
-                                   case when h.verb <> 'delete'
-                                        then nullif(sign(read_model.int_of(h.vote)), 0)::smallint end as value,
+                                   nullif(sign(read_model.int_of(h.vote)), 0)::smallint as value,
                                    h.verb = 'delete' or coalesce(read_model.int_of(h.vote) = 0, false) as withdrawn,
                                    h.created_at as cast_at
                               from {hot} h

@@ -1,4 +1,5 @@
--- Every vote event, as it was told and by how much it moved the votes known when it came.
+-- Every vote event, as it was told and by how much it moved the votes known when it came. What one does not say of the
+-- direction and of when the vote was cast is null: reads fill it, as `votes` says.
 
 -- name: tables
 create table {vote_versions} (
@@ -13,7 +14,7 @@ create table {vote_versions} (
     newest       boolean     not null,
     value        smallint,
     withdrawn    boolean     not null,
-    cast_at      timestamptz not null,
+    cast_at      timestamptz,
     effect_up    smallint    not null,
     effect_down  smallint    not null
 );

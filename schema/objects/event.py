@@ -19,6 +19,7 @@ from schema.declare.source import Entity, One, Page
 from schema.objects.connection import PRODUCT, Node, opaque_id
 from schema.objects.names import LazyChangelogEntry, LazyComment, LazyItem, LazySatisfactionAnswer, LazyUser
 from schema.objects.values import FieldChange, field_changes, parse_json
+from schema.objects.vote import direction_of
 from schema.scalars import JSON, DateTime, Position
 from service.sql_files import load
 
@@ -98,9 +99,14 @@ def _changes_of(versions: str, id_column: str, personal: str = "true") -> str:
     return put(_SQL["change_of"], versions=f"{{{versions}}}", id=id_column, shown=personal)
 
 
+def _direction(row: str) -> str:
+    """Return the direction that a vote had with a row's event, by what had come before the event itself."""
+    return put(direction_of(row), known=lambda said: f"{said}.position < own.position")
+
+
 CHANGES: Final = put(
     _SQL["changes"],
-    vote=_SQL["change_of_vote"],
+    vote=put(_SQL["change_of_vote"], before=_direction("o")),
     item=_changes_of("item_contents", "item_id"),
     comment=_changes_of("comment_versions", "comment_id"),
     changelog=_changes_of("changelog_versions", "changelog_id"),
@@ -213,7 +219,7 @@ class Event(Node):
         _SQL["name_of_user"],
         _SQL["status_said"],
         _SQL["title_of_entry"],
-        _SQL["value_of_vote"],
+        put(_SQL["value_of_vote"], direction=_direction("own")),
         convert=_summary,
     )
     changes: list[FieldChange] = column(

@@ -34,7 +34,7 @@ select fact.position, fact.product_id, fact.action, fact.type, fact.entity, fact
 
 -- name: change_of_vote
 (select json_build_array(array['value'], json_build_object('value', (
-            select case when not o.withdrawn then o.value end from {vote_versions} as o
+            select case when not o.withdrawn then :before end from {vote_versions} as o
              where o.product_id = own.product_id and o.item_id = own.item_id and o.voter = own.voter
                and o.position < own.position
                and (:key(o)) < (:key(own))
@@ -74,8 +74,8 @@ case when event.type in ('VOTE_CHANGED', 'VOTE_WITHDRAWN') then :vote
 
 -- name: value_of_vote
 case when event.entity = 'vote' then (
-    select said.value from {vote_versions} as said
-     where said.product_id = event.product_id and said.item_id = event.item_id and said.position = event.position) end
+    select :direction from {vote_versions} as own
+     where own.product_id = event.product_id and own.item_id = event.item_id and own.position = event.position) end
 
 -- name: title_of_entry
 (select said.title from {changelog_entries} as said

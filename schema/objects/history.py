@@ -16,6 +16,7 @@ from schema.objects.calendar import series, steps_from
 from schema.objects.event import Origin
 from schema.objects.names import LazyEvent, LazyItem, LazyUser
 from schema.objects.values import FieldChange, Status, VoteTotals, changes_of_row, duration, status_of
+from schema.objects.vote import direction_of
 from schema.scalars import JSON, DateTime, Duration, Position
 from service.errors import BadArgument
 from service.sql_files import load
@@ -208,7 +209,9 @@ REVISIONS: Final = Rows(
     parameters={"fields": Parameter("text[]", _fields)},
 )
 PROVENANCE: Final = Single("Provenance", _SQL["provenance"], parameters={"field": Parameter("text", _field)})
-VOTE_SERIES: Final = series("VotePoint", put(_SQL["vote_series"], buckets=_STEPS))
+VOTE_SERIES: Final = series(
+    "VotePoint", put(_SQL["vote_series"], buckets=_STEPS, direction=direction_of("o"))
+)
 SUBSCRIBER_SERIES: Final = series("CountPoint", put(_SQL["subscriber_series"], buckets=_STEPS))
 VOTES_SINCE: Final = Single(
     "VoteTotals",

@@ -130,9 +130,11 @@ select bucket.starts_at, cast_then.up, cast_then.down, cast_then.withdrawn + coa
        select count(*) filter (where not v.withdrawn and v.value is distinct from -1)::int as up,
               count(*) filter (where not v.withdrawn and v.value = -1)::int as down,
               count(*) filter (where v.withdrawn)::int as withdrawn
-         from {vote_versions} as v
-        where v.product_id = item.product_id and v.item_id = item.item_id and :known(v)
-          and v.occurred_at >= greatest(bucket.starts_at, :from) and v.occurred_at < least(bucket.ends_at, :until)
+         from (select o.withdrawn, case when not o.withdrawn then :direction end as value
+                 from {vote_versions} as o
+                where o.product_id = item.product_id and o.item_id = item.item_id and :known(o)
+                  and o.occurred_at >= greatest(bucket.starts_at, :from)
+                  and o.occurred_at < least(bucket.ends_at, :until)) as v
        ) as cast_then
  cross join lateral (
        select -sum(n.delta)::int as withdrawn

@@ -36,7 +36,7 @@ from schema.objects.history import (
 from schema.objects.item_subscription import SUBSCRIPTIONS, ItemSubscription
 from schema.objects.user import USERS, User
 from schema.objects.values import Status, StatusRole, VoteTotals, duration, label_of, status_keys, status_of
-from schema.objects.vote import VOTES, Vote
+from schema.objects.vote import VOTES, Vote, direction_of
 from schema.scalars import DateTime, Duration, Position
 from service.sql_files import load
 
@@ -85,7 +85,7 @@ ITEM: Final = Entity(
         "life": _SQL["life"],
         "since": _SQL["since"],
         "facts": _SQL["facts"],
-        "known_votes": _SQL["known_votes"],
+        "known_votes": put(_SQL["known_votes"], direction=direction_of("newest")),
     },
     joins_of_few={"life": _SQL["life_of_few"]},
     shared={"ranks": _SQL["ranks"]},

@@ -119,11 +119,13 @@ coalesce(content.:column, case when not content.complete then (
 -- name: known_votes
   left join lateral (
        select count(*) filter (where v.value = -1)::int as down, count(*) filter (where v.value is distinct from -1)::int as up
-         from (select distinct on (o.voter) o.value, o.withdrawn
-                 from {vote_versions} as o
-                where o.product_id = known.product_id and o.item_id = known.item_id and :known(o)
-                order by o.voter, :key_desc(o)) as v
-        where not v.withdrawn
+         from (select :direction as value
+                 from (select distinct on (o.voter) o.product_id, o.item_id, o.voter, o.occurred_at, o.is_delete, o.updated_at,
+                              o.position, o.value, o.withdrawn
+                         from {vote_versions} as o
+                        where o.product_id = known.product_id and o.item_id = known.item_id and :known(o)
+                        order by o.voter, :key_desc(o)) as newest
+                where not newest.withdrawn) as v
        ) as known_votes on true
 
 -- name: matches

@@ -2,7 +2,7 @@
 
 -- name: then
 select told.product_id, told.satisfaction_id, told.user_id, told.score, told.comment, coalesce(told.grp, 'default') as grp,
-       told.meta, coalesce(told.answered_at, told.occurred_at) as answered_at, told.deleted, told.position
+       told.meta, coalesce(told.answered_at, told.given_at, told.occurred_at) as answered_at, told.deleted, told.position
   from (
        select known.product_id, known.satisfaction_id,
               :newest_said(user_id) as user_id,
@@ -11,6 +11,9 @@ select told.product_id, told.satisfaction_id, told.user_id, told.score, told.com
               :newest_said(grp) as grp,
               :newest_said(meta) as meta,
               :newest_said(answered_at) as answered_at,
+              (select o.occurred_at from {satisfaction_versions} as o where o.product_id = known.product_id
+                  and o.satisfaction_id = known.satisfaction_id and :known(o) and not o.is_delete
+                order by :key_desc(o) limit 1) as given_at,
               (select o.is_delete from {satisfaction_versions} as o where o.product_id = known.product_id
                   and o.satisfaction_id = known.satisfaction_id and :known(o)
                 order by :key_desc(o) limit 1) as deleted,

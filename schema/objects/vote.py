@@ -6,6 +6,7 @@ from typing import Final
 
 import strawberry
 
+from schema.declare.blocks import put, taking
 from schema.declare.comparators import DateTimeFilter, IntFilter
 from schema.declare.fields import column, moment, nested, rows_of
 from schema.declare.filters import Compare, Filter, Ids, unless_asked
@@ -16,11 +17,16 @@ from schema.objects.names import LazyItem, LazyUser
 from schema.scalars import DateTime, Position
 from service.sql_files import load
 
+_SQL: Final = load(__file__, "vote.sql")
+
+direction_of: Final = taking("row", _SQL["direction"])
+"""What gives the direction that a vote had once the event of a row had told of it."""
+
 VOTE: Final = Entity(
     "vote",
     "votes",
     key=(("product_id", "bigint"), ("item_id", "text"), ("voter", "text")),
-    then=load(__file__, "vote.sql")["then"],
+    then=put(_SQL["then"], direction=direction_of("v")),
 )
 
 

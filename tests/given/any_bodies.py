@@ -211,13 +211,15 @@ late_posts = of_kind("item.create,update,update,update,delete", few_posts) | of_
 )
 late_votes = of_kind(
     "vote.create,create,update,delete,remove",
-    st.fixed_dictionaries(
-        {"feedback_id": st.just(1), "user_id": few_people, "vote": st.sampled_from([1, -1])}
+    few_people.flatmap(
+        lambda user: about(
+            {"feedback_id": 1, "user_id": user}, vote=st.sampled_from([1, -1, 1, -1, 0]), created=moments
+        )
     ),
 )
 late_subscriptions = of_kind(
-    "subscription.create,delete,pause",
-    st.fixed_dictionaries({"feedback_id": st.just(1), "user_id": few_people}),
+    "subscription.create,update,delete,pause",
+    few_people.flatmap(lambda user: about({"feedback_id": 1, "user_id": user}, created=moments)),
 )
 late_comments = of_kind(
     "comment.create,update,update,delete",
@@ -251,6 +253,7 @@ late_answers = of_kind(
             user_id=few_people,
             vote=st.integers(1, 5),
             data=st.sampled_from(["csat", "nps"]),
+            created=moments,
             updated=moments,
         )
     ),

@@ -165,18 +165,26 @@ def _votes(seen: list[Event]) -> dict[tuple[str, str], Row]:
     return rows
 
 
-def vote_that_stands(said: Iterable[Said]) -> Row:
-    """What a voter's events about an item come to: the newest says all that is known of the vote."""
+def vote_that_stands(said: list[Said]) -> Row:
+    """What a voter's events about an item come to: the newest says whether the vote stands.
+
+    Where none said when it was cast, it was when the newest happened that did not take it back.
+    """
     last = max(said, key=lambda one: one.key)
+    stood = newest(one for one in said if not one.fields["withdrawn"]) or last
+    row = {"cast_at": stood.event.occurred_at} | merged(said)
     gone_at = last.event.occurred_at if last.fields["withdrawn"] else None
-    return last.fields | {"at": last.position, "withdrawn_at": gone_at}
+    return row | {"at": last.position, "withdrawn_at": gone_at}
 
 
 def _subscriptions(seen: list[Event]) -> dict[tuple[str, str], Row]:
     rows: dict[tuple[str, str], Row] = {}
     for (item_id, who), said in subscriptions(seen).items():
         last = max(said, key=lambda one: one.key)
-        rows[item_id, who] = last.fields | {"item_id": item_id, "at": last.position}
+        turned = newest(one for one in said if one.fields["active"] != last.fields["active"])
+        since = [one for one in said if turned is None or one.key > turned.key]
+        row = {"since": last.event.occurred_at} | merged(since)
+        rows[item_id, who] = row | {"item_id": item_id, "at": last.position}
     return rows
 
 
@@ -208,7 +216,8 @@ def _answers(seen: list[Event]) -> dict[str, Row]:
     for answer_id, said in answers(seen).items():
         if max(said, key=lambda one: one.key).key[1]:
             continue
-        given = {"group": "default", "answered_at": max(one.event.occurred_at for one in said)}
+        newest_given = newest(one for one in said if one.event.verb != "delete")
+        given = {"group": "default", "answered_at": newest_given.event.occurred_at if newest_given else None}
         rows[answer_id] = given | merged(said) | {"at": max(one.position for one in said)}
     for row in rows.values():
         replaced = [
@@ -286,9 +295,10 @@ def _vote_type(event: Event, earlier: list[Event]) -> str:
     if event.verb == "delete" or number == 0:
         return "VOTE_WITHDRAWN"
     for key, (mine,) in votes([event]).items():
-        told = [one for one in votes(earlier).get(key, []) if one.key < mine.key]
-        values = (vote_that_stands(told)["value"] if told else None), mine.fields["value"]
-        if None not in values and values[0] != values[1]:
+        before = [one for one in votes(earlier).get(key, []) if one.key < mine.key]
+        stood = vote_that_stands(before) if before else {"withdrawn": True}
+        values = stood.get("value"), mine.fields.get("value")
+        if not stood["withdrawn"] and None not in values and values[0] != values[1]:
             return "VOTE_CHANGED"
     return "VOTE_CAST"
 
@@ -350,6 +360,6 @@ def _known(events: list[Event], item_id: str) -> tuple[int, int]:
     for (item, _), said in votes(events).items():
         vote = vote_that_stands(said)
         if item == item_id and not vote["withdrawn"]:
-            down += vote["value"] == -1
-            up += vote["value"] != -1
+            down += vote.get("value") == -1
+            up += vote.get("value") != -1
     return up, down

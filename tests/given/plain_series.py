@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -225,7 +225,10 @@ def _count(said: Iterable[Said], inside: Callable[[datetime], bool], which: Call
 def vote_series(item_id: str, events: list[Event], asked: Question) -> list[Row]:
     """Count the votes as they were told; a total that fell without a word is taken for withdrawn votes."""
     seen = _seen(events, asked)
-    told = [one for said in _of_item(votes(seen), item_id) for one in said]
+    told = []
+    for said in _of_item(votes(seen), item_id):
+        of_vote = _by(FOR_EVER, said)
+        told += [replace(one, fields=merged(of_vote[: n + 1])) for n, one in enumerate(of_vote)]
     points = []
     for start, end in _steps_of(item_id, events, asked):
 
@@ -236,8 +239,8 @@ def vote_series(item_id: str, events: list[Event], asked: Question) -> list[Row]
         points.append(
             {
                 "t": start,
-                "up": _count(told, inside, lambda vote: not vote["withdrawn"] and vote["value"] != -1),
-                "down": _count(told, inside, lambda vote: not vote["withdrawn"] and vote["value"] == -1),
+                "up": _count(told, inside, lambda vote: not vote["withdrawn"] and vote.get("value") != -1),
+                "down": _count(told, inside, lambda vote: not vote["withdrawn"] and vote.get("value") == -1),
                 "withdrawn": _count(told, inside, lambda vote: vote["withdrawn"])
                 + _concluded(item_id, events, asked, inside),
                 "cumulative": row["votes_up"] - row.get("votes_down", 0) if "votes_up" in row else None,

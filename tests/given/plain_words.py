@@ -256,12 +256,14 @@ def votes(events: Iterable[Event]) -> dict[tuple[str, str], list[Said]]:
         if event.entity != "vote" or not event.is_known or item_id is None:
             continue
         number, gone = whole(event.data.get("vote")), event.verb == "delete"
-        fields = {
-            "user_id": user_id_of(event),
-            "value": None if gone or not number else (1 if number > 0 else -1),
-            "withdrawn": gone or number == 0,
-            "cast_at": moment(event.data.get("created")) or event.occurred_at,
-        }
+        fields = told(
+            {
+                "user_id": user_id_of(event),
+                "value": None if not number else (1 if number > 0 else -1),
+                "withdrawn": gone or number == 0,
+                "cast_at": moment(event.data.get("created")),
+            }
+        )
         key = key_of(event, gone, event.data.get("updated"))
         voter = user_id_of(event) or f"p{event.position}"
         found.setdefault((item_id, voter), []).append(Said(key, event, fields))
@@ -275,11 +277,13 @@ def subscriptions(events: Iterable[Event]) -> dict[tuple[str, str], list[Said]]:
         if event.entity != "subscription" or not event.is_known or item_id is None:
             continue
         gone = event.verb == "delete"
-        fields = {
-            "user_id": user_id_of(event),
-            "active": not gone,
-            "since": moment(event.data.get("created")) or event.occurred_at,
-        }
+        fields = told(
+            {
+                "user_id": user_id_of(event),
+                "active": not gone,
+                "since": moment(event.data.get("created")),
+            }
+        )
         who = user_id_of(event) or f"p{event.position}"
         key = key_of(event, gone, event.data.get("updated"))
         found.setdefault((item_id, who), []).append(Said(key, event, fields))
@@ -345,9 +349,6 @@ def answers(events: Iterable[Event]) -> dict[str, list[Said]]:
             continue
         data, gone = event.data, event.verb == "delete"
         score, group = whole(data.get("vote")), data.get("data")
-        given_at = moment(data.get("updated")) or (
-            None if gone else moment(data.get("created")) or event.occurred_at
-        )
         fields = told(
             {
                 "user_id": user_id_of(event),
@@ -355,7 +356,7 @@ def answers(events: Iterable[Event]) -> dict[str, list[Said]]:
                 "comment": text(data.get("comment")),
                 "group": (text(group) or None) if isinstance(group, str | int) else None,
                 "meta": an_object(data.get("meta")),
-                "answered_at": given_at,
+                "answered_at": moment(data.get("updated")) or moment(data.get("created")),
             }
         )
         answer_id = identity(data.get("satisfaction_id")) or identity(data.get("id")) or f"p{event.position}"

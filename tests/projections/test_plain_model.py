@@ -96,9 +96,9 @@ def _compare_below_item(item: Any, plain: plain_model.Board) -> None:
         of_item = _only(found, lambda _, row: row.get("item_id") == "1")
         assert (name, _differences(rows(item[name]), of_item)) == (name, [])
     behind = {
-        vote["user_id"]
+        vote.get("user_id")
         for vote in plain.votes.values()
-        if vote["item_id"] == "1" and not vote["withdrawn"] and vote["value"] != -1
+        if vote["item_id"] == "1" and not vote["withdrawn"] and vote.get("value") != -1
     }
     assert {node["sleekplanId"] for node in item["voters"]["nodes"]} == behind - {None}
 
