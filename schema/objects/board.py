@@ -13,7 +13,7 @@ from schema.declare.fields import column, computed, moment, nested, rows_of
 from schema.declare.request import Args, Env, Request
 from schema.declare.source import Entity, One, Parameter, Rows
 from schema.objects.calendar import series, starts_of, steps_from
-from schema.objects.history import status_steps
+from schema.objects.history import net_of, status_steps
 from schema.objects.names import LazyItem
 from schema.objects.satisfaction import SUPERSEDED_AT
 from schema.objects.values import Status, duration, make, status_keys, status_of
@@ -130,7 +130,10 @@ _BUCKETS: Final = steps_from(
     " where :visible(first) and :known(first)), :at)"
 )
 _STATUS_STEPS: Final = status_steps(":visible(c)")
-_METRIC_OF: Final = taking("row", _SQL["metric_of"])
+
+
+def _metric_of(row: str) -> str:
+    return put(_SQL["metric_of"], row=row, net=net_of(row))
 
 
 def _calendar(block: str) -> str:
@@ -139,8 +142,9 @@ def _calendar(block: str) -> str:
     return put(
         block,
         calendar=put(_SQL["calendar"], buckets=_BUCKETS, step_of=step_of),
-        values_told=put(_SQL["values_told"], step_of=step_of, metric_of=_METRIC_OF),
+        values_told=put(_SQL["values_told"], step_of=step_of, metric_of=_metric_of),
         step_of=step_of,
+        net=net_of,
     )
 
 
@@ -185,9 +189,9 @@ MOVERS: Final = Rows(
     "Mover",
     put(
         _SQL["movers"],
-        newest_value=put(_SQL["newest_value"], metric_of=_METRIC_OF),
-        first_value=put(_SQL["first_value"], metric_of=_METRIC_OF),
-        value_at=taking("when", put(_SQL["value_at"], metric_of=_METRIC_OF)),
+        newest_value=put(_SQL["newest_value"], metric_of=_metric_of),
+        first_value=put(_SQL["first_value"], metric_of=_metric_of),
+        value_at=taking("when", put(_SQL["value_at"], metric_of=_metric_of)),
         gone_at=taking("when", _SQL["gone_at"]),
     ),
     "mover.gained desc, mover.product_id, mover.item_id",

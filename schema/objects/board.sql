@@ -1,8 +1,8 @@
 -- Questions about a whole board: what rises, what moved, how long things take.
 
 -- name: metric_of
--- What a post says of a metric; of ACTIVITY none does.
-case :metric when 'NET_VOTES' then :row.votes_up - coalesce(:row.votes_down, 0) when 'UPVOTES' then :row.votes_up
+-- What a metric of an item was with a post; none where it had not been told, and of ACTIVITY.
+case :metric when 'NET_VOTES' then :net when 'UPVOTES' then :row.votes_up
      when 'COMMENTS' then :row.comments when 'SUBSCRIBERS' then :row.subscribers end
 
 -- name: value_at
@@ -337,11 +337,11 @@ with :calendar, stood as materialized (
             select said.number, said.votes, said.step,
                    lead(said.step, 1, (select calendar.steps from calendar) + 1) over (partition by said.number
                        order by :key(said)) as step_after
-              from (select board.number, c.votes_up - coalesce(c.votes_down, 0) as votes,
+              from (select board.number, :net(c) as votes,
                            :step_of(c), c.occurred_at, c.is_delete, c.updated_at, c.position
                       from {item_counts} as c
                       join board on board.product_id = c.product_id and board.item_id = c.item_id
-                     where :visible(c) and :known(c) and c.votes_up is not null) as said
+                     where :visible(c) and :known(c) and :net(c) is not null) as said
             ) as said
       where said.step < said.step_after
 ), moved as (

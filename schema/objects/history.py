@@ -8,7 +8,7 @@ from typing import Any, Final
 import strawberry
 from strawberry import enum_value
 
-from schema.declare.blocks import put, taking
+from schema.declare.blocks import each, put, taking
 from schema.declare.fields import column, moment, nested, rows_of
 from schema.declare.request import Args
 from schema.declare.source import Entity, Inline, One, Parameter, Rows, Single
@@ -22,6 +22,9 @@ from service.errors import BadArgument
 from service.sql_files import load
 
 _SQL: Final = load(__file__, "history.sql")
+
+net_of: Final = taking("row", put(_SQL["net"], **each(_SQL["total_before"], "votes_up", "votes_down")))
+"""What gives the net votes of an item with the post of a row."""
 
 # What else happened around a jump. Sorted by columns that every event has: whoever reads below an event is
 # asked for them as well.
@@ -208,9 +211,13 @@ REVISIONS: Final = Rows(
     "revision.place",
     parameters={"fields": Parameter("text[]", _fields)},
 )
-PROVENANCE: Final = Single("Provenance", _SQL["provenance"], parameters={"field": Parameter("text", _field)})
+PROVENANCE: Final = Single(
+    "Provenance",
+    put(_SQL["provenance"], net=net_of),
+    parameters={"field": Parameter("text", _field)},
+)
 VOTE_SERIES: Final = series(
-    "VotePoint", put(_SQL["vote_series"], buckets=_STEPS, direction=direction_of("o"))
+    "VotePoint", put(_SQL["vote_series"], buckets=_STEPS, direction=direction_of("o"), net=net_of)
 )
 SUBSCRIBER_SERIES: Final = series("CountPoint", put(_SQL["subscriber_series"], buckets=_STEPS))
 VOTES_SINCE: Final = Single(
@@ -223,7 +230,7 @@ VOTES_SINCE: Final = Single(
 )
 VOTE_JUMPS: Final = Rows(
     "VoteJump",
-    _SQL["vote_jumps"],
+    put(_SQL["vote_jumps"], net=net_of),
     "jump.place",
     parameters={"min_delta": Parameter("int", lambda args: args["minDelta"])},
 )

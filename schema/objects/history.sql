@@ -74,6 +74,16 @@ select changed.product_id, changed.item_id, changed.occurred_at, changed.positio
  where changed.names <> '{}'
    and (:fields is null or changed.names && :fields)
 
+-- name: net
+-- The net votes of an item with a post: a total that it did not say holds from the newest before it that did.
+coalesce(:row.votes_up, :votes_up) - coalesce(:row.votes_down, :votes_down, 0)
+
+-- name: total_before
+(select said.:column from {item_counts} as said
+  where said.product_id = :row.product_id and said.item_id = :row.item_id and :known(said) and said.:column is not null
+    and (:key(said)) < (:key(:row))
+  order by :key_desc(said) limit 1)
+
 -- name: votes_as_of
 -- Sleekplan's totals as the newest post up to a row had them.
 (select c.votes_up from {item_counts} as c
@@ -121,9 +131,9 @@ select latest.up - coalesce(before.up, first.up) as up, latest.down - coalesce(b
 
 -- name: vote_series
 select bucket.starts_at, cast_then.up, cast_then.down, cast_then.withdrawn + coalesce(inferred.withdrawn, 0) as withdrawn,
-       (select c.votes_up - coalesce(c.votes_down, 0) from {item_counts} as c
+       (select :net(c) from {item_counts} as c
          where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-           and c.votes_up is not null and c.occurred_at < least(bucket.ends_at, :until)
+           and :net(c) is not null and c.occurred_at < least(bucket.ends_at, :until)
          order by :key_desc(c) limit 1) as cumulative
   from (:buckets) as bucket
  cross join lateral (
@@ -170,10 +180,10 @@ select post.product_id, post.item_id, post.position, post.place, post.occurred_a
            'votes') as likely_cause
   from (
        select c.product_id, c.item_id, c.position, c.occurred_at,
-              c.votes_up - coalesce(c.votes_down, 0) as net,
-              lag(c.votes_up - coalesce(c.votes_down, 0)) over told as net_before, row_number() over told as place
+              :net(c) as net,
+              lag(:net(c)) over told as net_before, row_number() over told as place
          from {item_counts} as c
-        where c.product_id = item.product_id and c.item_id = item.item_id and :known(c) and c.votes_up is not null
+        where c.product_id = item.product_id and c.item_id = item.item_id and :known(c) and :net(c) is not null
        window told as (order by :key(c))
        ) as post
  where abs(post.net - post.net_before) >= :min_delta
@@ -217,7 +227,7 @@ select told.position, told.value, :field as field
                         and :field in ('title', 'description', 'status', 'type', 'effort', 'createdAt', 'author')
                      union all
                      select c.position, c.occurred_at, c.is_delete, c.updated_at,
-                            case :field when 'votes' then to_jsonb(c.votes_up - coalesce(c.votes_down, 0))
+                            case :field when 'votes' then to_jsonb(:net(c))
                                 when 'commentCount' then to_jsonb(c.comments)
                                 when 'subscriberCount' then to_jsonb(c.subscribers)
                                 when 'trend' then to_jsonb(c.trend) when 'scoring' then to_jsonb(c.scoring) end

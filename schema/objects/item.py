@@ -32,6 +32,7 @@ from schema.objects.history import (
     StatusPeriod,
     VoteJump,
     VotePoint,
+    net_of,
 )
 from schema.objects.item_subscription import SUBSCRIPTIONS, ItemSubscription
 from schema.objects.user import USERS, User
@@ -247,7 +248,7 @@ ITEMS: Final = Page(
         TREND=Order("Sleekplan's trend.", "item.trend", "float8", index="desc"),
         VOTES_IN_WINDOW=Order(
             "Net votes gained in the argument `window`.",
-            _SQL["gained"],
+            put(_SQL["gained"], net=net_of),
             "bigint",
             nullable=False,
             windowed=True,

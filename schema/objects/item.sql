@@ -173,16 +173,16 @@ coalesce(ts_rank(item.search, (select read_model.search_any(:words)))::float8, 0
 -- submitted in it began at none, and an older one at what was told first.
 coalesce((
     select case when newest.occurred_at < :from then 0 else newest.net - coalesce(
-        (select c.votes_up - coalesce(c.votes_down, 0) from {item_counts} as c
+        (select :net(c) from {item_counts} as c
           where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-            and c.votes_up is not null and c.occurred_at < :from order by :key_desc(c) limit 1),
+            and :net(c) is not null and c.occurred_at < :from order by :key_desc(c) limit 1),
         case when item.created_at >= :from then 0 else
-        (select c.votes_up - coalesce(c.votes_down, 0) from {item_counts} as c
+        (select :net(c) from {item_counts} as c
           where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-            and c.votes_up is not null order by :key(c) limit 1) end) end
-      from (select c.votes_up - coalesce(c.votes_down, 0) as net, c.occurred_at from {item_counts} as c
+            and :net(c) is not null order by :key(c) limit 1) end) end
+      from (select :net(c) as net, c.occurred_at from {item_counts} as c
              where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-               and c.votes_up is not null and c.occurred_at < :until order by :key_desc(c) limit 1) as newest), 0)
+               and :net(c) is not null and c.occurred_at < :until order by :key_desc(c) limit 1) as newest), 0)
 
 -- name: rank
 case when item.votes_net is not null and not item.deleted then (

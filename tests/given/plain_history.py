@@ -90,9 +90,11 @@ def jumps(seen: list[Event], item_id: str) -> list[tuple[int, int]]:
     """Return each post that moved the net votes, and by how much."""
     found = []
     before: int | None = None
-    for one in _in_order(seen, item_id):
-        if "votes_up" in one.fields:
-            net = one.fields["votes_up"] - one.fields.get("votes_down", 0)
+    said = _in_order(seen, item_id)
+    for number, one in enumerate(said):
+        known = merged(said[: number + 1])
+        if "votes_up" in known:
+            net = known["votes_up"] - known.get("votes_down", 0)
             if before is not None and net != before:
                 found.append((one.position, net - before))
             before = net

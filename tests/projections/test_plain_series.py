@@ -53,28 +53,27 @@ query (
 quarters = st.integers(-8, 8) | st.integers(-130, 130)  # of an hour, from the change
 few_items = st.integers(1, 3)
 updated = st.sampled_from(["2026-03-01 10:00:00", "2026-03-02 10:00:00"])
-totals = st.fixed_dictionaries(
-    {
-        "total_up": st.integers(0, 4),
-        "total_down": st.integers(0, 2),
-        "total_comments": st.integers(0, 2),
-        "total_subscriber": st.integers(0, 2),
-    }
+totals = about(
+    {},
+    total_up=st.integers(0, 4),
+    total_down=st.integers(0, 2),
+    total_comments=st.integers(0, 2),
+    total_subscriber=st.integers(0, 2),
 )
 items = of_kind(
     "item.create,update,update,update,delete,delete,pin",
     st.builds(
         lambda item_id, post, more: {"feedback_id": item_id} | post | more,
         few_items,
-        totals | st.just({}),
+        totals,
         about({}, status=st.sampled_from(["open", "planned"]), updated=updated, created=quarters),
     ),
 )
 votes = of_kind(
     "vote.create,create,create,delete,remove",
     st.fixed_dictionaries(
-        {"feedback_id": st.just(1), "user_id": st.sampled_from([5, 6]), "vote": st.sampled_from([1, -1, 0])},
-        optional={"updated": updated},
+        {"feedback_id": st.just(1), "user_id": st.sampled_from([5, 6])},
+        optional={"vote": st.sampled_from([1, -1, 0]), "updated": updated},
     ),
 )
 subscriptions = of_kind(

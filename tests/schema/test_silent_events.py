@@ -199,3 +199,50 @@ async def test_an_answer_that_is_told_again_was_given_when_it_was(told: Told, cl
     assert answer["satisfactionAnswers"]["nodes"] == [
         {"value": 5, "comment": "At last!", "answeredAt": "2026-05-01T11:00:00Z"}
     ]
+
+
+async def test_a_total_that_a_post_does_not_say_is_as_it_was_in_all_that_is_counted_of_it(told: Told) -> None:
+    def update(day: int, **said: Any) -> dict[str, Any]:
+        return body("item.update", f"2026-05-0{day} 12:00", {"feedback_id": 1, "status": "open", **said})
+
+    board = await told(
+        body(
+            "item.create",
+            "2026-05-01 12:00",
+            post(1, up=5, down=2, status="open", created="2026-05-01 12:00:00"),
+        ),
+        update(3, total_down=3),
+        update(4, total_up=7),
+        update(2, total_up=6),
+    )
+
+    answer = await now_and_then(
+        board,
+        """query ($asOf: AsOf) {
+            item(sleekplanId: "1", asOf: $asOf) {
+                votes { net }
+                voteSeries(bucket: DAY, window: {from: "2026-05-01T00:00:00Z", to: "2026-05-05T00:00:00Z"}) {
+                    cumulative }
+                voteJumps(minDelta: 1) { delta }
+                provenance(field: "votes") { position value } }
+            rankHistory(
+                bucket: DAY, window: {from: "2026-05-01T00:00:00Z", to: "2026-05-05T00:00:00Z"}, asOf: $asOf
+            ) { points { value } }
+            statusBacklog(
+                bucket: DAY, window: {from: "2026-05-01T00:00:00Z", to: "2026-05-05T00:00:00Z"}, asOf: $asOf
+            ) { byStatus { votes } }
+            movers(
+                window: {from: "2026-05-03T00:00:00Z", to: "2026-05-04T00:00:00Z"}, asOf: $asOf
+            ) { gained } }""",
+    )
+
+    net = [3, 4, 3, 4]
+    assert answer["item"] == {
+        "votes": {"net": 4},
+        "voteSeries": [{"cumulative": value} for value in net],
+        "voteJumps": [{"delta": 1}, {"delta": -1}, {"delta": 1}],
+        "provenance": {"position": 3, "value": 4},
+    }
+    assert answer["rankHistory"] == [{"points": [{"value": value} for value in net]}]
+    assert answer["statusBacklog"] == [{"byStatus": [{"votes": value}]} for value in net]
+    assert answer["movers"] == [{"gained": -1}]
