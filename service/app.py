@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import resource
-import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final
 
 import aiohttp
 import structlog
@@ -30,8 +28,8 @@ from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Services
 from schema.serve.http import GraphQLEndpoint
 from schema.serve.websocket import SocketLimits
-from service.config import Settings, bracketed, check_exposure, is_loopback, near_url
-from service.errors import DatabaseUnreachable, PortInUse, PostgresAway, RecountError, reason_of
+from service.config import Settings, check_exposure, is_loopback, near_url
+from service.errors import DatabaseUnreachable, PostgresAway, RecountError, reason_of
 from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import PATH, Webhook
@@ -50,7 +48,7 @@ from service.log.event_store import EventStore
 from service.log.hub import Hub
 from service.log.known import KnownDatabase
 from service.log.quarantine import Quarantine
-from service.operate import demo, running
+from service.operate import demo
 from service.operate.erasure import Erasure
 from service.operate.gauges import Gauges
 from service.operate.probes import Probes
@@ -67,8 +65,6 @@ AWAY_RETRY_SECONDS: Final = 1.0
 IN_FLIGHT_SECONDS: Final = 5.0
 """How long requests under way may take once the service was told to stop."""
 POOL_CONNECTIONS_MAX: Final = 12
-
-T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
@@ -95,93 +91,6 @@ class Ready:
     spooling: bool
     is_open: bool
     """Whether whoever reaches it from this machine may do everything, since there is no token."""
-
-
-class Announcer(Protocol):
-    """Who tells a person how the start goes."""
-
-    def history(self, done: int, total: int) -> None:
-        """The demo's history is being written: so many events of so many."""
-
-    def counting(self, done: int, total: int) -> None:
-        """The history is being counted: so many events of so many."""
-
-    def ready(self, ready: Ready) -> None:
-        """The service listens."""
-
-
-async def run(settings: Settings, plan: Plan, announcer: Announcer) -> None:
-    """Run until SIGINT or SIGTERM; then answer what is in flight, flush, close and return.
-
-    Raises a RecountError when it cannot start.
-    """
-    _allow_many_sockets()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with AsyncExitStack() as stack:
-        listener = stack.enter_context(listening_socket(settings.host, settings.port))
-        service = await stack.enter_async_context(Service(settings).opened())
-        found = await service.demo_of(plan)
-        if found is not None and not found.finished:
-            await _unless(stop, demo.write_history(found, service.pool, service.store, announcer.history))
-        await stack.enter_async_context(_in_background(service.work()))
-        if found is not None and not found.finished:
-            await _unless(stop, service.counted(announcer.counting))
-        if stop.is_set():
-            return
-        await stack.enter_async_context(service.listening(listener))
-        stack.enter_context(running.told(settings, service.port))
-        if found is not None:
-            await stack.enter_async_context(_in_background(service.tick(found)))
-        announcer.ready(service.ready(is_demo=found is not None))
-        await stop.wait()
-        _log.info("stopping")
-
-
-def _allow_many_sockets() -> None:
-    """Raise the limit of open files as far as it may be: often 1,024, and each subscriber is one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else soft, hard))
-
-
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Let `work` go on until it is done or the service is told to stop."""
-    async with _in_background(stop.wait()) as told, _in_background(work) as task:
-        await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-
-
-@asynccontextmanager
-async def _in_background(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
-    """Let `work` go on beside the block, and end it with the block."""
-    task = asyncio.create_task(work)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-@contextlib.contextmanager
-def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """Bind before anything is started, so that a port in use is said at once. Raises PortInUse."""
-    try:
-        # Of a name with addresses of both kinds, such as localhost, the one of IPv4: everybody tries that.
-        family, kind, _, _, there = min(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-    except OSError as error:
-        raise PortInUse(bracketed(host), port, reason_of(error)) from error
-    with socket.socket(family, kind) as listener:
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(there)
-        except OSError as error:
-            raise PortInUse(bracketed(host), port, reason_of(error)) from error
-        yield listener
 
 
 class Service:

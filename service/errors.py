@@ -564,7 +564,7 @@ class InvalidKnob(RecountError):
         super().__init__(f"cannot simulate a board with {name} = {value}; {name} must be {wanted}")
 
 
-# Running and talking to the service: service/app.py, service/operate/demo.py, service/cli
+# Running and talking to the service: service/process.py, service/app.py, service/operate, service/cli
 
 
 class PortInUse(RecountError):

@@ -20,9 +20,9 @@ import aiohttp
 import asyncpg
 import pytest
 
-from service.app import _in_background
 from service.config import Settings, variable
 from service.log.event_store import EventStore, RestoredEvent
+from service.process import in_background
 from tests.given.asking import a_pool, new_database
 from tests.given.bodies import a_body, an_event
 from tests.given.proxy import proxy_before
@@ -119,7 +119,7 @@ async def nothing_is_appended(trial: Trial, started: Started) -> AsyncIterator[N
     """Hold the log's lock, with one delivery before it, until the block ends."""
     owner = await asyncpg.connect(trial.url)
     waits = "select count(*) from pg_locks where not granted"
-    async with _in_background(started.post(a_body(1))) as first:
+    async with in_background(started.post(a_body(1))) as first:
         async with owner.transaction():
             await owner.execute("select 1 from log.head for update")
             await eventually(lambda: owner.fetchval(waits))

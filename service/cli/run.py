@@ -8,11 +8,12 @@ from contextlib import ExitStack
 import click
 import uvloop
 
-from service import app
+from service.app import Plan, Ready
 from service.cli.options import data_dir_option, given_settings, host_option, port_option
 from service.cli.terminal import Advance, err, note, progress_bar
 from service.config import Settings
 from service.lines import set_up_lines
+from service.process import run
 from service.web.key_files import LOCAL_KEY_FILE
 
 
@@ -26,7 +27,7 @@ def serve() -> None:
     Without RECOUNT_DATABASE_URL it starts a Postgres of its own in the data folder. Ctrl-C stops
     both and loses nothing.
     """
-    _run(app.Plan.SERVE)
+    _run(Plan.SERVE)
 
 
 @click.command()
@@ -39,7 +40,7 @@ def demo() -> None:
     New events tick in. The history is written in seconds, once; killed half way, the next start goes on
     where it stopped. Refused where the log already holds other events.
     """
-    _run(app.Plan.DEMO)
+    _run(Plan.DEMO)
 
 
 @click.command()
@@ -51,14 +52,14 @@ def up() -> None:
 
     That is, where the database is the embedded one and its log is empty or the demo's. `make run` does this.
     """
-    _run(app.Plan.CHOOSE)
+    _run(Plan.CHOOSE)
 
 
-def _run(plan: app.Plan) -> None:
+def _run(plan: Plan) -> None:
     settings = given_settings()
     _set_up_logging(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, _Banner() as banner:
-        runner.run(app.run(settings, plan, banner))
+        runner.run(run(settings, plan, banner))
 
 
 def _set_up_logging(settings: Settings) -> None:
@@ -91,7 +92,7 @@ class _Banner:
             self._bars[title] = self._stack.enter_context(progress_bar(title))
         self._bars[title](done, total)
 
-    def ready(self, ready: app.Ready) -> None:
+    def ready(self, ready: Ready) -> None:
         self._stack.close()
         note("")
         title = "Recount, with a made-up board" if ready.is_demo else "Recount"
@@ -102,7 +103,7 @@ class _Banner:
         note("\n  Ctrl-C stops it; nothing is lost.\n")
 
 
-def _lines(ready: app.Ready) -> list[tuple[str, str]]:
+def _lines(ready: Ready) -> list[tuple[str, str]]:
     lines = [
         ("Board", f"{ready.address}/"),
         ("GraphiQL", f"{ready.address}/graphql"),
@@ -116,7 +117,7 @@ def _lines(ready: app.Ready) -> list[tuple[str, str]]:
     return lines
 
 
-def _webhook(ready: app.Ready) -> str:
+def _webhook(ready: Ready) -> str:
     """Return the URL to paste into Sleekplan: with the key only where nobody but its owner can read it."""
     url = f"{ready.address}/webhooks?key="
     if ready.webhook_key is None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import aiohttp
 
-from service.app import Service, _in_background, listening_socket
+from service.app import Service
 from service.config import load_settings, variable
+from service.process import in_background, listening_socket
 
 GRAPHQL = "/graphql"
 
@@ -55,7 +56,7 @@ async def serving(settings: Mapping[str, str]) -> AsyncIterator[Started]:
     with listening_socket(loaded.host, loaded.port) as listener:
         async with (
             Service(loaded).opened() as service,
-            _in_background(service.work()),
+            in_background(service.work()),
             service.listening(listener),
             aiohttp.ClientSession(service.address) as session,
         ):
