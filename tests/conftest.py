@@ -24,6 +24,7 @@ import asyncpg
 import pytest
 import structlog
 
+from projections.declare import declare
 from service.lines import set_up_lines
 from service.log.database import connect, migrate, open_pool
 from service.postgres.binaries import find_binaries
@@ -89,7 +90,7 @@ async def server_url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 async def template(server_url: str) -> AsyncIterator[str]:
-    """The name of a migrated database that the tests' databases are copied from."""
+    """The name of a database, migrated and with an empty read model, that the tests' are copied from."""
     async with migrated(server_url) as name:
         yield name
 
@@ -143,11 +144,12 @@ def node_modules() -> Path:
 
 @asynccontextmanager
 async def migrated(server_url: str) -> AsyncIterator[str]:
-    """Make a migrated database on a server; yields its name."""
+    """Make a database as a first start leaves it; yields its name."""
     async with _new_database(server_url) as url:
         connection = await connect(url)
         try:
             await migrate(connection)
+            await declare(connection)
         finally:
             await connection.close()
         yield _name_of(url)

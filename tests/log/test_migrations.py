@@ -49,6 +49,7 @@ async def test_a_fresh_database_and_one_that_was_migrated_step_by_step_are_ident
     connection = await connect(empty_database_url)
     fresh = await connect(database_url)
     try:
+        await fresh.execute("drop schema read_model cascade")
         for migration in migrations():
             shutil.copy(Path(database.__file__).parent / "migrations" / f"{migration.name}.sql", tmp_path)
             assert await migrate(connection, tmp_path) == [migration.name]

@@ -146,6 +146,8 @@ async def test_what_waits_for_its_rebuild_is_outdated(pool: asyncpg.Pool, own: P
 
 
 async def test_before_anything_is_declared_there_is_nothing_to_say(pool: asyncpg.Pool) -> None:
+    await pool.execute("drop schema read_model cascade")
+
     assert await status(pool) == []
 
 
