@@ -22,10 +22,10 @@ from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live.broadcast import Live
 from schema.serve.origins import Origins
-from schema.serve.requests import BODY_BYTES_MAX, JSON, asked_by, asked_in
+from schema.serve.requests import BODY_BYTES_MAX, JSON, asked_by, asked_in, bearer
 from schema.serve.sse import HEADERS as STREAM_HEADERS
 from schema.serve.sse import EventStreams
-from schema.serve.websocket import Authenticate, SocketLimits, Sockets, bearer
+from schema.serve.websocket import Authenticate, SocketLimits, Sockets
 from service.errors import PostgresAway
 from service.web.runner import Answer as Sent
 from service.web.runner import add_shortcut

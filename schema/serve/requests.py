@@ -99,3 +99,21 @@ def asked_for(asked: object) -> Request:
     if name is not None and not isinstance(name, str):
         raise Refused.because("`operationName` must be a string or null", "BAD_REQUEST")
     return Request(query, asked.get("variables") or {}, name or None)
+
+
+def bearer(header: str | None) -> str | None:
+    """Return the token of an Authorization header."""
+    scheme, _, token = (header or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def token_in(payload: dict[str, Any] | None) -> str | None:
+    """Return the token of `connection_init`: `token`, or `Authorization` as a header would say it."""
+    if payload is None:
+        return None
+    for name, value in payload.items():
+        if name.lower() == "token" and isinstance(value, str):
+            return value
+        if name.lower() == "authorization" and isinstance(value, str):
+            return bearer(value) or value
+    return None

@@ -25,7 +25,7 @@ from schema.answer.execute import Operations
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live.broadcast import Live, Message, Running
-from schema.serve.requests import HashForText, asked_for
+from schema.serve.requests import HashForText, asked_for, bearer, token_in
 from service.errors import PostgresAway
 
 PROTOCOL: Final = "graphql-transport-ws"
@@ -271,7 +271,7 @@ class Socket:
         if self._initialised:
             raise Violation(Close.TOO_MANY_INIT, "Too many initialisation requests")
         self._initialised = True
-        self._token = _token(payload) or bearer(self._header)
+        self._token = token_in(payload) or bearer(self._header)
         try:
             caller = await self._sockets.authenticate(self._token)
         except PostgresAway as away:
@@ -415,24 +415,6 @@ def text_frame(payload: bytes) -> bytes:
     if size < 65_536:
         return b"\x81\x7e" + size.to_bytes(2, "big") + payload
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
-
-
-def bearer(header: str | None) -> str | None:
-    """Return the token of an Authorization header."""
-    scheme, _, token = (header or "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
-
-
-def _token(payload: dict[str, Any] | None) -> str | None:
-    """Return the token of `connection_init`: `token`, or `Authorization` as a header would say it."""
-    if payload is None:
-        return None
-    for name, value in payload.items():
-        if name.lower() == "token" and isinstance(value, str):
-            return value
-        if name.lower() == "authorization" and isinstance(value, str):
-            return bearer(value) or value
-    return None
 
 
 def _payload(message: dict[str, Any]) -> dict[str, Any] | None:
