@@ -359,7 +359,7 @@ class Service:
             observed=self.metrics.graphql,
         )
         graphql.add_to(application)
-        self.metrics.watch_subscribers(lambda: graphql.live.subscribers, lambda: graphql.live.sent)
+        self.metrics.watch_subscribers(lambda: graphql.live.work.subscribers, lambda: graphql.live.work.sent)
         return application
 
     @property

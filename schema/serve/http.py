@@ -20,7 +20,7 @@ from schema.answer.execute import Observed, Operations, Outcome
 from schema.answer.limits import Limits
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
-from schema.live.broadcast import Live
+from schema.live.subscribe import Live
 from schema.serve.origins import Origins
 from schema.serve.requests import BODY_BYTES_MAX, JSON, asked_by, asked_in, bearer
 from schema.serve.sse import HEADERS as STREAM_HEADERS

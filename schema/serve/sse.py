@@ -15,8 +15,9 @@ from schema.answer.documents import Request
 from schema.answer.execute import Operations
 from schema.context import Context
 from schema.errors import Refused, told
-from schema.live.broadcast import Live, Message, Running
 from schema.live.cursor import Cursor, parse_cursor
+from schema.live.messages import Message
+from schema.live.subscribe import Cancellable, Live
 
 HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -80,7 +81,7 @@ class EventStreams:
         stream = EventStream(request, headers)
         self._open.add(stream)
         self._operations_of[address] += 1
-        running: Running | None = None
+        running: Cancellable | None = None
         try:
             running = await self._start(stream, asked, context, only_queries)
             await stream.begin()
@@ -96,7 +97,7 @@ class EventStreams:
 
     async def _start(
         self, stream: EventStream, asked: Request, context: Context, only_queries: bool
-    ) -> Running | None:
+    ) -> Cancellable | None:
         try:
             document = await self._operations.documents.prepare(asked.query)
             kind = document.operation(asked.operation_name).operation

@@ -24,7 +24,8 @@ from schema.answer.documents import Request
 from schema.answer.execute import Operations
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
-from schema.live.broadcast import Live, Message, Running
+from schema.live.messages import Message
+from schema.live.subscribe import Cancellable, Live
 from schema.serve.requests import HashForText, asked_for, bearer, token_in
 from service.errors import PostgresAway
 
@@ -334,7 +335,7 @@ class Operation:
         self._socket = socket
         self._id = operation_id
         self._prefix = b'{"id":' + orjson.dumps(operation_id) + b',"type":"next","payload":'
-        self._running: Running | None = None
+        self._running: Cancellable | None = None
         self._task: asyncio.Task[None] | None = None
         self._ended = False
 

@@ -130,7 +130,7 @@ class Client:
     async def began(self, board: Board, subscribers: int) -> None:
         """Wait until so many subscriptions run."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while board.live.subscribers < subscribers:
+            while board.live.work.subscribers < subscribers:
                 await self.settled()
 
 

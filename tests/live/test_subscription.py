@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from schema.context import SCOPES, Caller
-from schema.live import broadcast as live_module
+from schema.live import feed, follow, messages
 from schema.serve.websocket import SocketLimits
 from service.log.database import Pool
 from tests.given.graphql_service import TOKENS
@@ -71,8 +71,8 @@ async def test_a_position_beyond_the_head_is_refused_with_the_head(board: Board)
 async def test_events_that_come_while_it_catches_up_are_neither_lost_nor_doubled(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_module, "PAGE_EVENTS", 7)
-    monkeypatch.setattr(live_module, "RENDER_EVENTS", 3)
+    monkeypatch.setattr(follow, "PAGE_EVENTS", 7)
+    monkeypatch.setattr(feed, "RENDER_EVENTS", 3)
     await board.append_items(200)
     await board.projected()
 
@@ -177,13 +177,13 @@ async def test_equal_subscriptions_are_executed_and_encoded_once(board: Board) -
         for number in range(50):
             await client.subscribe(query, str(number))
         await client.began(board, 50)
-        statements, rendered = board.reader.statements, board.live.rendered
+        statements, rendered = board.reader.statements, board.live.work.rendered
 
         await board.append_items(1)
         payloads = await client.take(50)
 
     assert all(payload == payloads[0] for payload in payloads)
-    assert board.live.rendered - rendered == 1
+    assert board.live.work.rendered - rendered == 1
     assert board.reader.statements - statements <= 3, "one for the page, one for what is selected"
 
 
@@ -194,12 +194,12 @@ async def test_different_filters_of_one_selection_are_read_and_encoded_once(boar
                 EVENTS, str(number), filter={"position": {"lt": 1_000 + number}} if number else None
             )
         await client.began(board, 50)
-        rendered, statements = board.live.rendered, board.reader.statements
+        rendered, statements = board.live.work.rendered, board.reader.statements
 
         await board.append_items(1)
         await client.take(50)
 
-    assert board.live.rendered - rendered == 1
+    assert board.live.work.rendered - rendered == 1
     assert board.reader.statements - statements <= 3
 
 
@@ -227,7 +227,7 @@ async def test_what_a_message_selects_is_as_of_its_position(board: Board) -> Non
 async def test_whoever_does_not_read_delays_nobody_and_misses_nothing(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_module, "LOOK_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(messages, "LOOK_SECONDS", 0.01)
     query = "subscription { events(after: 0) { position item { title description } } }"
     long = "x" * 20_000
     async with board.socket(max_msg_size=0) as slow, board.socket(max_msg_size=0) as quick:
@@ -246,14 +246,14 @@ async def test_whoever_does_not_read_delays_nobody_and_misses_nothing(
         got = await slow.positions(400)
 
     assert got == list(range(1, 401))
-    assert held < 10 * live_module.BUFFER_BYTES_MAX, "what is not read is not kept for it: 8 MB were sent"
+    assert held < 10 * messages.BUFFER_BYTES_MAX, "what is not read is not kept for it: 8 MB were sent"
 
 
 async def test_a_send_that_stalls_closes_with_the_last_position(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_module, "LOOK_AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr(live_module, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(messages, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(messages, "STALL_SECONDS", 0.2)
     query = "subscription { events(after: 0) { position item { description } } }"
     limits = SocketLimits(close_seconds=0.2)
     async with (
@@ -330,7 +330,7 @@ async def test_without_subscribers_the_log_is_not_followed(board: Board) -> None
     await board.append_items(5)
     await board.projected()
 
-    assert board.live._follower is None
+    assert not board.live.follower.running
     assert not board.live._feeds
     assert board.reader.statements == statements
 
@@ -530,6 +530,19 @@ async def test_what_a_scope_guards_is_refused_before_the_first_event(
 
     assert refused["type"] == "error"
     assert refused["payload"][0]["extensions"]["code"] == "MISSING_SCOPE"
+
+
+@pytest.mark.parametrize(
+    "selection",
+    ["__typename", "events @include(if: false) { position }", "...{ projections @skip(if: true) { name } }"],
+)
+async def test_a_subscription_that_follows_nothing_is_refused(board: Board, selection: str) -> None:
+    async with board.socket() as client:
+        await client.subscribe(f"subscription {{ {selection} }}")
+        refused = await client.message()
+
+    assert refused["type"] == "error"
+    assert "Subscription must" in refused["payload"][0]["message"]
 
 
 async def test_callers_who_may_see_different_things_share_no_answer(
