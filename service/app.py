@@ -26,8 +26,8 @@ from projections.rebuild.rebuild import Rebuilder
 from schema.answer.limits import Limits
 from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Services
+from schema.serve.held import SocketLimits
 from schema.serve.http import GraphQLEndpoint
-from schema.serve.websocket import SocketLimits
 from service.config import Settings, check_exposure, is_loopback, near_url
 from service.errors import DatabaseUnreachable, PostgresAway, RecountError, reason_of
 from service.intake.appender import Appender

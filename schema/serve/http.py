@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 from aiohttp import StreamReader, hdrs, web
 from aiohttp.http import RawRequestMessage
-from graphql import GraphQLError, OperationType
+from graphql import GraphQLError
 
 from schema.answer.documents import Request
 from schema.answer.execute import Observed, Operations, Outcome
@@ -21,11 +21,12 @@ from schema.answer.limits import Limits
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live.subscribe import Live
+from schema.serve.held import SocketLimits
 from schema.serve.origins import Origins
-from schema.serve.requests import BODY_BYTES_MAX, JSON, asked_by, asked_in, bearer
+from schema.serve.requests import BODY_BYTES_MAX, JSON, Authenticate, asked_by, asked_in, bearer, followed
 from schema.serve.sse import HEADERS as STREAM_HEADERS
 from schema.serve.sse import EventStreams
-from schema.serve.websocket import Authenticate, SocketLimits, Sockets
+from schema.serve.websocket import Sockets
 from service.errors import PostgresAway
 from service.web.runner import Answer as Sent
 from service.web.runner import add_shortcut
@@ -83,7 +84,6 @@ class GraphQLEndpoint:
             self.live,
             streams_max=self.sockets.limits.sockets_max,
             operations_of=self.sockets.operations_of,
-            operations_address_max=self.sockets.limits.operations_address_max,
         )
         self._authenticate = authenticate
         self._origins = Origins(allowed_origins, open_on_loopback=open_on_loopback)
@@ -222,8 +222,7 @@ class GraphQLEndpoint:
 
     async def _is_followed(self, asked: Request) -> bool:
         try:
-            document = await self.operations.documents.prepare(asked.query)
-            return document.operation(asked.operation_name).operation is OperationType.SUBSCRIPTION
+            return await followed(self.operations, asked) is not None
         except Refused:
             return False  # told where it is executed
 

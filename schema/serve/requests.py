@@ -1,20 +1,26 @@
-"""Reads what a client asks, from a body, a URL or a message, and refuses what is no request in words."""
+"""Reads what a client asks and who it says it is, and refuses what is no request in words."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import orjson
 from aiohttp import hdrs, web
+from graphql import OperationType
 
-from schema.answer.documents import Request
+from schema.answer.documents import Document, Request
+from schema.answer.execute import Operations
+from schema.context import Caller
 from schema.errors import Refused, refusal
 
 JSON: Final = "application/json"
 BODY_BYTES_MAX: Final = 512 * 1024
 BODY_SECONDS_MAX: Final = 10.0
+
+Authenticate = Callable[[str | None], Awaitable[Caller | None]]
+"""Returns who holds a token; None where nobody does."""
 
 
 class HashForText(Refused):
@@ -99,6 +105,13 @@ def asked_for(asked: object) -> Request:
     if name is not None and not isinstance(name, str):
         raise Refused.because("`operationName` must be a string or null", "BAD_REQUEST")
     return Request(query, asked.get("variables") or {}, name or None)
+
+
+async def followed(operations: Operations, asked: Request) -> Document | None:
+    """Return the document of a subscription, None where an operation is answered once; raises Refused."""
+    document = await operations.documents.prepare(asked.query)
+    kind = document.operation(asked.operation_name).operation
+    return document if kind is OperationType.SUBSCRIPTION else None
 
 
 def bearer(header: str | None) -> str | None:

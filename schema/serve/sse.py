@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import orjson
 from aiohttp import web
-from graphql import OperationType
 
 from schema.answer.documents import Request
 from schema.answer.execute import Operations
@@ -18,6 +16,8 @@ from schema.errors import Refused, told
 from schema.live.cursor import Cursor, parse_cursor
 from schema.live.messages import Message
 from schema.live.subscribe import Cancellable, Live
+from schema.serve.held import PerAddress
+from schema.serve.requests import followed
 
 HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -39,14 +39,12 @@ class EventStreams:
         live: Live,
         *,
         streams_max: int,
-        operations_of: Counter[str],
-        operations_address_max: int,
+        operations_of: PerAddress,
     ) -> None:
         self._operations = operations
         self._live = live
         self._streams_max = streams_max
         self._operations_of = operations_of
-        self._operations_address_max = operations_address_max
         self._open: set[EventStream] = set()
 
     def __len__(self) -> int:
@@ -69,10 +67,7 @@ class EventStreams:
         are those that let an allowed page read it.
         """
         address = request.remote or ""
-        if (
-            len(self._open) >= self._streams_max
-            or self._operations_of[address] >= self._operations_address_max
-        ):
+        if len(self._open) >= self._streams_max or self._operations_of.full(address):
             raise Refused.because(
                 "too many operations are open from this address, or altogether; end one first",
                 "TOO_MANY_OPERATIONS",
@@ -80,7 +75,7 @@ class EventStreams:
             )
         stream = EventStream(request, headers)
         self._open.add(stream)
-        self._operations_of[address] += 1
+        self._operations_of.take(address)
         running: Cancellable | None = None
         try:
             running = await self._start(stream, asked, context, only_queries)
@@ -90,18 +85,15 @@ class EventStreams:
             if running is not None:
                 running.cancel()
             self._open.discard(stream)
-            self._operations_of[address] -= 1
-            if not self._operations_of[address]:
-                del self._operations_of[address]
+            self._operations_of.leave(address)
         return stream.response
 
     async def _start(
         self, stream: EventStream, asked: Request, context: Context, only_queries: bool
     ) -> Cancellable | None:
         try:
-            document = await self._operations.documents.prepare(asked.query)
-            kind = document.operation(asked.operation_name).operation
-            if kind is OperationType.SUBSCRIPTION:
+            document = await followed(self._operations, asked)
+            if document is not None:
                 return await self._live.subscribe(
                     document, asked, context, stream, after=stream.last_event_id()
                 )

@@ -9,16 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, Final
 
 import orjson
 import structlog
 from aiohttp import WSMsgType, web
-from graphql import OperationType
 
 from schema.answer.documents import Request
 from schema.answer.execute import Operations
@@ -26,51 +21,23 @@ from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live.messages import Message
 from schema.live.subscribe import Cancellable, Live
-from schema.serve.requests import HashForText, asked_for, bearer, token_in
+from schema.serve.held import PerAddress, SocketLimits
+from schema.serve.protocol import (
+    PROTOCOL,
+    Close,
+    Violation,
+    id_of,
+    message_of,
+    payload_of,
+    reason_of,
+    text_frame,
+)
+from schema.serve.requests import Authenticate, HashForText, asked_for, bearer, followed, token_in
 from service.errors import PostgresAway
 
-PROTOCOL: Final = "graphql-transport-ws"
 MESSAGE_BYTES_MAX: Final = 256 * 1024
 
-Authenticate = Callable[[str | None], Awaitable[Caller | None]]
-
 _log = structlog.get_logger(__name__)
-
-
-class Close(IntEnum):
-    """Why a socket is closed, as the protocol numbers it."""
-
-    GOING_AWAY = 1001
-    TRY_AGAIN_LATER = 1013
-    BAD_REQUEST = 4400
-    UNAUTHORIZED = 4401
-    FORBIDDEN = 4403
-    SUBPROTOCOL_NOT_ACCEPTABLE = 4406
-    INIT_TIMEOUT = 4408
-    SUBSCRIBER_EXISTS = 4409
-    TOO_MANY_INIT = 4429
-    STALLED = 4504
-
-
-@dataclass(frozen=True, slots=True)
-class SocketLimits:
-    """How much clients may hold open, and how long they may be silent."""
-
-    sockets_max: int = 20_000
-    operations_socket_max: int = 100
-    operations_address_max: int = 5_000
-    init_seconds: float = 10.0
-    ping_seconds: float = 25.0
-    silence_seconds: float = 90.0
-    close_seconds: float = 3.0
-
-
-class Violation(Exception):
-    """A client broke the protocol; the socket is closed with this code and reason."""
-
-    def __init__(self, code: Close, reason: str) -> None:
-        self.code, self.reason = code, reason
-        super().__init__(reason)
 
 
 class Sockets:
@@ -89,7 +56,7 @@ class Sockets:
         self.live = live
         self.authenticate = authenticate
         self.limits = limits or SocketLimits()
-        self.operations_of: Counter[str] = Counter()
+        self.operations_of = PerAddress(self.limits.operations_address_max)
         self.closing = False
         self._open: set[Socket] = set()
         self._sweeper: asyncio.Task[None] | None = None
@@ -187,7 +154,7 @@ class Socket:
                 elif message.type is not WSMsgType.PONG:
                     break
         except Violation as violation:
-            await self._response.close(code=violation.code, message=_reason(violation.reason))
+            await self._response.close(code=violation.code, message=reason_of(violation.reason))
         except (ConnectionError, RuntimeError):
             pass  # it went away while an answer was written
         finally:
@@ -216,7 +183,7 @@ class Socket:
     async def _close(self, code: Close, reason: str) -> None:
         with contextlib.suppress(ConnectionError, RuntimeError, TimeoutError):
             async with asyncio.timeout(self._sockets.limits.close_seconds):
-                await self._response.close(code=code, message=_reason(reason))
+                await self._response.close(code=code, message=reason_of(reason))
         self.abort()
 
     def abort(self) -> None:
@@ -247,24 +214,19 @@ class Socket:
         self.write(text_frame(orjson.dumps(message)))
 
     async def _take(self, text: str) -> None:
-        try:
-            message = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            raise Violation(Close.BAD_REQUEST, "Invalid message: not JSON") from None
-        if not isinstance(message, dict):
-            raise Violation(Close.BAD_REQUEST, "Invalid message: not an object")
+        message = message_of(text)
         match message.get("type"):
             case "connection_init":
-                await self._init(_payload(message))
+                await self._init(payload_of(message))
             case "ping":
-                payload = _payload(message)
+                payload = payload_of(message)
                 self.say({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
             case "pong":
-                _payload(message)
+                payload_of(message)
             case "subscribe":
                 self._subscribe(message)
             case "complete":
-                self._complete(_id(message))
+                self._complete(id_of(message))
             case kind:
                 raise Violation(Close.BAD_REQUEST, f"Invalid message: unknown type {str(kind)[:40]!r}")
 
@@ -288,7 +250,7 @@ class Socket:
         self.say({"type": "connection_ack"})
 
     def _subscribe(self, message: dict[str, Any]) -> None:
-        operation_id = _id(message)
+        operation_id = id_of(message)
         try:
             request = asked_for(message.get("payload"))
         except HashForText as refused:
@@ -302,10 +264,10 @@ class Socket:
         limits = self._sockets.limits
         if len(self._operations) >= limits.operations_socket_max:
             return self._refuse(operation_id, _too_many(limits.operations_socket_max, "a socket"))
-        if self._sockets.operations_of[self._address] >= limits.operations_address_max:
+        if self._sockets.operations_of.full(self._address):
             return self._refuse(operation_id, _too_many(limits.operations_address_max, "an address"))
         operation = self._operations[operation_id] = Operation(self, operation_id)
-        self._sockets.operations_of[self._address] += 1
+        self._sockets.operations_of.take(self._address)
         operation.start(request, Context(self._sockets.services, self._caller), self._sockets)
         return None
 
@@ -320,10 +282,7 @@ class Socket:
     def forget(self, operation_id: str) -> None:
         """Let the id of an operation that ended be used again."""
         if self._operations.pop(operation_id, None) is not None:
-            counts = self._sockets.operations_of
-            counts[self._address] -= 1
-            if not counts[self._address]:
-                del counts[self._address]
+            self._sockets.operations_of.leave(self._address)
 
 
 class Operation:
@@ -346,9 +305,8 @@ class Operation:
     async def _run(self, request: Request, context: Context, sockets: Sockets) -> None:
         operations = sockets.operations
         try:
-            document = await operations.documents.prepare(request.query)
-            kind = document.operation(request.operation_name).operation
-            if kind is OperationType.SUBSCRIPTION:
+            document = await followed(operations, request)
+            if document is not None:
                 self._running = await sockets.live.subscribe(document, request, context, self)
             else:
                 answer = await operations.execute(request, context)
@@ -408,35 +366,6 @@ class Operation:
         self._socket.end(Close.STALLED, f"Nothing was read for long; resume after {position}")
 
 
-def text_frame(payload: bytes) -> bytes:
-    """Return an unmasked text frame, as a server sends it."""
-    size = len(payload)
-    if size < 126:
-        return bytes((0x81, size)) + payload
-    if size < 65_536:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
-
-
-def _payload(message: dict[str, Any]) -> dict[str, Any] | None:
-    payload = message.get("payload")
-    if payload is not None and not isinstance(payload, dict):
-        raise Violation(Close.BAD_REQUEST, f"Invalid message: the payload of {message['type']} is no object")
-    return payload
-
-
-def _id(message: dict[str, Any]) -> str:
-    operation_id = message.get("id")
-    if not isinstance(operation_id, str) or not operation_id or len(operation_id) > 100:
-        raise Violation(Close.BAD_REQUEST, f"Invalid message: {message['type']} without an id")
-    return operation_id
-
-
 def _too_many(most: int, where: str) -> Refused:
     message = f"at most {most} operations {where} are allowed; complete one first"
     return Refused.because(message, "TOO_MANY_OPERATIONS")
-
-
-def _reason(text: str) -> bytes:
-    """Return a reason that fits a close frame, which takes 123 bytes."""
-    return text.encode()[:123].decode(errors="ignore").encode()

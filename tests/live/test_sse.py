@@ -11,7 +11,7 @@ import pytest
 
 from schema.context import SCOPES, Caller
 from schema.serve import sse
-from schema.serve.websocket import SocketLimits
+from schema.serve.held import SocketLimits
 from tests.given.graphql_service import Served, served
 from tests.given.live_board import sse_events
 from tests.given.small_schema import schema

@@ -12,7 +12,7 @@ import pytest
 
 from schema.context import SCOPES, Caller
 from schema.live import feed, follow, messages
-from schema.serve.websocket import SocketLimits
+from schema.serve.held import SocketLimits
 from service.log.database import Pool
 from tests.given.graphql_service import TOKENS
 from tests.given.live_board import Board, an_update, item_id, live_board, sse_events

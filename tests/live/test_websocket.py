@@ -13,7 +13,8 @@ import pytest
 from aiohttp import WSMsgType
 
 from schema.context import SCOPES, Caller
-from schema.serve.websocket import SocketLimits, text_frame
+from schema.serve.held import SocketLimits
+from schema.serve.protocol import text_frame
 from service.errors import PostgresAway
 from tests.given.graphql_service import Served, served
 from tests.given.small_schema import schema
