@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -99,8 +99,9 @@ async def read(planner: Planner, root: Selected, context: Context, reads: Reads)
         pinned = True
     context.position = position
     for node_args in request.args:
+        # As graphql-core coerces objects: asked of a dict it costs a tenth of what it does of a Mapping.
         for moment in map(node_args.get, ("asOf", "from", "to")):
-            asked = moment.get("position") if isinstance(moment, Mapping) else None
+            asked = moment.get("position") if isinstance(moment, dict) else None
             if asked is not None and asked > position:
                 raise PositionAhead(asked, position)
     return Read(plan, parse_json(text), Env(context.services.labels, request.args, position, pin))
