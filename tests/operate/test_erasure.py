@@ -34,9 +34,9 @@ from tests.given.waiting import eventually
 PRODUCT: Final = 647288130
 ANA: Final = "17"
 RECEIVED: Final = datetime(2026, 8, 1, tzinfo=UTC)
-# What the samples say of her, and what they let her write.
+# What the samples say of her, and what they let her write. Her latitude with its quotes: clocks show it, too.
 PERSONAL: Final = ["ana_w", "Ana Weber", "ana@example.com", "ana.weber@example.com", "ana.png", "acct_8812",
-                   "203.0.113.7", "47.37", "rich", "Mozilla/5.0", "seats"]  # fmt: skip
+                   "203.0.113.7", '"47.37"', "rich", "Mozilla/5.0", "seats"]  # fmt: skip
 TEXTS: Final = ["Dark mode", "My eyes hurt", "At last!", "Yes please"]
 
 

@@ -147,3 +147,13 @@ def test_an_escaped_address_is_the_address(address: str, other: str, escaped: Ca
 
     assert len(found) == (2 if other == address else 1)
     assert said[found[-1].start : found[-1].end] == escaped(address)
+
+
+@pytest.mark.parametrize(
+    "piece", ["a.b-", "user2-", "user2@", "&#64;user2%40", "user2.", "_user2_", "user2\u0301", "@"]
+)
+def test_a_long_text_takes_no_more_than_its_length(piece: str) -> None:
+    """With edges looked at everywhere, or without bounds, each of these goes on for minutes."""
+    text = piece * (200_000 // len(piece)) + " Ask user2!"
+
+    assert left(text, "user2").endswith(" Ask [erased]!")
