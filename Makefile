@@ -1,7 +1,7 @@
 # Everything works on a machine that has Python 3.11 or later, make, and a package index. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check torture bench bench-quick lock
+.PHONY: help install run test check torture bench bench-quick docs lock
 PYTHON ?=
 export PYTHON
 
@@ -11,6 +11,7 @@ help: ## say what can be made
 	@echo "make check            formatting, lint, types, import contract, known vulnerabilities"
 	@echo "make torture          kills, races and load for minutes"
 	@echo "make bench            all measurements; bench-quick for a short look, bench-NAME for one of bench/"
+	@echo "make docs             the documentation as a site, which the service serves at /docs from its next start on"
 	@echo "make install          only builds .venv, from pinned packages; PYTHON=python3.13 chooses another"
 	@echo "make lock             pins the newest packages anew (requirements*.txt)"
 
@@ -30,7 +31,7 @@ test: install
 check: install
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy service projections schema tests $(wildcard bench)
+	.venv/bin/mypy service projections schema tests docs/site $(wildcard bench)
 	.venv/bin/lint-imports
 	@sh .ci/audit
 
@@ -46,6 +47,9 @@ bench-quick: install
 
 bench-%: install
 	.venv/bin/python -m bench.$*
+
+docs: install
+	@sh .ci/docs
 
 lock:
 	bash .ci/lock

@@ -57,7 +57,7 @@ from service.simulator import LABELS as DEMO_LABELS
 from service.web.key_files import LOCAL_KEY_FILE, KeyFiles, read_local_key
 from service.web.keys import Keys, Tokens, WebhookKeys, local_key, new_secret
 from service.web.metrics import Metrics
-from service.web.pages import GRAPHIQL, Page
+from service.web.pages import GRAPHIQL, Documentation, Page
 from service.web.request_log import METRICS, AccessLog
 from service.web.runner import Runner
 
@@ -324,7 +324,7 @@ class Service:
             metrics=self.metrics,
         )
         webhook.add_to(application)
-        application.add_routes(Page().routes())
+        application.add_routes([*Page().routes(), *Documentation().routes()])
         Probes(
             self.metrics,
             self.gauges,

@@ -25,7 +25,7 @@ from service.labels import load_labels
 from tests.given.folders import ROOT
 from tests.given.running import Running, running
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK_SECONDS_MAX = 120
 STREAM_SECONDS_MAX = 10
 
@@ -194,14 +194,22 @@ def test_each_guarantee_names_tests_that_there_are() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    dead = [
-        f"{page.name}: {target}"
-        for page in PAGES
-        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
-        if "://" not in target and not (page.parent / target).exists()
-    ]
+    dead = []
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", page.read_text()):
+            there = page.parent / target if target else page
+            if "://" in target:
+                continue
+            if not there.exists() or (anchor and anchor not in _anchors(there)):
+                dead.append(f"{page.name}: {target}#{anchor}")
 
     assert dead == []
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and the site make them."""
+    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
 def test_the_documentation_knows_no_address_of_ours() -> None:

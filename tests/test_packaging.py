@@ -20,7 +20,7 @@ from importlinter.contracts.layers import LayersContract
 from tests.given.folders import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-build.txt"]
+LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-build.txt", "requirements-docs.txt"]
 OURS = {"service", "projections", "schema"}
 RULES = PROJECT["tool"]["importlinter"]["contracts"]
 
@@ -58,7 +58,8 @@ def test_the_pins_are_those_that_the_project_asks_for(lock):
 
 def test_the_same_versions_run_and_are_tested():
     versions = [
-        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE)) for lock in LOCKS
+        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE))
+        for lock in LOCKS[:3]
     ]
 
     run, tested, built = versions

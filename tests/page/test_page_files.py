@@ -7,25 +7,19 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from aiohttp import web
 from graphql import build_schema, parse, validate
 
 from service.web.pages import FOLDER, Page
 from tests.given.folders import ROOT
+from tests.given.pages import pages
 
 MODULES = {path.name: path.read_text() for path in sorted(FOLDER.glob("*.js"))}
 
 
 @pytest.fixture
 async def served() -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
-    application = web.Application()
-    application.add_routes(Page().routes())
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with aiohttp.ClientSession(auto_decompress=True) as session:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", session
-    await runner.cleanup()
+    async with pages(Page().routes()) as address, aiohttp.ClientSession(auto_decompress=True) as session:
+        yield address, session
 
 
 def test_the_page_is_smaller_than_100_kb():

@@ -1,0 +1,1 @@
+"""Makes a site of the documentation: stages the pages, writes the GraphQL reference, builds and checks."""
