@@ -32,7 +32,7 @@ _NOT_DECLARED: Final = (
 
 
 @dataclass(frozen=True)
-class Status:
+class Standing:
     """One projection."""
 
     name: str
@@ -55,18 +55,18 @@ def known() -> tuple[list[str], list[str]]:
     return [each.name for each in projections], [each.fingerprint for each in projections]
 
 
-async def status(connection: AnyConnection | Pool) -> list[Status]:
+async def status(connection: AnyConnection | Pool) -> list[Standing]:
     """Every projection by name, from the database: any instance may be asked, whichever projects.
 
     Empty before the read model was declared.
     """
     try:
-        return [Status(**row) for row in await connection.fetch(_sql["status"], *known())]
+        return [Standing(**row) for row in await connection.fetch(_sql["status"], *known())]
     except _NOT_DECLARED:
         return []
 
 
-def lateness(found: Iterable[Status]) -> str | None:
+def lateness(found: Iterable[Standing]) -> str | None:
     """Say how far behind the log projections are for whose next event it has been waiting for too long."""
     late = [each for each in found if each.lag_seconds > LATE_SECONDS and each.state != "REBUILDING"]
     if not late:
@@ -75,7 +75,7 @@ def lateness(found: Iterable[Status]) -> str | None:
     return f"{events} events behind the log, which have waited for {seconds:.0f} s"
 
 
-def failings(found: Sequence[Status]) -> str | None:
+def failings(found: Sequence[Standing]) -> str | None:
     """Say in a few words which projections do not do their work, or None where all do."""
     named = {state: ", ".join(each.name for each in found if each.state == state) for state in _NOT_WORKING}
     said = [f"{state}: {names}" for state, names in named.items() if names]

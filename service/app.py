@@ -57,7 +57,7 @@ from service.simulator import LABELS as DEMO_LABELS
 from service.web.key_files import LOCAL_KEY_FILE, KeyFiles, read_local_key
 from service.web.keys import Keys, Tokens, WebhookKeys, local_key, new_secret
 from service.web.metrics import Metrics
-from service.web.pages import GRAPHIQL, Documentation, Page
+from service.web.pages import GRAPHIQL, Documentation, PageFiles
 from service.web.request_log import METRICS, AccessLog
 from service.web.runner import Runner
 
@@ -69,7 +69,7 @@ POOL_CONNECTIONS_MAX: Final = 12
 _log = structlog.get_logger(__name__)
 
 
-class Plan(Enum):
+class ToRun(Enum):
     """What is to run."""
 
     SERVE = "serve"
@@ -249,12 +249,12 @@ class Service:
 
     # The demo
 
-    async def demo_of(self, plan: Plan) -> demo.Demo | None:
+    async def demo_of(self, plan: ToRun) -> demo.Demo | None:
         """Return the demo to run, or None where the service alone is wanted. Raises DemoNeedsEmptyLog."""
         self._is_demo = not self.away and await demo.find(self.pool) is not None
-        if plan is Plan.SERVE:
+        if plan is ToRun.SERVE:
             return None
-        if plan is Plan.CHOOSE and (
+        if plan is ToRun.CHOOSE and (
             self.settings.database_url is not None or not await self._can_hold_demo()
         ):
             return None
@@ -324,7 +324,7 @@ class Service:
             metrics=self.metrics,
         )
         webhook.add_to(application)
-        application.add_routes([*Page().routes(), *Documentation().routes()])
+        application.add_routes([*PageFiles().routes(), *Documentation().routes()])
         Probes(
             self.metrics,
             self.gauges,

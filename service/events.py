@@ -56,7 +56,7 @@ class EventData(NamedTuple):
         return self.body.encode() if self.raw is None else self.raw
 
 
-class Moment(NamedTuple):
+class OccurredAt(NamedTuple):
     """A time, and whether it had to be assumed."""
 
     at: datetime
@@ -103,7 +103,7 @@ def decode(body: bytes, received_at: datetime, origin: Origin = "WEBHOOK") -> Ev
     )
 
 
-def occurred_at(raw: object, received_at: datetime) -> Moment:
+def occurred_at(raw: object, received_at: datetime) -> OccurredAt:
     """Return when an event happened, from the envelope's `timestamp`.
 
     Sleekplan documents "UNIX timestamp" and shows thirteen digits in quotes, so
@@ -115,16 +115,16 @@ def occurred_at(raw: object, received_at: datetime) -> Moment:
     '2017-10-02T23:13:19.999000+00:00'
     """
     if not isinstance(raw, (int, float, str)) or isinstance(raw, bool):
-        return Moment(received_at, True)
+        return OccurredAt(received_at, True)
     try:
         number = float(raw)
         at = datetime.fromtimestamp(number if number < 10**11 else number / 1000, UTC)
     except (ValueError, OverflowError, OSError):
-        return Moment(received_at, True)
+        return OccurredAt(received_at, True)
     # The first comparison is nearly always enough, and cheaper than the sum.
     if at >= _EARLIEST and (at <= received_at or at <= received_at + _AHEAD_MAX):
-        return Moment(at, False)
-    return Moment(received_at, True)
+        return OccurredAt(at, False)
+    return OccurredAt(received_at, True)
 
 
 def entity_of(action: str) -> str:
@@ -287,7 +287,7 @@ class _Decimal(float):
 _NOT_IN_JSONB: Final = re.compile("[\x00\ud800-\udfff]")
 
 
-class _Reader:
+class _Exact:
     """Parses JSON without losing anything unnoticed: `changed` says that jsonb cannot hold all of it."""
 
     def __init__(self) -> None:
@@ -356,7 +356,7 @@ def _clean(value: str) -> str:
 
 def read_exactly(body: bytes) -> tuple[str, dict[str, object], bool]:
     """Return text that jsonb takes, its content, and whether it says less than the bytes did."""
-    reader = _Reader()
+    reader = _Exact()
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from service.app import Plan, Ready, Service
+from service.app import Ready, Service, ToRun
 from service.config import Settings, bracketed
 from service.errors import PortInUse, reason_of
 from service.operate import demo, running
@@ -36,7 +36,7 @@ class Announcer(Protocol):
         """The service listens."""
 
 
-async def run(settings: Settings, plan: Plan, announcer: Announcer) -> None:
+async def run(settings: Settings, plan: ToRun, announcer: Announcer) -> None:
     """Run until SIGINT or SIGTERM; then answer what is in flight, flush, close and return.
 
     Raises a RecountError when it cannot start.

@@ -1,8 +1,10 @@
-"""The page on the architecture speaks of files and folders that are there."""
+"""The page on the architecture speaks of what is there, and a class name means one thing."""
 
 from __future__ import annotations
 
+import ast
 import re
+from collections import Counter
 
 from tests.given.folders import ROOT
 
@@ -26,3 +28,16 @@ def test_every_folder_of_the_program_has_its_line() -> None:
     listed = set(re.findall(r"^\| `([\w/]+/)`", PAGE, re.M))
 
     assert listed - {"tests/", "bench/"} == folders
+
+
+def test_a_class_name_means_one_thing() -> None:
+    classes = Counter(
+        node.name
+        for package in ("service", "projections", "schema")
+        for module in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+
+    several = {name for name, count in classes.items() if count > 1}
+    assert several <= {"Request"}  # of a client, and of the values that a plan's parameters are bound from

@@ -17,11 +17,11 @@ T = TypeVar("T")
 _ROWS: Final = "__recount_rows__"
 
 
-def rows_of(entity: Entity, description: str) -> Callable[[type[T]], type[T]]:
-    """Declare a type whose objects are rows."""
+def rows_of(entity: Entity, description: str, *, name: str | None = None) -> Callable[[type[T]], type[T]]:
+    """Declare a type whose objects are rows, called as its class unless a name is given."""
 
     def declare(cls: type[T]) -> type[T]:
-        made = strawberry.type(cls, description=description)
+        made = strawberry.type(cls, name=name, description=description)
         setattr(made, _ROWS, entity)
         return made
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from schema.live.cursor import Cursor
+from schema.live.cursor import ResumePoint
 from schema.live.messages import BUFFER_BYTES_MAX, FAILED, Message, Selecting, Sink
 from schema.live.sources import Shared
 from schema.live.work import AWAY, Work, say_away
@@ -65,7 +65,7 @@ class Broadcast:
                     state = found
                     position = context.position or 0
                     body = operations.encode(result, position)
-                    self._newest = Message(Cursor(position) if position else None, body)
+                    self._newest = Message(ResumePoint(position) if position else None, body)
                 self._tell()
             await asyncio.sleep(self._shared.every_seconds)
 

@@ -10,10 +10,10 @@ _CURSOR: Final = re.compile(r"([0-9]{1,18})(?::([0-9]{1,4}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
+class ResumePoint:
     """A place right behind a message: all of a position, or its first `ordinal` messages.
 
-    >>> str(Cursor(41)), str(Cursor(41, 2))
+    >>> str(ResumePoint(41)), str(ResumePoint(41, 2))
     ('41', '41:2')
     """
 
@@ -24,11 +24,11 @@ class Cursor:
         return f"{self.position}:{self.ordinal}" if self.ordinal else str(self.position)
 
 
-def parse_cursor(text: str) -> Cursor | None:
+def parse_cursor(text: str) -> ResumePoint | None:
     """Return what `str` made of a cursor, None for other text.
 
     >>> parse_cursor("41:2"), parse_cursor("41"), parse_cursor("-1")
-    (Cursor(position=41, ordinal=2), Cursor(position=41, ordinal=0), None)
+    (ResumePoint(position=41, ordinal=2), ResumePoint(position=41, ordinal=0), None)
     """
     found = _CURSOR.fullmatch(text)
-    return None if found is None else Cursor(int(found[1]), int(found[2] or 0))
+    return None if found is None else ResumePoint(int(found[1]), int(found[2] or 0))

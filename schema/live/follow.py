@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import structlog
 
 from schema.context import Services
-from schema.live.cursor import Cursor
+from schema.live.cursor import ResumePoint
 from schema.live.filter import Fact
 from schema.live.work import AWAY, Work, outlast, pause
 from service.errors import LogWentBack, PositionBeyondHead
@@ -59,7 +59,7 @@ class Follower:
             self._ring.clear()
             self._ring_positions.clear()
 
-    async def first_position(self, after: Cursor | None) -> int:
+    async def first_position(self, after: ResumePoint | None) -> int:
         """Return the position all of which was had, asked of Postgres where a hint could be behind.
 
         From here on nothing after it is missed.

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from schema.answer.execute import Executor, Operations
 from schema.context import Caller, Context, Services
-from schema.live.cursor import Cursor
+from schema.live.cursor import ResumePoint
 from schema.live.sources import Source
 from schema.live.work import Work, outlast
 
@@ -29,7 +29,7 @@ class Message:
 
     __slots__ = ("body", "cursor", "sse", "ws", "ws_id")
 
-    def __init__(self, cursor: Cursor | None, body: bytes) -> None:
+    def __init__(self, cursor: ResumePoint | None, body: bytes) -> None:
         self.cursor = cursor
         self.body = body
         self.ws_id: bytes | None = None
@@ -120,7 +120,7 @@ class Messages:
         for position, read in await self._source.load(context, positions):
             result = await operations.message(executor, read, context)
             messages = made[position]
-            cursor = Cursor(position, len(messages) + 1 if self._source.gives_several else 0)
+            cursor = ResumePoint(position, len(messages) + 1 if self._source.gives_several else 0)
             if cursor.ordinal:
                 result.extensions = {"cursor": str(cursor)}
             messages.append(Message(cursor, operations.encode(result, position)))

@@ -12,7 +12,7 @@ from schema.context import Caller, Context
 from schema.declare.source import ByPosition, Whole, spec_of
 from schema.errors import Refused
 from schema.ids import ids_of, product_number
-from schema.live.cursor import Cursor, parse_cursor
+from schema.live.cursor import ResumePoint, parse_cursor
 from schema.live.filter import Fact, Wanted, event_filter
 from schema.plan.kept import Planner
 from schema.plan.selection import Selected, Selection
@@ -37,7 +37,7 @@ class Source:
     def __init__(self, planner: Planner, root: Selected, context: Context) -> None:
         self.args: Final[Mapping[str, Any]] = root.args
         after = root.args.get("after")
-        self.after = None if after is None else Cursor(after)
+        self.after = None if after is None else ResumePoint(after)
         self._product = _product(root.args, context.caller)
         self._planner, self._root = planner, root
         # Planned here, so that what the caller may not select is refused before the first event.

@@ -13,7 +13,7 @@ from schema.answer.execute import Operations
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live.broadcast import Broadcast
-from schema.live.cursor import Cursor
+from schema.live.cursor import ResumePoint
 from schema.live.feed import Feed
 from schema.live.follow import Follower
 from schema.live.messages import Selecting, Sink
@@ -56,7 +56,7 @@ class Live:
         context: Context,
         sink: Sink,
         *,
-        after: Cursor | None = None,
+        after: ResumePoint | None = None,
     ) -> Cancellable:
         """Start a subscription; `after`, when given, is where the client's last connection ended.
 
@@ -75,7 +75,7 @@ class Live:
             self._rest()
 
     async def _subscribe(
-        self, document: Document, request: Request, context: Context, sink: Sink, after: Cursor | None
+        self, document: Document, request: Request, context: Context, sink: Sink, after: ResumePoint | None
     ) -> Cancellable:
         selection = self._operations.asked(document, request).selection
         executor = self._operations.executor(document, request, context)

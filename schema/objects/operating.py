@@ -62,8 +62,8 @@ class Product:
     last_event_at: DateTime = moment("When its newest event arrived.", "product.last_at")
 
 
-@rows_of(Entity("projection"), "How far a projection of the log has got.")
-class Projection:
+@rows_of(Entity("projection"), "How far a projection of the log has got.", name="Projection")
+class ProjectionProgress:
     name: str = column("Its name.", "projection.name")
     state: ProjectionState = column("What it is doing.", "projection.state")
     position: Position = column("The last event that it holds.", "projection.position")

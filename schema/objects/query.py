@@ -53,7 +53,7 @@ from schema.objects.operating import (
     QUARANTINE,
     Ingest,
     Product,
-    Projection,
+    ProjectionProgress,
     QuarantinedDelivery,
     QuarantineState,
 )
@@ -198,7 +198,7 @@ class Query:
     products: list[Product] = nested(
         "The products that any event was about, of those that the caller sees.", PRODUCTS
     )
-    projections: list[Projection] = nested("How far each projection of the log has got.", PROJECTIONS)
+    projections: list[ProjectionProgress] = nested("How far each projection of the log has got.", PROJECTIONS)
     quarantine: list[QuarantinedDelivery] = nested(
         "Deliveries that could not be read as events, newest first. Needs the scope `admin`.",
         QUARANTINE,

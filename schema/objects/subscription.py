@@ -13,7 +13,7 @@ from schema.declare.source import At, ByPosition, Matching, Page, Whole
 from schema.objects.difference import ItemChange
 from schema.objects.event import EVENTS, Event
 from schema.objects.item import ITEMS
-from schema.objects.operating import PROJECTIONS, Projection
+from schema.objects.operating import PROJECTIONS, ProjectionProgress
 from schema.objects.thresholds import HITS_AT, Threshold, ThresholdHit
 from schema.scalars import Position
 from service.sql_files import load
@@ -83,6 +83,6 @@ class Subscription:
             "one event may reach several bounds, each told by a message of its own. Wins over `after`.",
         ),
     )
-    projections: list[Projection] = followed(
+    projections: list[ProjectionProgress] = followed(
         "How far each projection has got, and how a rebuild goes on.", Whole(PROJECTIONS)
     )

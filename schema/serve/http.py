@@ -28,8 +28,7 @@ from schema.serve.sse import HEADERS as STREAM_HEADERS
 from schema.serve.sse import EventStreams
 from schema.serve.websocket import Sockets
 from service.errors import PostgresAway
-from service.web.runner import Answer as Sent
-from service.web.runner import add_shortcut
+from service.web.runner import Answer, add_shortcut
 
 if TYPE_CHECKING:
     from schema.build import Schema
@@ -119,7 +118,7 @@ class GraphQLEndpoint:
             return self._apology(error).response()
 
     def take(
-        self, message: RawRequestMessage, payload: StreamReader, answered: Callable[[Sent], None]
+        self, message: RawRequestMessage, payload: StreamReader, answered: Callable[[Answer], None]
     ) -> bool:
         """Answer an operation as `handle` does, if its body came whole and nothing but JSON is asked for.
 
@@ -150,7 +149,7 @@ class GraphQLEndpoint:
         return True
 
     async def _take(
-        self, headers: Mapping[str, str], media_type: str, body: bytes, answered: Callable[[Sent], None]
+        self, headers: Mapping[str, str], media_type: str, body: bytes, answered: Callable[[Answer], None]
     ) -> None:
         try:
             caller = await self._caller(headers)
@@ -289,8 +288,8 @@ class _Reply:
         headers = {**self.headers, hdrs.CONTENT_TYPE: self.content_type}
         return web.Response(body=self.body, status=self.status, headers=headers)
 
-    def sent(self) -> Sent:
-        return Sent(self.status, self.body, _lines(tuple(self.headers.items())), self.content_type.encode())
+    def sent(self) -> Answer:
+        return Answer(self.status, self.body, _lines(tuple(self.headers.items())), self.content_type.encode())
 
 
 @lru_cache(maxsize=128)

@@ -13,7 +13,7 @@ from schema.answer.documents import Request
 from schema.answer.execute import Operations
 from schema.context import Context
 from schema.errors import Refused, told
-from schema.live.cursor import Cursor, parse_cursor
+from schema.live.cursor import ResumePoint, parse_cursor
 from schema.live.messages import Message
 from schema.live.subscribe import Cancellable, Live
 from schema.serve.held import PerAddress
@@ -98,7 +98,7 @@ class EventStreams:
                     document, asked, context, stream, after=stream.last_event_id()
                 )
             answer = await self._operations.execute(asked, context, only_queries=only_queries)
-            stream.send(Message(Cursor(context.position) if context.position else None, answer.body))
+            stream.send(Message(ResumePoint(context.position) if context.position else None, answer.body))
             stream.complete()
         except Refused as refused:
             stream.fail(told(refused.errors, debug=self._operations.debug))
@@ -121,7 +121,7 @@ class EventStream:
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.response = web.StreamResponse(headers=HEADERS | dict(headers))
 
-    def last_event_id(self) -> Cursor | None:
+    def last_event_id(self) -> ResumePoint | None:
         """Return where the client's last connection ended; raises Refused for what is no cursor."""
         header = self._request.headers.get("Last-Event-ID")
         if not header:

@@ -19,7 +19,7 @@ from service.config import Settings
 from service.errors import RecountError
 from service.log.database import Pool
 from service.operate.erasure import Erased, Erasure, Preview
-from service.operate.redaction import Found
+from service.operate.redaction import Affected
 
 PLACES_SHOWN = 100
 
@@ -147,7 +147,7 @@ def _print_preview(preview: Preview, as_json: bool) -> None:
     )
 
 
-def _as_json(found: Found) -> dict[str, Any]:
+def _as_json(found: Affected) -> dict[str, Any]:
     where = {"id": str(found.quarantined)} if found.position is None else {"position": found.position}
     places = [
         {"path": place.json_path, "reason": place.reason, "context": place.context} for place in found.places

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import click
 import uvloop
 
-from service.app import Plan, Ready
+from service.app import Ready, ToRun
 from service.cli.options import data_dir_option, given_settings, host_option, port_option
 from service.cli.terminal import Advance, err, note, progress_bar
 from service.config import Settings
@@ -27,7 +27,7 @@ def serve() -> None:
     Without RECOUNT_DATABASE_URL it starts a Postgres of its own in the data folder. Ctrl-C stops
     both and loses nothing.
     """
-    _run(Plan.SERVE)
+    _run(ToRun.SERVE)
 
 
 @click.command()
@@ -40,7 +40,7 @@ def demo() -> None:
     New events tick in. The history is written in seconds, once; killed half way, the next start goes on
     where it stopped. Refused where the log already holds other events.
     """
-    _run(Plan.DEMO)
+    _run(ToRun.DEMO)
 
 
 @click.command()
@@ -52,10 +52,10 @@ def up() -> None:
 
     That is, where the database is the embedded one and its log is empty or the demo's. `make run` does this.
     """
-    _run(Plan.CHOOSE)
+    _run(ToRun.CHOOSE)
 
 
-def _run(plan: Plan) -> None:
+def _run(plan: ToRun) -> None:
     settings = given_settings()
     _set_up_logging(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, _Banner() as banner:

@@ -21,7 +21,7 @@ from service.errors import BatchRefused, LogUnavailable, NotAnEvent, SpoolUnavai
 from service.events import EventData, decode
 from service.intake.spool import Spool, Spooled
 from service.log.event_store import APPEND_SECONDS_MAX, EventStore
-from service.log.quarantine import Quarantine, Refused
+from service.log.quarantine import Quarantine, Unreadable
 
 DRAIN_SECONDS_MAX: Final = 10.0
 DRAIN_PAUSE_SECONDS: Final = (0.05, 0.5)
@@ -33,7 +33,7 @@ SHARED_OUT_MIN: Final = 16
 
 _log = structlog.get_logger(__name__)
 
-Arrival: TypeAlias = EventData | Refused
+Arrival: TypeAlias = EventData | Unreadable
 Told: TypeAlias = "Callable[[Receipt | Exception], None]"
 
 
@@ -211,7 +211,7 @@ class Appender:
         self._noticed.set()
         return [
             Receipt(spooled=True, quarantined=arrival.id, reason=arrival.reason)
-            if isinstance(arrival, Refused)
+            if isinstance(arrival, Unreadable)
             else Receipt(spooled=True)
             for arrival in arrivals
         ]
@@ -267,7 +267,7 @@ class Appender:
                 return
             [(index, event)] = events
             receipts[index] = await self._set_aside(
-                Refused(
+                Unreadable(
                     f"Postgres refused it: {error.reason}",
                     event.received,
                     event.received_at,
@@ -281,7 +281,7 @@ class Appender:
             # The head is told here before Postgres has notified this process of it.
             self._recorded(max(position for position, _ in appended))
 
-    async def _set_aside(self, refused: Refused) -> Receipt:
+    async def _set_aside(self, refused: Unreadable) -> Receipt:
         return Receipt(quarantined=await self._quarantine.keep(refused), reason=refused.reason)
 
     # The drain
@@ -362,7 +362,7 @@ def _settle(done: asyncio.Future[Receipt], receipt: Receipt | Exception) -> None
 
 
 def _spooled(arrival: Arrival) -> Spooled:
-    if isinstance(arrival, Refused):
+    if isinstance(arrival, Unreadable):
         return Spooled(arrival.received_at, arrival.origin, arrival.body, arrival.product_id, arrival.reason)
     return Spooled(arrival.received_at, arrival.origin, arrival.received)
 
@@ -374,4 +374,4 @@ def _arrival(record: Spooled) -> Arrival:
             return decode(record.body, record.received_at, record.origin)
         except NotAnEvent as error:  # it was one for the version that spooled it
             reason = error.reason
-    return Refused(reason, record.body, record.received_at, record.origin, record.product_id)
+    return Unreadable(reason, record.body, record.received_at, record.origin, record.product_id)

@@ -26,9 +26,9 @@ from service.events import decode
 from service.intake.appender import Appender, Arrival, Receipt
 from service.intake.given_keys import HEADER, given_keys, is_plain
 from service.intake.unpacking import TooLarge, in_words, unpacked
-from service.log.quarantine import Refused
+from service.log.quarantine import Unreadable
 from service.web.keys import Grant, WebhookKeys
-from service.web.metrics import Outcome
+from service.web.metrics import Fate
 from service.web.runner import WENT_WRONG, Answer, add_shortcut
 
 PATH: Final = "/webhooks"
@@ -47,13 +47,13 @@ _NEARLY: Final = re.compile(r"/webhooks?\b", re.IGNORECASE)
 class DeliveryMetrics(Protocol):
     """Who counts deliveries."""
 
-    def delivery(self, outcome: Outcome, seconds: float, product_id: int | None = None) -> None: ...
+    def delivery(self, outcome: Fate, seconds: float, product_id: int | None = None) -> None: ...
 
 
 class _Refusal(Exception):
     """A body that is answered without being kept."""
 
-    def __init__(self, status: int, outcome: Outcome, error: str, headers: bytes = b"") -> None:
+    def __init__(self, status: int, outcome: Fate, error: str, headers: bytes = b"") -> None:
         self.answer = _json({"error": error}, status, headers)
         self.outcome = outcome
 
@@ -105,7 +105,7 @@ class Webhook:
             arrival, product_id = self._arrival(body, declared, grant)
             receipt = await self._appender.append(arrival)
         except SpoolUnavailable as error:
-            answer, outcome = _unavailable(error), Outcome.UNAVAILABLE
+            answer, outcome = _unavailable(error), Fate.UNAVAILABLE
         except _Refusal as refusal:
             answer, outcome = refusal.answer, refusal.outcome
         else:
@@ -160,7 +160,7 @@ class Webhook:
 
     async def explain(self, request: web.Request) -> web.Response:
         """Answer whoever opens the URL in a browser, or sends by another method than POST."""
-        self._count(Outcome.NOT_POSTED, time.perf_counter(), None)
+        self._count(Fate.NOT_POSTED, time.perf_counter(), None)
         return web.Response(
             status=405,
             headers={hdrs.ALLOW: hdrs.METH_POST},
@@ -193,8 +193,8 @@ class Webhook:
     def _not_let_in(self) -> _Refusal:
         """Return the answer to a key that opens nothing: the same to every such key."""
         if self._keys.known:
-            return _Refusal(401, Outcome.UNAUTHORIZED, _WRONG_KEY)
-        return _Refusal(503, Outcome.UNAVAILABLE, _KEYS_UNKNOWN, _COME_AGAIN)
+            return _Refusal(401, Fate.UNAUTHORIZED, _WRONG_KEY)
+        return _Refusal(503, Fate.UNAVAILABLE, _KEYS_UNKNOWN, _COME_AGAIN)
 
     def _arrival(self, packed: bytes, declared: str, grant: Grant) -> tuple[Arrival, int | None]:
         """Return what to keep of a body, and the product that it is about. Raises _Refusal for a bomb."""
@@ -213,9 +213,9 @@ class Webhook:
             reason = (
                 f"it names product {event.product_id}, but its key is bound to product {grant.product_id}"
             )
-        return Refused(reason, body, received_at, "WEBHOOK", grant.product_id), grant.product_id
+        return Unreadable(reason, body, received_at, "WEBHOOK", grant.product_id), grant.product_id
 
-    def _count(self, outcome: Outcome, began: float, product_id: int | None) -> None:
+    def _count(self, outcome: Fate, began: float, product_id: int | None) -> None:
         if self._metrics is not None:
             self._metrics.delivery(outcome, time.perf_counter() - began, product_id)
 
@@ -248,11 +248,11 @@ class Webhook:
         except TimeoutError:
             refusal = _Refusal(
                 408,
-                Outcome.TIMED_OUT,
+                Fate.TIMED_OUT,
                 f"the body did not arrive within {self._read_deadline_seconds:g} seconds; send it again",
             )
         except (OSError, web.RequestPayloadError):
-            refusal = _Refusal(400, Outcome.CUT_OFF, "the body broke off before its end; send it again")
+            refusal = _Refusal(400, Fate.CUT_OFF, "the body broke off before its end; send it again")
         body = b"".join(parts)
         if self._is_whole(body):
             return body  # no more of it will come, whatever length was announced
@@ -269,7 +269,7 @@ class Webhook:
     def _too_large(self, size: int) -> _Refusal:
         return _Refusal(
             413,
-            Outcome.TOO_LARGE,
+            Fate.TOO_LARGE,
             f"the body has {size} bytes or more, but at most {self._body_bytes_max} are taken "
             "(RECOUNT_BODY_BYTES_MAX)",
         )
@@ -294,16 +294,16 @@ async def _go_on(request: web.Request) -> None:
         request.writer.output_size = 0
 
 
-def _ended(receipt: Receipt | Exception) -> tuple[Answer, Outcome]:
+def _ended(receipt: Receipt | Exception) -> tuple[Answer, Fate]:
     """Return the answer to a delivery that was taken; whatever went wrong, there is one."""
     if isinstance(receipt, Receipt):
         return _answer(receipt), _outcome(receipt)
     if isinstance(receipt, SpoolUnavailable):
-        return _unavailable(receipt), Outcome.UNAVAILABLE
+        return _unavailable(receipt), Fate.UNAVAILABLE
     if isinstance(receipt, _Refusal):
         return receipt.answer, receipt.outcome
     _log.error("delivery_failed", exc_info=(type(receipt), receipt, receipt.__traceback__))
-    return _json({"error": WENT_WRONG}, 500), Outcome.UNAVAILABLE
+    return _json({"error": WENT_WRONG}, 500), Fate.UNAVAILABLE
 
 
 def _answer(receipt: Receipt) -> Answer:
@@ -317,12 +317,12 @@ def _answer(receipt: Receipt) -> Answer:
     return Answer(200, b'{"position":%d,"duplicate":%s,"spooled":false}' % (receipt.position, duplicate))
 
 
-def _outcome(receipt: Receipt) -> Outcome:
+def _outcome(receipt: Receipt) -> Fate:
     if receipt.quarantined is not None:
-        return Outcome.QUARANTINED
+        return Fate.QUARANTINED
     if receipt.spooled:
-        return Outcome.SPOOLED
-    return Outcome.DUPLICATE if receipt.duplicate else Outcome.RECORDED
+        return Fate.SPOOLED
+    return Fate.DUPLICATE if receipt.duplicate else Fate.RECORDED
 
 
 def _unavailable(error: SpoolUnavailable) -> Answer:

@@ -20,7 +20,7 @@ QUARANTINE_SECONDS_MAX: Final = 1.5
 _sql = load(__file__, "quarantine.sql")
 
 
-class Refused(NamedTuple):
+class Unreadable(NamedTuple):
     """A delivery on its way into the quarantine: the bytes, and why they are no event."""
 
     reason: str
@@ -63,7 +63,7 @@ class Quarantine:
         self._pool = pool
         self._store = store
 
-    async def keep(self, refused: Refused) -> str:
+    async def keep(self, refused: Unreadable) -> str:
         """Keep a delivery and return its id. Raises LogUnavailable."""
         try:
             # Around all of it: the wait for a connection has no limit of its own.

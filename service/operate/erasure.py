@@ -31,7 +31,7 @@ import structlog
 from service.errors import RecountError, UserAmbiguous, UserUnknown
 from service.intake.spool import FOLDER_NAME, damaged_files, delete_damaged
 from service.log.database import POSTGRES_FAILURES, Pool
-from service.operate.redaction import Found, Redaction
+from service.operate.redaction import Affected, Redaction
 from service.private_file import make_private
 from service.sql_files import load
 
@@ -64,8 +64,8 @@ class Erased(NamedTuple):
 class Preview(NamedTuple):
     """What an erasure would change: events, deliveries of the quarantine, damaged files of the spool."""
 
-    events: list[Found]
-    quarantined: list[Found]
+    events: list[Affected]
+    quarantined: list[Affected]
     files: list[str]
 
 
@@ -305,10 +305,10 @@ class Erasure:
             await self._pool.execute(f"vacuum {table}", timeout=ERASE_SECONDS_MAX)
 
 
-async def _apply(redaction: Redaction, looking: AsyncIterator[Found]) -> Counter[int]:
+async def _apply(redaction: Redaction, looking: AsyncIterator[Affected]) -> Counter[int]:
     """Change what a look finds, some at a time; return how many events or deliveries told of whom."""
     told: Counter[int] = Counter()
-    batch: list[Found] = []
+    batch: list[Affected] = []
     async for found in looking:
         told.update(set(found.of))
         batch.append(found)

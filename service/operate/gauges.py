@@ -12,7 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from projections.status import State, Status, status
+from projections.status import Standing, State, status
 from service.log.database import POSTGRES_FAILURES, Pool
 from service.operate.silence import Silence
 from service.sql_files import load
@@ -86,7 +86,7 @@ class Gauges(Collector):
         self._silent_after_days = silent_after_days
         self._values: dict[str, list[tuple[tuple[str, ...], float]]] = {}
         self._sampled_at = float("-inf")
-        self.projections: list[Status] = []
+        self.projections: list[Standing] = []
         """As the last sample found them."""
         self._products: list[Silence] = []
         self._products_at = float("-inf")

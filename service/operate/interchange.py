@@ -22,7 +22,7 @@ from service.errors import ImportLineUnreadable, LogNotEmpty, NotAnEvent
 from service.events import EventData, decode
 from service.log.database import Pool
 from service.log.event_store import UNTIMED_WINDOW, EventStore, RestoredEvent
-from service.log.quarantine import Quarantine, Refused
+from service.log.quarantine import Quarantine, Unreadable
 from service.operate.demo import demand_made_up
 from service.simulator import made_up
 from service.sql_files import load
@@ -171,7 +171,7 @@ class _Import:
             try:
                 events.append(decode(body, self._now, "IMPORT"))
             except NotAnEvent as error:
-                await self._quarantine.keep(Refused(error.reason, body, self._now, "IMPORT"))
+                await self._quarantine.keep(Unreadable(error.reason, body, self._now, "IMPORT"))
                 refused += 1
         return (await self._append(events))._replace(quarantined=refused)
 

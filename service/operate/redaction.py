@@ -47,7 +47,7 @@ class Person(NamedTuple):
         return Person(self.user_id, self.texts, *both)
 
 
-class Found(NamedTuple):
+class Affected(NamedTuple):
     """An event or a delivery of the quarantine that an erasure changes.
 
     `of` says, place by place, whom it tells of, by their place in the list of people.
@@ -62,7 +62,7 @@ class Found(NamedTuple):
     left: str | None  # what the database left of it; None where all goes
     changes: list[Change]  # of texts in that
 
-    def without_content(self) -> Found:
+    def without_content(self) -> Affected:
         """Return the places alone, for whoever keeps many."""
         return self._replace(left=None, changes=[])
 
@@ -99,7 +99,7 @@ class Redaction:
         people = [ours.and_also(theirs) for ours, theirs in zip(self.people, later.people, strict=True)]
         return Redaction(self._connection, self._product_id, people, self._members)
 
-    async def in_events(self, first: int, last: int) -> AsyncIterator[Found]:
+    async def in_events(self, first: int, last: int) -> AsyncIterator[Affected]:
         """Give the events after `first` and up to `last` that tell of them."""
         async for row in self._connection.cursor(
             _sql["events"], self._product_id, self.people, first, last, prefetch=READ_AT_ONCE
@@ -112,14 +112,14 @@ class Redaction:
             if found := _found(row, row["action"], places, steps[-1], changes):
                 yield found
 
-    async def in_quarantine(self) -> AsyncIterator[Found]:
+    async def in_quarantine(self) -> AsyncIterator[Affected]:
         """Give the deliveries of the quarantine that tell of them."""
         async for row in self._connection.cursor(_sql["quarantine"], prefetch=READ_AT_ONCE):
             told = self._told_by(row["body"])
             if told and (found := await self._delivery(row, told)):
                 yield found
 
-    async def apply(self, founds: Sequence[Found]) -> None:
+    async def apply(self, founds: Sequence[Affected]) -> None:
         """Change what was found, and nothing else."""
         for of_events, group in groupby(founds, key=lambda found: found.position is not None):
             changed = list(group)
@@ -168,7 +168,7 @@ class Redaction:
         told = self._told_by(raw) or [who for who, _ in places[:1]]
         return [*places, *((who, Place((), "the bytes as they came tell of this person")) for who in told)]
 
-    async def _delivery(self, row: asyncpg.Record, told: Sequence[int]) -> Found | None:
+    async def _delivery(self, row: asyncpg.Record, told: Sequence[int]) -> Affected | None:
         """Return what is to change of a delivery: all of it, where nothing says where in it they begin."""
         whole = [(who, Place((), "the bytes as they came tell of this person")) for who in told]
         try:
@@ -198,8 +198,8 @@ def _found(
     places: list[tuple[int, Place]],
     left: str | None,
     changes: list[Change],
-) -> Found | None:
+) -> Affected | None:
     if not places:
         return None
     of, found = [who for who, _ in places], [place for _, place in places]
-    return Found(row.get("position"), row.get("id"), action, row["at"], found, of, left, changes)
+    return Affected(row.get("position"), row.get("id"), action, row["at"], found, of, left, changes)

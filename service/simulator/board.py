@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from service.simulator.dice import Dice
-from service.simulator.people import Person
+from service.simulator.people import Account
 from service.simulator.rhythm import DAY_SECONDS
 from service.simulator.texts import Topic, Topics, description, read
 
@@ -45,7 +45,7 @@ _PULL = {DONE: 0.14, DECLINED: 0.06, CLOSED: 0.03, MERGED: 0.0, PROGRESS: 0.8}
 ON_THE_WAY = (PLANNED, PROGRESS, BETA)
 
 
-class Item:
+class Idea:
     """One item. `post` is the object that bodies carry; it changes in place and has the totals of now."""
 
     __slots__ = (
@@ -54,7 +54,7 @@ class Item:
     )
 
     def __init__(
-        self, dice: Dice, number: int, topic: Topic, author: Person, product_id: int, created: str
+        self, dice: Dice, number: int, topic: Topic, author: Account, product_id: int, created: str
     ) -> None:
         self.number, self.topic = number, topic
         self.markup = "html" if dice.chance(0.4) else "markdown"
@@ -149,14 +149,14 @@ class Board:
         self._dice, self._product_id = dice, product_id
         self._topics = Topics(dice)
         self.made = 0
-        self.items: list[Item] = []
-        self._by_group: dict[int, list[Item]] = {}
-        self._hot: list[tuple[Item, int]] = []
-        self._moves: list[tuple[int, int, Item, int]] = []
+        self.items: list[Idea] = []
+        self._by_group: dict[int, list[Idea]] = {}
+        self._hot: list[tuple[Idea, int]] = []
+        self._moves: list[tuple[int, int, Idea, int]] = []
 
-    def submit(self, author: Person, at: int, created: str) -> Item:
+    def submit(self, author: Account, at: int, created: str) -> Idea:
         """Return a new item, open and without votes."""
-        item = Item(
+        item = Idea(
             self._dice, FIRST_ITEM + self.made, self._topics.next(), author, self._product_id, created
         )
         self.made += 1
@@ -167,20 +167,20 @@ class Board:
         self.plan_move(item, at)
         return item
 
-    def remove(self, item: Item) -> None:
+    def remove(self, item: Idea) -> None:
         """Take an item off the board: it is deleted, and nothing refers to it any more."""
         item.gone = True
         item.pull = 0.0
         self.items.remove(item)
         self._by_group[item.topic.group].remove(item)
 
-    def heat_up(self, item: Item, at: int, days: float) -> None:
+    def heat_up(self, item: Idea, at: int, days: float) -> None:
         """Let an item draw attention for some days, after a status move or a release."""
         if len(self._hot) >= 24:
             self._hot.pop(0)
         self._hot.append((item, at + int(days * DAY_SECONDS)))
 
-    def hot_item(self, at: int) -> Item | None:
+    def hot_item(self, at: int) -> Idea | None:
         """Return one of the items that draw attention; None when there are none."""
         while self._hot:
             place = self._dice.below(len(self._hot))
@@ -190,7 +190,7 @@ class Board:
             self._hot.pop(place)
         return None
 
-    def plan_move(self, item: Item, at: int) -> None:
+    def plan_move(self, item: Idea, at: int) -> None:
         """Decide how long the item waits in its status, unless it stays there for good."""
         if self._dice.chance(_STAYS.get(item.status, 0.0)):
             return
@@ -198,7 +198,7 @@ class Board:
         days = least + self._dice.long_tail(median)
         heappush(self._moves, (at + int(days * DAY_SECONDS), item.number, item, item.moved_at))
 
-    def due_move(self, at: int, hurry: bool = False) -> Item | None:
+    def due_move(self, at: int, hurry: bool = False) -> Idea | None:
         """Return an item whose time in its status is over (in a hurry: the next one), or None."""
         while self._moves and (hurry or self._moves[0][0] <= at):
             _, _, item, planned_at = heappop(self._moves)
@@ -210,14 +210,14 @@ class Board:
             return item
         return None
 
-    def next_status(self, item: Item) -> str:
+    def next_status(self, item: Idea) -> str:
         """Return where an item goes from its status; what many want is rarely turned down."""
         status = self._dice.pick_weighted(_NEXT[item.status])
         if status in (DECLINED, CLOSED) and item.post["total_up"] > 60 and self._dice.chance(0.8):
             return self._dice.pick_weighted(_NEXT[item.status])
         return status
 
-    def to_delete(self) -> Item | None:
+    def to_delete(self) -> Idea | None:
         """Return an item to delete: mostly one that few have voted for."""
         found = None
         for _ in range(12):
@@ -228,7 +228,7 @@ class Board:
                     break
         return found
 
-    def to_merge(self) -> tuple[Item, Item] | None:
+    def to_merge(self) -> tuple[Idea, Idea] | None:
         """Return a source and a target that ask for much the same; the target has more votes."""
         for _ in range(24):
             source = self._dice.pick(self.items)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
-from service.simulator.board import MERGED, Item
-from service.simulator.people import Person
+from service.simulator.board import MERGED, Idea
+from service.simulator.people import Account
 from service.simulator.rhythm import HOUR_SECONDS
 from service.simulator.scene import Recent, Scene
 from service.simulator.texts import read
@@ -14,12 +14,12 @@ from service.simulator.texts import read
 FIRST_COMMENT = 10_001  # clear of the ids in the sample payloads
 
 
-class Comment(NamedTuple):
+class Remark(NamedTuple):
     """What later edits and deletions of a comment need to know of it. `member` is where its text stands."""
 
     number: int
-    item: Item
-    author: Person
+    item: Idea
+    author: Account
     text: str
     member: str
     created: str
@@ -31,11 +31,11 @@ class Commenting:
 
     def __init__(self, scene: Scene) -> None:
         self._scene, self._dice = scene, scene.dice
-        self._recent: Recent[Comment] = Recent(2_048)
-        self._replies: list[tuple[int, int, Item, str]] = []
+        self._recent: Recent[Remark] = Recent(2_048)
+        self._replies: list[tuple[int, int, Idea, str]] = []
         self._promised = 0
 
-    def reply_later(self, item: Item, remark: str, at: int, median_seconds: float) -> None:
+    def reply_later(self, item: Idea, remark: str, at: int, median_seconds: float) -> None:
         """Promise a word of the team; it is said when a comment is due and its time has come."""
         self._promised += 1
         heappush(
@@ -57,16 +57,16 @@ class Commenting:
         text = self._dice.pick(read("remarks")["user"]).replace("{topic}", popular.topic.short)
         return self._say(popular, person, text, at)
 
-    def _say(self, item: Item, author: Person, text: str, at: int) -> bytes:
+    def _say(self, item: Idea, author: Account, text: str, at: int) -> bytes:
         item.post["total_comments"] += 1
         author.comments += 1
         member = self._dice.pick_weighted((("comment", 0.8), ("value", 0.12), ("text", 0.08)))
         number = FIRST_COMMENT + self._recent.seen
-        comment = Comment(number, item, author, text, member, self._scene.stamp(at))
+        comment = Remark(number, item, author, text, member, self._scene.stamp(at))
         self._recent.keep(comment)
         return self._scene.writer.write("comment.create", self._object(comment, 0, comment.created), at)
 
-    def _object(self, comment: Comment, likes: int, updated: str) -> dict[str, Any]:
+    def _object(self, comment: Remark, likes: int, updated: str) -> dict[str, Any]:
         return {
             "comment_id": comment.number,
             "feedback_id": comment.item.number,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.simulator import board as boards
-from service.simulator.board import Item
+from service.simulator.board import Idea
 from service.simulator.commenting import Commenting
 from service.simulator.rhythm import HOUR_SECONDS
 from service.simulator.scene import Scene
@@ -15,7 +15,7 @@ class Editing:
     def __init__(self, scene: Scene, commenting: Commenting) -> None:
         self._scene, self._commenting = scene, commenting
         self._board, self._dice = scene.board, scene.dice
-        self.shipped: list[Item] = []
+        self.shipped: list[Idea] = []
 
     def create(self, at: int) -> bytes:
         """Let somebody submit an item; the team answers most, and over the months sooner and sooner."""
@@ -40,11 +40,11 @@ class Editing:
             item.rewrite(self._dice)
         return self._updated(item, at)
 
-    def _updated(self, item: Item, at: int) -> bytes:
+    def _updated(self, item: Idea, at: int) -> bytes:
         item.post["updated"] = self._scene.stamp(at)
         return self._scene.writer.write("item.update", item.post, at)
 
-    def _move(self, item: Item, at: int) -> None:
+    def _move(self, item: Idea, at: int) -> None:
         """Give an item its next status, with what follows: attention, a word of the team, a release note."""
         before, status = item.status, self._board.next_status(item)
         item.set_status(status, at)
@@ -79,7 +79,7 @@ class Editing:
         )
         return self._updated(source, at)
 
-    def _hand_over(self, source: Item, target: Item, at: int) -> None:
+    def _hand_over(self, source: Idea, target: Idea, at: int) -> None:
         """Move votes and comments from one item to another."""
         voters = target.up | target.down
         up, down, comments = source.up - voters, source.down - voters, source.post["total_comments"]

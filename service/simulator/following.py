@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.simulator.board import ON_THE_WAY, Item
-from service.simulator.people import Person
+from service.simulator.board import ON_THE_WAY, Idea
+from service.simulator.people import Account
 from service.simulator.rhythm import DAY_SECONDS
 from service.simulator.scene import Recent, Scene
 
@@ -15,7 +15,7 @@ class Following:
 
     def __init__(self, scene: Scene) -> None:
         self._scene, self._dice = scene, scene.dice
-        self._recent: Recent[tuple[Item, Person]] = Recent(2_048)
+        self._recent: Recent[tuple[Idea, Account]] = Recent(2_048)
 
     def follow(self, at: int) -> bytes | None:
         """Let somebody follow a popular item."""
@@ -30,7 +30,7 @@ class Following:
                 return self._scene.writer.write("subscription.create", self._told(item, person), at)
         return None
 
-    def _told(self, item: Item, person: Person) -> dict[str, Any]:
+    def _told(self, item: Idea, person: Account) -> dict[str, Any]:
         if self._dice.chance(0.75):
             return {"user": person.card, "feedback_item": item.post}
         return {"feedback_id": item.number, "user_id": person.number}

@@ -28,7 +28,7 @@ def made_up(bodies: bytes) -> bool:
     return _MADE_UP.search(bodies) is not None
 
 
-class Person:
+class Account:
     """Somebody with an account. `card` is the small object that other objects embed; it changes in place."""
 
     __slots__ = (
@@ -155,22 +155,22 @@ class People:
 
     def __init__(self, dice: Dice) -> None:
         self._dice = dice
-        self.everybody: list[Person] = []
-        self.team: list[Person] = []
-        self._active: list[Person] = []
-        self._recent: list[Person] = []
+        self.everybody: list[Account] = []
+        self.team: list[Account] = []
+        self._active: list[Account] = []
+        self._recent: list[Account] = []
         self._turn = 0
 
-    def arrive(self, at: int, created: str) -> Person:
+    def arrive(self, at: int, created: str) -> Account:
         """Return somebody new; the first four are the team."""
         number = len(self.everybody)
         admin = number + 1 if number < TEAM_SIZE else 0
-        person = Person(self._dice, FIRST_USER + number, admin, at, created)
+        person = Account(self._dice, FIRST_USER + number, admin, at, created)
         self.everybody.append(person)
         (self.team if admin else self._active).append(person)
         return person
 
-    def someone(self, at: int) -> Person | None:
+    def someone(self, at: int) -> Account | None:
         """Return an active end user, rather one who was active of late; None when there is nobody."""
         roll = self._dice.roll
         for _ in range(6):
@@ -191,7 +191,7 @@ class People:
             self._active.pop()
         return None
 
-    def _remember(self, person: Person) -> None:
+    def _remember(self, person: Account) -> None:
         """Keep a few hundred who acted of late; whoever is kept acts more, and so is kept again."""
         if len(self._recent) < max(20, len(self._active) // 4):
             self._recent.append(person)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from service.simulator.board import DONE, Item
+from service.simulator.board import DONE, Idea
 from service.simulator.editing import Editing
-from service.simulator.people import Person
+from service.simulator.people import Account
 from service.simulator.rhythm import DAY_SECONDS, HOUR_SECONDS
 from service.simulator.scene import Scene
 from service.simulator.texts import read
@@ -71,7 +71,7 @@ class Releasing:
             self._edit_later(entry, at)
         return self._scene.writer.write("changelog.create", entry, at)
 
-    def _next_shipped(self) -> Item | None:
+    def _next_shipped(self) -> Idea | None:
         while self._editing.shipped:
             item = self._editing.shipped.pop(0)
             if not item.gone and item.status == DONE:
@@ -99,7 +99,7 @@ class Answering:
 
     def __init__(self, scene: Scene, mood: Mood) -> None:
         self._scene, self._dice, self._mood = scene, scene.dice, mood
-        self._answered: list[Person] = []
+        self._answered: list[Account] = []
         self._answers = 0
 
     def create(self, at: int) -> bytes | None:
@@ -120,7 +120,7 @@ class Answering:
         self._answers += 1
         return self._scene.writer.write("satisfaction.create", answer, at)
 
-    def _score(self, person: Person, at: int) -> int:
+    def _score(self, person: Account, at: int) -> int:
         mood = self._mood.at(at)
         feels = person.temper + mood + self._dice.between(-0.9, 0.9)
         if person.answered_at:
@@ -131,7 +131,7 @@ class Answering:
         person.answers += 1
         return max(1, min(5, int(feels + 0.5)))
 
-    def _who(self, at: int) -> Person | None:
+    def _who(self, at: int) -> Account | None:
         """Return somebody to answer: in half of all cases one whose last answer is two weeks old or more."""
         if self._answered and self._dice.chance(0.55):
             for _ in range(4):

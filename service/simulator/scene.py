@@ -7,11 +7,11 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Generic, NamedTuple, TypeVar
 
-from service.simulator.board import Board, Item
+from service.simulator.board import Board, Idea
 from service.simulator.dice import Dice
 from service.simulator.knobs import Knobs
 from service.simulator.payloads import Writer
-from service.simulator.people import People, Person
+from service.simulator.people import Account, People
 from service.simulator.rhythm import DAY_SECONDS
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class Scene:
         self.people = People(Dice(knobs.seed, 2))
         self.board = Board(Dice(knobs.seed, 3), knobs.product_id)
         self.writer = Writer(knobs.product_id, Dice(knobs.seed, 4))
-        self.votes: Recent[tuple[Item, Person, int]] = Recent(4_096)
+        self.votes: Recent[tuple[Idea, Account, int]] = Recent(4_096)
         self.part_done = 0.0
         self._on_unannounced = on_unannounced
         self._today, self._today_text = -1, ""
@@ -76,7 +76,7 @@ class Scene:
             self._today_text = time.strftime("%Y-%m-%d ", time.gmtime(at))
         return self._today_text + _CLOCK[second // 60] + _SECONDS[second % 60]
 
-    def popular(self, at: int) -> Item | None:
+    def popular(self, at: int) -> Idea | None:
         """Return an item that draws attention: what has votes gets more, what is new or moved gets some."""
         items, votes, roll = self.board.items, self.votes.values, self.roll
         if not items:
@@ -98,7 +98,7 @@ class Scene:
                 return item
         return None
 
-    def change_in_silence(self, item: Item, up: int, down: int, comments: int, why: str, at: int) -> None:
+    def change_in_silence(self, item: Idea, up: int, down: int, comments: int, why: str, at: int) -> None:
         """Change totals without a body that says so."""
         item.count(up, down, at)
         item.post["total_comments"] += comments

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.simulator.board import Item
-from service.simulator.people import Person
+from service.simulator.board import Idea
+from service.simulator.people import Account
 from service.simulator.scene import Scene
 
 
@@ -36,7 +36,7 @@ class Voting:
                     return self._cast(item, person, at)
         return None
 
-    def _cast(self, item: Item, person: Person, at: int) -> bytes:
+    def _cast(self, item: Idea, person: Account, at: int) -> bytes:
         scene = self._scene
         if self._roll() < item.contested:
             way = -1

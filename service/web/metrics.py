@@ -28,7 +28,7 @@ _GRAPHQL_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 _BATCH_EVENTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 
 
-class Outcome(StrEnum):
+class Fate(StrEnum):
     """What became of one request to /webhooks."""
 
     RECORDED = "recorded"
@@ -139,14 +139,14 @@ class Metrics:
         GCCollector(registry=registry)
         ProcessCollector(registry=registry)
 
-        self._deliveries_of: dict[tuple[Outcome, int | None], Counter] = {}
+        self._deliveries_of: dict[tuple[Fate, int | None], Counter] = {}
         self._http_of: dict[tuple[str, str, int], Counter] = {}
         self._graphql_of: dict[tuple[str, bool, bool], tuple[Histogram, Counter]] = {}
-        self._ack_of = {outcome: self._ack_seconds.labels(outcome) for outcome in Outcome}
+        self._ack_of = {outcome: self._ack_seconds.labels(outcome) for outcome in Fate}
 
     # What happens
 
-    def delivery(self, outcome: Outcome, seconds: float, product_id: int | None = None) -> None:
+    def delivery(self, outcome: Fate, seconds: float, product_id: int | None = None) -> None:
         """Count one request to /webhooks; `seconds` from its head to its answer."""
         counter = self._deliveries_of.get((outcome, product_id))
         if counter is None:

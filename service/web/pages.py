@@ -73,7 +73,7 @@ def _read(path: Path, policy: str = _POLICY) -> _File:
     return _File(_TYPES[path.suffix], body, compressed, sha256(body).hexdigest()[:20], policy)
 
 
-class Page:
+class PageFiles:
     """The page's files, by name; only what lies in the folder at the start is ever served."""
 
     def __init__(self, folder: Path = FOLDER) -> None:

@@ -18,7 +18,7 @@ from service.intake.appender import Appender, Receipt, _arrival, _spooled
 from service.intake.spool import Spool
 from service.log.database import Pool, open_pool
 from service.log.event_store import Appended, EventStore
-from service.log.quarantine import Quarantine, Refused
+from service.log.quarantine import Quarantine, Unreadable
 from tests.given.arrivals import arrivals
 from tests.given.bodies import NOON, a_body, an_event
 from tests.given.proxy import proxy_before
@@ -160,7 +160,7 @@ async def test_one_body_that_postgres_refuses_does_not_hold_up_the_others(pool: 
 
 
 async def test_a_body_that_is_no_event_goes_to_the_quarantine(pool: Pool, tmp_path: Path) -> None:
-    refused = Refused("it is a joke", b"ha", NOON, "WEBHOOK", 7)
+    refused = Unreadable("it is a joke", b"ha", NOON, "WEBHOOK", 7)
     async with running(pool, tmp_path) as bench:
         receipt = await bench.appender.append(refused)
 
@@ -297,7 +297,7 @@ async def test_what_a_killed_process_left_in_the_spool_is_drained_by_the_next_on
     records = [an_event(1), untimed, an_event(3)]
     async with Spool(tmp_path, 10**9) as spool:
         await spool.write([_spooled(event) for event in records])
-        await spool.write([_spooled(Refused("no event", b"x", NOON, "WEBHOOK"))])
+        await spool.write([_spooled(Unreadable("no event", b"x", NOON, "WEBHOOK"))])
     # The one before had already drained some of it when it was killed.
     before = EventStore(pool)
     await before.append(records[:2])
@@ -314,7 +314,7 @@ async def test_what_a_killed_process_left_in_the_spool_is_drained_by_the_next_on
 async def test_a_body_for_the_quarantine_goes_through_the_spool_too(
     database_url: str, pool: Pool, tmp_path: Path
 ) -> None:
-    refused = Refused("no event", b"\xff\x00", NOON, "WEBHOOK", 5)
+    refused = Unreadable("no event", b"\xff\x00", NOON, "WEBHOOK", 5)
     async with proxy_before(database_url) as (proxy, through):
         behind = await open_pool(through, min_size=0)
         proxy.refuses = True

@@ -10,7 +10,7 @@ import pytest
 from service.errors import NotAnEvent, QuarantineClosed, QuarantineUnknown
 from service.log.database import Pool
 from service.log.event_store import Appended, EventStore
-from service.log.quarantine import Quarantine, Refused
+from service.log.quarantine import Quarantine, Unreadable
 from tests.given.bodies import NO_EVENTS, NOON, a_body, an_event
 
 MISSING = "00000000-0000-0000-0000-000000000000"
@@ -28,13 +28,13 @@ def quarantine(pool: Pool, store: EventStore) -> Quarantine:
     return Quarantine(pool, store)
 
 
-def refused(body: bytes = b"ha", minutes: int = 0, product_id: int | None = None) -> Refused:
-    return Refused("a joke", body, NOON + timedelta(minutes=minutes), "WEBHOOK", product_id)
+def refused(body: bytes = b"ha", minutes: int = 0, product_id: int | None = None) -> Unreadable:
+    return Unreadable("a joke", body, NOON + timedelta(minutes=minutes), "WEBHOOK", product_id)
 
 
 async def test_a_delivery_comes_back_with_its_bytes_and_the_reason(quarantine: Quarantine) -> None:
     for number, body in enumerate(NO_EVENTS.values()):
-        id = await quarantine.keep(Refused("a joke", body, NOON, "WEBHOOK", number))
+        id = await quarantine.keep(Unreadable("a joke", body, NOON, "WEBHOOK", number))
 
         kept = await quarantine.show(id)
 

@@ -23,7 +23,7 @@ from service.errors import RebuildRuns, UserAmbiguous, UserUnknown
 from service.events import decode
 from service.log.database import connect, migrate, open_pool
 from service.log.event_store import EventStore
-from service.log.quarantine import Quarantine, Refused
+from service.log.quarantine import Quarantine, Unreadable
 from service.operate.erasure import LEDGER_NAME, Erasure
 from service.operate.interchange import export, import_lines
 from tests.given.bodies import a_body
@@ -87,7 +87,7 @@ async def _fill(pool: asyncpg.Pool) -> None:
     await store.append([decode(body, RECEIVED) for body in _bodies()])
     quarantine = Quarantine(pool, store)
     for body in (b'{"user_id": "17", "data_mail": "x@exam', b"From: Ana@Example.com", b'{"user_id": 171}'):
-        await quarantine.keep(Refused("it is not JSON", body, RECEIVED, "WEBHOOK"))
+        await quarantine.keep(Unreadable("it is not JSON", body, RECEIVED, "WEBHOOK"))
     await store.close()
     await Projector(pool).catch_up()
 
@@ -211,7 +211,7 @@ async def test_what_arrives_later_is_redacted_in_the_transaction_that_records_it
         ]
     )  # fmt: skip
     await Quarantine(log, store).keep(
-        Refused("cut off", b'{"user_id":17,"data_name":"Anusch', RECEIVED, "IMPORT")
+        Unreadable("cut off", b'{"user_id":17,"data_name":"Anusch', RECEIVED, "IMPORT")
     )
     await store.close()
 
@@ -482,9 +482,9 @@ async def test_wherever_people_are_named_none_of_those_erased_together_is_left_i
         await store.append([decode(body, RECEIVED) for body in half])
     for name, id in people.items():
         await quarantine.keep(
-            Refused("cut", b'{"user_id": "%s", "x"' % str(id).encode(), RECEIVED, "WEBHOOK")
+            Unreadable("cut", b'{"user_id": "%s", "x"' % str(id).encode(), RECEIVED, "WEBHOOK")
         )
-        await quarantine.keep(Refused("cut", f"From: {name}@example.com".encode(), RECEIVED, "WEBHOOK"))
+        await quarantine.keep(Unreadable("cut", f"From: {name}@example.com".encode(), RECEIVED, "WEBHOOK"))
     await store.close()
     await Projector(pool).catch_up()
     assert _found(await dump(database_url), list(people)) == list(people)

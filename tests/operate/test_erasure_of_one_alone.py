@@ -18,7 +18,7 @@ from projections.follow.projector import Projector
 from projections.rebuild.after_erasure import count_again
 from service.events import decode
 from service.log.event_store import EventStore
-from service.log.quarantine import Quarantine, Refused
+from service.log.quarantine import Quarantine, Unreadable
 from service.operate.erasure import Erasure
 from tests.given.bodies import a_body
 from tests.given.whole_words import without
@@ -162,7 +162,7 @@ async def test_a_quarantined_delivery_loses_what_an_event_would_and_can_be_retri
     quarantine = Quarantine(pool, store)
 
     async def keep(said: bytes, product_id: int | None) -> str:
-        return await quarantine.keep(Refused("it is no event", said, RECEIVED, "WEBHOOK", product_id))
+        return await quarantine.keep(Unreadable("it is no event", said, RECEIVED, "WEBHOOK", product_id))
 
     mentioned = await keep(comment(2, "Ask user20 and user2", OTHERS[0]), None)
     other = await keep(body(3, "user.update", OTHERS[0]), PRODUCT)
@@ -213,7 +213,7 @@ async def test_a_dry_run_shows_exactly_the_places_that_the_run_changes(
     store = EventStore(pool)
     quarantine = Quarantine(pool, store)
     for said in (comment(7, "Thanks, user2", OTHERS[0]), b'{"user_id": 2, "cut', b'{"user_id": 20, "cut'):
-        await quarantine.keep(Refused("it is no event", said, RECEIVED, "WEBHOOK", PRODUCT))
+        await quarantine.keep(Unreadable("it is no event", said, RECEIVED, "WEBHOOK", PRODUCT))
     await store.close()
     (tmp_path / "spool").mkdir()
     (tmp_path / "spool" / "00000000000000000001.damaged").write_bytes(b"RSPL")

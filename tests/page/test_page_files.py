@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from graphql import build_schema, parse, validate
 
-from service.web.pages import FOLDER, Page
+from service.web.pages import FOLDER, PageFiles
 from tests.given.folders import ROOT
 from tests.given.pages import pages
 
@@ -18,13 +18,13 @@ MODULES = {path.name: path.read_text() for path in sorted(FOLDER.glob("*.js"))}
 
 @pytest.fixture
 async def served() -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
-    async with pages(Page().routes()) as address, aiohttp.ClientSession(auto_decompress=True) as session:
+    async with pages(PageFiles().routes()) as address, aiohttp.ClientSession(auto_decompress=True) as session:
         yield address, session
 
 
 def test_the_page_is_smaller_than_100_kb():
-    assert Page().bytes_sent < 100_000
-    assert Page().bytes_sent == sum(path.stat().st_size for path in FOLDER.iterdir())
+    assert PageFiles().bytes_sent < 100_000
+    assert PageFiles().bytes_sent == sum(path.stat().st_size for path in FOLDER.iterdir())
 
 
 def test_it_loads_only_files_that_are_ours():

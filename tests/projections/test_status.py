@@ -16,7 +16,7 @@ from projections.follow.projector import Projector
 from projections.read_model import tables
 from projections.rebuild.build import Build
 from projections.rebuild.rebuild import Rebuilder, rebuild
-from projections.status import Status, status
+from projections.status import Standing, status
 from service.errors import CheckpointAheadOfLog, ProjectionFailed, RebuildStopped
 from service.operate.gauges import Gauges
 from service.web.metrics import Metrics
@@ -60,7 +60,7 @@ async def _running(work: Any) -> AsyncIterator[asyncio.Task[None]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _status(pool: asyncpg.Pool, name: str) -> Status:
+async def _status(pool: asyncpg.Pool, name: str) -> Standing:
     return next(found for found in await status(pool) if found.name == name)
 
 

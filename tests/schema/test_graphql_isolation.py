@@ -28,7 +28,7 @@ from graphql import (
 from schema.build import build_schema
 from schema.context import EVERYTHING, SCOPES, Caller
 from schema.ids import decode_id, encode_id
-from service.log.quarantine import Quarantine, Refused
+from service.log.quarantine import Quarantine, Unreadable
 from tests.given.asking import NOW, PRODUCT, Board, a_board, a_pool, body, new_database, person, post
 from tests.schema.test_questions import HISTORY
 
@@ -157,7 +157,7 @@ async def boards(server_url: str, template: str) -> AsyncIterator[Boards]:
 async def _refuse(board: Board, product: int) -> None:
     joke = f"a joke about {MARK if product == FOREIGN else 'us'}".encode()
     quarantine = Quarantine(board.services.pool, board.services.store)
-    await quarantine.keep(Refused(f"no event {joke!r}", joke, NOW, "WEBHOOK", product))
+    await quarantine.keep(Unreadable(f"no event {joke!r}", joke, NOW, "WEBHOOK", product))
 
 
 def _foreign(told: Mapping[str, Any], add: int = 0) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 
 from schema.ids import encode_id
 from service.log.event_store import EventStore
-from service.log.quarantine import Quarantine, Refused
+from service.log.quarantine import Quarantine, Unreadable
 from tests.given.asking import PRODUCT, a_pool, new_database, person, post
 from tests.given.bodies import NOON, a_body
 from tests.given.running import Running, running
@@ -62,7 +62,7 @@ class Service:
 
     async def refuse(self, delivery: bytes, product: int = PRODUCT) -> str:
         """Put a delivery into the quarantine; return its id."""
-        return await self.quarantine.keep(Refused("a joke", delivery, NOON, "WEBHOOK", product))
+        return await self.quarantine.keep(Unreadable("a joke", delivery, NOON, "WEBHOOK", product))
 
     async def head(self) -> int:
         head: int = await self.pool.fetchval("select coalesce(max(position), 0) from log.events")

@@ -16,7 +16,7 @@ from prometheus_client import generate_latest
 
 from service.operate.gauges import Gauges
 from service.operate.silence import DAY_SECONDS, Silence
-from service.web.metrics import PRODUCTS_MAX, Metrics, Outcome
+from service.web.metrics import PRODUCTS_MAX, Fate, Metrics
 from tests.given.folders import ROOT
 
 MONITORING = ROOT / "docs" / "monitoring"
@@ -34,8 +34,8 @@ def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 
 def test_each_delivery_is_counted_by_its_outcome_and_timed(metrics: Metrics) -> None:
-    metrics.delivery(Outcome.RECORDED, 0.004, PRODUCT)
-    metrics.delivery(Outcome.UNAUTHORIZED, 0.001)
+    metrics.delivery(Fate.RECORDED, 0.004, PRODUCT)
+    metrics.delivery(Fate.UNAUTHORIZED, 0.001)
 
     assert _value(metrics, "recount_deliveries_total", outcome="recorded", product=str(PRODUCT)) == 1
     assert _value(metrics, "recount_deliveries_total", outcome="unauthorized", product="unknown") == 1
@@ -45,7 +45,7 @@ def test_each_delivery_is_counted_by_its_outcome_and_timed(metrics: Metrics) -> 
 
 def test_a_stranger_cannot_make_labels_without_end(metrics: Metrics) -> None:
     for product in range(10 * PRODUCTS_MAX):
-        metrics.delivery(Outcome.RECORDED, 0.001, product + 1)
+        metrics.delivery(Fate.RECORDED, 0.001, product + 1)
     for number in range(100):
         metrics.graphql(f"operation{number}", 0.001)
 
