@@ -201,23 +201,27 @@ class GraphQLEndpoint:
         context = Context(self.services, caller)
         only_queries = request.method != hdrs.METH_POST
         if media_type == EVENTS or (_accepts_events(request.headers) and await self._is_followed(asked)):
-
-            async def still_valid() -> bool:
-                token = bearer(request.headers.get(hdrs.AUTHORIZATION))
-                return await self._authenticate(token) == caller
-
-            return await self.streams.serve(
-                request,
-                asked,
-                context,
-                still_valid,
-                headers=self._origins.cors(request.headers),
-                only_queries=only_queries,
-            )
+            return await self._stream(request, asked, context, only_queries=only_queries)
         answer = await self.operations.execute(asked, context, only_queries=only_queries)
         if answer.status == 405:
             raise Refused.because("a mutation is sent by POST", "MUTATION_BY_GET", status=405)
         return (await self._reply(request.headers, answer, media_type)).response()
+
+    async def _stream(
+        self, request: web.Request, asked: Request, context: Context, *, only_queries: bool
+    ) -> web.StreamResponse:
+        async def still_valid() -> bool:
+            token = bearer(request.headers.get(hdrs.AUTHORIZATION))
+            return await self._authenticate(token) == context.caller
+
+        return await self.streams.serve(
+            request,
+            asked,
+            context,
+            still_valid,
+            headers=self._origins.cors(request.headers),
+            only_queries=only_queries,
+        )
 
     async def _is_followed(self, asked: Request) -> bool:
         try:
