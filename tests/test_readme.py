@@ -29,8 +29,12 @@ async def board(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runni
         yield service
 
 
-def test_the_readme_has_five_questions() -> None:
+def test_the_readme_is_short_with_five_questions_and_five_figures() -> None:
+    text = README.read_text()
+
+    assert len(text.splitlines()) < 200
     assert len(QUESTIONS) == 5
+    assert len(re.findall(r"^\| .*`make bench-\w+` +\|$", text, re.MULTILINE)) == 5
 
 
 @pytest.mark.parametrize(("query", "answer"), [question[1:] for question in QUESTIONS], ids=range(1, 6))

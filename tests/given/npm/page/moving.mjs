@@ -1,0 +1,53 @@
+// Walks through the page of a running `recount demo` and keeps what Chromium draws, for the moving picture of the README:
+// frames NNNN.png, and frames.json with when each was drawn, in milliseconds. docs/site/moving.py makes one file of them.
+//
+//     node moving.mjs http://127.0.0.1:8080/ FOLDER
+
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const [base = "http://127.0.0.1:8080/", folder = "."] = process.argv.slice(2);
+const SIZE = { width: 1200, height: 760 };
+
+const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const browser = await chromium.launch({ executablePath, args: process.getuid() === 0 ? ["--no-sandbox"] : [] });
+const page = await browser.newPage({ viewport: SIZE, colorScheme: "light" });
+await page.goto(base);
+await page.waitForSelector("body[data-ready] .board tbody tr", { state: "attached" });
+await page.waitForLoadState("networkidle");
+
+const frames = [];
+const session = await page.context().newCDPSession(page);
+session.on("Page.screencastFrame", ({ data, metadata, sessionId }) => {
+  frames.push({ at: Math.round(metadata.timestamp * 1000), data });
+  session.send("Page.screencastFrameAck", { sessionId }).catch(() => {});
+});
+await session.send("Page.startScreencast", { format: "png", maxWidth: SIZE.width, maxHeight: SIZE.height });
+
+const pause = (seconds) => page.waitForTimeout(seconds * 1000);
+const bar = await page.locator("[role=slider]").locator("..").boundingBox();
+await pause(1.5);
+await page.mouse.click(bar.x + bar.width * 0.45, bar.y + bar.height / 2); // some ten months ago
+await pause(1.5);
+await page.getByRole("combobox").filter({ hasText: "steadily" }).selectOption("fast");
+const controls = page.getByRole("group", { name: "Move through time" });
+await controls.getByRole("button", { name: "Play" }).click();
+await pause(6);
+await controls.getByRole("button", { name: "Pause" }).click();
+await pause(1);
+await page.locator(".board button.title").nth(1).click();
+await page.waitForSelector("#item .curve");
+await pause(2.5);
+await page.getByRole("tab", { name: "What changed" }).click();
+await pause(2.5);
+await page.getByRole("button", { name: "Back to live" }).click();
+await page.getByRole("tab", { name: "Live" }).click();
+await pause(3);
+
+await session.send("Page.stopScreencast");
+await Promise.all(
+  frames.map(({ data }, i) => writeFile(join(folder, `${String(i).padStart(4, "0")}.png`), Buffer.from(data, "base64"))),
+);
+await writeFile(join(folder, "frames.json"), JSON.stringify(frames.map(({ at }) => at - frames[0].at)));
+await browser.close();
