@@ -12,7 +12,7 @@ import asyncpg
 
 from schema.answer.writer import certain, raw
 from schema.context import Context
-from schema.declare.request import Env, Request
+from schema.declare.request import Env, Values
 from schema.declare.source import Page, spec_of
 from schema.ids import decode_cursor_position, product_number
 from schema.objects.values import parse_json
@@ -126,8 +126,8 @@ def _request(
     *,
     pinned: int | None = None,
     positions: Sequence[int] = (),
-) -> Request:
-    return Request(
+) -> Values:
+    return Values(
         args=root.arguments(),
         now=context.now(),
         products=context.caller.product_ids,
@@ -138,7 +138,7 @@ def _request(
     )
 
 
-async def _value(reads: Reads, plan: Plan, request: Request) -> tuple[str, int]:
+async def _value(reads: Reads, plan: Plan, request: Values) -> tuple[str, int]:
     values = [bind(request) for bind in plan.binders]
     try:
         return await reads.value(plan.sql, *values)

@@ -11,7 +11,7 @@ from strawberry import UNSET
 from strawberry.annotation import StrawberryAnnotation
 
 from schema.declare.comparators import CASTS, IdFilter, Window
-from schema.declare.request import Request
+from schema.declare.request import Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Given:
     condition: str
     cast: str
     value: Callable[[Any], object] = lambda given: given
-    with_request: Callable[[Any, Request], object] | None = None
+    with_request: Callable[[Any, Values], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ Args = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Values:
     """What the parameters of a plan are bound from."""
 
     args: Sequence[Args]

@@ -10,7 +10,7 @@ from graphql import GraphQLField
 
 from schema.declare.filters import Filter
 from schema.declare.orders import Orders
-from schema.declare.request import Args, Request
+from schema.declare.request import Args, Values
 
 SPEC: Final = "recount"
 """The key in a Strawberry field's metadata under which its data source stands."""
@@ -50,7 +50,7 @@ class Parameter:
 
     cast: str
     value: Callable[[Args], object] | None = None
-    with_request: Callable[[Args, Request], object] | None = None
+    with_request: Callable[[Args, Values], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,10 @@ class Feed:
                 subscriber.cursor = max(upto, subscriber.cursor)
             except AWAY as error:
                 await pause(error)
+            except Exception as error:
+                _log.exception("live_catching_up_failed", error=type(error).__name__)
+                subscriber.sink.fail(FAILED)
+                subscriber.cancel()
 
     async def _send_to(self, subscriber: Subscriber, facts: Sequence[Fact]) -> None:
         positions = [

@@ -30,9 +30,12 @@ _sql = load(__file__, "follow.sql")
 
 
 class Follower:
-    """The newest events that were read, and up to where; `lost` hears of a log that went back behind that."""
+    """The newest events that were read, and up to where.
 
-    def __init__(self, services: Services, work: Work, lost: Callable[[LogWentBack], object]) -> None:
+    `lost` hears of a log that went back behind that, and of what else nobody can follow.
+    """
+
+    def __init__(self, services: Services, work: Work, lost: Callable[[Exception], object]) -> None:
         self.position = 0
         self._services = services
         self._work = work
@@ -133,6 +136,12 @@ class Follower:
                 facts, upto = await self._next()
             except AWAY as error:
                 await pause(error)
+                continue
+            except Exception as error:
+                # A fault of ours must not leave subscribers waiting for what will never come.
+                _log.exception("live_follower_failed", error=type(error).__name__)
+                self._lost(error)
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
                 continue
             if upto <= self.position:
                 await asyncio.sleep(wait)  # the hint was ahead of what this connection can see

@@ -16,11 +16,11 @@ from schema.live.broadcast import Broadcast
 from schema.live.cursor import ResumePoint
 from schema.live.feed import Feed
 from schema.live.follow import Follower
-from schema.live.messages import Selecting, Sink
+from schema.live.messages import FAILED, Selecting, Sink
 from schema.live.sources import Shared, source_of
 from schema.live.stream import stream
 from schema.live.work import Work
-from service.errors import BadArgument, LogWentBack, RecountError
+from service.errors import BadArgument, RecountError
 
 
 class Cancellable(Protocol):
@@ -116,9 +116,11 @@ class Live:
         if not self._feeds and not self._starting:
             self.follower.stop()
 
-    def _end_all(self, error: LogWentBack) -> None:
+    def _end_all(self, error: Exception) -> None:
+        ours = not isinstance(error, RecountError)
+        errors = FAILED if ours else told([GraphQLError(str(error), original_error=error)])
         for feed in list(self._feeds.values()):
-            feed.fail(told([GraphQLError(str(error), original_error=error)]))
+            feed.fail(errors)
 
 
 def _key(document: Document, request: Request, caller: Caller, source_key: Hashable) -> Hashable:

@@ -10,7 +10,7 @@ from strawberry import enum_value
 
 from schema.declare.blocks import put, taking
 from schema.declare.fields import column, computed, moment, nested, rows_of
-from schema.declare.request import Args, Env, Request
+from schema.declare.request import Args, Env, Values
 from schema.declare.source import Entity, One, Parameter, Rows
 from schema.objects.calendar import series, starts_of, steps_from
 from schema.objects.history import net_of, status_steps
@@ -175,7 +175,7 @@ def at_most(name: str) -> Parameter:
 def _keys(*names: str) -> Parameter:
     """The keys of the statuses that have a role: the argument's, or one of these."""
 
-    def keys(args: Args, request: Request) -> list[str]:
+    def keys(args: Args, request: Values) -> list[str]:
         return status_keys(request, {args[name].value if name in args else name for name in names})
 
     return Parameter("text[]", with_request=keys)

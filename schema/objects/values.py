@@ -11,7 +11,7 @@ import strawberry
 from strawberry import enum_value
 
 from schema.declare.fields import column, computed, method, rows_of
-from schema.declare.request import Env, Request
+from schema.declare.request import Env, Values
 from schema.declare.source import Entity
 from schema.objects.words import word_changes
 from schema.scalars import JSON, duration_text
@@ -108,7 +108,7 @@ def label_of(env: Env, key: str | None) -> str | None:
     return label.label if label is not None else None
 
 
-def status_keys(request: Request, roles: set[str]) -> list[str]:
+def status_keys(request: Values, roles: set[str]) -> list[str]:
     """Return the keys of the statuses that have one of these roles, as the configuration says."""
     return [label.key for label in request.labels.values() if label.kind == "status" and label.role in roles]
 

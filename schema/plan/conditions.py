@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from schema.declare.blocks import put
 from schema.declare.filters import Between, Compare, Filter, Flag, Given, Ids, Search, Test
-from schema.declare.request import Request
+from schema.declare.request import Values
 from schema.ids import ids_of
 from schema.plan.statement import Scope, Statement, dig, window_ends
 from service.errors import BadArgument
@@ -135,7 +135,7 @@ class _Conditions:
         if with_request is None:
             return self._fill(test.condition, value=self._value(test.cast, path, test.value))
 
-        def value(request: Request) -> object:
+        def value(request: Values) -> object:
             return with_request(dig(request.args[place], path), request)
 
         return self._fill(test.condition, value=self._statement.bind(test.cast, value))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from schema.declare.blocks import named, put
-from schema.declare.request import Args, Request
+from schema.declare.request import Args, Values
 from schema.declare.source import Entity, Parameter
 from schema.plan.selection import Selected
 from service.errors import BadArgument
@@ -17,7 +17,7 @@ from service.sql_files import load
 _KEY: Final = ("occurred_at", "is_delete", "updated_at", "position")
 _SQL: Final = load(__file__, "moments.sql")
 
-Binder = Callable[[Request], object]
+Binder = Callable[[Values], object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,7 +187,9 @@ async def sse_events(content: aiohttp.StreamReader, count: int) -> list[tuple[in
     lines: dict[str, str] = {}
     async with asyncio.timeout(PATIENCE_SECONDS):
         while len(found) < count:
-            line = (await content.readline()).decode().rstrip("\n")
+            received = await content.readline()
+            assert received, f"the stream ended after {found}"
+            line = received.decode().rstrip("\n")
             if line:
                 name, _, value = line.partition(":")
                 lines[name] = value.removeprefix(" ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
-from typing import Any
+from typing import Any, Never
 
 import aiohttp
 import pytest
@@ -85,6 +85,36 @@ async def test_events_that_come_while_it_catches_up_are_neither_lost_nor_doubled
         got += await client.positions(350 - len(got))
 
     assert got == list(range(1, 351))
+
+
+async def test_a_fault_of_ours_ends_those_who_would_wait_for_ever_and_nobody_after_them(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await board.append_items(3)
+    await board.projected()
+
+    def fail(*_: object) -> Never:
+        raise LookupError("secret")
+
+    async with board.socket() as client:
+        with monkeypatch.context() as broken:  # of one that catches up
+            broken.setattr(messages.Messages, "_make", fail)
+            await client.subscribe(EVENTS, "behind", after=0)
+            behind = await client.message()
+        with monkeypatch.context() as broken:  # of all who follow
+            await client.subscribe(EVENTS, "abreast", after=2)
+            assert await client.positions(1) == [3]
+            broken.setattr(follow.Follower, "_page", fail)
+            await board.append_items(1)
+            abreast = await client.message()
+        await client.subscribe(EVENTS, "anew", after=2)
+
+        assert await client.positions(2) == [3, 4]
+    assert [(ended["id"], ended["type"]) for ended in (behind, abreast)] == [
+        ("behind", "error"),
+        ("abreast", "error"),
+    ]
+    assert "secret" not in f"{behind}{abreast}"
 
 
 async def test_subscribers_that_join_at_any_time_each_get_all_after_their_position(board: Board) -> None:
