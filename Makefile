@@ -1,7 +1,7 @@
 # Everything works on a machine that has Python 3.11 or later, make, and a package index. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check torture bench bench-quick docs lock
+.PHONY: help install run test check torture bench bench-quick docs release lock
 PYTHON ?=
 export PYTHON
 
@@ -12,6 +12,7 @@ help: ## say what can be made
 	@echo "make torture          kills, races and load for minutes"
 	@echo "make bench            all measurements; bench-quick for a short look, bench-NAME for one of bench/"
 	@echo "make docs             the documentation as a site, which the service serves at /docs from its next start on"
+	@echo "make release          VERSION=1.2.0: the changelog's heading, the version, a bill of materials in dist/"
 	@echo "make install          only builds .venv, from pinned packages; PYTHON=python3.13 chooses another"
 	@echo "make lock             pins the newest packages anew (requirements*.txt)"
 
@@ -31,7 +32,7 @@ test: install
 check: install
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy service projections schema tests docs/site $(wildcard bench)
+	.venv/bin/mypy service projections schema tests docs/site .ci/release.py $(wildcard bench)
 	.venv/bin/lint-imports
 	@sh .ci/audit
 
@@ -49,7 +50,12 @@ bench-%: install
 	.venv/bin/python -m bench.$*
 
 docs: install
-	@sh .ci/docs
+	@sh .ci/tool docs
+	@.venv/bin/python -m docs.site.build
+
+release: install
+	@sh .ci/tool release
+	@.venv/bin/python .ci/release.py "$(VERSION)"
 
 lock:
 	bash .ci/lock

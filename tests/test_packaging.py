@@ -20,7 +20,13 @@ from importlinter.contracts.layers import LayersContract
 from tests.given.folders import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-build.txt", "requirements-docs.txt"]
+LOCKS = [
+    "requirements.txt",
+    "requirements-dev.txt",
+    "requirements-build.txt",
+    "requirements-docs.txt",
+    "requirements-release.txt",
+]
 OURS = {"service", "projections", "schema"}
 RULES = PROJECT["tool"]["importlinter"]["contracts"]
 

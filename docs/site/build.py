@@ -1,6 +1,6 @@
 """Builds the site of the documentation into `service/web/docs`, where the service serves it from.
 
-`make docs` runs it. Nothing is fetched: the tool lies in `.venv/zensical`, fonts are the reader's own. What
+`make docs` runs it. Nothing is fetched: the tool lies in `.venv/docs`, fonts are the reader's own. What
 is wrong with a page, a link, an anchor or the order of reading ends it, and the site that was there stays.
 """
 
@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from docs.site.reference import write
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-TOOL: Final = ROOT / ".venv" / "zensical" / "bin" / "zensical"
+TOOL: Final = ROOT / ".venv" / "docs" / "bin" / "zensical"
 TARGET: Final = ROOT / "service" / "web" / "docs"
 CONFIG: Final = Path(__file__).with_name("zensical.toml")
 PAGES: Final = {"CHANGELOG.md": "changes.md", "CONTRIBUTING.md": "contributing.md"}

@@ -1,6 +1,6 @@
 """Takes the moving picture of the README: docs/screenshots/moving.webp, of a running `recount demo`.
 
-    .venv/zensical/bin/python docs/site/moving.py http://127.0.0.1:8080/
+    .venv/docs/bin/python docs/site/moving.py http://127.0.0.1:8080/
 
 It needs Chromium, node with the packages of tests/given/npm/page, and what `make docs` has installed.
 """
