@@ -40,7 +40,7 @@ def bill_of_materials(version: str) -> Path:
     """Write what the service consists of: each pinned package with its version and its digests."""
     bill = ROOT / "dist" / f"recount-feedback-{version}.cdx.json"
     bill.parent.mkdir(exist_ok=True)
-    told = ["--pyproject", "pyproject.toml", "--output-reproducible", "--of", "JSON", "-o", bill]
+    told = ["--pyproject", "pyproject.toml", "--output-reproducible", "--of", "JSON", "-o", str(bill)]
     subprocess.run([TOOL, "requirements", "requirements.txt", *told], cwd=ROOT, check=True)
     return bill
 
