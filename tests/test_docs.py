@@ -22,6 +22,7 @@ import pytest
 from schema.ids import encode_id
 from service.config import Settings, variable
 from service.labels import load_labels
+from service.web.pages import DOCS
 from tests.given.folders import ROOT
 from tests.given.running import Running, running
 
@@ -149,6 +150,16 @@ async def _subscribe(service: Running, block: Block) -> None:
         except TimeoutError:
             pass  # nothing has happened yet that it would tell
     assert b'"errors"' not in said, said.decode()
+
+
+async def test_the_service_shows_its_documentation_or_says_how_it_is_built(service: Running) -> None:
+    built = (DOCS / "index.html").exists()
+
+    async with aiohttp.ClientSession() as session, session.get(f"{service.address}/docs") as answer:
+        text = await answer.text()
+
+    assert (answer.status, "`make docs` builds it" in text) == ((200, False) if built else (404, True))
+    assert (f"{service.address}/docs/" in service.said) is built
 
 
 def test_every_command_that_is_shown_runs_or_says_why_not() -> None:

@@ -15,6 +15,7 @@ from service.config import Settings
 from service.lines import set_up_lines
 from service.process import run
 from service.web.key_files import LOCAL_KEY_FILE
+from service.web.pages import DOCS
 
 
 @click.command()
@@ -106,6 +107,7 @@ class _Banner:
 def _lines(ready: Ready) -> list[tuple[str, str]]:
     lines = [
         ("Board", f"{ready.address}/"),
+        *([("Docs", f"{ready.address}/docs/")] if (DOCS / "index.html").exists() else []),
         ("GraphiQL", f"{ready.address}/graphql"),
         ("Webhook", _webhook(ready)),
         ("Data", f"{ready.data_dir} ({ready.database})"),
