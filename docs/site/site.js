@@ -1,7 +1,7 @@
-// Wide tables scroll within a frame that the tool puts around them; a keyboard reaches it only as a stop of its own.
+// What is wider than the page scrolls within a frame of its own; a keyboard reaches it only as a stop of its own.
 document$.subscribe(() => {
   setTimeout(() => {
-    for (const frame of document.querySelectorAll(".md-typeset__scrollwrap")) {
+    for (const frame of document.querySelectorAll(".md-typeset__scrollwrap, .md-typeset pre > code")) {
       if (frame.scrollWidth > frame.clientWidth) frame.tabIndex = 0;
     }
   });
