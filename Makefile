@@ -27,7 +27,7 @@ test: install
 	@$(MAKE) --no-print-directory check
 	@sh .ci/node-packages
 	@sh .ci/schemathesis
-	RECOUNT_TEST_NOT_CHECKED=.venv/not-checked.txt .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
+	RECOUNT_TEST_NOT_CHECKED=.venv/not-checked.txt .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: install
 	.venv/bin/ruff check .

@@ -13,6 +13,7 @@ import logging
 import os
 import secrets
 import sys
+import tempfile
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -35,7 +36,6 @@ from tests.given.folders import GIVEN
 _NOT_CHECKED = os.environ.get(
     "RECOUNT_TEST_NOT_CHECKED"
 )  # `make test` writes there what it left out before us
-_SERVICES = {f"tests.given.{name}" for name in ("running", "commands", "forked", "serving")}
 # Nothing of it outlives the run; tests that end a Postgres in the middle of its work start one of their own.
 _HASTY = {"fsync": "off", "full_page_writes": "off"}
 _DATABASE_URL = os.environ.get("RECOUNT_TEST_DATABASE_URL") or os.environ.get("RECOUNT_DATABASE_URL")
@@ -49,23 +49,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Forget the settings of whoever runs the tests: each test says what it needs."""
     for name in [name for name in os.environ if name.startswith("RECOUNT_")]:
         del os.environ[name]
+    # Where services leave word that they run: commands are to find those of this process's tests alone.
+    own = tempfile.TemporaryDirectory(prefix="recount-tests-")
+    config.add_cleanup(own.cleanup)
+    os.environ["XDG_RUNTIME_DIR"] = own.name
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell each process of a run which Postgres the environment had named."""
     node.workerinput["database_url"] = _DATABASE_URL
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests in one process, and all of those that start whole services in one.
-
-    Commands look for the services that their user runs, and would find those of other tests.
-    """
-    for item in items:
-        module = vars(getattr(item, "module", None) or item)
-        starts = any(getattr(value, "__module__", None) in _SERVICES for value in module.values())
-        item.add_marker(pytest.mark.xdist_group("services" if starts else item.path.name))
 
 
 def pytest_report_header(config: pytest.Config) -> str:

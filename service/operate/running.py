@@ -14,15 +14,12 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.config import Settings, near_url
 from service.errors import ServiceElsewhere
-
-_FOLDERS: Final = Path("/tmp")  # not TMPDIR: a service and who looks for it may have different ones
 
 _log = structlog.get_logger(__name__)
 
@@ -96,8 +93,12 @@ def address_of_service(settings: Settings) -> str:
 
 
 def _folder() -> Path:
-    """Return this user's folder, made where there is none. Raises OSError where it is not theirs alone."""
-    folder = _FOLDERS / f"recount-{os.geteuid()}"
+    """Return this user's folder, made where there is none. Raises OSError where it is not theirs alone.
+
+    Not in TMPDIR: a service and who looks for it may have different ones.
+    """
+    own = os.environ.get("XDG_RUNTIME_DIR")
+    folder = Path(own) / "recount" if own else Path(f"/tmp/recount-{os.geteuid()}")
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     found = folder.lstat()

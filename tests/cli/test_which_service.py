@@ -76,6 +76,7 @@ async def test_a_key_that_is_not_taken_is_said_once(service: Running) -> None:
 
 
 async def test_a_url_of_tail_is_asked_and_told_without_what_is_secret_in_it(service: Running) -> None:
+    await recount("send", "--data-dir", service.data_dir, PAYLOADS[0])
     seen = await recount("tail", "--after", "0", "--count", "1", "--url", service.graphql_url)
     away = await recount("tail", "--url", "http://ada:secret@127.0.0.1:1/graphql?token=secret")
 
