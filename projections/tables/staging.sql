@@ -287,7 +287,8 @@ select w.position, w.product_id, w.user_id, w.occurred_at, w.is_delete, w.update
                             h.entity in ('user', 'vote', 'subscription', 'comment', 'satisfaction')
                                 or h.action = 'changelog.subscribe' as actor,
                             h.entity = 'user' as whole,
-                            h.user_hash is null and h.author_hash is not null and h.author_id = h.user_id as author,
+                            h.user_hash is null and h.author_hash is not null
+                                and h.author_id is not distinct from h.user_id as author,
                             coalesce(h.user_hash, case when h.author_id = h.user_id then h.author_hash end) as hash
                        from {hot} h
                       where h.user_id is not null

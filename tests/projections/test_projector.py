@@ -84,6 +84,17 @@ async def test_a_vote_without_a_voter_stays_nameless(pool: asyncpg.Pool) -> None
     assert tuple(vote) == ("p1", None, None, False)
 
 
+async def test_a_vote_with_a_post_whose_author_has_no_id_is_projected(pool: asyncpg.Pool) -> None:
+    vote = payload("vote.create.post-only", user_id=17)
+    del vote["data"]["feedback_item"]["user"]["user_id"]
+    await record(pool, [vote])
+
+    await Projector(pool).catch_up()
+
+    assert await pool.fetchval("select count(*) from read_model.parked") == 0
+    assert tuple(await _row(pool, "select user_id, name from {users}")) == ("17", None)
+
+
 async def test_a_total_that_moves_by_itself_is_inferred_without_a_voter(pool: asyncpg.Pool) -> None:
     first = payload("item.update", total_up=10, total_down=0)
     second = payload("item.update", total_up=7, total_down=0, timestamp=1781428999)
