@@ -19,12 +19,12 @@ def by_position(
     """Return the rows of a subscription's field, each with its position, and what becomes of one.
 
     What is nested reads as of the row's own position, so that a message says the same whenever it is sent,
-    to a subscriber that follows and to one that resumes. `told` carries that position past inner rows, whose
-    aliases are the same again.
+    to a subscriber that follows and to one that resumes. `message` carries that position past inner rows: no
+    block names a row of its own so.
     """
     alias = builder.entities[spec.type_name].alias
     array, shape = builder.row(
-        spec.type_name, root.of(spec.type_name), Scope(as_of_position("told.p", outer))
+        spec.type_name, root.of(spec.type_name), Scope(as_of_position("message.p", outer))
     )
     positions = builder.bind("bigint[]", lambda request: list(request.positions))
     where = [f"{alias}.position = any({positions})", builder.visible(alias)]
@@ -37,7 +37,7 @@ def by_position(
     order = ", ".join(f"{alias}.{column}" for column in ("position", *spec.order))
     expr = (
         f"select coalesce(json_agg({row} order by {order}), '[]')"
-        f" from ({block}) as {alias} cross join lateral (select {alias}.position as p) as told"
+        f" from ({block}) as {alias} cross join lateral (select {alias}.position as p) as message"
         f" where {' and '.join(where)}"
     )
     return expr, shape

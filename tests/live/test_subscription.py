@@ -254,6 +254,17 @@ async def test_what_a_message_selects_is_as_of_its_position(board: Board) -> Non
     assert got[2]["changes"] == [{"field": "title", "before": "Second", "after": "Third"}]
 
 
+async def test_a_series_of_an_events_item_is_counted_as_of_the_event(board: Board) -> None:
+    query = "subscription { events(after: 0) { position item { subscriberSeries(bucket: DAY) { added } } } }"
+    await board.append_items(1)
+    await board.projected()
+
+    async with board.socket() as client:
+        await client.subscribe(query)
+
+        assert (await client.message())["payload"]["data"]["events"]["position"] == 1
+
+
 async def test_whoever_does_not_read_delays_nobody_and_misses_nothing(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
