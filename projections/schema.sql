@@ -179,20 +179,35 @@ return case
     when entity in ('user', 'changelog_subscriber') then data
 end;
 
+-- Tags from a JSON list of texts, or of objects with a `key` or `name`: each once, sorted, so that the same in another
+-- order are the same. What is no text or number is no tag; of another kind of JSON than a list, nothing.
+create or replace function read_model.tags_of(list jsonb) returns text[]
+language sql immutable parallel safe
+return case when jsonb_typeof(list) = 'array'
+            then array(select distinct t.tag collate "C"
+                         from jsonb_array_elements(list) as m (member)
+                        cross join lateral (
+                              select c.said #>> '{}' as tag
+                                from (values (1, m.member), (2, m.member -> 'key'), (3, m.member -> 'name')) as c (place, said)
+                               where jsonb_typeof(c.said) in ('string', 'number') and c.said <> '""'
+                               order by c.place limit 1) as t
+                        order by 1) end;
+
 -- What a post says of its item's text, status and so on; null is not said. As in the staging, `offset 0` keeps
 -- the planner from taking the post out of the body anew for each column.
 create or replace function read_model.post_content(entity text, data jsonb)
 returns table (
-    title text, description text, status text, type text, effort int, created_at timestamptz, author_id text
+    title text, description text, status text, type text, effort int, created_at timestamptz, author_id text, tags text[]
 )
 language sql stable parallel safe
 begin atomic
     select o.title, o.description, o.status, o.type, read_model.int_of(o.effort), read_model.moment_of(o.created),
-           coalesce(read_model.id_of(o.author_user_id), read_model.id_of(o.user_id))
+           coalesce(read_model.id_of(o.author_user_id), read_model.id_of(o.user_id)), read_model.tags_of(o.tags)
       from (
            select p.post ->> 'title' as title, p.post ->> 'description' as description, p.post ->> 'status' as status,
                   p.post ->> 'type' as type, p.post ->> 'effort' as effort, p.post ->> 'created' as created,
-                  p.post -> 'user' ->> 'user_id' as author_user_id, p.post ->> 'user_id' as user_id
+                  p.post -> 'user' ->> 'user_id' as author_user_id, p.post ->> 'user_id' as user_id,
+                  p.post -> 'tags' as tags
              from (select read_model.post_of(entity, data) as post offset 0) p
            offset 0
            ) o;

@@ -342,6 +342,8 @@ export type ItemFilter = {
   statusSince?: InputMaybe<DateTimeFilter>;
   /** The number of subscribers. */
   subscriberCount?: InputMaybe<IntFilter>;
+  /** Its tags. */
+  tags?: InputMaybe<StringListFilter>;
   /** The title. */
   title?: InputMaybe<StringFilter>;
   /** Sleekplan's trend. */
@@ -366,6 +368,8 @@ export type ItemOrder =
   | 'LAST_ACTIVITY_AT'
   /** How well it matches `filter.search`. */
   | 'RELEVANCE'
+  /** How many tags it has. */
+  | 'TAG_COUNT'
   /** How long it has stood in its status. */
   | 'TIME_IN_STATUS'
   /** Sleekplan's trend. */
@@ -503,6 +507,20 @@ export type StringFilter = {
   notIn?: InputMaybe<Array<Scalars['String']['input']>>;
   /** Begins so, in any case of letters. */
   startsWith?: InputMaybe<Scalars['String']['input']>;
+};
+
+/** Compares a list of texts. */
+export type StringListFilter = {
+  /** This is in it. */
+  has?: InputMaybe<Scalars['String']['input']>;
+  /** All of these are in it. */
+  hasAll?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** At least one of these is in it. */
+  hasAny?: InputMaybe<Array<Scalars['String']['input']>>;
+  /** Nothing is in it (true) or something is (false); unknown is neither. */
+  isEmpty?: InputMaybe<Scalars['Boolean']['input']>;
+  /** Unknown (true) or known (false). */
+  isNull?: InputMaybe<Scalars['Boolean']['input']>;
 };
 
 /** Which subscriptions. Ended ones only where `active` asks for them. */

@@ -171,7 +171,8 @@ update {event_facts} f
                   case when v.type <> b.type then 'type' end,
                   case when v.effort <> b.effort then 'effort' end,
                   case when v.created_at <> b.created_at then 'created_at' end,
-                  case when v.author_id <> b.author_id then 'author_id' end
+                  case when v.author_id <> b.author_id then 'author_id' end,
+                  case when v.tags <> g.tags then 'tags' end
               ], null) as changed_fields
          from {item_contents} v
          join {item_lifecycles} l on l.position = v.position and l.action = 'update'
@@ -204,6 +205,18 @@ update {event_facts} f
                      offset 0
                      ) c
               ) b
+         left join lateral (
+              select c.tags
+                from {item_contents} c
+               where c.product_id = v.product_id
+                 and c.item_id = v.item_id
+                 and (c.occurred_at, c.is_delete, c.updated_at, c.position)
+                     < (v.occurred_at, v.is_delete, v.updated_at, v.position)
+                 and c.position < v.position
+                 and c.tags is not null
+               order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
+               limit 1
+              ) g on true
         where v.position > $1
           and v.position <= $2
        ) s

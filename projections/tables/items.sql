@@ -14,6 +14,7 @@ create table {items} (
     status            text,
     type              text,
     effort            int,
+    tags              text[],
     scoring           float8,
     trend             float8,
     ratio             float8,
@@ -84,9 +85,11 @@ create table {item_contents} (
     type         text,
     effort       int,
     created_at   timestamptz,
-    author_id    text
+    author_id    text,
+    tags         text[]
 );
 
+comment on column {item_contents}.complete is 'Whether it says all but `tags`, which whole posts leave out as well.';
 comment on column {item_contents}.again is 'Added after its time, because a late post came before it; it may repeat what was known.';
 
 create table {item_lifecycles} (
@@ -126,6 +129,7 @@ create index on {item_counts} (product_id, item_id, position)
     include (occurred_at, votes_up, votes_down, complete) where newest;
 create index on {item_counts} (position) where not newest;
 create unique index on {item_contents} (product_id, item_id, occurred_at, is_delete, updated_at, position);
+create index on {item_contents} (product_id, item_id, occurred_at, is_delete, updated_at, position) where tags is not null;
 create index on {item_contents} (product_id, item_id, position) where newest;
 create unique index on {item_contents} (position);
 create index on {item_contents} (product_id, occurred_at) where status = 'merged' and not again;
@@ -182,11 +186,11 @@ select product_id, item_id, occurred_at, is_delete, updated_at, position, newest
 -- votes and repeat them. `late` adds those of posts that came late.
 insert into {item_contents} (
     product_id, item_id, occurred_at, is_delete, updated_at, position, newest, complete,
-    title, description, status, type, effort, created_at, author_id
+    title, description, status, type, effort, created_at, author_id, tags
 )
 select p.product_id, p.item_id, p.occurred_at, p.is_delete, p.updated_at, p.position, p.newest,
        num_nulls(c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id) = 0,
-       c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id
+       c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id, c.tags
   from {posts} p
   join log.events e on e.position = p.position and e.product_id = p.product_id
  cross join lateral read_model.post_content(e.entity, e.data) c
@@ -307,11 +311,11 @@ update {items} i
 -- after it, which changed nothing when it came, changes it back, so it gets a row of its own.
 insert into {item_contents} (
     product_id, item_id, occurred_at, is_delete, updated_at, position, newest, again, complete,
-    title, description, status, type, effort, created_at, author_id
+    title, description, status, type, effort, created_at, author_id, tags
 )
 select s.product_id, s.item_id, s.occurred_at, s.is_delete, s.updated_at, s.position, s.newest, s.again,
        num_nulls(c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id) = 0,
-       c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id
+       c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id, c.tags
   from (
        select r.product_id, r.item_id, r.occurred_at, r.is_delete, r.updated_at, r.position, r.newest,
               bool_and(r.again) as again
@@ -445,12 +449,13 @@ update {items} i
        effort = s.effort,
        created_at = s.created_at,
        author_id = s.author_id,
+       tags = s.tags,
        deleted = s.deleted,
        deleted_at = s.deleted_at,
        status_since = s.status_since
   from (
        select t.product_id, t.item_id,
-              v.title, v.description, v.status, v.type, v.effort, v.created_at, v.author_id,
+              v.title, v.description, v.status, v.type, v.effort, v.created_at, v.author_id, g.tags,
               coalesce(l.deleted, false) as deleted,
               case when l.deleted then l.occurred_at end as deleted_at,
               f.occurred_at as status_since
@@ -488,6 +493,16 @@ update {items} i
                      offset 0
                      ) c
               ) v on true
+         left join lateral (
+              -- The newest tags may be older than the newest complete row.
+              select c.tags
+                from {item_contents} c
+               where c.product_id = t.product_id
+                 and c.item_id = t.item_id
+                 and c.tags is not null
+               order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
+               limit 1
+              ) g on true
          left join lateral (
               select c.action = 'delete' as deleted, c.occurred_at
                 from {item_lifecycles} c

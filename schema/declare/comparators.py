@@ -54,6 +54,15 @@ class StringFilter:
     is_null: bool | None = _given("Unknown (true) or known (false).")
 
 
+@strawberry.input(description="Compares a list of texts.")
+class StringListFilter:
+    has: str | None = _given("This is in it.")
+    has_any: list[str] | None = _given("At least one of these is in it.")
+    has_all: list[str] | None = _given("All of these are in it.")
+    is_empty: bool | None = _given("Nothing is in it (true) or something is (false); unknown is neither.")
+    is_null: bool | None = _given("Unknown (true) or known (false).")
+
+
 @strawberry.input(description="Compares an id.")
 class IdFilter:
     eq: strawberry.ID | None = _given("This one.")
@@ -102,6 +111,7 @@ class PositionFilter:
 
 CASTS: Final = {
     StringFilter: "text",
+    StringListFilter: "text[]",
     IdFilter: "text",
     IntFilter: "int",
     FloatFilter: "float8",

@@ -18,7 +18,9 @@ _SQL: Final = load(__file__, "difference.sql")
 BOARD_DIFF: Final = Diff(
     "Item",
     _SQL["differs"],
-    frozenset({"title", "description", "status", "type", "effort", "votes_net", "comments", "deleted"}),
+    frozenset(
+        {"title", "description", "status", "type", "effort", "tags", "votes_net", "comments", "deleted"}
+    ),
 )
 
 
@@ -32,6 +34,7 @@ _COMPARED: Final = {
     "status": "status",
     "type": "type",
     "effort": "effort",
+    "tags": "tags",
     "votesUp": "votes_up",
     "votesDown": "votes_down",
     "commentCount": "comments",
@@ -64,7 +67,7 @@ class BoardDiff:
         "Items that left it, as they were at the earlier moment.", _of_kind("REMOVED", "before")
     )
     changed: list[ItemDelta] = nested(
-        "Items that differ in title, description, status, type, effort, votes or comments.",
+        "Items that differ in title, description, status, type, effort, tags, votes or comments.",
         _of_kind("CHANGED", "after"),
     )
     added_count: int = column("How many came.", _count("ADDED"))

@@ -167,7 +167,7 @@ def status_steps(which: str) -> str:
     return put(_SQL["status_steps"], which=which)
 
 
-_REVISED: Final = ("title", "description", "status", "type", "effort")
+_REVISED: Final = ("title", "description", "status", "type", "effort", "tags")
 _TOLD: Final = (
     *_REVISED,
     *("createdAt", "author", "votes", "commentCount", "subscriberCount", "trend", "scoring"),

@@ -14,6 +14,7 @@ from schema.declare.comparators import (
     IdFilter,
     IntFilter,
     StringFilter,
+    StringListFilter,
     Window,
 )
 from schema.declare.fields import column, connection, moment, nested, rows_of
@@ -66,6 +67,7 @@ ITEM: Final = Entity(
     columns={
         **_COUNTS,
         **_CONTENTS,
+        "tags": _SQL["tags_of"],
         "search": put(_SQL["search_of"], title=_CONTENTS["title"], description=_CONTENTS["description"]),
         "votes_net": f"({_COUNTS['votes_up']}\n- coalesce({_COUNTS['votes_down']}\n, 0))",
         "updated_at": _SQL["updated_at"],
@@ -119,6 +121,9 @@ class Item(Node):
     scoring: float | None = column("Sleekplan's impact score.", "item.scoring")
     ratio: float | None = column("Sleekplan's ratio of votes.", "item.ratio")
     effort: int | None = column("The effort, 1 to 3; 0 where unset.", "item.effort")
+    tags: list[str] | None = column(
+        "Its tags, each once and sorted; null where no event told, empty where it has none.", "item.tags"
+    )
     comment_count: int | None = column("The number of comments, by Sleekplan's total.", "item.comments")
     subscriber_count: int | None = column(
         "The number of subscribers, by Sleekplan's total.", "item.subscribers"
@@ -188,7 +193,7 @@ class Item(Node):
         argument(
             "fields",
             list[str] | None,
-            "Only changes of `title`, `description`, `status`, `type` or `effort`, as named.",
+            "Only changes of `title`, `description`, `status`, `type`, `effort` or `tags`, as named.",
         ),
     )
     provenance: Provenance | None = nested(
@@ -197,7 +202,7 @@ class Item(Node):
         argument(
             "field",
             str,
-            "One of `title`, `description`, `status`, `type`, `effort`, `createdAt`, `author`, "
+            "One of `title`, `description`, `status`, `type`, `effort`, `tags`, `createdAt`, `author`, "
             "`votes`, `commentCount`, `subscriberCount`, `trend`, `scoring`.",
         ),
     )
@@ -246,6 +251,7 @@ ITEMS: Final = Page(
         UPDATED_AT=Order("When Sleekplan last changed it.", "item.updated_at", "timestamptz", index="desc"),
         VOTES=Order("Net votes.", "item.votes_net", "int", index="desc", most="votes_most"),
         TREND=Order("Sleekplan's trend.", "item.trend", "float8", index="desc"),
+        TAG_COUNT=Order("How many tags it has.", "cardinality(item.tags)", "int"),
         VOTES_IN_WINDOW=Order(
             "Net votes gained in the argument `window`.",
             put(_SQL["gained"], net=net_of),
@@ -290,6 +296,7 @@ ITEMS: Final = Page(
         ),
         type=Compare(StringFilter, "The type's key.", "item.type"),
         effort=Compare(IntFilter, "The effort, 0 (unset) to 3.", "item.effort"),
+        tags=Compare(StringListFilter, "Its tags.", "item.tags"),
         scoring=Compare(FloatFilter, "Sleekplan's impact score.", "item.scoring"),
         trend=Compare(FloatFilter, "Sleekplan's trend.", "item.trend"),
         votesUp=Compare(IntFilter, "Votes for.", "item.votes_up"),

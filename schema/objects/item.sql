@@ -55,6 +55,12 @@ coalesce(content.:column, case when not content.complete then (
      where o.product_id = known.product_id and o.item_id = known.item_id and :known(o) and o.:column is not null
      order by :key_desc(o) limit 1) end)
 
+-- name: tags_of
+-- Whole posts leave them out as well, so that a complete one says nothing of older tags.
+(select o.tags from {item_contents} as o
+  where o.product_id = known.product_id and o.item_id = known.item_id and :known(o) and o.tags is not null
+  order by :key_desc(o) limit 1)
+
 -- name: life
 -- A deletion that nothing has undone since. They are few, so all are found at once for a list.
   left join (

@@ -88,6 +88,14 @@ class _Conditions:
                 return f"{expr} = any({self._value(test.cast + '[]', path)})"
             case "notIn":
                 return f"{expr} <> all({self._value(test.cast + '[]', path)})"
+            case "has":
+                return f"{expr} @> array[{self._value('text', path)}]"
+            case "hasAny":
+                return f"{expr} && {self._value(test.cast, path)}"
+            case "hasAll":
+                return f"{expr} @> {self._value(test.cast, path)}"
+            case "isEmpty":
+                return f"cardinality({expr}) {'=' if value else '>'} 0"
             case "contains":
                 return f"{expr} ilike {self._value('text', path, lambda text: f'%{_literal(text)}%')}"
             case "startsWith":

@@ -22,6 +22,19 @@ moments = st.sampled_from(
 totals = st.sampled_from([0, 1, 2, 3, "4", "-1", "many", None, True, 12345678901])
 decimals = st.sampled_from([0, 4, "0.55", 0.25, "-1.5", "high", None])
 texts = st.sampled_from(["a", "b", "Grüße 🎉", "", None])
+tags = st.sampled_from(
+    [
+        [],
+        ["a", "b"],
+        ["b", "a", "a"],
+        [{"key": "a", "name": "A"}, {"name": "b"}, {"key": "", "name": 7}, {"key": None}],
+        ["a", None, 1, 1.5, True, "", ["nested"], {"key": ["deep"], "name": "Grüße 🎉"}],
+        "a",
+        {"key": "a"},
+        0,
+        None,
+    ]
+)
 statuses = st.sampled_from(["open", "planned", "merged", "", None])
 timestamps = st.sampled_from(
     [
@@ -83,7 +96,8 @@ whole_post = st.fixed_dictionaries(
         "created": st.just("2026-05-01 10:00:00"),
         "updated": moments,
         "user": embedded,
-    }
+    },
+    optional={"tags": tags},
 )
 part_of_post = some_of(
     feedback_id=ids,
@@ -101,6 +115,7 @@ part_of_post = some_of(
     total_subscriber=totals,
     scoring=decimals,
     effort=totals,
+    tags=tags,
     created=moments,
     updated=moments,
     user=embedded,
@@ -203,6 +218,7 @@ few_posts = about(
     {"feedback_id": 1},
     title=st.sampled_from(["a", "b"]),
     status=st.sampled_from(["open", "planned"]),
+    tags=st.sampled_from([["a"], ["a", "b"], ["b", "a"], []]),
     total_up=st.sampled_from([1, 2]),
     user=st.sampled_from(["ana", "ann"]).map(lambda name: {"user_id": 5, "data_name": name}),
 )

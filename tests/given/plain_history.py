@@ -9,7 +9,7 @@ from typing import Any, Final
 from tests.given.plain_model import Board, Moment, homes, merged, says_something
 from tests.given.plain_words import Event, Row, Said, posts
 
-_TEXTS: Final = ("title", "description", "status", "type", "effort")
+_TEXTS: Final = ("title", "description", "status", "type", "effort", "tags")
 
 
 def _in_order(events: Iterable[Event], item_id: str) -> list[Said]:
@@ -135,6 +135,7 @@ ITEM_ORDERS: Final = {
     "UPDATED_AT": "updated_at",
     "VOTES": "votes_net",
     "TREND": "trend",
+    "TAG_COUNT": "tags",
     "TIME_IN_STATUS": "status_since",
     "LAST_ACTIVITY_AT": "last_activity_at",
 }
@@ -160,6 +161,25 @@ FILTERS: Final[Mapping[str, tuple[Mapping[str, Any], Callable[[Row], bool]]]] = 
         lambda item: item.get("votes_net") is not None and item["votes_net"] >= 1,
     ),
     "undated": ({"createdAt": {"isNull": True}, "deleted": None}, lambda item: "created_at" not in item),
+    "tagged": (
+        {"tags": {"has": "a"}, "deleted": None},
+        lambda item: "a" in item.get("tags", ()),
+    ),
+    "tagged so or so": (
+        {"tags": {"hasAny": ["a", "c"]}, "deleted": None},
+        lambda item: not {"a", "c"}.isdisjoint(item.get("tags", ())),
+    ),
+    "tagged so and so": (
+        {"tags": {"hasAll": ["a", "b"]}, "deleted": None},
+        lambda item: {"a", "b"} <= set(item.get("tags", ())),
+    ),
+    "without tags": ({"tags": {"isEmpty": True}, "deleted": None}, lambda item: item.get("tags") == []),
+    "with tags": ({"tags": {"isEmpty": False}, "deleted": None}, lambda item: bool(item.get("tags"))),
+    "not tagged": (
+        {"not": {"tags": {"has": "a"}}, "deleted": None},
+        lambda item: "a" not in item.get("tags", ()),
+    ),
+    "tags unknown": ({"tags": {"isNull": True}, "deleted": None}, lambda item: "tags" not in item),
     "either": (
         {"or": [{"votesUp": {"gt": 2}}, {"title": {"contains": "A"}}], "deleted": None},
         lambda item: item.get("votes_up", 0) > 2 or "a" in item.get("title", ""),
@@ -175,5 +195,10 @@ def listed(items: Mapping[str, Row], which: str, order: str, *, descending: bool
     backwards = descending != (order == "TIME_IN_STATUS")
     chosen = sorted(key for key, item in items.items() if passes(item))
     known = [key for key in chosen if items[key].get(column) is not None]
-    known.sort(key=lambda key: items[key][column], reverse=backwards)
+    known.sort(key=lambda key: _rank(items[key][column]), reverse=backwards)
     return known + [key for key in chosen if items[key].get(column) is None]
+
+
+def _rank(value: Any) -> Any:
+    """What a value is sorted by: of a list how many are in it."""
+    return len(value) if isinstance(value, list) else value

@@ -251,7 +251,7 @@ _TYPES = {
     "user.update": "USER_EDITED",
     "user.delete": "USER_DELETED",
 }
-_ITEM_FIELDS = ("title", "description", "status", "type", "effort", "created_at", "author_id")
+_ITEM_FIELDS = ("title", "description", "status", "type", "effort", "created_at", "author_id", "tags")
 _COMMENT_FIELDS = ("item_id", "author_id", "body", "status", "type", "likes", "created_at")
 
 
@@ -340,6 +340,7 @@ def says_something(event: Event) -> bool:
         "status",
         "type",
         "effort",
+        "tags",
         "created",
         "updated",
         "total_up",

@@ -103,6 +103,20 @@ def an_object(value: Any) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def tags(value: Any) -> list[str] | None:
+    """Texts and numbers in a list, or what objects in it have as `key`, else as `name`: each once, sorted."""
+    if not isinstance(value, list):
+        return None
+    named = [
+        _tag(one.get("key")) or _tag(one.get("name")) if isinstance(one, dict) else _tag(one) for one in value
+    ]
+    return sorted({tag for tag in named if tag})
+
+
+def _tag(value: Any) -> str | None:
+    return text(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+
+
 def post_of(event: Event) -> Mapping[str, Any] | None:
     if event.entity == "item":
         return event.data
@@ -177,6 +191,7 @@ def posts(events: Iterable[Event]) -> dict[str, list[Said]]:
                 "status": text(post.get("status")),
                 "type": text(post.get("type")),
                 "effort": whole(post.get("effort")),
+                "tags": tags(post.get("tags")),
                 "created_at": moment(post.get("created")),
                 "author_id": author_id_of(event),
                 "updated_at": moment(post.get("updated")),

@@ -15,7 +15,7 @@ Rows = dict[Any, dict[str, Any]]
 # Aliases are the plain model's names; `is` stands for the value of whatever it is below.
 _FIELDS: Final = """
 fragment ItemFields on Item {
-  key: id title description status { is: key } type effort created_at: createdAt
+  key: id title description status { is: key } type effort tags created_at: createdAt
   author_id: author { is: sleekplanId } updated_at: updatedAt
   votes { votes_up: up votes_down: down votes_net: net } comments: commentCount
   subscribers: subscriberCount trend scoring ratio deleted deleted_at: deletedAt status_since: statusSince

@@ -32,6 +32,7 @@ query ($product: ID!, $asOf: AsOf, $since: DateTime!) {
       }
       title: provenance(field: "title") { position value }
       status: provenance(field: "status") { position value }
+      tags: provenance(field: "tags") { position value }
       comments: provenance(field: "commentCount") { position value }
       sinceTime: votesSince(time: $since) { up down }
       sinceOpen: votesSince(statusEntered: "open") { up down }
@@ -74,6 +75,7 @@ said_of_items = st.builds(
         title=st.sampled_from(["a", "b"]),
         status=st.sampled_from(["open", "planned", "done"]),
         effort=st.integers(0, 1),
+        tags=st.sampled_from([["a"], ["a", "b"], ["b", "a"], [{"key": "c"}], []]),
         trend=st.sampled_from(["0.5", 2]),
         created=st.sampled_from(["2026-05-01 10:00:00", "2026-05-28 20:26:42"]),
         updated=st.sampled_from(["2026-05-01 10:00:00", "2026-05-02 10:00:00"]),
@@ -155,7 +157,7 @@ async def _compare_items(world: World, events: list[Event], moment: Moment) -> N
         periods = plain_history.status_history(seen, key)
         assert [_period(period) for period in item["statusHistory"]] == periods
         assert [_revision(each) for each in item["revisions"]] == plain_history.revisions(seen, key)
-        for name in ("title", "status", "comments"):
+        for name in ("title", "status", "tags", "comments"):
             told = item[name] and (item[name]["position"], item[name]["value"])
             assert told == plain_history.provenance(seen, key, name)
         opened = next((p["enteredAt"] for p in reversed(periods) if p["to"] == "open"), None)

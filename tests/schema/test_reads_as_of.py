@@ -13,7 +13,7 @@ from service.simulator import Chaos, simulate
 from tests.given.asking import NOW, Board, a_board, a_pool, body, new_database, person, post
 
 EVERYTHING_OF_AN_ITEM = """
-  id sleekplanId productId title description status { key } type effort trend scoring ratio
+  id sleekplanId productId title description status { key } type effort tags trend scoring ratio
   votes { up down net } knownVotes { up down net } commentCount subscriberCount createdAt updatedAt
   deleted deletedAt statusSince lastActivityAt version at rank author { id name }
   castVotes(filter: {withdrawn: null}) {

@@ -41,6 +41,7 @@ def item(
             created=f"2026-04-{number % 28 + 1:02} 10:00:00",
             updated=at + ":00",
             trend=number / 4,
+            tags=["a", "b", "c"][: number % 4],
             user=person(number % 3 + 1, f"user{number % 3 + 1}"),
         ),
         product,

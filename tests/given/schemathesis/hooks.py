@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 SIZE_MAX: Final = 4
 ZONES: Final = ("UTC", "Europe/Zurich", "America/Lima", "Asia/Kathmandu")
-FIELDS: Final = ("title", "description", "status", "type", "effort")
+FIELDS: Final = ("title", "description", "status", "type", "effort", "tags")
 KEYS: Final = ("open", "planned", "done")
 COUNTED: Final = {"first", "last", "top"}
 IDS: Final = {
