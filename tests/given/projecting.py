@@ -22,11 +22,12 @@ RECEIVED = datetime(2026, 7, 3, tzinfo=UTC)
 
 
 async def record_at(pool: asyncpg.Pool, at: datetime) -> None:
-    """Record the first event of a log as if that had been at `at`."""
+    """Record the first event of a log as if that had been at `at`, and the projections were made just now."""
     event, store = an_event(), EventStore(pool)
     told = (event.product_id, event.action, event.entity, event.entity_id, at, False, at, "WEBHOOK")
     await store.restore([RestoredEvent(1, *told, event.digest, event.body, None, None, 0, None)])
     await store.close()
+    await pool.execute("update read_model.checkpoints set moved_at = clock_timestamp()")
 
 
 async def record(pool: asyncpg.Pool, bodies: Iterable[bytes | Mapping[str, Any]]) -> int:

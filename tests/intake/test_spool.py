@@ -158,7 +158,7 @@ async def test_a_full_spool_refuses_and_takes_again_once_drained(tmp_path: Path)
 
 async def test_a_second_process_is_refused_the_folder(tmp_path: Path) -> None:
     async with Spool(tmp_path, MANY):
-        with pytest.raises(SpoolInUse, match="RECOUNT_DATA_DIR"):
+        with pytest.raises(SpoolInUse, match="--data-dir"):
             await Spool(tmp_path, MANY).__aenter__()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,25 +19,10 @@ from service.log.database import Pool
 from service.operate.doctor import check_database, check_disk, check_folder, check_spool
 from service.operate.finding import Finding, State
 from service.operate.reach import check_reach
-from service.postgres.embedded import temporary_postgres
 from service.web.keys import WebhookKeys
-from tests.conftest import migrated
 from tests.given.graphql_service import served
 from tests.given.projecting import a_history, record, record_at
 from tests.intake.test_webhook import board_on
-
-
-@pytest.fixture(scope="module")
-async def server_url() -> AsyncIterator[str]:
-    """A Postgres as the service runs it: the one that the other tests share does not wait for its disk."""
-    async with temporary_postgres() as postgres:
-        yield postgres.dsn
-
-
-@pytest.fixture(scope="module")
-async def template(server_url: str) -> AsyncIterator[str]:
-    async with migrated(server_url) as name:
-        yield name
 
 
 @pytest.fixture
