@@ -7,7 +7,6 @@ import sys
 import asyncpg
 import click
 
-from service.cli import INTERRUPTED
 from service.cli.commands import recount
 from service.cli.streams import NobodyReads, give_up_output
 from service.cli.terminal import say_problem
@@ -25,7 +24,7 @@ _REFUSALS = {
 
 
 def ended() -> int:
-    """Run the command that the program was called with; return its exit code.
+    """Run the command that the program was called with; return its exit code. Raises KeyboardInterrupt.
 
     What standard output still holds is written before, since then it can be told that this went wrong.
     """
@@ -54,7 +53,7 @@ def _told(error: BaseException) -> int:
     if isinstance(error, NobodyReads):
         return 0
     if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
-        return INTERRUPTED
+        raise KeyboardInterrupt
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code

@@ -63,7 +63,18 @@ class Metrics:
         self.registry = registry = CollectorRegistry(auto_describe=True)
         self._operations = frozenset(operations)
         self._products: set[int] = set()
+        self._count_deliveries(registry)
+        self._count_answers(registry)
+        self._redacted = Counter(
+            "recount_erased_events", "Events redacted because a person asked for it.", registry=registry
+        )
+        Info("recount_build", "What runs here.", registry=registry).info(
+            {"version": _version(), "python": platform.python_version()}
+        )
+        GCCollector(registry=registry)
+        ProcessCollector(registry=registry)
 
+    def _count_deliveries(self, registry: CollectorRegistry) -> None:
         self._deliveries = Counter(
             "recount_deliveries",
             "Requests to /webhooks, or with a key to a path where nothing is, by what became of them.",
@@ -104,6 +115,10 @@ class Metrics:
         self._spool_bytes_max = Gauge(
             "recount_spool_max_bytes", "What the spool may grow to.", registry=registry
         )
+        self._deliveries_of: dict[tuple[Fate, int | None], Counter] = {}
+        self._ack_of = {outcome: self._ack_seconds.labels(outcome) for outcome in Fate}
+
+    def _count_answers(self, registry: CollectorRegistry) -> None:
         self._subscribers = Gauge(
             "recount_subscribers", "GraphQL subscriptions that are open.", registry=registry
         )
@@ -131,18 +146,8 @@ class Metrics:
         self._pool_connections_max = Gauge(
             "recount_pool_max_connections", "What a pool may open.", ["pool"], registry=registry
         )
-        self._redacted = Counter(
-            "recount_erased_events", "Events redacted because a person asked for it.", registry=registry
-        )
-        self._build = Info("recount_build", "What runs here.", registry=registry)
-        self._build.info({"version": _version(), "python": platform.python_version()})
-        GCCollector(registry=registry)
-        ProcessCollector(registry=registry)
-
-        self._deliveries_of: dict[tuple[Fate, int | None], Counter] = {}
         self._http_of: dict[tuple[str, str, int], Counter] = {}
         self._graphql_of: dict[tuple[str, bool, bool], tuple[Histogram, Counter]] = {}
-        self._ack_of = {outcome: self._ack_seconds.labels(outcome) for outcome in Fate}
 
     # What happens
 
