@@ -22,7 +22,6 @@ import pytest
 
 from service.config import Settings, variable
 from service.log.event_store import EventStore, RestoredEvent
-from service.process import in_background
 from tests.given.asking import a_pool, new_database
 from tests.given.bodies import a_body, an_event
 from tests.given.proxy import proxy_before
@@ -119,12 +118,12 @@ async def nothing_is_appended(trial: Trial, started: Started) -> AsyncIterator[N
     """Hold the log's lock, with one delivery before it, until the block ends."""
     owner = await asyncpg.connect(trial.url)
     waits = "select count(*) from pg_locks where not granted"
-    async with in_background(started.post(a_body(1))) as first:
-        async with owner.transaction():
-            await owner.execute("select 1 from log.head for update")
-            await eventually(lambda: owner.fetchval(waits))
-            yield
-        await first
+    async with owner.transaction():
+        await owner.execute("select 1 from log.head for update")
+        first = asyncio.create_task(started.post(a_body(1)))
+        await eventually(lambda: owner.fetchval(waits))
+        yield
+    await first
     await owner.close()
 
 
