@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from schema.answer.limits import LIMIT_EXCEEDED, Limits, check, scan
 from schema.answer.validation import refuse_invalid
 from schema.errors import SYNTAX, Refused
 from schema.plan.selection import Selection
+from schema.recent import RecentlyUsed
 
 DOCUMENTS_KEPT: Final = 500
 ASKED_KEPT: Final = 64
@@ -61,7 +61,9 @@ class Document:
     node: DocumentNode
     operations: dict[str, OperationDefinitionNode]
     fragments: dict[str, FragmentDefinitionNode]
-    asked: OrderedDict[tuple[str | None, bytes], Asked | Refused] = field(default_factory=OrderedDict)
+    asked: RecentlyUsed[tuple[str | None, bytes], Asked | Refused] = field(
+        default_factory=lambda: RecentlyUsed(ASKED_KEPT)
+    )
     _selection_variables: dict[str | None, frozenset[str]] = field(default_factory=dict)
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
@@ -99,7 +101,7 @@ class Documents:
 
     def __init__(self, schema: GraphQLSchema, limits: Limits, *, debug: bool) -> None:
         self._schema, self._limits, self._debug = schema, limits, debug
-        self._known: OrderedDict[str, Document | Refused] = OrderedDict()
+        self._known: RecentlyUsed[str, Document | Refused] = RecentlyUsed(DOCUMENTS_KEPT)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graphql")
 
     def close(self) -> None:
@@ -116,14 +118,9 @@ class Documents:
 
         What was found is kept by the text, refusals as well: the second time costs a look-up.
         """
-        known = self._known.get(text)
+        known = self._known.find(text)
         if known is None:
-            known = await self._examine(text)
-            self._known[text] = known
-            if len(self._known) > DOCUMENTS_KEPT:
-                self._known.popitem(last=False)
-        else:
-            self._known.move_to_end(text)
+            known = self._known.keep(text, await self._examine(text))
         if isinstance(known, Refused):
             raise Refused(known.errors, known.status)
         return known

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
@@ -18,13 +18,14 @@ from graphql import ExecutionResult, FieldNode, OperationDefinitionNode, Operati
 from graphql.execution import Executor as _Executor
 
 from schema.answer.cost import Costs
-from schema.answer.documents import ASKED_KEPT, Asked, Document, Documents, Request
+from schema.answer.documents import Asked, Document, Documents, Request
 from schema.answer.limits import Limits, within
 from schema.answer.reader import Read, read_roots
 from schema.build import Schema
 from schema.context import Context
 from schema.errors import Refused, coded, told
 from schema.plan.selection import Selection, select
+from schema.recent import RecentlyUsed
 
 Executor = _Executor[Any]
 
@@ -78,7 +79,7 @@ class Operations:
         self._executor_class = cast("type[_Executor[Any]]", schema.execution_context_class)
         self._timeout_seconds = timeout_seconds
         self.costs = Costs(self.schema)
-        self._introspections: OrderedDict[tuple[object, ...], Outcome] = OrderedDict()
+        self._introspections: RecentlyUsed[tuple[object, ...], Outcome] = RecentlyUsed(INTROSPECTIONS_KEPT)
 
     def close(self) -> None:
         """Let go of the thread for long documents."""
@@ -135,13 +136,9 @@ class Operations:
         It is kept beside the document by the text of the variables, refusals as well.
         """
         key = request.operation_name, within(request.variables, self.limits)
-        known = document.asked.get(key)
+        known = document.asked.find(key)
         if known is None:
-            known = document.asked[key] = self._ask(document, request)
-            if len(document.asked) > ASKED_KEPT:
-                document.asked.popitem(last=False)
-        else:
-            document.asked.move_to_end(key)
+            known = document.asked.keep(key, self._ask(document, request))
         if isinstance(known, Refused):
             raise Refused(known.errors, known.status)
         return known
@@ -218,16 +215,13 @@ class Operations:
     async def _introspect(self, document: Document, request: Request, context: Context) -> Outcome:
         """Answer from the schema alone: in the thread, since it is long, and kept, since it never changes."""
         key = request.query, request.operation_name, within(request.variables, self.limits)
-        known = self._introspections.get(key)
+        known = self._introspections.find(key)
         if known is None:
             executor = self.executor(document, request, context)
-            known = self._introspections[key] = await self.documents.in_thread(
+            answered = await self.documents.in_thread(
                 lambda: Outcome(self.encode(cast("ExecutionResult", executor.execute_operation())))
             )
-            if len(self._introspections) > INTROSPECTIONS_KEPT:
-                self._introspections.popitem(last=False)
-        else:
-            self._introspections.move_to_end(key)
+            known = self._introspections.keep(key, answered)
         return known
 
     def encode(self, result: ExecutionResult, position: int | None = None, cost: int | None = None) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,6 +10,7 @@ from schema.declare.source import Entity
 from schema.plan.planner import Builder, Plan
 from schema.plan.roots import compiled, node_types
 from schema.plan.selection import Selected
+from schema.recent import RecentlyUsed
 
 PLANS_MAX: Final = 1_000
 
@@ -20,7 +20,7 @@ class Planner:
 
     def __init__(self, entities: Mapping[str, Entity]) -> None:
         self.entities: Final = entities
-        self._plans: OrderedDict[object, Plan] = OrderedDict()
+        self._plans: RecentlyUsed[object, Plan] = RecentlyUsed(PLANS_MAX)
 
     def plan(self, root: Selected, context: Context, *, pinned: bool) -> Plan:
         """Return the plan of a root field for this caller, made once for all selections of the same form."""
@@ -31,15 +31,11 @@ class Planner:
             return known
         kinds = node_types(root) if root.name in {"node", "nodes"} else ()
         key = (id(root.definition), root.form(), pinned, restricted, one_product, kinds)
-        plan = self._plans.get(key)
+        plan = self._plans.find(key)
         if plan is None:
             builder = Builder(
                 self.entities, root, pinned=pinned, restricted=restricted, one_product=one_product
             )
-            plan = self._plans[key] = compiled(builder, root, kinds)
-            if len(self._plans) > PLANS_MAX:
-                self._plans.popitem(last=False)
-        else:
-            self._plans.move_to_end(key)
+            plan = self._plans.keep(key, compiled(builder, root, kinds))
         root.plans[pinned, restricted, one_product] = plan
         return plan
