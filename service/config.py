@@ -116,9 +116,7 @@ class Settings(BaseSettings):
     graphql_cost_max: Positive = Field(
         25_000, description="most points that a GraphQL operation may cost, of which every value costs one"
     )
-    graphql_debug: bool = Field(
-        False, description="tell GraphQL clients the text of internal errors, and suggest names to them"
-    )
+    graphql_debug: bool = Field(False, description="tell GraphQL clients the text of internal errors")
     allowed_origins: Annotated[list[str], NoDecode] = Field(
         [],
         description="other sites whose pages may use GraphQL, separated by commas: https://board.example.com",

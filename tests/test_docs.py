@@ -7,12 +7,14 @@ A block of ```sh or ```graphql runs, page by page and in its order, unless a com
 from __future__ import annotations
 
 import asyncio
+import doctest
 import json
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,10 +25,17 @@ from schema.ids import encode_id
 from service.config import Settings, variable
 from service.labels import load_labels
 from service.web.pages import DOCS
+from tests.given.bodies import NOON
 from tests.given.folders import ROOT
 from tests.given.running import Running, running
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+EXAMPLES = sorted(
+    file
+    for folder in ("service", "projections", "schema")
+    for file in (ROOT / folder).rglob("*.py")
+    if ">>>" in file.read_text()
+)
 BLOCK_SECONDS_MAX = 120
 STREAM_SECONDS_MAX = 10
 
@@ -202,6 +211,13 @@ def test_each_guarantee_names_tests_that_there_are() -> None:
         assert named, section[:60]
         missing = [name for file, name in named if f"def {name}(" not in (ROOT / file).read_text()]
         assert missing == []
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+def test_the_examples_in_docstrings_are_true(file: Path) -> None:
+    module = import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
+
+    assert doctest.testmod(module, extraglobs={"now": NOON}).failed == 0
 
 
 def test_every_link_leads_somewhere() -> None:

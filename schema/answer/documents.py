@@ -99,8 +99,8 @@ class Document:
 class Documents:
     """The documents of one schema, known by their texts, refusals included; the least recent is forgotten."""
 
-    def __init__(self, schema: GraphQLSchema, limits: Limits, *, debug: bool) -> None:
-        self._schema, self._limits, self._debug = schema, limits, debug
+    def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
+        self._schema, self._limits = schema, limits
         self._known: RecentlyUsed[str, Document | Refused] = RecentlyUsed(DOCUMENTS_KEPT)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="graphql")
 
@@ -148,7 +148,7 @@ class Documents:
         except RecursionError:
             raise Refused.because("the document is nested too deeply", LIMIT_EXCEEDED) from None
         check(node, self._limits)
-        refuse_invalid(self._schema, node, self._limits, debug=self._debug)
+        refuse_invalid(self._schema, node, self._limits)
         document = Document(text, node, {}, {})
         for definition in node.definitions:
             if isinstance(definition, OperationDefinitionNode):

@@ -71,7 +71,7 @@ class Operations:
         self.planner = schema.planner
         self.limits = limits or Limits()
         self.debug = debug
-        self.documents = Documents(self.schema, self.limits, debug=debug)
+        self.documents = Documents(self.schema, self.limits)
         self.taken = 0
         self.left: Counter[str] = Counter()
         self._fast = fast
@@ -148,9 +148,7 @@ class Operations:
         variables = request.variables
         try:
             cost = self.costs.within(document.node, operation, variables, self.limits.cost_max)
-            selection = select(
-                self.schema, operation, document.fragments, variables, hide_suggestions=not self.debug
-            )
+            selection = select(self.schema, operation, document.fragments, variables)
         except Refused as refused:
             return refused.with_traceback(None)
         return Asked(cost, selection)
@@ -205,7 +203,6 @@ class Operations:
             context_value=context,
             raw_variable_values=dict(request.variables),
             operation_name=request.operation_name,
-            hide_suggestions=not self.debug,
             operation_extensions=None,
         )
         if isinstance(executor, list):

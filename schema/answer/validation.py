@@ -68,18 +68,12 @@ RULES: Final[tuple[type[ASTValidationRule], ...]] = (
 )
 
 
-def refuse_invalid(schema: GraphQLSchema, document: DocumentNode, limits: Limits, *, debug: bool) -> None:
-    """Raise Refused with the first few errors of a document; suggestions are given only when debugging.
+def refuse_invalid(schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> None:
+    """Raise Refused with the first few errors of a document, with names that may have been meant.
 
-    A suggestion tells names of the schema to those who may not ask for them.
+    Whoever comes this far may introspect: a suggestion tells them nothing that they may not read.
     """
-    errors = validate(
-        schema,
-        document,
-        RULES,
-        max_errors=limits.validation_errors_max,
-        hide_suggestions=not debug,
-    )
+    errors = validate(schema, document, RULES, max_errors=limits.validation_errors_max)
     if errors:
         for error in errors:
             error.extensions = {"code": INVALID, **(error.extensions or {})}

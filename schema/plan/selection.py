@@ -113,8 +113,6 @@ def select(
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
     given: Mapping[str, Any],
-    *,
-    hide_suggestions: bool,
 ) -> Selection:
     """Return what an operation selects with these variables; raises Refused for ones that are none."""
     variables = get_variable_values(
@@ -122,7 +120,6 @@ def select(
         operation.variable_definitions or (),
         dict(given),
         max_errors=VARIABLE_ERRORS_MAX,
-        hide_suggestions=hide_suggestions,
     )
     if not isinstance(variables, VariableValues):
         raise Refused(coded(variables))

@@ -19,7 +19,15 @@ from projections.rebuild.verify import VerifyReport
 from projections.rebuild.verify import verify as run_verify
 from service.cli.database import open_log, open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
-from service.cli.terminal import json_option, out, print_json, print_records, print_table, progress_bar
+from service.cli.terminal import (
+    for_people,
+    json_option,
+    out,
+    print_json,
+    print_records,
+    print_table,
+    progress_bar,
+)
 from service.log.database import Pool
 from service.log.event_store import EventStore
 
@@ -56,7 +64,7 @@ def rebuild(names: tuple[str, ...], product_id: int | None, item_id: str | None,
         )
     else:
         out.print(
-            f"{', '.join(report.projections)}: {report.events:,} events in {report.seconds:.1f} s "
+            f"{', '.join(report.projections)}: {report.events:,} events in {for_people(report.seconds)} "
             f"({report.rate_per_second:,.0f}/s)"
         )
 
@@ -111,7 +119,7 @@ def _print_verified(report: VerifyReport) -> None:
     for table in report.tables:
         for side, row in table.differences:
             out.print(f"{table.table}, {side}: {row}", markup=False)
-    out.print(f"at position {report.position}, in {report.seconds:.1f} s")
+    out.print(f"at position {report.position}, in {for_people(report.seconds)}")
 
 
 @click.group()

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import orjson
+from pydantic import TypeAdapter
 
 from projections.follow.projector import Projector
 from projections.read_model import Reader
@@ -22,7 +23,7 @@ from schema.context import Context, Services
 from schema.ids import decode_id
 from service.cli.database import open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
-from service.cli.terminal import json_option, out, print_json, print_table
+from service.cli.terminal import for_people, json_option, out, print_json, print_table
 from service.config import Settings
 from service.errors import BadId, NotFound, QueryFailed
 from service.log.event_store import EventStore
@@ -53,6 +54,7 @@ query AsOf($asOf: AsOf!, $productId: ID, $first: Int) {
 }
 """
 
+_DURATION = TypeAdapter(timedelta)
 _AGO = re.compile(r"(\d+)\s*(minutes?|hours?|days?|weeks?)(?:\s+ago)?")
 
 
@@ -106,7 +108,10 @@ def _print_history(item: dict[str, Any]) -> None:
     out.print("")
     print_table(
         ("status", "entered", "lasted"),
-        [(_status(row["to"]), _moment(row["enteredAt"]), row["lasted"]) for row in item["statusHistory"]],
+        [
+            (_status(row["to"]), _moment(row["enteredAt"]), _lasted(row["lasted"]))
+            for row in item["statusHistory"]
+        ],
     )
     out.print("")
     print_table(
@@ -232,6 +237,10 @@ def _status(status: dict[str, Any] | None) -> str:
 
 def _moment(text: str | None) -> str:
     return "" if text is None else text[:19].replace("T", " ")
+
+
+def _lasted(duration: str) -> str:
+    return for_people(_DURATION.validate_python(duration).total_seconds())
 
 
 def _or_dash(value: object) -> str:

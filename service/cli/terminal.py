@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -122,8 +123,14 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Advance]:
-    """Give a function to call with (done, total); draws a bar with rate and time left on a terminal."""
+def progress_bar(title: str, line_seconds: float = 5) -> Iterator[Advance]:
+    """Give a function to call with (done, total), which tells how far it is, how fast, and how long yet.
+
+    On a terminal it draws a bar; elsewhere it writes a line on standard error every `line_seconds`.
+    """
+    if not err.is_terminal:
+        yield _lines(title, line_seconds)
+        return
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -131,7 +138,6 @@ def progress_bar(title: str) -> Iterator[Advance]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(compact=True),
         console=err,
-        disable=not err.is_terminal,
     )
     with bar:
         task = bar.add_task(title, total=1, rate="")
@@ -141,3 +147,34 @@ def progress_bar(title: str) -> Iterator[Advance]:
             bar.update(task, completed=done, total=max(total, 1), rate=f"{speed:,.0f}/s" if speed else "")
 
         yield advance
+
+
+def _lines(title: str, seconds: float) -> Advance:
+    started = told = time.monotonic()
+
+    def advance(done: int, total: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told < seconds or now == started:
+            return
+        told, rate = now, done / (now - started)
+        left = f", {for_people(max(total - done, 0) / rate)} left" if rate else ""
+        err.print(f"{title}: {done:,} of {total:,}, {rate:,.0f}/s{left}", markup=False)
+
+    return advance
+
+
+def for_people(seconds: float) -> str:
+    """Return a span in its two largest units, as people say it.
+
+    >>> for_people(14_418_000), for_people(11_520), for_people(59.6), for_people(0.25)
+    ('166 d 21 h', '3 h 12 min', '1 min', '0.2 s')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    left, parts = round(seconds), []
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, length)
+        parts.append((count, unit))
+    first = next(index for index, (count, _) in enumerate(parts) if count)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count)

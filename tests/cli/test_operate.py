@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -80,6 +81,7 @@ async def test_history_tells_an_items_statuses_and_events(service: Running) -> N
     assert told["timeline"]["nodes"][0]["position"] > 0
     plain = await service.run("history", "42", "--product", "647288130")
     assert "Dark mode" in plain.stdout
+    assert re.search(r"\d+ d( \d+ h)?", plain.stdout), "how long a status stood, as people say it"
     missing = await service.run("history", "4242", "--product", "647288130")
     assert (missing.returncode, "there is no item '4242'" in missing.stderr) == (1, True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -66,3 +67,22 @@ def test_a_text_longer_than_any_id_does_not_turn_a_table_into_blocks(monkeypatch
 
 def test_what_looks_like_markup_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "[red]title[/red]" in shown(monkeypatch, ("title",), ("[red]title[/red]",))[1]
+
+
+def test_elsewhere_a_long_step_tells_in_lines_how_far_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with terminal.progress_bar("exporting", line_seconds=0) as advance:
+        advance(1_500, 6_000)
+        advance(6_000, 6_000)
+
+    first, last = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"exporting: 1,500 of 6,000, [\d,]+/s, [\d.]+ s left", first)
+    assert re.fullmatch(r"exporting: 6,000 of 6,000, [\d,]+/s, 0\.0 s left", last)
+
+
+def test_elsewhere_a_short_step_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with terminal.progress_bar("exporting") as advance:
+        advance(6_000, 6_000)
+
+    assert capsys.readouterr().err == ""

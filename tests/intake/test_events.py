@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import hashlib
 import json
 import math
@@ -28,10 +27,6 @@ from tests.given.bodies import (
     around,
 )
 from tests.given.folders import PAYLOADS
-
-
-def test_the_examples_in_the_docstrings_are_true() -> None:
-    assert doctest.testmod(events, extraglobs={"now": NOON}).failed == 0
 
 
 @pytest.mark.parametrize("path", sorted(PAYLOADS.glob("*.json")), ids=lambda path: path.stem)

@@ -205,13 +205,27 @@ async def test_an_error_that_explains_itself_is_told(service: Served) -> None:
     assert answer["errors"][0]["extensions"]["code"] == "BAD_ARGUMENT"
 
 
-async def test_when_debugging_faults_and_suggestions_are_shown() -> None:
+async def test_when_debugging_faults_are_shown() -> None:
     async with served(schema, debug=True) as service:
         _, fault, _ = await service.post({"query": "{ fault }"})
-        _, typo, _ = await service.post({"query": "{ helo }"})
 
     assert SECRET in fault["errors"][0]["message"]
-    assert "Did you mean" in typo["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(("text", "meant"), [("{ helo }", "'hello'"), ('{ hello(nam: "Ada") }', "'name'")])
+async def test_a_misspelt_name_is_answered_with_the_one_that_may_be_meant(
+    service: Served, text: str, meant: str
+) -> None:
+    _, answer, _ = await service.post({"query": text})
+
+    assert f"Did you mean {meant}?" in answer["errors"][0]["message"]
+
+
+async def test_who_has_no_token_learns_no_name(guarded: Served) -> None:
+    status, answer, _ = await guarded.post({"query": "{ helo }"})
+
+    assert status == 401
+    assert "hello" not in json.dumps(answer)
 
 
 async def test_an_operation_that_takes_too_long_is_ended() -> None:

@@ -98,3 +98,28 @@ async def test_the_standard_introspection_is_answered(operations: Operations) ->
     answer = await operations.execute(Request(text), Context(None))  # type: ignore[arg-type]
 
     assert answer.executed
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "meant"),
+    [
+        ("{ items(orderBy: {field: VOTE, direction: DESC}) { totalCount } }", {}, "the enum value 'VOTES'"),
+        (
+            "query ($by: ItemOrderBy) { items(orderBy: $by) { totalCount } }",
+            {"by": {"fild": "VOTES"}},
+            "'field'",
+        ),
+        (
+            "query ($only: ItemFilter) { items(filter: $only) { totalCount } }",
+            {"only": {"titel": {}}},
+            "'title'",
+        ),
+    ],
+    ids=["an enum's value", "an input's field", "a filter's field"],
+)
+async def test_what_is_misspelt_in_arguments_is_answered_with_what_may_be_meant(
+    text: str, variables: dict[str, object], meant: str, operations: Operations
+) -> None:
+    answer = await operations.execute(Request(text, variables), Context(None))  # type: ignore[arg-type]
+
+    assert f"Did you mean {meant}".encode() in answer.body
