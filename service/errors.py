@@ -69,6 +69,12 @@
     ├── InputLost                        standard input cannot be read
     ├── SystemRefused                    a file, the disk or the network is not as a command needs it
     ├── Unforeseen                       a fault of ours
+    ├── SleekplanError                   Sleekplan's API does not give what was asked
+    │   ├── SleekplanKeyRefused
+    │   ├── SleekplanForbidden
+    │   ├── SleekplanGone
+    │   ├── SleekplanTooMany
+    │   └── SleekplanFailed
     ├── TailRefused                      the service will not send its events
     ├── NotFound                         a command asked for what is not there
     └── QueryFailed
@@ -860,3 +866,68 @@ class NotFound(RecountError):
 
 class QueryFailed(RecountError):
     """A query that a command asked was answered by an error."""
+
+
+# Sleekplan's API: service/sleekplan/. Method, path and status are all that these say of a request.
+
+
+class SleekplanError(RecountError):
+    """Sleekplan's API does not give what was asked."""
+
+    def __init__(self, path: str, status: int | None, text: str) -> None:
+        self.path, self.status = path, status
+        super().__init__(text)
+
+
+class SleekplanKeyRefused(SleekplanError):
+    """Sleekplan does not know the key, or no longer."""
+
+    exit_code = 2
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            path,
+            401,
+            f"Sleekplan refuses the API key (GET {path}: 401): it is wrong or revoked, or the plan has no "
+            "API; make one in Sleekplan under Settings, Developer, and set RECOUNT_SLEEKPLAN_API_KEY",
+        )
+
+
+class SleekplanForbidden(SleekplanError):
+    """Whoever made the key may not read this."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            path,
+            403,
+            f"Sleekplan does not let this API key read GET {path} (403): a key has the rights of who made "
+            "it; make it from an account that sees every board",
+        )
+
+
+class SleekplanGone(SleekplanError):
+    """What a path names is not there, or not any more."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, 404, f"Sleekplan has nothing at GET {path} (404)")
+
+
+class SleekplanTooMany(SleekplanError):
+    """Sleekplan has answered "too many requests" for too long."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            path,
+            429,
+            f"Sleekplan has refused GET {path} for an hour (429, too many requests); "
+            "try again later, or with a lower RECOUNT_SLEEKPLAN_RATE",
+        )
+
+
+class SleekplanFailed(SleekplanError):
+    """An answer that is none; `passing` where the next one may be."""
+
+    def __init__(self, path: str, status: int | None, what: str, *, passing: bool = False) -> None:
+        self.passing = passing
+        told = "" if status is None else f" ({status})"
+        super().__init__(path, status, f"Sleekplan's answer to GET {path}{told} {what}")

@@ -46,11 +46,14 @@ ON_THE_WAY = (PLANNED, PROGRESS, BETA)
 
 
 class Idea:
-    """One item. `post` is the object that bodies carry; it changes in place and has the totals of now."""
+    """One item. `post` is the object that bodies carry; it changes in place and has the totals of now.
+
+    `up`, `down` and `followers` say who, by number, and since which second; `remarks` are the comments.
+    """
 
     __slots__ = (
-        *("appeal", "contested", "down", "followers", "gone", "heat", "heat_at", "markup", "moved_at"),
-        *("number", "post", "pull", "reach", "says", "titles_used", "topic", "up"),
+        *("appeal", "contested", "down", "followers", "gone", "heat", "heat_at", "markup", "merged_into"),
+        *("moved_at", "number", "post", "pull", "reach", "remarks", "says", "titles_used", "topic", "up"),
     )
 
     def __init__(
@@ -60,9 +63,11 @@ class Idea:
         self.markup = "html" if dice.chance(0.4) else "markdown"
         self.says = list(topic.says)
         self.titles_used = 1
-        self.up: set[int] = set()
-        self.down: set[int] = set()
-        self.followers: set[int] = set()
+        self.up: dict[int, int] = {}
+        self.down: dict[int, int] = {}
+        self.followers: dict[int, int] = {}
+        self.remarks: dict[int, dict[str, Any]] = {}
+        self.merged_into = 0
         luck = dice.roll()
         self.appeal = 0.05 + 0.95 * luck * luck * luck * luck
         self.reach = 0.05 + 0.35 * luck * luck + 0.3 * dice.roll() * self.appeal

@@ -64,7 +64,8 @@ class Commenting:
         number = FIRST_COMMENT + self._recent.seen
         comment = Remark(number, item, author, text, member, self._scene.stamp(at))
         self._recent.keep(comment)
-        return self._scene.writer.write("comment.create", self._object(comment, 0, comment.created), at)
+        told = item.remarks[number] = self._object(comment, 0, comment.created)
+        return self._scene.writer.write("comment.create", told, at)
 
     def _object(self, comment: Remark, likes: int, updated: str) -> dict[str, Any]:
         return {
@@ -91,6 +92,7 @@ class Commenting:
             comment = comment._replace(text=comment.text + self._dice.pick(edits))
             self._recent.values[place] = comment
         changed = self._object(comment, int(self._dice.long_tail(2)), self._scene.stamp(at))
+        comment.item.remarks[comment.number] = changed
         return self._scene.writer.write("comment.update", changed, at)
 
     def delete(self, at: int) -> bytes | None:
@@ -101,6 +103,7 @@ class Commenting:
         comment = self._recent.values[place]
         self._recent.values[place] = comment._replace(deleted=True)
         comment.item.post["total_comments"] -= 1
+        del comment.item.remarks[comment.number]
         data = {"comment_id": comment.number}
         if self._dice.chance(0.4):
             data["feedback_id"] = comment.item.number

@@ -82,13 +82,16 @@ class Editing:
     def _hand_over(self, source: Idea, target: Idea, at: int) -> None:
         """Move votes and comments from one item to another."""
         voters = target.up | target.down
-        up, down, comments = source.up - voters, source.down - voters, source.post["total_comments"]
+        up = {voter: cast for voter, cast in source.up.items() if voter not in voters}
+        down = {voter: cast for voter, cast in source.down.items() if voter not in voters}
+        comments = source.post["total_comments"]
         change = self._scene.change_in_silence
         change(source, -len(source.up), -len(source.down), -comments, "merged-away", at)
         change(target, len(up), len(down), comments, "merged-into", at)
         target.up |= up
         target.down |= down
-        source.up, source.down = set(), set()
+        target.remarks |= source.remarks
+        source.up, source.down, source.remarks, source.merged_into = {}, {}, {}, target.number
 
 
 def _remark_on(before: str, status: str) -> str:

@@ -24,7 +24,7 @@ class Following:
             if item is None or person is None:
                 return None
             if person.number not in item.followers:
-                item.followers.add(person.number)
+                item.followers[person.number] = at
                 item.post["total_subscriber"] += 1
                 self._recent.keep((item, person))
                 return self._scene.writer.write("subscription.create", self._told(item, person), at)
@@ -43,7 +43,7 @@ class Following:
                 continue
             waits = item.status in ON_THE_WAY and at - item.moved_at > 40 * DAY_SECONDS
             if waits or number > 4:
-                item.followers.discard(person.number)
+                del item.followers[person.number]
                 item.post["total_subscriber"] -= 1
                 told: dict[str, Any] = {"feedback_id": item.number}
                 told |= {"user_id": person.number} if self._dice.chance(0.7) else {"user": person.card}

@@ -40,7 +40,8 @@ class Releasing:
     def __init__(self, scene: Scene, editing: Editing, mood: Mood) -> None:
         self._scene, self._dice = scene, scene.dice
         self._editing, self._mood = editing, mood
-        self._entries = 0
+        self.entries: list[dict[str, Any]] = []
+        """All that were published, as they read now."""
 
     def create(self, at: int) -> bytes:
         """Publish an entry, about the oldest item shipped since the last one if there is one."""
@@ -53,7 +54,7 @@ class Releasing:
         else:
             title, text, kind = self._dice.pick(read("remarks")["changelog"])
         entry: dict[str, Any] = {
-            "changelog_id": FIRST_ENTRY + self._entries,
+            "changelog_id": FIRST_ENTRY + len(self.entries),
             "product_id": self._scene.knobs.product_id,
             "feedback_id": linked.number if linked is not None else 0,
             "title": title,
@@ -65,9 +66,9 @@ class Releasing:
             "scheduled": 0,
             "created": self._scene.stamp(at),
         }
-        self._entries += 1
+        self.entries.append(entry)
         self._mood.shift(-0.9 if self._dice.chance(0.25) else 0.3, at)
-        if self._entries == 2 or self._dice.chance(0.45):
+        if len(self.entries) == 2 or self._dice.chance(0.45):
             self._edit_later(entry, at)
         return self._scene.writer.write("changelog.create", entry, at)
 
@@ -82,8 +83,13 @@ class Releasing:
         edited = {**entry, "title": entry["title"] + self._dice.pick(read("remarks")["changelog_tail"])}
         if self._dice.chance(0.3):
             edited["changelog_id"] = str(edited["changelog_id"])
-        wait = 60 + int(self._dice.long_tail(2 * HOUR_SECONDS))
-        self._scene.later(at + wait, lambda then: self._scene.writer.write("changelog.update", edited, then))
+        place = len(self.entries) - 1
+
+        def edit(then: int) -> bytes:
+            self.entries[place] = edited
+            return self._scene.writer.write("changelog.update", edited, then)
+
+        self._scene.later(at + 60 + int(self._dice.long_tail(2 * HOUR_SECONDS)), edit)
 
     def subscribe(self, at: int) -> bytes | None:
         """Let somebody subscribe to the changelog."""
@@ -100,7 +106,8 @@ class Answering:
     def __init__(self, scene: Scene, mood: Mood) -> None:
         self._scene, self._dice, self._mood = scene, scene.dice, mood
         self._answered: list[Account] = []
-        self._answers = 0
+        self.answers: list[tuple[int, Account, dict[str, Any]]] = []
+        """All that were given: when, by whom, and what they say."""
 
     def create(self, at: int) -> bytes | None:
         """Let somebody say from 1 to 5 how satisfied they are."""
@@ -109,7 +116,7 @@ class Answering:
             return None
         vote = self._score(person, at)
         answer: dict[str, Any] = {
-            "satisfaction_id": FIRST_ANSWER + self._answers,
+            "satisfaction_id": FIRST_ANSWER + len(self.answers),
             "vote": vote,
             "data": "default",
             "comment": self._dice.pick(read("remarks")["satisfaction"][str(vote)]),
@@ -117,7 +124,7 @@ class Answering:
         }
         answer |= {"user": person.card} if self._dice.chance(0.4) else {"user_id": person.number}
         answer["updated"] = self._scene.stamp(at)
-        self._answers += 1
+        self.answers.append((at, person, answer))
         return self._scene.writer.write("satisfaction.create", answer, at)
 
     def _score(self, person: Account, at: int) -> int:

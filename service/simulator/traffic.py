@@ -42,7 +42,7 @@ class Traffic:
     """
 
     def __init__(self, knobs: Knobs, on_unannounced: Callable[[Unannounced], None] | None = None) -> None:
-        self._scene = scene = Scene(knobs, on_unannounced)
+        self.scene = self._scene = scene = Scene(knobs, on_unannounced)
         self._seed, self._roll, self._writer = knobs.seed, scene.roll, scene.writer
         self._events, self._length = knobs.length, max(1, knobs.length)
         self._users, self._items = knobs.people_and_items()
@@ -62,7 +62,7 @@ class Traffic:
         commenting = Commenting(scene)
         editing = Editing(scene, commenting)
         voting, following, joining = Voting(scene), Following(scene), Joining(scene)
-        releasing, answering = Releasing(scene, editing, mood), Answering(scene, mood)
+        self.releasing, self.answering = Releasing(scene, editing, mood), Answering(scene, mood)
         self._vote, self._comment = voting.vote, commenting.comment
         self._create_user, self._create_item = joining.create, editing.create
         self._happenings: dict[str, Happening] = {
@@ -77,9 +77,9 @@ class Traffic:
             "subscription.delete": following.unfollow,
             "user.update": joining.update,
             "user.delete": joining.delete,
-            "satisfaction.create": answering.create,
-            "changelog.create": releasing.create,
-            "changelog.subscribe": releasing.subscribe,
+            "satisfaction.create": self.answering.create,
+            "changelog.create": self.releasing.create,
+            "changelog.subscribe": self.releasing.subscribe,
         }
 
     @classmethod

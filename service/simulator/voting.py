@@ -40,11 +40,11 @@ class Voting:
         scene = self._scene
         if self._roll() < item.contested:
             way = -1
-            item.down.add(person.number)
+            item.down[person.number] = at
             item.count(0, 1, at)
         else:
             way = 1
-            item.up.add(person.number)
+            item.up[person.number] = at
             item.count(1, 0, at)
         person.votes += 1
         scene.votes.keep((item, person, way))
@@ -69,9 +69,9 @@ class Voting:
         mine, other = (item.up, item.down) if way > 0 else (item.down, item.up)
         if item.gone or person.number not in mine:
             return
-        mine.discard(person.number)
+        del mine[person.number]
         if scene.dice.chance(0.25):
-            other.add(person.number)
+            other[person.number] = at
             votes[place] = (item, person, -way)
             scene.change_in_silence(item, -way, way, 0, "switched", at)
         else:

@@ -1,0 +1,28 @@
+"""The lists of Sleekplan's API that say how a board is, and what to send for all of each, oldest first."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from service.sleekplan.walk import SleekplanList
+
+ADDRESS: Final = "https://api.sleekplan.com/v1"
+
+POSTS: Final = SleekplanList(
+    "posts", "/posts", "feedback_id", {"type": "all", "filter": "all", "sort": "old"}
+)
+USERS: Final = SleekplanList("users", "/users", "user_id", {"sort": "created", "sort_dir": "ASC"})
+UPDATES: Final = SleekplanList("updates", "/updates", "changelog_id", {"status": "all", "type": "all"})
+SATISFACTION: Final = SleekplanList("satisfaction", "/satisfaction", "satisfaction_id")
+PROMOTER: Final = SleekplanList("promoter", "/promoter", "promoter_id")
+
+
+def comments_of(item_id: str) -> SleekplanList:
+    """The comments of an item."""
+    return SleekplanList("comments", f"/post/{item_id}/comments", "comment_id", {"sort": "old"})
+
+
+def votes_of(item_id: str, which: str) -> SleekplanList:
+    """Who did something to an item: `all` votes, `upvote`, `downvote`, or `subscribe`."""
+    name = "subscribers" if which == "subscribe" else "votes"
+    return SleekplanList(name, f"/post/{item_id}/votes", "", {"filter": which, "sort": "old"})
