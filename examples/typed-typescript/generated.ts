@@ -252,7 +252,7 @@ export type FloatFilter = {
 
 /** What groups of a statistic are made by. */
 export type GroupBy =
-  /** The month in which the item was created. */
+  /** The month in which it began: entered the first stage, or was submitted. */
   | 'MONTH'
   /** One group of all. */
   | 'NONE'
@@ -260,7 +260,7 @@ export type GroupBy =
   | 'STATUS'
   /** The item's type. */
   | 'TYPE'
-  /** The week in which the item was created. */
+  /** The week in which it began: entered the first stage, or was submitted. */
   | 'WEEK';
 
 /** Compares an id. */

@@ -36,8 +36,12 @@ class Metric(Enum):
 @strawberry.enum(description="What groups of a statistic are made by.")
 class GroupBy(Enum):
     NONE = enum_value("NONE", description="One group of all.")
-    MONTH = enum_value("MONTH", description="The month in which the item was created.")
-    WEEK = enum_value("WEEK", description="The week in which the item was created.")
+    MONTH = enum_value(
+        "MONTH", description="The month in which it began: entered the first stage, or was submitted."
+    )
+    WEEK = enum_value(
+        "WEEK", description="The week in which it began: entered the first stage, or was submitted."
+    )
     TYPE = enum_value("TYPE", description="The item's type.")
     STATUS = enum_value("STATUS", description="The item's status now.")
 

@@ -255,7 +255,7 @@ select began.product_id, began.item_id, began.began_at, min(reached.entered_at) 
   from (
        select distinct on (step.product_id, step.item_id) step.product_id, step.item_id, step.place,
               case when step.before_key is null
-                   then least(step.entered_at, (select about.created_at from {items} as about
+                   then least(step.entered_at, (select about.created_at from :items(created_at) as about
                        where about.product_id = step.product_id and about.item_id = step.item_id))
                    else step.entered_at end as began_at
          from steps as step

@@ -60,11 +60,11 @@ case when event.type in ('VOTE_CHANGED', 'VOTE_WITHDRAWN') then :vote
   where stored.position = event.position and stored.product_id = event.product_id)
 
 -- name: title_of_item
-(select about.title from {items} as about
+(select about.title from :items(title) as about
   where about.product_id = event.product_id and about.item_id = event.item_id)
 
 -- name: name_of_user
-(select who.name from {users} as who
+(select who.name from :users(name) as who
   where who.product_id = event.product_id and who.user_id = event.user_id)
 
 -- name: status_said
@@ -78,5 +78,5 @@ case when event.entity = 'vote' then (
      where own.product_id = event.product_id and own.item_id = event.item_id and own.position = event.position) end
 
 -- name: title_of_entry
-(select said.title from {changelog_entries} as said
+(select said.title from :changelog_entries() as said
   where said.product_id = event.product_id and said.changelog_id = event.changelog_id)

@@ -132,7 +132,8 @@ class VoteJump:
     delta: int = column("By how many net votes it moved.", "jump.delta")
     likely_cause: str = column("What explains it: `votes`, or what was concluded.", "jump.likely_cause")
     nearby_events: list[LazyEvent] = nested(
-        "What else happened on the board in the hour around it, nearest first, at most 20.",
+        "What else happened within half an hour of it, nearest first, at most 20: items that were submitted, "
+        "edited, moved or deleted, and notes that were published.",
         _NEARBY,
     )
 

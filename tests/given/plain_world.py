@@ -20,10 +20,11 @@ from schema.answer.documents import Request
 from schema.answer.execute import Operations
 from schema.answer.limits import Limits
 from schema.build import build_schema
-from schema.context import EVERYTHING, Context
+from schema.context import EVERYTHING, SCOPES, Caller, Context
 from service.events import decode
 from service.log.event_store import EventStore
 from tests.given.asking import services_on
+from tests.given.plain_model import Moment
 from tests.given.plain_words import Event
 
 NOW: Final = datetime(2026, 7, 1, tzinfo=UTC)
@@ -39,15 +40,20 @@ class World:
         self.operations = Operations(build_schema(), Limits(cost_max=10**6))
 
     async def record(
-        self, bodies: list[tuple[tuple[str, Any], Any]], received: list[datetime]
+        self,
+        bodies: list[tuple[tuple[str, Any], Any]],
+        received: list[datetime],
+        products: list[int] | None = None,
     ) -> list[Event]:
-        for ((action, data), timestamp), at in zip(bodies, received, strict=True):
-            body = {"product_id": self.product_id, "action": action, "data": data, "timestamp": timestamp}
+        """Record bodies, each of the example's product or of the one that is said."""
+        told = products or [self.product_id] * len(bodies)
+        for ((action, data), timestamp), at, product in zip(bodies, received, told, strict=True):
+            body = {"product_id": product, "action": action, "data": data, "timestamp": timestamp}
             await self.store.append([decode(json.dumps(body).encode(), at)])
         found = await self.pool.fetch(
             "select position, product_id, action, entity, occurred_at, recorded_at, data from log.events "
-            "where product_id = $1 order by position",
-            self.product_id,
+            "where product_id = any($1) order by position",
+            [self.product_id, *told],
         )
         return [Event(**{**row, "data": json.loads(row["data"])}) for row in found]
 
@@ -62,13 +68,29 @@ class World:
         while await self.turn.advance(to):
             pass
 
-    async def ask(self, query: str, **variables: Any) -> Any:
+    async def ask(self, query: str, caller: Caller = EVERYTHING, /, **variables: Any) -> Any:
         """Return what a client is answered about this example's product, which must be no error."""
         request = Request(query, {"product": str(self.product_id), **variables})
-        answer = await self.operations.execute(request, Context(self.services, EVERYTHING))
+        answer = await self.operations.execute(request, Context(self.services, caller))
         told = orjson.loads(answer.body)
         assert "errors" not in told, told["errors"]
         return told["data"]
+
+    async def read_at(self, moment: Moment) -> datetime:
+        """Return the moment that is read: of a position alone, the latest of a hundred events."""
+        if moment.happened is not None or moment.recorded is not None or moment.position is None:
+            return moment.happened or moment.recorded or self.now
+        latest: datetime | None = await self.pool.fetchval(
+            "select max(occurred_at) from (select occurred_at from log.events where position <= $1"
+            " order by position desc limit 100) as latest",
+            moment.position,
+        )
+        return latest or self.now
+
+
+def sees(*products: int) -> Caller:
+    """Return who may see these products and nothing else."""
+    return Caller(SCOPES, frozenset(products))
 
 
 @asynccontextmanager

@@ -175,7 +175,7 @@ async def _compare(
         begins or LONG_AGO,
         until or FOR_EVER,
         moment,
-        await _read_at(world, moment),
+        await world.read_at(moment),
     )
     window = {"from": begins and begins.isoformat(), "to": until and until.isoformat()}
     moves = begins is not None and begins < min(question.until, question.at)
@@ -205,18 +205,6 @@ async def _compare(
         item = answer["item"]
         assert _told(item["voteSeries"]) == plain_series.vote_series("1", events, question)
         assert _told(item["subscriberSeries"]) == plain_series.subscriber_series("1", events, question)
-
-
-async def _read_at(world: World, moment: Moment) -> datetime:
-    """Return the moment that is read, by Sleekplan's clock: of a position, the latest of a hundred events."""
-    if moment.happened is not None or moment.position is None:
-        return moment.happened or world.now
-    latest: datetime | None = await world.pool.fetchval(
-        "select max(occurred_at) from (select occurred_at from log.events where position <= $1"
-        " order by position desc limit 100) as latest",
-        moment.position,
-    )
-    return latest or world.now
 
 
 def _told(points: list[dict[str, Any]]) -> list[dict[str, Any]]:

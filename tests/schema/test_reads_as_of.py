@@ -219,3 +219,43 @@ async def test_windows_count_back_from_the_moment(pool: Any) -> None:
         assert [node["position"] for node in by_now["events"]["nodes"]] == []
         assert [node["position"] for node in by_time["events"]["nodes"]] == [2, 3]
         assert [node["position"] for node in by_position["events"]["nodes"]] == [1, 2]
+
+
+async def test_how_long_it_took_as_of_a_position_knows_no_time_of_submission_told_later(pool: Any) -> None:
+    async with a_board(pool) as board:
+        told_later = post(1, status="done", created="2026-04-20 10:00:00")
+        await board.tell(
+            body("item.update", "2026-05-01 10:00", post(1, status="open")),
+            body("item.update", "2026-05-03 10:00", post(1, status="done")),
+            body("item.update", "2026-05-04 10:00", told_later),
+        )
+        query = "query ($at: AsOf) { cycleTime(from: OPEN, to: DONE, asOf: $at) { group p50 } }"
+
+        then = await board.ask(query, at={"position": 2})
+
+        assert then["cycleTime"] == [{"group": "2026-05", "p50": "P2D"}]
+        assert (await board.ask(query))["cycleTime"] == [{"group": "2026-04", "p50": "P13D"}]
+
+
+async def test_a_summary_as_of_a_position_names_things_as_they_were_then(pool: Any) -> None:
+    async with a_board(pool) as board:
+        entry = {"changelog_id": 7, "title": "Old note"}
+        await board.tell(
+            body("item.create", "2026-05-01 10:00", post(1, title="Old", user=person(1, "ada"))),
+            body("vote.create", "2026-05-01 11:00", {"feedback_id": 1, "user": person(1, "ada"), "vote": 1}),
+            body("changelog.create", "2026-05-01 12:00", entry),
+        )
+        query = "query ($at: AsOf) { events(first: 3, asOf: $at) { nodes { summary } } }"
+        before = await board.ask(query)
+
+        await board.tell(
+            body("item.update", "2026-05-03 10:00", post(1, title="New", user=person(1, "ada_l"))),
+            body("changelog.update", "2026-05-03 10:00", entry | {"title": "New note"}),
+        )
+
+        assert await board.ask(query, at={"position": 3}) == before
+        assert before["events"]["nodes"] == [
+            {"summary": "ada submitted “Old”"},
+            {"summary": "ada voted for “Old”"},
+            {"summary": "The note “Old note” was published"},
+        ]
