@@ -11,7 +11,7 @@ import click
 
 from service.cli.database import on_log
 from service.cli.options import data_dir_option, given_settings
-from service.cli.terminal import json_option, note, print_json, print_records
+from service.cli.terminal import Group, json_option, note, print_json, print_records
 from service.config import SCOPES
 from service.errors import DataFolderNotWritable
 from service.log.known import KnownDatabase
@@ -21,7 +21,7 @@ from service.web.keys import Keys
 T = TypeVar("T")
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """Manage webhook keys and GraphQL tokens.
 

@@ -20,6 +20,7 @@ from projections.rebuild.verify import verify as run_verify
 from service.cli.database import open_log, open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import (
+    Group,
     for_people,
     json_option,
     out,
@@ -122,7 +123,7 @@ def _print_verified(report: VerifyReport) -> None:
     out.print(f"at position {report.position}, in {for_people(report.seconds)}")
 
 
-@click.group()
+@click.group(cls=Group)
 def parked() -> None:
     """Deal with events that a projection could not apply.
 

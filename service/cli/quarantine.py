@@ -8,7 +8,7 @@ import click
 
 from service.cli.database import on_log
 from service.cli.options import data_dir_option, given_settings
-from service.cli.terminal import json_option, out, print_json, print_records
+from service.cli.terminal import Group, json_option, out, print_json, print_records
 from service.errors import NotAnEvent
 from service.log.database import Pool
 from service.log.event_store import EventStore
@@ -17,7 +17,7 @@ from service.log.quarantine import Quarantine, Quarantined
 LISTED_MAX = 1_000
 
 
-@click.group()
+@click.group(cls=Group)
 def quarantine() -> None:
     """Deal with deliveries that are no events.
 

@@ -6,6 +6,7 @@ import re
 
 import click
 
+from service.cli.terminal import Group
 from service.operate.grants import service_grants
 
 _ROLE_BYTES_MAX = 63
@@ -20,7 +21,7 @@ def _role(_: click.Context, __: click.Parameter, name: str) -> str:
     return name
 
 
-@click.group()
+@click.group(cls=Group)
 def sql() -> None:
     """Print SQL for the database's administrator. Nothing is run here."""
 

@@ -23,6 +23,18 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 _GAP: Final = "  "
 _WORD_WIDTH_MAX: Final = 40
 
+
+class Group(click.Group):
+    """A group of commands whose help shows the first sentence of each whole."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each command with its sentence, on as many lines as it takes."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, command.get_short_help_str(limit=1_000)) for name, command in self.commands.items()]
+            )
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
 

@@ -313,8 +313,10 @@ async def _projections(_: Settings, connection: Connection) -> AsyncIterator[Fin
 
 async def _keys(settings: Settings, connection: Connection) -> AsyncIterator[Finding]:
     rows = await connection.fetch(
-        "select label, kind, last_used_at, expires_at from log.keys "
-        "where revoked_at is null and (expires_at is null or expires_at > clock_timestamp())"
+        "select label, kind, last_used_at, expires_at from log.keys key "
+        "where revoked_at is null and (expires_at is null or (expires_at > clock_timestamp() and not exists ("
+        "select from log.keys its_successor where (kind, label) = (key.kind, key.label) "
+        "and revoked_at is null and expires_at is null)))"
     )
     webhook = [row for row in rows if row["kind"] == "WEBHOOK"]
     made = (settings.data_dir / LOCAL_KEY_FILE).exists()

@@ -100,6 +100,22 @@ async def test_a_key_about_to_end_and_one_never_used_are_told(
     assert any(one.text == "board was never used" for one in findings)
 
 
+async def test_a_key_that_ends_since_another_replaced_it_is_no_problem(
+    settings: Settings, pool: asyncpg.Pool, database_url: str
+) -> None:
+    await pool.execute(
+        "insert into log.keys (digest, kind, label, expires_at, last_used_at) "
+        "values ('a', 'WEBHOOK', 'board', clock_timestamp() + interval '1 day', clock_timestamp()), "
+        "('b', 'WEBHOOK', 'board', null, clock_timestamp())"
+    )
+
+    findings = [one for one in await _database(settings, database_url) if one.check == "keys"]
+
+    assert [(one.state, one.text) for one in findings] == [
+        (State.FINE, "0 from the settings; in the database: board")
+    ]
+
+
 async def test_a_projection_that_failed_is_a_problem(
     settings: Settings, pool: asyncpg.Pool, database_url: str
 ) -> None:
