@@ -1,13 +1,16 @@
 # Everything works on a machine that has Python 3.11 or later, make, and a package index. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check torture bench bench-quick docs release lock
+.PHONY: help install run test check coverage torture bench bench-quick docs release lock
 PYTHON ?=
 export PYTHON
+PYTEST = pytest -n auto --maxprocesses 4 --dist loadfile
 
 help: ## say what can be made
 	@echo "make run              the service; with an invented board of 18 months when there is nothing yet"
 	@echo "make test             every check and test, and a list of what could not be tested here"
+	@echo "make test-NAME        the tests of one folder: test-log, test-projections, test-schema, test-page, …"
+	@echo "make coverage         every test, and the lines that none of them reached; by hand, it takes longer"
 	@echo "make check            formatting, lint, types, import contract, known vulnerabilities"
 	@echo "make torture          kills, races and load for minutes"
 	@echo "make bench            all measurements; bench-quick for a short look, bench-NAME for one of bench/"
@@ -27,7 +30,15 @@ test: install
 	@$(MAKE) --no-print-directory check
 	@sh .ci/node-packages
 	@sh .ci/schemathesis
-	RECOUNT_TEST_NOT_CHECKED=.venv/not-checked.txt .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	RECOUNT_TEST_NOT_CHECKED=.venv/not-checked.txt .venv/bin/python -m $(PYTEST)
+
+test-%: install
+	.venv/bin/python -m $(PYTEST) tests/$*
+
+coverage: install
+	.venv/bin/coverage erase
+	.venv/bin/coverage run -m $(PYTEST); \
+	    .venv/bin/coverage combine -q && .venv/bin/coverage report
 
 check: install
 	.venv/bin/ruff check .
