@@ -71,7 +71,7 @@ select h.position, h.product_id, h.action,
        d.comment_id, d.changelog_id, d.satisfaction_id,
        h.origin, h.occurred_at, h.occurred_assumed, h.recorded_at,
        case when h.action in ('item.update', 'comment.update', 'changelog.update', 'user.update') then '{}'::text[]
-            when d.vote_moved is not null then '{value}' end,
+            when d.vote_moved is not null and b.position is not null then '{value}' end,
        h.erased
   from {hot} h
   left join {ballots} b on b.position = h.position

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Final
 
 from tests.given.plain_words import (
     Event,
@@ -21,14 +21,12 @@ from tests.given.plain_words import (
     author_id_of,
     comments,
     entries,
-    identity,
     item_id_of,
     mentions,
     post_of,
     posts,
     subscriptions,
     votes,
-    whole,
 )
 
 # Folding -------------------------------------------------------------------------------------------
@@ -152,6 +150,7 @@ def _users(seen: list[Event]) -> dict[str, Row]:
         row["team_member"] = row.pop("admin_id", "0") not in ("0", "")
         whole_users = [one for one in said if one.event.entity == "user"]
         row |= _deletion(whole_users, ("user.create", "user.update", "user.delete"))
+        row["erased"] = False
         row["first_seen_at"] = min(one.event.occurred_at for one in said)
         acted = [one.event.occurred_at for one in said if actor_of(one.event) == user_id]
         rows[user_id] = row | ({"last_active_at": max(acted)} if acted else {})
@@ -234,102 +233,59 @@ def _answers(seen: list[Event]) -> dict[str, Row]:
 
 # By arrival ----------------------------------------------------------------------------------------
 
-_TYPES = {
-    "item.create": "ITEM_CREATED",
-    "item.update": "ITEM_EDITED",
-    "item.delete": "ITEM_DELETED",
-    "comment.create": "COMMENT_CREATED",
-    "comment.update": "COMMENT_EDITED",
-    "comment.delete": "COMMENT_DELETED",
-    "changelog.create": "CHANGELOG_CREATED",
-    "changelog.update": "CHANGELOG_EDITED",
-    "changelog.delete": "CHANGELOG_DELETED",
-    "changelog.subscribe": "CHANGELOG_SUBSCRIBED",
-    "satisfaction.create": "SATISFACTION_GIVEN",
-    "satisfaction.update": "SATISFACTION_GIVEN",
-    "user.create": "USER_CREATED",
-    "user.update": "USER_EDITED",
-    "user.delete": "USER_DELETED",
-}
-_ITEM_FIELDS = ("title", "description", "status", "type", "effort", "created_at", "author_id", "tags")
-_COMMENT_FIELDS = ("item_id", "author_id", "body", "status", "type", "likes", "created_at")
 
-
-def facts(events: list[Event]) -> dict[int, tuple[str, frozenset[str] | None]]:
-    """Each event's type and, for edits of items and comments, what it changed of what was known before it."""
-    return {
-        event.position: _fact(event, [e for e in events if e.position < event.position]) for event in events
-    }
-
-
-def _fact(event: Event, earlier: list[Event]) -> tuple[str, frozenset[str] | None]:
-    if not event.is_known and event.action != "changelog.subscribe":
-        return "OTHER", None
-    if event.entity == "vote":
-        return _vote_type(event, earlier), None
-    if event.entity == "subscription":
-        return ("UNSUBSCRIBED" if event.verb == "delete" else "SUBSCRIBED"), None
-    kind = _TYPES.get(event.action, "OTHER")
-    if event.action == "item.update":
-        changed = _changed(posts, item_id_of(event), event, earlier, _ITEM_FIELDS)
-        return ("ITEM_STATUS_CHANGED" if "status" in changed else kind), changed
-    if event.action == "comment.update":
-        comment_id = identity(event.data.get("comment_id")) or identity(event.data.get("id"))
-        return kind, _changed(comments, comment_id, event, earlier, _COMMENT_FIELDS)
-    return kind, None
-
-
-def _changed(
-    reading: Any, entity_id: str | None, event: Event, earlier: list[Event], fields: tuple[str, ...]
-) -> frozenset[str]:
-    mine = reading([event]).get(entity_id, [])
-    if not mine:
-        return frozenset()
-    before = merged(one for one in reading(earlier).get(entity_id, []) if one.key < mine[0].key)
-    now = mine[0].fields
-    return frozenset(f for f in fields if f in now and f in before and now[f] != before[f])
-
-
-def _vote_type(event: Event, earlier: list[Event]) -> str:
-    number = whole(event.data.get("vote"))
-    if event.verb == "delete" or number == 0:
-        return "VOTE_WITHDRAWN"
-    for key, (mine,) in votes([event]).items():
-        before = [one for one in votes(earlier).get(key, []) if one.key < mine.key]
-        stood = vote_that_stands(before) if before else {"withdrawn": True}
-        values = stood.get("value"), mine.fields.get("value")
-        if not stood["withdrawn"] and None not in values and values[0] != values[1]:
-            return "VOTE_CHANGED"
-    return "VOTE_CAST"
-
-
-def drifts(events: list[Event]) -> set[tuple[int, str, int]]:
-    """(position, total, by how much it moved otherwise than by the votes seen), by arrival."""
-    found: set[tuple[int, str, int]] = set()
-    last: dict[str, tuple[Key, int | None, int | None]] = {}
+def drifts(events: list[Event]) -> list[Row]:
+    """Return the totals that moved otherwise than by the votes seen, and what that suggests, by arrival."""
+    found: list[Row] = []
+    last: dict[str, tuple[Key, dict[str, int]]] = {}
     for number, event in enumerate(events):
         item_id = item_id_of(event)
         post = next(iter(posts([event]).get(item_id or "", [])), None)
         if post is None or item_id is None or not says_something(event):
             continue
-        up, down = _known(events[: number + 1], item_id)
-        theirs_up, theirs_down = post.fields.get("votes_up"), post.fields.get("votes_down")
-        ahead = (
-            post.key,
-            None if theirs_up is None else theirs_up - up,
-            None if theirs_down is None else theirs_down - down,
-        )
+        seen = dict(zip(_TOTALS, _known(events[: number + 1], item_id), strict=True))
+        ahead = {name: post.fields[name] - seen[name] for name in _TOTALS if name in post.fields}
         before = last.get(item_id)
-        if before is None or ahead[0] > before[0]:
-            if before is not None:
-                for total, now, then in (
-                    ("votes_up", ahead[1], before[1]),
-                    ("votes_down", ahead[2], before[2]),
-                ):
-                    if now is not None and then is not None and now != then:
-                        found.add((event.position, total, now - then))
-            last[item_id] = ahead
+        if before is None or post.key > before[0]:
+            then = ahead if before is None else before[1]
+            moved = {name: ahead[name] - then[name] for name in _TOTALS if name in ahead and name in then}
+            for name, delta in moved.items():
+                if delta:
+                    kind, cause = _suggested(moved, delta, item_id, event, events)
+                    theirs = post.fields[name]
+                    found.append(
+                        {"position": event.position, "field": name, "delta": delta, "item": item_id}
+                        | {"ours": theirs - delta, "theirs": theirs, "seenAt": event.occurred_at}
+                        | {"kind": kind, "likelyCause": cause}
+                    )
+            last[item_id] = post.key, ahead
     return found
+
+
+_TOTALS: Final = ("votes_up", "votes_down")
+
+
+def _suggested(
+    moved: Mapping[str, int], delta: int, item_id: str, event: Event, events: list[Event]
+) -> tuple[str, str]:
+    """What is likely behind it: votes turned round or taken back, a merge, or what we missed."""
+    if sum(moved.values()) == 0 and len(moved) == 2:
+        return "VOTE_CHANGED", "changed votes"
+    if delta < 0:
+        return "VOTE_WITHDRAWN", "withdrawn votes"
+    earlier = posts(one for one in events if one.position < event.position)
+    merged_then = [
+        (said.event.occurred_at, said.position, other)
+        for other, of_other in earlier.items()
+        if other != item_id
+        for said in of_other
+        if said.fields.get("status") == "merged"
+        and event.occurred_at - timedelta(hours=1) <= said.event.occurred_at <= event.occurred_at
+        and merged(one for one in of_other if one.key < said.key).get("status") != "merged"
+    ]
+    if merged_then:
+        return "LIKELY_MERGE", f"merge of item {max(merged_then)[2]}"
+    return "COUNT_DRIFT", "missed deliveries"
 
 
 def says_something(event: Event) -> bool:

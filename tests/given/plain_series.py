@@ -251,8 +251,8 @@ def vote_series(item_id: str, events: list[Event], asked: Question) -> list[Row]
 
 def _concluded(item_id: str, events: list[Event], asked: Question, inside: Callable[[datetime], bool]) -> int:
     of_event: dict[int, dict[str, int]] = {}
-    for position, total, delta in drifts(events):
-        of_event.setdefault(position, {})[total] = delta
+    for drift in drifts(events):
+        of_event.setdefault(drift["position"], {})[drift["field"]] = drift["delta"]
     fallen = 0
     for event in _seen(events, asked):
         moved = of_event.get(event.position, {})

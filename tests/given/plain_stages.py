@@ -10,7 +10,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from tests.given import plain_history
-from tests.given.plain_model import Moment, board, facts
+from tests.given.plain_events import facts
+from tests.given.plain_model import Moment, board
 from tests.given.plain_series import LONG_AGO
 from tests.given.plain_words import Event, Row, actor_of, posts
 
@@ -163,7 +164,7 @@ def activity(events: list[Event], known: Moment, stretch: Stretch, user_id: str 
     """Count what somebody, or everybody, did in a stretch of time, on Sleekplan's clock."""
     kinds = facts(events)
     done = [
-        kinds[event.position][0]
+        kinds[event.position].type
         for event in events
         if known.knows(event)
         and stretch.holds(event.occurred_at)

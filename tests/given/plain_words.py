@@ -25,6 +25,10 @@ class Event:
     occurred_at: datetime
     recorded_at: datetime
     data: Mapping[str, Any]
+    occurred_assumed: bool
+    body: Mapping[str, Any]
+    """What was delivered, and how often."""
+    deliveries: int
 
     @property
     def verb(self) -> str:

@@ -47,15 +47,25 @@ class World:
     ) -> list[Event]:
         """Record bodies, each of the example's product or of the one that is said."""
         told = products or [self.product_id] * len(bodies)
+        sent: dict[int, list[tuple[Any, datetime]]] = {}
         for ((action, data), timestamp), at, product in zip(bodies, received, told, strict=True):
             body = {"product_id": product, "action": action, "data": data, "timestamp": timestamp}
-            await self.store.append([decode(json.dumps(body).encode(), at)])
+            (appended,) = await self.store.append([decode(json.dumps(body).encode(), at)])
+            sent.setdefault(appended.position, []).append((body, at))
         found = await self.pool.fetch(
-            "select position, product_id, action, entity, occurred_at, recorded_at, data from log.events "
-            "where product_id = any($1) order by position",
+            "select position, product_id, action, entity, occurred_at, recorded_at, data, occurred_assumed"
+            "  from log.events where product_id = any($1) order by position",
             [self.product_id, *told],
         )
-        return [Event(**{**row, "data": json.loads(row["data"])}) for row in found]
+        return [
+            Event(
+                **{**row, "data": json.loads(row["data"])},
+                body=sent[row["position"]][0][0],
+                # What was received at the same time is the same delivery, drained from a spool once more.
+                deliveries=1 + sum(at != sent[row["position"]][0][1] for _, at in sent[row["position"]]),
+            )
+            for row in found
+        ]
 
     async def follow(self, events: list[Event], batch_ends: list[bool]) -> None:
         """Project the events in batches that end where it is said, and at the last."""

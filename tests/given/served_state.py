@@ -23,7 +23,8 @@ fragment ItemFields on Item {
   knownVotes { known_up: up known_down: down known_net: net }
 }
 fragment UserFields on User {
-  key: id name mail img: imageUrl team_member: teamMember data_id: customerId full_name: fullName anonymous
+  key: id erased name mail img: imageUrl team_member: teamMember data_id: customerId full_name: fullName
+  anonymous
   segments custom system weight created_at: createdAt deleted deleted_at: deletedAt first_seen_at: firstSeenAt
   last_active_at: lastActiveAt
 }
@@ -46,6 +47,15 @@ fragment AnswerFields on SatisfactionAnswer {
   key: id user_id: user { is: sleekplanId } value comment group meta answered_at: answeredAt
   superseded_at: supersededAt at
 }
+fragment EventFields on Event {
+  position productId type action entity origin occurredAt occurredAssumed recordedAt changedFields deliveries
+  erased rawPayload summary changes { field before after words { kind text } }
+  item { sleekplanId } user { sleekplanId } comment { sleekplanId } changelogEntry { sleekplanId }
+  satisfactionAnswer { sleekplanId }
+}
+fragment InferenceFields on Inference {
+  position kind origin field delta ours theirs seenAt likelyCause item { sleekplanId }
+}
 """
 _STATE: Final = """
 query ($product: ID!, $asOf: AsOf) {
@@ -58,8 +68,8 @@ query ($product: ID!, $asOf: AsOf) {
     nodes { ...EntryFields }
   }
   answers: satisfactionAnswers(productId: $product, asOf: $asOf) { nodes { ...AnswerFields } }
-  events(productId: $product, asOf: $asOf) { nodes { position type action changedFields } }
-  drift(productId: $product, asOf: $asOf) { position field delta }
+  events(productId: $product, asOf: $asOf) { nodes { ...EventFields } }
+  drift(productId: $product, asOf: $asOf) { ...InferenceFields }
   best: items(productId: $product, asOf: $asOf, first: 1) { nodes { sleekplanId } }
   best_two: items(productId: $product, asOf: $asOf, first: 2) { nodes { sleekplanId } }
   all: items(productId: $product, asOf: $asOf) { nodes { sleekplanId } }

@@ -89,3 +89,19 @@ async def test_votes_are_found_by_the_field_that_their_changes_name(told: Board)
         ("VOTE_CHANGED", ["value"], [{"field": "value", "before": 1, "after": -1}]),
         ("VOTE_WITHDRAWN", ["value"], [{"field": "value", "before": -1, "after": None}]),
     ]
+
+
+async def test_what_takes_back_no_vote_that_is_known_of_changes_no_field(told: Board) -> None:
+    await told.tell(
+        body("vote.delete", "2026-05-06 13:00", {"user_id": 17}),
+        body("vote.remove", "2026-05-06 14:00", {"feedback_id": 1, "user_id": 17, "vote": 0}),
+    )
+
+    answer = await told.ask(
+        "{ events(filter: {position: {gt: 8}}) { nodes { type changedFields changes { field } } } }"
+    )
+
+    assert answer["events"]["nodes"] == [
+        {"type": "VOTE_WITHDRAWN", "changedFields": [], "changes": []},
+        {"type": "OTHER", "changedFields": [], "changes": []},
+    ]
