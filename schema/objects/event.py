@@ -236,7 +236,8 @@ class Event(Node):
         "The changelog entry that it is about.", One("ChangelogEntry", "changelog_id")
     )
     satisfaction_answer: LazySatisfactionAnswer | None = nested(
-        "The satisfaction answer that it tells of, deleted or not.", One("SatisfactionAnswer", "satisfaction_id")
+        "The satisfaction answer that it tells of, deleted or not.",
+        One("SatisfactionAnswer", "satisfaction_id"),
     )
 
 

@@ -97,7 +97,7 @@ def status_of(env: Env, key: str | None) -> Status | None:
     if key is None:
         return None
     label = env.labels.get(key)
-    if label is None:
+    if label is None or label.kind != "status":
         return make(Status, key=key, label=None, role=None)
     return make(Status, key=key, label=label.label, role=label.role)
 
@@ -105,7 +105,7 @@ def status_of(env: Env, key: str | None) -> Status | None:
 def label_of(env: Env, key: str | None) -> str | None:
     """Return what the configuration calls a type's key."""
     label = env.labels.get(key) if key is not None else None
-    return label.label if label is not None else None
+    return label.label if label is not None and label.kind == "type" else None
 
 
 def status_keys(request: Values, roles: set[str]) -> list[str]:

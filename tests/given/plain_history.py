@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from tests.given.plain_events import facts
 from tests.given.plain_model import Board, Moment, homes, merged, says_something
 from tests.given.plain_words import Event, Row, Said, posts
 
@@ -60,11 +61,28 @@ def revisions(seen: list[Event], item_id: str) -> list[Row]:
     return found
 
 
-def provenance(seen: list[Event], item_id: str, field: str) -> tuple[int, Any] | None:
+PROVENANCE: Final = {
+    **{name: name for name in _TEXTS},
+    "createdAt": "created_at",
+    "author": "author_id",
+    "votes": "votes_net",
+    "commentCount": "comments",
+    "subscriberCount": "subscribers",
+    "trend": "trend",
+    "scoring": "scoring",
+}
+"""The fields whose origin can be asked for, by their names in the schema."""
+
+
+def provenance(seen: list[Event], item_id: str, name: str) -> tuple[int, Any] | None:
     """Return the event that set the value which a field has, and the value."""
     found: tuple[int, Any] | None = None
-    for one in _in_order(seen, item_id):
-        value = one.fields.get(field)
+    said = _in_order(seen, item_id)
+    for number, one in enumerate(said):
+        told = merged(said[: number + 1])
+        if "votes_up" in told:
+            told["votes_net"] = told["votes_up"] - told.get("votes_down", 0)
+        value = told.get(PROVENANCE[name])
         if value is not None and (found is None or found[1] != value):
             found = one.position, value
     return found
@@ -86,19 +104,42 @@ def votes_since(seen: list[Event], item_id: str, since: datetime | None) -> tupl
     return gained[0], gained[1]
 
 
-def jumps(seen: list[Event], item_id: str) -> list[tuple[int, int]]:
-    """Return each post that moved the net votes, and by how much."""
-    found = []
+def jumps(seen: list[Event], item_id: str, concluded: list[Row]) -> list[Row]:
+    """Return each post that moved the net votes, by how much, and what is likely behind it."""
+    found: list[Row] = []
     before: int | None = None
     said = _in_order(seen, item_id)
+    causes = {drift["position"]: drift["likelyCause"] for drift in reversed(concluded)}
     for number, one in enumerate(said):
         known = merged(said[: number + 1])
         if "votes_up" in known:
             net = known["votes_up"] - known.get("votes_down", 0)
             if before is not None and net != before:
-                found.append((one.position, net - before))
+                cause = causes.get(one.position, "votes")
+                found.append(
+                    {"at": one.event.occurred_at, "position": one.position, "delta": net - before}
+                    | {"likelyCause": cause}
+                )
             before = net
     return found
+
+
+_NOTEWORTHY: Final = (
+    *("ITEM_CREATED", "ITEM_EDITED", "ITEM_STATUS_CHANGED", "ITEM_DELETED"),
+    "CHANGELOG_CREATED",
+)
+
+
+def nearby(events: list[Event], seen: list[Event], position: int) -> list[int]:
+    """Return what else happened to items and changelog within half an hour of an event, nearest first."""
+    kinds = facts(events)
+    (there,) = (event.occurred_at for event in events if event.position == position)
+    found = [
+        (abs(event.occurred_at - there), event.position)
+        for event in seen
+        if event.position != position and kinds[event.position].type in _NOTEWORTHY
+    ]
+    return [position for away, position in sorted(found) if away <= timedelta(minutes=30)][:20]
 
 
 # Two moments ---------------------------------------------------------------------------------------

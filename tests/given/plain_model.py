@@ -237,18 +237,22 @@ def _answers(seen: list[Event]) -> dict[str, Row]:
 def drifts(events: list[Event]) -> list[Row]:
     """Return the totals that moved otherwise than by the votes seen, and what that suggests, by arrival."""
     found: list[Row] = []
-    last: dict[str, tuple[Key, dict[str, int]]] = {}
+    last: dict[str, tuple[Key, Mapping[str, int]]] = {}
     for number, event in enumerate(events):
         item_id = item_id_of(event)
         post = next(iter(posts([event]).get(item_id or "", [])), None)
         if post is None or item_id is None or not says_something(event):
             continue
         seen = dict(zip(_TOTALS, _known(events[: number + 1], item_id), strict=True))
-        ahead = {name: post.fields[name] - seen[name] for name in _TOTALS if name in post.fields}
+        ahead: dict[str, int] = {
+            name: post.fields[name] - seen[name] for name in _TOTALS if name in post.fields
+        }
         before = last.get(item_id)
         if before is None or post.key > before[0]:
             then = ahead if before is None else before[1]
-            moved = {name: ahead[name] - then[name] for name in _TOTALS if name in ahead and name in then}
+            moved: dict[str, int] = {
+                name: ahead[name] - then[name] for name in _TOTALS if name in ahead and name in then
+            }
             for name, delta in moved.items():
                 if delta:
                     kind, cause = _suggested(moved, delta, item_id, event, events)
@@ -262,7 +266,7 @@ def drifts(events: list[Event]) -> list[Row]:
     return found
 
 
-_TOTALS: Final = ("votes_up", "votes_down")
+_TOTALS: Final[tuple[str, ...]] = ("votes_up", "votes_down")
 
 
 def _suggested(

@@ -105,3 +105,11 @@ async def test_what_takes_back_no_vote_that_is_known_of_changes_no_field(told: B
         {"type": "VOTE_WITHDRAWN", "changedFields": [], "changes": []},
         {"type": "OTHER", "changedFields": [], "changes": []},
     ]
+
+
+async def test_a_type_with_the_key_of_a_common_status_has_no_label_of_that_status(told: Board) -> None:
+    await told.tell(body("item.update", "2026-05-06 13:00", post(1, up=1, type="done", status="done")))
+
+    answer = await told.ask('{ item(sleekplanId: "1") { type typeLabel status { label } } }')
+
+    assert answer["item"] == {"type": "done", "typeLabel": None, "status": {"label": "Done"}}
