@@ -1,7 +1,7 @@
 # Everything works on a machine that has Python 3.11 or later, make, and a package index. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check coverage torture bench bench-quick docs release lock
+.PHONY: help install run test check coverage torture bench bench-quick docs dist release lock
 PYTHON ?=
 export PYTHON
 PYTEST = pytest -n auto --maxprocesses 4 --dist loadfile
@@ -15,6 +15,7 @@ help: ## say what can be made
 	@echo "make torture          kills, races and load for minutes"
 	@echo "make bench            all measurements; bench-quick for a short look, bench-NAME for one of bench/"
 	@echo "make docs             the documentation as a site, which the service serves at /docs from its next start on"
+	@echo "make dist             a wheel and a source archive of the last commit in dist/, the same to the byte each time"
 	@echo "make release          VERSION=1.2.0: the changelog's heading, the version, a bill of materials in dist/"
 	@echo "make install          only builds .venv, from pinned packages; PYTHON=python3.13 chooses another"
 	@echo "make lock             pins the newest packages anew (requirements*.txt)"
@@ -43,7 +44,7 @@ coverage: install
 check: install
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy service projections schema tests docs/site .ci/release.py $(wildcard bench)
+	.venv/bin/mypy service projections schema tests docs/site .ci/dist.py .ci/release.py $(wildcard bench)
 	.venv/bin/lint-imports
 	@sh .ci/audit
 
@@ -63,6 +64,9 @@ bench-%: install
 docs: install
 	@sh .ci/tool docs
 	@.venv/bin/python -m docs.site.build
+
+dist: install
+	@.venv/bin/python .ci/dist.py
 
 release: install
 	@sh .ci/tool release

@@ -5,11 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import re
-import shutil
 import subprocess
-import sys
 import tomllib
-import zipfile
 from importlib import metadata
 
 import pytest
@@ -71,45 +68,6 @@ def test_the_same_versions_run_and_are_tested():
     run, tested, built = versions
     assert {name: tested.get(name) for name in run} == run
     assert {name: tested.get(name) for name in built} == built
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The names of the files in the wheel, built from a copy: building must not touch the checkout."""
-    copy = tmp_path_factory.mktemp("checkout")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, copy)
-    for name in OURS:
-        shutil.copytree(
-            ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules")
-        )
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel"], cwd=copy, check=True, capture_output=True
-    )
-    (built,) = (copy / "dist").glob("*.whl")
-    with zipfile.ZipFile(built) as archive:
-        return set(archive.namelist())
-
-
-def test_the_wheel_holds_every_file_that_the_packages_read(wheel):
-    wanted = {
-        str(path.relative_to(ROOT))
-        for name in OURS
-        for path in (ROOT / name).rglob("*")
-        if path.is_file()
-        and not {"__pycache__", "node_modules"} & set(path.parts)
-        and "graphiql/vendor" not in str(path)
-    }
-
-    assert wanted - wheel == set()
-    assert "service/web/graphiql/assets/graphiql.js" in wheel
-
-
-def test_the_wheel_holds_nothing_else(wheel):
-    tops = {name.partition("/")[0] for name in wheel}
-
-    assert {top for top in tops if not top.endswith(".dist-info")} == OURS
-    assert not any("vendor" in name for name in wheel)
 
 
 def test_the_command_is_installed():
