@@ -115,6 +115,12 @@ create or replace function read_model.boolean_of(v text) returns boolean
 language sql immutable parallel safe
 return case lower(v) when 'true' then true when '1' then true when 'false' then false when '0' then false end;
 
+-- Whether a comment is public: false is a note between team members. What is told and cannot be read is taken for
+-- such a note, as little is lost by not showing it.
+create or replace function read_model.public_of(v text) returns boolean
+language sql immutable parallel safe
+return case when v is not null then coalesce(read_model.boolean_of(v), false) end;
+
 -- `YYYY-MM-DD HH:MM:SS` without a zone is UTC; a day that no calendar has ('0000-00-00', 30 February) is not said.
 -- That its digits are digits is seen from their bytes: `3_` are those, and `:;<=>?`. This takes a third of what
 -- `translate` or a pattern takes.

@@ -104,6 +104,12 @@ export type CommentFilter = {
   not?: InputMaybe<CommentFilter>;
   /** At least one of these as well. */
   or?: InputMaybe<Array<CommentFilter>>;
+  /** An answer to this comment: an opaque id. */
+  parentId?: InputMaybe<IdFilter>;
+  /** Pinned (true) or not, as far as was told (false). */
+  pinned?: InputMaybe<Scalars['Boolean']['input']>;
+  /** Not told to be a private note (true), or one (false). */
+  public?: InputMaybe<Scalars['Boolean']['input']>;
   /** The text. */
   text?: InputMaybe<StringFilter>;
 };

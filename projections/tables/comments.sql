@@ -6,10 +6,14 @@ create table {comments} (
     comment_id   text        not null,
     item_id      text,
     author_id    text,
+    parent_id    text,
     body         text,
     status       text,
     type         text,
     likes        int,
+    pinned       boolean,
+    public       boolean,
+    private      boolean     generated always as (public is false) stored,
     created_at   timestamptz,
     updated_at   timestamptz,
     deleted      boolean     not null,
@@ -37,8 +41,12 @@ create table {comment_versions} (
     status       text,
     type         text,
     likes        int,
-    created_at   timestamptz
+    created_at   timestamptz,
+    parent_id    text,
+    pinned       boolean,
+    public       boolean
 );
+comment on column {comment_versions}.complete is 'Whether it says all but `parent_id`, `pinned` and `public`, which whole comments may leave out.';
 
 -- name: keys
 alter table {comments} add primary key (product_id, comment_id);
@@ -49,6 +57,7 @@ create unique index on {comment_versions} (product_id, comment_id, occurred_at, 
 create index on {comment_versions} (product_id, item_id, position);
 create index on {comment_versions} (product_id, comment_id, position) where newest;
 create index on {comment_versions} (position);
+create index on {comment_versions} (product_id, comment_id) where public is false;
 
 -- name: lookups
 -- What reads need of tables that `settle` writes: a rebuild makes these indexes last.
@@ -61,13 +70,14 @@ create index on {comments} using gin (search);
 -- only with: comment
 insert into {comment_versions} (
     product_id, comment_id, occurred_at, is_delete, updated_at, position, newest, complete,
-    action, item_id, author_id, body, status, type, likes, created_at
+    action, item_id, author_id, body, status, type, likes, created_at, parent_id, pinned, public
 )
 select w.product_id, w.comment_id, w.occurred_at, w.is_delete, w.updated_at, w.position,
        w.before is null or w.told > w.before,
        num_nulls(w.item_id, w.author_id, w.body, w.status, w.type, w.likes, w.created_at) = 0
            and w.updated_at > '-infinity',
-       w.action, w.item_id, w.author_id, w.body, w.status, w.type, w.likes, w.created_at
+       w.action, w.item_id, w.author_id, w.body, w.status, w.type, w.likes, w.created_at,
+       w.parent_id, w.pinned, w.public
   from (
        select t.*,
               greatest(c.told, max(t.told) over (
@@ -78,7 +88,10 @@ select w.product_id, w.comment_id, w.occurred_at, w.is_delete, w.updated_at, w.p
               select s.*,
                      read_model.key(s.occurred_at, s.is_delete, s.updated_at, s.position) collate "C" as told,
                      read_model.int_of(s.raw_likes) as likes,
-                     read_model.moment_of(s.raw_created) as created_at
+                     read_model.moment_of(s.raw_created) as created_at,
+                     read_model.id_of(s.raw_parent) as parent_id,
+                     read_model.boolean_of(s.raw_pinned) as pinned,
+                     read_model.public_of(s.raw_public) as public
                 from (
                      select h.product_id, h.position, h.occurred_at, h.updated_at, h.item_id,
                             coalesce(
@@ -91,7 +104,10 @@ select w.product_id, w.comment_id, w.occurred_at, w.is_delete, w.updated_at, w.p
                             h.data ->> 'status' as status,
                             h.data ->> 'type' as type,
                             h.data ->> 'likes' as raw_likes,
-                            h.data ->> 'created' as raw_created
+                            h.data ->> 'created' as raw_created,
+                            h.data ->> 'parent' as raw_parent,
+                            h.data ->> 'pinned' as raw_pinned,
+                            h.data ->> 'public' as raw_public
                        from {hot} h
                       where h.entity = 'comment'
                      ) s
@@ -110,10 +126,11 @@ select w.product_id, w.comment_id, w.occurred_at, w.is_delete, w.updated_at, w.p
 -- name: settle.current
 -- only with: comment
 insert into {comments} as c (
-    product_id, comment_id, item_id, author_id, body, status, type, likes, created_at, updated_at,
+    product_id, comment_id, item_id, author_id, parent_id, body, status, type, likes, pinned, public, created_at, updated_at,
     deleted, deleted_at, occurred_at, position
 )
-select t.product_id, t.comment_id, v.item_id, v.author_id, v.body, v.status, v.type, v.likes, v.created_at, v.updated_at,
+select t.product_id, t.comment_id, v.item_id, v.author_id, v.parent_id, v.body, v.status, v.type, v.likes, v.pinned, v.public,
+       v.created_at, v.updated_at,
        coalesce(l.deleted, false), case when l.deleted then l.occurred_at end, v.occurred_at, v.position
   from (
        select distinct product_id, comment_id
@@ -124,17 +141,20 @@ select t.product_id, t.comment_id, v.item_id, v.author_id, v.body, v.status, v.t
  cross join lateral (
        select substr(max((c.key || c.item_id) collate "C"), 52) as item_id,
               substr(max((c.key || c.author_id) collate "C"), 52) as author_id,
+              substr(max((c.key || c.parent_id) collate "C"), 52) as parent_id,
               substr(max((c.key || c.body) collate "C"), 52) as body,
               substr(max((c.key || c.status) collate "C"), 52) as status,
               substr(max((c.key || c.type) collate "C"), 52) as type,
               substr(max((c.key || c.likes::text) collate "C"), 52)::int as likes,
+              substr(max((c.key || c.pinned::text) collate "C"), 52)::boolean as pinned,
+              substr(max((c.key || c.public::text) collate "C"), 52)::boolean as public,
               substr(max((c.key || c.created_at::text) collate "C"), 52)::timestamptz as created_at,
               substr(max((c.key || nullif(c.updated_at, '-infinity')::text) collate "C"), 52)::timestamptz as updated_at,
               max(c.occurred_at) as occurred_at, max(c.position) as position
          from (
               select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
-                     c.author_id, c.body, c.created_at, c.item_id, c.likes, c.occurred_at, c.position,
-                     c.status, c.type, c.updated_at
+                     c.author_id, c.body, c.created_at, c.item_id, c.likes, c.occurred_at, c.parent_id, c.pinned,
+                     c.position, c.public, c.status, c.type, c.updated_at
                 from {comment_versions} c
                where c.product_id = t.product_id
                  and c.comment_id = t.comment_id
@@ -153,10 +173,13 @@ select t.product_id, t.comment_id, v.item_id, v.author_id, v.body, v.status, v.t
     on conflict (product_id, comment_id) do update
    set item_id = excluded.item_id,
        author_id = excluded.author_id,
+       parent_id = excluded.parent_id,
        body = excluded.body,
        status = excluded.status,
        type = excluded.type,
        likes = excluded.likes,
+       pinned = excluded.pinned,
+       public = excluded.public,
        created_at = excluded.created_at,
        updated_at = excluded.updated_at,
        deleted = excluded.deleted,

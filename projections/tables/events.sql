@@ -19,9 +19,11 @@ create table {event_facts} (
     occurred_assumed  boolean     not null,
     recorded_at       timestamptz not null,
     changed_fields    text[],
-    erased            boolean     not null
+    erased            boolean     not null,
+    private           boolean     not null
 );
 comment on column {event_facts}.user_id is 'Who did it, as far as it was told.';
+comment on column {event_facts}.private is 'Whether it tells of a private note, or of a comment while it was one.';
 comment on column {event_facts}.changed_fields is 'Null unless the event is an edit, or moves a vote; fields whose value was known before and differs.';
 
 -- name: indexes
@@ -39,7 +41,7 @@ create index on {event_facts} (recorded_at, position);
 -- name: apply.facts
 insert into {event_facts} (
     position, product_id, action, type, entity, entity_id, item_id, user_id, comment_id, changelog_id, satisfaction_id,
-    origin, occurred_at, occurred_assumed, recorded_at, changed_fields, erased
+    origin, occurred_at, occurred_assumed, recorded_at, changed_fields, erased, private
 )
 select h.position, h.product_id, h.action,
        case
@@ -72,7 +74,7 @@ select h.position, h.product_id, h.action,
        h.origin, h.occurred_at, h.occurred_assumed, h.recorded_at,
        case when h.action in ('item.update', 'comment.update', 'changelog.update', 'user.update') then '{}'::text[]
             when d.vote_moved is not null and b.position is not null then '{value}' end,
-       h.erased
+       h.erased, h.private
   from {hot} h
   left join {ballots} b on b.position = h.position
  cross join lateral (
@@ -157,6 +159,43 @@ update {event_facts} f
        ) s
  where f.position = s.position;
 
+-- name: settle.private
+-- only if: exists (select from {hot} where entity = 'comment') and exists (select from {comment_versions} where public is false)
+-- Every event of a comment that is a private note now; of one that was, those that were told while it was.
+update {event_facts} f
+   set private = s.private
+  from (
+       select v.position, c.private or coalesce(w.public is false, false) as private
+         from (
+              select distinct product_id, comment_id
+                from {comment_versions}
+               where position > $1
+                 and position <= $2
+              ) t
+         join {comments} c on c.product_id = t.product_id and c.comment_id = t.comment_id
+         join {comment_versions} v on v.product_id = t.product_id and v.comment_id = t.comment_id
+         left join lateral (
+              select p.public
+                from {comment_versions} p
+               where p.product_id = v.product_id
+                 and p.comment_id = v.comment_id
+                 and (p.occurred_at, p.is_delete, p.updated_at, p.position)
+                     <= (v.occurred_at, v.is_delete, v.updated_at, v.position)
+                 and p.public is not null
+               order by p.occurred_at desc, p.is_delete desc, p.updated_at desc, p.position desc
+               limit 1
+              ) w on true
+        where exists (
+                  select
+                    from {comment_versions} n
+                   where n.product_id = t.product_id
+                     and n.comment_id = t.comment_id
+                     and n.public is false
+              )
+       ) s
+ where f.position = s.position
+   and f.private <> s.private;
+
 -- name: settle.item_edits
 -- only if: exists (select from {hot} where entity = 'item' and verb = 'update')
 update {event_facts} f
@@ -236,7 +275,9 @@ update {event_facts} f
                   case when v.status <> b.status then 'status' end,
                   case when v.type <> b.type then 'type' end,
                   case when v.likes <> b.likes then 'likes' end,
-                  case when v.created_at <> b.created_at then 'created_at' end
+                  case when v.created_at <> b.created_at then 'created_at' end,
+                  case when v.pinned <> b.pinned then 'pinned' end,
+                  case when v.public <> b.public then 'public' end
               ], null) as changed_fields
          from {comment_versions} v
         cross join lateral (
@@ -246,10 +287,12 @@ update {event_facts} f
                      substr(max((c.key || c.status) collate "C"), 52) collate "default" as status,
                      substr(max((c.key || c.type) collate "C"), 52) collate "default" as type,
                      substr(max((c.key || c.likes::text) collate "C"), 52)::int as likes,
-                     substr(max((c.key || c.created_at::text) collate "C"), 52)::timestamptz as created_at
+                     substr(max((c.key || c.created_at::text) collate "C"), 52)::timestamptz as created_at,
+                     substr(max((c.key || c.pinned::text) collate "C"), 52)::boolean as pinned,
+                     substr(max((c.key || c.public::text) collate "C"), 52)::boolean as public
                 from (
                      select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
-                            c.author_id, c.body, c.created_at, c.item_id, c.likes, c.status, c.type
+                            c.author_id, c.body, c.created_at, c.item_id, c.likes, c.pinned, c.public, c.status, c.type
                        from {comment_versions} c
                       where c.product_id = v.product_id
                         and c.comment_id = v.comment_id

@@ -40,12 +40,14 @@ create table {items} (
     votes_most        bigint,
     newest_post       text collate "C",
     incomplete        boolean     not null default false,
+    noted             boolean     not null default false,
     search            tsvector generated always as (
         setweight(to_tsvector('simple', read_model.searched(coalesce(title, ''))), 'A')
         || setweight(to_tsvector('simple', read_model.searched(left(coalesce(description, ''), 100000))), 'B')
     ) stored
 );
 comment on column {items}.incomplete is 'Whether the newest post did not tell all totals: some are an older one''s.';
+comment on column {items}.noted is 'Whether a private note is or was about it, so that what its events come to depends on who asks.';
 comment on column {items}.votes_most is 'No less than its net votes at any moment; 2^63 - 1 where one of both totals came alone.';
 comment on column {items}.newest_post is 'Key of the newest post, its content''s hash and drift: what a step compares the next post with.';
 
@@ -220,11 +222,11 @@ select product_id, item_id, occurred_at, true, post_updated_at, position
 -- totals of its newest post, and those that it did not tell as they were. `settle.counts` finds what that misses.
 insert into {items} as i (
     product_id, item_id, first_seen_at, last_activity_at, first_position, position, events,
-    known_up, known_down, votes_most, newest_post, incomplete,
+    noted, known_up, known_down, votes_most, newest_post, incomplete,
     updated_at, votes_up, votes_down, total_sum, comments, subscribers, trend, scoring, ratio
 )
 select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_position, h.position, h.events,
-       coalesce(b.effect_up, 0), coalesce(b.effect_down, 0), n.votes_most, p.told,
+       h.noted, coalesce(b.effect_up, 0), coalesce(b.effect_down, 0), n.votes_most, p.told,
        coalesce(
            num_nulls(p.votes_up, p.votes_down, p.total_sum, p.comments, p.subscribers, p.trend, p.scoring, p.ratio) > 0
                or p.updated_at = '-infinity',
@@ -235,7 +237,8 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
   from (
        select product_id, item_id,
               min(occurred_at) as first_seen_at, max(occurred_at) as last_activity_at,
-              min(position) as first_position, max(position) as position, count(*) as events
+              min(position) as first_position, max(position) as position, count(*) as events,
+              bool_or(private) as noted
          from {hot}
         where item_id is not null
         group by product_id, item_id
@@ -260,6 +263,7 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
        last_activity_at = greatest(i.last_activity_at, excluded.last_activity_at),
        position = excluded.position,
        events = i.events + excluded.events,
+       noted = i.noted or excluded.noted,
        known_up = i.known_up + excluded.known_up,
        known_down = i.known_down + excluded.known_down,
        votes_most = greatest(i.votes_most, excluded.votes_most),
@@ -304,6 +308,25 @@ update {items} i
        ) a
  where i.product_id = a.product_id
    and i.item_id = a.item_id;
+
+-- name: settle.notes
+-- only if: exists (select from {hot} where entity = 'comment') and exists (select from {comment_versions} where public is false)
+-- The items of comments that are or were private notes, by whichever of their events told it.
+update {items} i
+   set noted = true
+  from (
+       select distinct v.product_id, v.item_id
+         from {comment_versions} t
+         join {comment_versions} n
+           on n.product_id = t.product_id and n.comment_id = t.comment_id and n.public is false
+         join {comment_versions} v on v.product_id = t.product_id and v.comment_id = t.comment_id
+        where t.position > $1
+          and t.position <= $2
+          and v.item_id is not null
+       ) s
+ where i.product_id = s.product_id
+   and i.item_id = s.item_id
+   and not i.noted;
 
 -- name: settle.late
 -- only if: exists (select from {posts} where not newest)

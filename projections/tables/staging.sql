@@ -39,6 +39,7 @@ select i.position, i.product_id, i.entity, i.entity_id, i.verb, i.action, i.occu
                      when i.own_updated = i.happened then i.occurred_at
                      else read_model.moment_of(i.own_updated) end,
                 '-infinity') as updated_at,
+       coalesce(i.entity = 'comment' and not read_model.public_of(i.data ->> 'public'), false) as private,
        case when i.entity not in ('vote', 'item') then i.data end as data
   from (
        select p.position, p.product_id, p.entity, p.entity_id, p.verb, p.action, p.occurred_at, p.occurred_assumed,
@@ -285,8 +286,8 @@ select w.position, w.product_id, w.user_id, w.occurred_at, w.is_delete, w.update
                      select h.position, h.product_id, h.user_id, h.occurred_at,
                             h.entity = 'user' and h.verb = 'delete' as is_delete,
                             case when h.entity = 'user' then h.updated_at else '-infinity' end as updated_at,
-                            h.entity in ('user', 'vote', 'subscription', 'comment', 'satisfaction')
-                                or h.action = 'changelog.subscribe' as actor,
+                            (h.entity in ('user', 'vote', 'subscription', 'comment', 'satisfaction')
+                                or h.action = 'changelog.subscribe') and not h.private as actor,
                             h.entity = 'user' as whole,
                             h.user_hash is null and h.author_hash is not null
                                 and h.author_id is not distinct from h.user_id as author,

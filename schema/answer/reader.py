@@ -132,7 +132,6 @@ def _request(
         now=context.now(),
         products=context.caller.product_ids,
         labels=context.services.labels,
-        personal=context.caller.may("personal"),
         pinned=pinned,
         positions=positions,
     )

@@ -17,7 +17,6 @@ class Values:
     now: object
     products: list[int] | None
     labels: Mapping[str, Any]
-    personal: bool = False
     pinned: int | None = None
     positions: Sequence[int] = ()
 

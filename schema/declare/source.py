@@ -27,6 +27,10 @@ class Entity:
     are given, its `:columns` and `:joins` are filled with only what a statement needs. `joins_of_few` take
     the place of those of the same name where only few rows are looked at. `shared` are tables that
     expressions name, made once a statement and moment.
+
+    Of private notes only callers with the scope `personal` are told. `private` is a condition on a row of the
+    table that it tells of one, `private_then` a clause of `then` that leaves out those that were notes at the
+    moment, and `without_private` the columns of now that are others without them.
     """
 
     alias: str
@@ -39,6 +43,9 @@ class Entity:
     joins_of_few: Mapping[str, str] = field(default_factory=dict)
     always: tuple[str, ...] = ()
     shared: Mapping[str, str] = field(default_factory=dict)
+    private: str = ""
+    private_then: str = ""
+    without_private: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,9 +275,9 @@ select began.product_id, began.item_id, began.began_at, min(reply.replied_at) as
          where :visible(item) and item.created_at is not null) as began
   left join (
        select c.product_id, c.item_id, c.created_at as replied_at
-         from :comments(item_id, author_id, created_at) as c
+         from :comments(item_id, author_id, created_at, public) as c
          join :users(admin_id) as team on team.product_id = c.product_id and team.user_id = c.author_id
-        where :visible(c) and :visible(team) and coalesce(team.admin_id, '0') not in ('0', '')
+        where :visible(c) and c.public is not false and :visible(team) and coalesce(team.admin_id, '0') not in ('0', '')
        union all
        select moved.product_id, moved.item_id, moved.entered_at
          from steps as moved

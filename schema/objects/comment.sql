@@ -4,6 +4,26 @@
 select known.product_id, known.comment_id :columns
   from :rows as known
 :joins
+:but_private
+
+-- name: but_private
+-- Nothing of what was a private note at the moment; as in `but_private` of plan/moments.sql, until a rebuild.
+ where coalesce((
+           select told.public
+             from (select false as public) as unsaid
+            cross join lateral (
+                  select public, o.occurred_at, o.is_delete, o.updated_at, o.position
+                    from {comment_versions} as o
+                   where o.product_id = known.product_id and o.comment_id = known.comment_id and :known(o)
+                     and public is not null
+                  ) as told
+            order by :key_desc(told) limit 1), true)
+
+-- name: thread_of
+-- Whole comments may leave these out, so that a complete one says nothing of older ones.
+(select o.:column from {comment_versions} as o
+  where o.product_id = known.product_id and o.comment_id = known.comment_id and :known(o) and o.:column is not null
+  order by :key_desc(o) limit 1)
 
 -- name: content
  cross join lateral (

@@ -25,7 +25,13 @@ from service.sql_files import load
 
 _SQL: Final = load(__file__, "event.sql")
 
-EVENT: Final = Entity("event", "event_facts", key=(("position", "bigint"),), then=_SQL["then"])
+EVENT: Final = Entity(
+    "event",
+    "event_facts",
+    key=(("position", "bigint"),),
+    then=_SQL["then"],
+    private="each_row.entity = 'comment' and private",
+)
 
 
 @strawberry.enum(description="Where an event came from.")
@@ -95,8 +101,8 @@ def _changes(_: Env, changed: list[Any] | None) -> list[FieldChange]:
     return field_changes(columns, before or {}, after or {}, SHOWN)
 
 
-def _changes_of(versions: str, id_column: str, personal: str = "true") -> str:
-    return put(_SQL["change_of"], versions=f"{{{versions}}}", id=id_column, shown=personal)
+def _changes_of(versions: str, id_column: str, shown: str = "true", known: str = "true") -> str:
+    return put(_SQL["change_of"], versions=f"{{{versions}}}", id=id_column, shown=shown, told=known)
 
 
 def _direction(row: str) -> str:
@@ -108,7 +114,7 @@ CHANGES: Final = put(
     _SQL["changes"],
     vote=put(_SQL["change_of_vote"], before=_direction("o")),
     item=_changes_of("item_contents", "item_id"),
-    comment=_changes_of("comment_versions", "comment_id"),
+    comment=_changes_of("comment_versions", "comment_id", known=_SQL["visible"]),
     changelog=_changes_of("changelog_versions", "changelog_id"),
     user=_changes_of("user_versions", "user_id", _SQL["unless_personal"]),
 )

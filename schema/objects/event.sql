@@ -22,12 +22,17 @@ select fact.position, fact.product_id, fact.action, fact.type, fact.entity, fact
                     where o.product_id = own.product_id and o.:id = own.:id and o.position < own.position
                       and (:key(o)) < (:key(own))
                       and to_json(o) ->> changed.name is not null
+                      and :told
                     order by :key_desc(o) limit 1) end) as befores,
                json_object_agg(changed.name, case when :shown then to_json(own) -> changed.name end) as afters
           from unnest(event.changed_fields) as changed(name)
         ) as told
   where own.product_id = event.product_id and own.:id = event.:id
     and own.occurred_at = event.occurred_at and own.position = event.position)
+
+-- name: visible
+-- What a comment was while it was a private note stays with those who saw it.
+exists (select from {event_facts} as seen where seen.position = o.position)
 
 -- name: unless_personal
 :personal or changed.name not in ('data_id', 'full_name', 'mail', 'custom', 'system', 'notify')

@@ -53,6 +53,12 @@ _CONTENTS: Final = each(
     _SQL["content_of"], "title", "description", "status", "type", "effort", "created_at", "author_id"
 )
 
+_OF_EVENTS: Final = {
+    "events": "count(*)::int",
+    "position": "max(f.position)",
+    "last_activity_at": "max(f.occurred_at)",
+}
+
 
 def _said(columns: dict[str, str]) -> str:
     return ", ".join(f"c.{name}" for name in columns)
@@ -92,6 +98,10 @@ ITEM: Final = Entity(
     },
     joins_of_few={"life": _SQL["life_of_few"]},
     shared={"ranks": _SQL["ranks"]},
+    without_private={
+        column: put(_SQL["visible_events"], total=total, column=column)
+        for column, total in _OF_EVENTS.items()
+    },
 )
 
 _OF_ITEM: Final = "{0}.product_id = item.product_id and {0}.item_id = item.item_id"
@@ -267,9 +277,7 @@ ITEMS: Final = Page(
             inverted=True,
             index="asc",
         ),
-        LAST_ACTIVITY_AT=Order(
-            "The newest event about it.", "item.last_activity_at", "timestamptz", nullable=False
-        ),
+        LAST_ACTIVITY_AT=Order("The newest event about it.", "item.last_activity_at", "timestamptz"),
         RELEVANCE=Order(
             "How well it matches `filter.search`.",
             _SQL["relevance"],

@@ -122,6 +122,12 @@ coalesce(content.:column, case when not content.complete then (
         where f.product_id = known.product_id and f.item_id = known.item_id and :known(f)
        ) as facts on true
 
+-- name: visible_events
+-- What the events come to that the caller sees: without private notes, where there are or were some.
+case when noted then (
+    select :total from {event_facts} as f where f.product_id = known.product_id and f.item_id = known.item_id)
+else known.:column end
+
 -- name: known_votes
   left join lateral (
        select count(*) filter (where v.value = -1)::int as down, count(*) filter (where v.value is distinct from -1)::int as up

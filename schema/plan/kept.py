@@ -26,16 +26,22 @@ class Planner:
         """Return the plan of a root field for this caller, made once for all selections of the same form."""
         products = context.caller.product_ids
         restricted, one_product = products is not None, products is not None and len(products) == 1
-        known: Plan | None = root.plans.get((pinned, restricted, one_product))
+        sees = (pinned, restricted, one_product, context.caller.may("personal"))
+        known: Plan | None = root.plans.get(sees)
         if known is not None:
             return known
         kinds = node_types(root) if root.name in {"node", "nodes"} else ()
-        key = (id(root.definition), root.form(), pinned, restricted, one_product, kinds)
+        key = (id(root.definition), root.form(), *sees, kinds)
         plan = self._plans.find(key)
         if plan is None:
             builder = Builder(
-                self.entities, root, pinned=pinned, restricted=restricted, one_product=one_product
+                self.entities,
+                root,
+                pinned=pinned,
+                restricted=restricted,
+                one_product=one_product,
+                personal=sees[-1],
             )
             plan = self._plans.keep(key, compiled(builder, root, kinds))
-        root.plans[pinned, restricted, one_product] = plan
+        root.plans[sees] = plan
         return plan

@@ -1,24 +1,36 @@
--- How far the log was at a moment, and which products it is about.
+-- How far the log was at a moment, which products it is about, and what not everybody is told. `{event_facts:all}` is all
+-- of a table, whoever asks: a moment is the same for everybody.
 
 -- name: position_at
 -- The last event that we had recorded at a time.
-coalesce((select heard.position from {event_facts} as heard
+coalesce((select heard.position from {event_facts:all} as heard
            where heard.recorded_at <= :time order by heard.recorded_at desc, heard.position desc limit 1), 0)
 
 -- name: time_at
 -- How far Sleekplan's clock had come at a position: the latest of the last hundred events, so that one
 -- late delivery does not turn it back.
 (select max(latest.occurred_at)
-   from (select told.occurred_at from {event_facts} as told
+   from (select told.occurred_at from {event_facts:all} as told
           where told.position <= :position order by told.position desc limit 100) as latest)
 
 -- name: products
 -- Every product of the log, by one index probe each.
 with recursive found as (
-    (select fact.product_id from {event_facts} as fact order by fact.product_id limit 1)
+    (select fact.product_id from {event_facts:all} as fact order by fact.product_id limit 1)
     union all
-    select (select fact.product_id from {event_facts} as fact
+    select (select fact.product_id from {event_facts:all} as fact
              where fact.product_id > found.product_id order by fact.product_id limit 1)
       from found where found.product_id is not null
 )
 select found.product_id from found where found.product_id is not null
+
+-- name: but_private
+-- The rows of a table that tell of no private note. Tables that an older version counted say of none whether it does,
+-- until they are rebuilt: there `private` means that of `unsaid`, which is further out, and all is taken for private.
+(select own.* from (select true as private) as unsaid
+  cross join lateral (select each_row.*, :private as is_private from :table as each_row) as own
+  where not own.is_private)
+
+-- name: without_private
+-- The rows of a table of now, some columns of which are others without private notes. As above, where nothing says so.
+(select own.* from (select false as noted) as unsaid cross join lateral (select :columns from :table as known) as own)

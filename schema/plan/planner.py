@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from schema.declare.request import Env
 from schema.declare.source import (
@@ -50,6 +50,9 @@ from schema.plan.statement import (
     columns_of,
 )
 from schema.scalars import parse_zone
+
+_OUTER: Final = "naming"
+"""What a row is called around another of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,11 @@ class Builder(Statement):
         alias, on = self.entities[spec.type_name].alias, self._on(type_name, spec)
         array, shape = self.row(spec.type_name, node.of(spec.type_name), Scope(moment))
         source = self.source(spec.type_name, moment, columns_of(alias, array, on))
+        row = self.entities[type_name].alias
+        if alias == row:
+            # What a row names of its own kind: its columns have another name where the other row has theirs.
+            named = columns_of(_OUTER, on)
+            source = f"(select {', '.join(f'{row}.{name}' for name in sorted(named))}) as {_OUTER}, {source}"
         return f"(select {array} from {source} where {on} limit 1)", shape
 
     def _on(self, type_name: str, spec: One) -> str:
@@ -161,6 +169,8 @@ class Builder(Statement):
         if spec.where is not None:
             return spec.where
         row, entity = self.entities[type_name].alias, self.entities[spec.type_name]
+        if row == entity.alias:
+            row = _OUTER
         *product, (key, _) = entity.key
         same = [f"{entity.alias}.{name} = {row}.{name}" for name, _ in product]
         return " and ".join([*same, f"{entity.alias}.{key} = {row}.{spec.column}"])

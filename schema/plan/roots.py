@@ -47,7 +47,7 @@ def compiled(builder: Builder, root: Selected, kinds: tuple[str, ...]) -> Plan:
         case _:
             raise TypeError(f"{root.name} says nothing of its data")
     ctes = f"with {', '.join(builder.ctes)} " if builder.ctes else ""
-    sql, binders = _used(f"{ctes}select ({expr})::text as answer", builder.binders)
+    sql, binders = _used(builder.but_private(f"{ctes}select ({expr})::text as answer"), builder.binders)
     return Plan(
         sql=sql,
         binders=binders,

@@ -91,11 +91,13 @@ class Statement:
         pinned: bool,
         restricted: bool,
         one_product: bool,
+        personal: bool,
     ) -> None:
         self.entities = entities
         self.pinned = pinned
         self.restricted = restricted
         self.one_product = one_product
+        self.personal = personal
         self.product: str | None = None
         self.binders: list[Binder] = []
         self._numbers: dict[object, str] = {}
@@ -155,7 +157,7 @@ class Statement:
                 case "every_product":
                     return every_product()
                 case "personal":
-                    return self.bind("boolean", lambda request: request.personal, "personal")
+                    return "true" if self.personal else "false"
             raise KeyError(f"a block names :{name}, which nothing provides")
 
         return named(text, found)
@@ -256,7 +258,7 @@ class Statement:
         entity = self.entities[type_name]
         name = "" if bare else f" as {entity.alias}"
         if moment.now:
-            return f"{{{entity.table}}}{name}"
+            return f"{self._now_of(entity, columns)}{name}"
         exprs = [f"{entity.columns[name]} as {name}" for name in sorted(columns & entity.columns.keys())]
         used = " ".join(exprs)
         joins: list[str] = []
@@ -271,8 +273,30 @@ class Statement:
             rows=f"({among})" if among is not None else f"{{{entity.table}}}",
             columns="".join(f",\n{expr}" for expr in exprs),
             joins="\n".join(reversed(joins)),
+            but_private="" if self.personal else entity.private_then,
         )
         return f"({self.fill(text, Scope(moment))}){name}"
+
+    def _now_of(self, entity: Entity, columns: set[str]) -> str:
+        """Return the rows of now; for who may not see private notes, with what they come to without these."""
+        if self.personal or not columns & entity.without_private.keys():
+            return f"{{{entity.table}}}"
+        needed = sorted(columns | {name for name, _ in entity.key})
+        listed = ", ".join(
+            f"{entity.without_private.get(each, f'known.{each}')} as {each}" for each in needed
+        )
+        return put(_SQL["without_private"], columns=listed, table=f"{{{entity.table}}}")
+
+    def but_private(self, sql: str) -> str:
+        """Return a statement that reads only such rows of its tables as the caller may see.
+
+        The one place where private notes, and what tells of them, are left out: whatever block reads them.
+        """
+        for entity in self.entities.values():
+            if entity.private and not self.personal:
+                table = f"{{{entity.table}}}"
+                sql = sql.replace(table, put(_SQL["but_private"], table=table, private=entity.private))
+        return sql.replace(":all}", "}")
 
 
 def window_ends(

@@ -151,6 +151,9 @@ comment = st.tuples(
         value=texts,
         status=statuses,
         likes=totals,
+        parent=ids,
+        pinned=st.sampled_from([True, False, "1", 0, "maybe", None]),
+        public=st.sampled_from([True, False, "1", 0, "", "maybe", [True], None]),
         created=moments,
         updated=moments,
         user=embedded,
@@ -245,6 +248,7 @@ late_comments = of_kind(
         user_id=few_people,
         comment=texts,
         likes=st.integers(0, 3),
+        public=st.booleans(),
     ),
 )
 late_users = of_kind(

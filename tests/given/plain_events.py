@@ -71,8 +71,8 @@ _EDITS: Final = {
     "comment.update": Compared(
         comments,
         comment_id_of,
-        {"body": "text", "status": "status", "type": "type", "likes": "likes"}
-        | {"item_id": "item", "author_id": "author", "created_at": "createdAt"},
+        {"body": "text", "status": "status", "type": "type", "likes": "likes", "pinned": "pinned"}
+        | {"item_id": "item", "author_id": "author", "created_at": "createdAt", "public": "public"},
     ),
     "changelog.update": Compared(
         entries,

@@ -55,6 +55,9 @@ LISTS: Final[Mapping[str, Listed]] = {
         (
             ({"deleted": None}, lambda comment: True),
             ({}, lambda comment: not comment["deleted"]),
+            ({"deleted": None, "public": False}, lambda comment: comment.get("public") is False),
+            ({"deleted": None, "public": True}, lambda comment: comment.get("public") is not False),
+            ({"deleted": None, "pinned": False}, lambda comment: not comment.get("pinned")),
             ({"deleted": None, "likes": {"lt": 2}}, lambda comment: comment.get("likes", 9) < 2),
             (
                 {"deleted": None, "text": {"notIn": ["a", ""]}},

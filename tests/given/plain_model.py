@@ -21,6 +21,7 @@ from tests.given.plain_words import (
     author_id_of,
     comments,
     entries,
+    is_public,
     item_id_of,
     mentions,
     post_of,
@@ -73,19 +74,47 @@ class Moment:
         )
 
 
-def board(events: Iterable[Event], at: Moment) -> Board:
-    """The state at a moment: from the events that are known then."""
+def board(events: Iterable[Event], at: Moment, *, personal: bool = True) -> Board:
+    """The state at a moment, from the events that are known then; for others without the team's notes."""
     events = list(events)
     seen = [event for event in events if at.knows(event)]
+    unseen = set() if personal else notes(events)
+    comments = _comments(seen)
+    if not personal:
+        now = _comments(events)
+        comments = {
+            key: row
+            for key, row in comments.items()
+            if row.get("public") is not False and now[key].get("public") is not False
+        }
+    for row in comments.values():
+        if row.get("parent_id") not in comments:
+            row.pop("parent_id", None)
     return Board(
-        items=_items(seen, homes(events)),
+        items=_items(seen, homes(events), unseen),
         users=_users(seen),
         votes=_votes(seen),
         subscriptions=_subscriptions(seen),
-        comments=_comments(seen),
+        comments=comments,
         entries=_entries(seen),
         answers=_answers(seen),
     )
+
+
+def notes(events: list[Event]) -> set[int]:
+    """The events of comments that are private notes now, and those that were told while they were."""
+    found = {event.position for event in events if tells_of_a_note(event)}
+    for said in comments(events).values():
+        for one in said:
+            then = merged(other for other in said if other.key <= one.key)
+            if False in (merged(said).get("public"), then.get("public")):
+                found.add(one.position)
+    return found
+
+
+def tells_of_a_note(event: Event) -> bool:
+    """Whether an event itself says that it is about a private note."""
+    return event.entity == "comment" and is_public(event.data.get("public")) is False
 
 
 def homes(events: list[Event]) -> dict[int, str | None]:
@@ -100,7 +129,7 @@ def homes(events: list[Event]) -> dict[int, str | None]:
     return homes
 
 
-def _items(seen: list[Event], homes: Mapping[int, str | None]) -> dict[str, Row]:
+def _items(seen: list[Event], homes: Mapping[int, str | None], unseen: set[int]) -> dict[str, Row]:
     said = posts(seen)
     rows: dict[str, Row] = {}
     for item_id in {found for event in seen if (found := item_id_of(event)) is not None}:
@@ -108,15 +137,17 @@ def _items(seen: list[Event], homes: Mapping[int, str | None]) -> dict[str, Row]
         row = merged(about)
         of_item = [one for one in about if one.event.entity == "item"]
         row |= _deletion(of_item, ("item.create", "item.update", "item.delete"))
-        events = [event for event in seen if homes[event.position] == item_id]
+        events = [
+            event for event in seen if homes[event.position] == item_id and event.position not in unseen
+        ]
         up, down = _known(seen, item_id)
         if "votes_up" in row:
             row["votes_net"] = row["votes_up"] - row.get("votes_down", 0)
         rows[item_id] = row | {
             "status_since": _status_since(about),
-            "last_activity_at": max(event.occurred_at for event in events),
+            "last_activity_at": max((event.occurred_at for event in events), default=None),
             "version": len(events),
-            "at": events[-1].position,
+            "at": events[-1].position if events else None,
             "known_up": up,
             "known_down": down,
             "known_net": up - down,
@@ -152,7 +183,11 @@ def _users(seen: list[Event]) -> dict[str, Row]:
         row |= _deletion(whole_users, ("user.create", "user.update", "user.delete"))
         row["erased"] = False
         row["first_seen_at"] = min(one.event.occurred_at for one in said)
-        acted = [one.event.occurred_at for one in said if actor_of(one.event) == user_id]
+        acted = [
+            one.event.occurred_at
+            for one in said
+            if actor_of(one.event) == user_id and not tells_of_a_note(one.event)
+        ]
         rows[user_id] = row | ({"last_active_at": max(acted)} if acted else {})
     return rows
 

@@ -131,6 +131,7 @@ def responses(events: list[Event], known: Moment) -> list[Span]:
             comment["created_at"]
             for comment in told.comments.values()
             if comment.get("item_id") == key and comment.get("author_id") in team and "created_at" in comment
+            if comment.get("public") is not False
         ]
         since = [time for time in moves + written if time >= item["created_at"]]
         spans.append((item["created_at"], min(since, default=None), item))

@@ -88,6 +88,11 @@ def yes_or_no(value: Any) -> bool | None:
     return {"true": True, "1": True, "false": False, "0": False}.get((text(value) or "").lower())
 
 
+def is_public(value: Any) -> bool | None:
+    """Whether a comment is no note between team members; what is told and cannot be read says it is."""
+    return None if value is None else yes_or_no(value) is True
+
+
 def moment(value: Any) -> datetime | None:
     found = text(value) or ""
     if not re.fullmatch(r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", found):
@@ -328,6 +333,9 @@ def comments(events: Iterable[Event]) -> dict[str, list[Said]]:
                 "likes": whole(event.data.get("likes")),
                 "created_at": moment(event.data.get("created")),
                 "updated_at": moment(event.data.get("updated")),
+                "parent_id": identity(event.data.get("parent")),
+                "pinned": yes_or_no(event.data.get("pinned")),
+                "public": is_public(event.data.get("public")),
             }
         )
         key = key_of(event, event.verb == "delete", event.data.get("updated"))

@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 from typing import Any, Final
 
+from schema.context import SCOPES, Caller
 from schema.ids import decode_id
 from tests.given.plain_model import Moment
 from tests.given.plain_world import World
@@ -37,6 +38,7 @@ fragment SubscriptionFields on ItemSubscription {
 }
 fragment CommentFields on Comment {
   key: id item_id: item { is: sleekplanId } author_id: author { is: sleekplanId } body: text status type likes
+  parent_id: parent { is: sleekplanId } pinned public
   created_at: createdAt updated_at: updatedAt deleted deleted_at: deletedAt at
 }
 fragment EntryFields on ChangelogEntry {
@@ -84,6 +86,13 @@ query ($product: ID!, $asOf: AsOf) {
   entry: changelogEntry(productId: $product, sleekplanId: "1", asOf: $asOf) { ...EntryFields }
 }
 """
+_OF_OTHERS: Final = """
+query ($product: ID!, $asOf: AsOf) {
+  items(productId: $product, asOf: $asOf, filter: {deleted: null}) { nodes { ...ItemFields } }
+  comments(productId: $product, asOf: $asOf, filter: {deleted: null}) { nodes { ...CommentFields } }
+  events(productId: $product, asOf: $asOf) { nodes { position } }
+}
+"""
 _JSON: Final = ("custom", "system", "meta")
 _TIMES: Final = re.compile(r".*_at|since|status_since")
 _LISTS: Final = ("castVotes", "voters", "followers", "said")
@@ -92,6 +101,13 @@ _LISTS: Final = ("castVotes", "voters", "followers", "said")
 async def served(world: World, at: Moment) -> Any:
     """Return what a client is answered for a product at a moment."""
     return await world.ask(_STATE + _FIELDS, asOf=as_of(at))
+
+
+async def served_others(world: World, at: Moment) -> Any:
+    """Return what a client without the scope `personal` is answered."""
+    fragments = [each for each in _FIELDS.split("fragment ") if each.startswith(("Item", "Comment"))]
+    query = "fragment ".join([_OF_OTHERS, *fragments])
+    return await world.ask(query, Caller(SCOPES - {"personal"}), asOf=as_of(at))
 
 
 def as_of(at: Moment) -> dict[str, Any] | None:

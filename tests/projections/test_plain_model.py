@@ -18,7 +18,7 @@ from tests.given.any_bodies import LATE, bodies
 from tests.given.plain_model import Moment
 from tests.given.plain_words import Event
 from tests.given.plain_world import World, a_world, run_examples
-from tests.given.served_state import Rows, row, rows, served
+from tests.given.served_state import Rows, row, rows, served, served_others
 
 RECEIVED = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 
@@ -83,6 +83,18 @@ async def _compare(world: World, events: list[Event], at: Moment) -> None:
         _compare_below_item(answer["item"], plain)
     _compare_best(answer, plain)
     _compare_events(answer, events, at, plain)
+    await _compare_of_others(world, events, at)
+
+
+async def _compare_of_others(world: World, events: list[Event], at: Moment) -> None:
+    """Hold what others than the team are told, as of its private notes, against the plain model."""
+    answer = await served_others(world, at)
+    plain = plain_model.board(events, at, personal=False)
+    for name in ("items", "comments"):
+        assert (name, _differences(rows(answer[name]), getattr(plain, name))) == (name, [])
+    hidden = plain_model.notes(events)
+    told = {event.position for event in events if at.knows(event)} - hidden
+    assert {node["position"] for node in answer["events"]["nodes"]} == told
 
 
 def _compare_below_item(item: Any, plain: plain_model.Board) -> None:

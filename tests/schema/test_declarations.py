@@ -27,9 +27,13 @@ Block = tuple[str, str, Collection[str]]
 
 def blocks_of_entities() -> Iterator[Block]:
     for name, entity in ENTITIES.items():
-        yield name, entity.then, ("rows", "columns", "joins")
-        yield name, entity.then_by_position or "", ("rows", "columns", "joins")
-        for parts in (entity.columns, entity.joins, entity.joins_of_few, entity.shared):
+        yield name, entity.then, ("rows", "columns", "joins", "but_private")
+        yield name, entity.then_by_position or "", ("rows", "columns", "joins", "but_private")
+        yield name, entity.private_then, ()
+        for parts in (
+            *(entity.columns, entity.joins, entity.joins_of_few, entity.shared),
+            entity.without_private,
+        ):
             for part, text in parts.items():
                 yield f"{name}.{part}", text, ()
 
