@@ -160,7 +160,8 @@ def _compare_events(answer: Any, events: list[Event], at: Moment, known: plain_m
         for drift in plain_model.drifts(events)
         if drift["position"] in told
     ]
-    assert [_inference(each) for each in answer["drift"]] == expected[::-1]
+    newest_first = sorted(expected, key=lambda drift: -drift["position"])
+    assert [_inference(each) for each in answer["drift"]] == newest_first
 
 
 _AS_THEY_ARE: Final = (
