@@ -272,7 +272,7 @@ class Erasure:
             await connection.execute(_sql["hold_appends"])
             head = await connection.fetchval(_sql["head"])
             first = seen_to
-            if await connection.fetchval(_sql["named_between"], product_id, user_ids, texts, seen_to, head):
+            if await redaction.any_named(seen_to, head):
                 # Named meanwhile, perhaps by another name: a look at everything finds that as well.
                 redaction = redaction.and_also(
                     await Redaction.of(connection, product_id, user_ids, texts, head)

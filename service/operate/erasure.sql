@@ -24,11 +24,6 @@ select coalesce(max(e.position), 0) from log.events e;
 -- Let nothing be appended until the end of the transaction.
 select from log.head for update;
 
--- name: named_between
--- Whether any of them is named by their id after a position and up to another.
---   $1 product_id  $2 user_ids  $3 texts  $4 first  $5 last
-select exists (select 1 from log.mentioned($1, log.by_id($2, $3), $4, $5));
-
 -- name: end
 -- Note how much was redacted, and return the lines in their order.
 --   $1 ids  $2 events  $3 quarantined

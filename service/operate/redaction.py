@@ -8,8 +8,7 @@ each with its places; `apply` changes exactly these. A dry run is a look alone.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from itertools import groupby, pairwise
 from typing import Final, NamedTuple
@@ -21,6 +20,7 @@ import orjson
 from service.errors import NotAnEvent
 from service.events import as_id, entity_of, read_exactly
 from service.log.database import PooledConnection
+from service.operate.mentions import Mentions, Person
 from service.operate.places import Change, Members, Place, gone, named, put
 from service.operate.words import Called
 from service.sql_files import load
@@ -29,22 +29,6 @@ READ_AT_ONCE: Final = 100
 
 _USERS: Final = ("user", "changelog_subscriber")
 _sql = load(__file__, "redaction.sql")
-
-
-class Person(NamedTuple):
-    """Somebody who is erased, as the log knows them: `log.person`, member by member."""
-
-    user_id: str
-    texts: bool
-    items: list[str]
-    comments: list[str]
-    answers: list[str]
-    traces: list[str]
-
-    def and_also(self, later: Person) -> Person:
-        """Return the person with what became known later."""
-        both = [[*ours, *theirs] for ours, theirs in zip(self[2:], later[2:], strict=True)]
-        return Person(self.user_id, self.texts, *both)
 
 
 class Affected(NamedTuple):
@@ -67,6 +51,14 @@ class Affected(NamedTuple):
         return self._replace(left=None, changes=[])
 
 
+class Mentioned(NamedTuple):
+    """An event that may tell of people by their ids, or by their names."""
+
+    position: int
+    by_id: set[int]
+    by_name: set[int]
+
+
 class Redaction:
     """People of one product, looked for by a connection inside a transaction."""
 
@@ -77,10 +69,7 @@ class Redaction:
         self._product_id = product_id
         self.people = people
         self._called = [Called(person.traces) for person in people]
-        self._ids = [
-            re.compile(rf'"user_id"\s*:\s*(?:"{re.escape(id)}"|{re.escape(id)}(?![0-9]))')
-            for id in (person.user_id for person in people)
-        ]
+        self._mentions = Mentions(people, self._called)
         self._members = members
 
     @classmethod
@@ -88,10 +77,12 @@ class Redaction:
         cls, connection: PooledConnection, product_id: int, user_ids: Sequence[str], texts: bool, last: int
     ) -> Redaction:
         """Return people as the log knows them up to a position."""
-        rows = await connection.fetch(_sql["people"], product_id, user_ids, texts, last)
-        told = await connection.fetchrow(_sql["members"])
-        assert told is not None
-        members = Members(frozenset(told["telling_who"]), frozenset(told["holding_people"]))
+        known = await connection.fetchrow(_sql["members"])
+        assert known is not None
+        members = Members(frozenset(known["telling_who"]), frozenset(known["holding_people"]))
+        by_id = cls(connection, product_id, [Person.by_id(id, texts) for id in user_ids], members)
+        told = [(who, each.position) async for each in by_id._mentioned(0, last) for who in each.by_id]
+        rows = await connection.fetch(_sql["people"], product_id, user_ids, texts, *_columns(told))
         return cls(connection, product_id, [Person(*row) for row in rows], members)
 
     def and_also(self, later: Redaction) -> Redaction:
@@ -99,24 +90,30 @@ class Redaction:
         people = [ours.and_also(theirs) for ours, theirs in zip(self.people, later.people, strict=True)]
         return Redaction(self._connection, self._product_id, people, self._members)
 
+    async def any_named(self, first: int, last: int) -> bool:
+        """Tell whether an event after `first` and up to `last` may name any of them by id."""
+        people = [Person.by_id(person.user_id, person.texts) for person in self.people]
+        by_id = Redaction(self._connection, self._product_id, people, self._members)
+        return any([True async for _ in by_id._mentioned(first, last)])
+
     async def in_events(self, first: int, last: int) -> AsyncIterator[Affected]:
         """Give the events after `first` and up to `last` that tell of them."""
-        async for row in self._connection.cursor(
-            _sql["events"], self._product_id, self.people, first, last, prefetch=READ_AT_ONCE
-        ):
-            whose = [ordinal - 1 for ordinal in row["ordinals"]]
-            steps = [row["said"], *row["steps"]]
-            places, changes = self._look(steps, whose, is_user=row["entity"] in _USERS)
-            if row["raw"] is not None:
-                places = self._with_bytes(row["raw"], places)
-            if found := _found(row, row["action"], places, steps[-1], changes):
-                yield found
+        batch: list[Mentioned] = []
+        async for each in self._mentioned(first, last):
+            batch.append(each)
+            if len(batch) == READ_AT_ONCE:
+                for found in await self._looked_at(batch):
+                    yield found
+                batch.clear()
+        for found in await self._looked_at(batch):
+            yield found
 
     async def in_quarantine(self) -> AsyncIterator[Affected]:
         """Give the deliveries of the quarantine that tell of them."""
         async for row in self._connection.cursor(_sql["quarantine"], prefetch=READ_AT_ONCE):
-            told = self._told_by(row["body"])
-            if told and (found := await self._delivery(row, told)):
+            text = row["body"].decode("utf-8", "replace")
+            by_id, by_name = self._mentions.by_id(text), self._mentions.by_name(text)
+            if (by_id or by_name) and (found := await self._delivery(row, text, by_id, by_name)):
                 yield found
 
     async def apply(self, founds: Sequence[Affected]) -> None:
@@ -132,21 +129,55 @@ class Redaction:
 
     # Inside
 
+    async def _mentioned(self, first: int, last: int) -> AsyncIterator[Mentioned]:
+        """Give the events that may tell of them: one look at what each says, however many they are."""
+        async for row in self._connection.cursor(
+            _sql["texts"], self._product_id, first, last, prefetch=READ_AT_ONCE
+        ):
+            said = row["said"] if row["raw"] is None else row["said"] + row["raw"].decode("utf-8", "replace")
+            by_id, by_name = self._mentions.by_id(said), self._mentions.by_name(said)
+            if by_id or by_name:
+                yield Mentioned(row["position"], by_id, by_name)
+
+    async def _looked_at(self, batch: Sequence[Mentioned]) -> list[Affected]:
+        """Return what is to change of events that may tell of them."""
+        whose = sorted({who for each in batch for who in each.by_id})
+        places_of = {who: place for place, who in enumerate(whose, 1)}
+        told = [(places_of[who], each.position) for each in batch for who in each.by_id]
+        rows = await self._connection.fetch(
+            _sql["events"],
+            self._product_id,
+            [each.position for each in batch],
+            [self.people[who] for who in whose],
+            *_columns(told),
+        )
+        affected = []
+        for row, each in zip(rows, batch, strict=True):
+            steps = [row["said"], *row["steps"]]
+            places, changes = self._look(steps, each.by_id, each.by_name, is_user=row["entity"] in _USERS)
+            if row["raw"] is not None:
+                # Its bytes go with any other place.
+                told_by = self._told_by(row["raw"].decode("utf-8", "replace"))
+                places += _whole(told_by or [who for who, _ in places[:1]])
+            if found := _found(row, row["action"], places, steps[-1], changes):
+                affected.append(found)
+        return affected
+
     def _look(
-        self, steps: Sequence[str], whose: Sequence[int], *, is_user: bool
+        self, steps: Sequence[str], by_id: Collection[int], by_name: Collection[int], *, is_user: bool
     ) -> tuple[list[tuple[int, Place]], list[Change]]:
         """Return whom each place tells of, and the changes of texts.
 
-        The steps are a body, and what is left of it after each of them.
+        The steps are a body, and what is left of it after each of those whom it may tell of by id.
         """
         bodies = [json.loads(steps[0])]
         for before, now in pairwise(steps):
             bodies.append(bodies[-1] if now == before else json.loads(now))
         places: list[tuple[int, Place]] = []
-        for who, (before, after) in zip(whose, pairwise(bodies), strict=True):
+        for who, (before, after) in zip(sorted(by_id), pairwise(bodies), strict=True):
             places += [(who, place) for place in (gone(before, after) if after is not before else ())]
         changes: list[Change] = []
-        for who in whose:
+        for who in sorted(by_name):
             # One after the other: of two in one text, the second is looked for in what is left of it.
             for change, found in list(named(bodies[-1], self._called[who], self._members, is_user=is_user)):
                 put(bodies[-1], change)
@@ -154,28 +185,20 @@ class Redaction:
                 places += [(who, place) for place in found]
         return places, changes
 
-    def _told_by(self, body: bytes) -> list[int]:
-        """Return whom bytes tell of, be they cut off or no JSON at all."""
-        text = body.decode("utf-8", "replace")
-        return [
-            who
-            for who, (id, called) in enumerate(zip(self._ids, self._called, strict=True))
-            if id.search(text) or any(called.find(text))
-        ]
+    def _told_by(self, text: str) -> list[int]:
+        """Return whom the text of a body tells of, be it cut off or no JSON at all."""
+        named = {who for who in self._mentions.by_name(text) if any(self._called[who].find(text))}
+        return sorted(self._mentions.by_user_id(text) | named)
 
-    def _with_bytes(self, raw: bytes, places: list[tuple[int, Place]]) -> list[tuple[int, Place]]:
-        """Return the places of an event with that of its bytes, which go with any other."""
-        told = self._told_by(raw) or [who for who, _ in places[:1]]
-        return [*places, *((who, Place((), "the bytes as they came tell of this person")) for who in told)]
-
-    async def _delivery(self, row: asyncpg.Record, told: Sequence[int]) -> Affected | None:
+    async def _delivery(
+        self, row: asyncpg.Record, body: str, by_id: Collection[int], by_name: Collection[int]
+    ) -> Affected | None:
         """Return what is to change of a delivery: all of it, where nothing says where in it they begin."""
-        whole = [(who, Place((), "the bytes as they came tell of this person")) for who in told]
         try:
             text, content, says_less = read_exactly(row["body"])
         except NotAnEvent:
             is_theirs = row["product_id"] in (None, self._product_id)
-            return _found(row, None, whole, None, []) if is_theirs else None
+            return _found(row, None, _whole(self._told_by(body)), None, []) if is_theirs else None
         if (as_id(content.get("product_id")) or str(row["product_id"])) not in (
             "None",
             str(self._product_id),
@@ -184,12 +207,21 @@ class Redaction:
         action = content.get("action")
         is_user = isinstance(action, str) and entity_of(action) in _USERS
         steps = await self._connection.fetchval(
-            _sql["left_after"], text, is_user, [self.people[who] for who in told]
+            _sql["left_after"], text, is_user, [self.people[who] for who in sorted(by_id)]
         )
-        places, changes = self._look([text, *steps], told, is_user=is_user)
+        places, changes = self._look([text, *steps], by_id, by_name, is_user=is_user)
         if says_less:
-            places += whole
-        return _found(row, action if isinstance(action, str) else None, places, steps[-1], changes)
+            places += _whole(self._told_by(body))
+        return _found(row, action if isinstance(action, str) else None, places, [text, *steps][-1], changes)
+
+
+def _columns(told: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    """Return whom events tell of as the two columns that SQL takes."""
+    return [who for who, _ in told], [position for _, position in told]
+
+
+def _whole(told: Sequence[int]) -> list[tuple[int, Place]]:
+    return [(who, Place((), "the bytes as they came tell of this person")) for who in told]
 
 
 def _found(

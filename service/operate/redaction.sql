@@ -1,30 +1,46 @@
--- Looking for people and redacting what was found (migrations 0003, 0004 and 0008 have what is one with the log).
+-- Looking for people and redacting what was found (migrations 0003, 0004, 0008 and 0009 have what is one with the log).
 
 -- name: people
--- What the log knows of people up to a position, in their order.
---   $1 product_id  $2 user_ids  $3 texts  $4 last
+-- What events tell of people, in their order.
+--   $1 product_id  $2 user_ids  $3 texts  $4 $5 whom each event may tell of, from 0 on, and its position
 select p.user_id, p.texts, p.items, p.comments, p.answers, p.traces
-  from unnest(log.people($1, $2, $3, $4)) with ordinality p (user_id, texts, items, comments, answers, traces, place)
- order by place;
+  from unnest($2::text[]) with ordinality u (id, place)
+  left join (select t.who, array_agg(t.position) as positions
+               from unnest($4::int[], $5::bigint[]) t (who, position)
+              group by t.who) f
+         on f.who = u.place - 1
+ cross join lateral log.person_within($1, u.id, $3, coalesce(f.positions, '{}'))
+                    p (user_id, texts, items, comments, answers, traces)
+ order by u.place;
 
 -- name: members
 -- The members of JSON that tell who somebody is, and those that hold somebody.
 select log.telling_who() as telling_who, log.holding_people() as holding_people;
 
+-- name: texts
+-- What the events of a product say, one after the other.
+--   $1 product_id  $2 first  the position before the first one  $3 last
+select e.position, e.envelope::text || e.data::text as said, e.raw
+  from log.events e
+ where e.product_id = $1
+   and e.position > $2
+   and e.position <= $3
+ order by e.position;
+
 -- name: events
--- The events that may tell of people, each with what is left of it after each of those whom it may concern.
---   $1 product_id  $2 people  $3 first  the position before the first one  $4 last
-select e.position, e.action, e.entity, e.occurred_at as at, e.raw, m.ordinals, s.said::text as said,
+-- Events, each with what is left of it after each of those of whom it may say something by id.
+--   $1 product_id  $2 positions  $3 people  $4 $5 whom of them each event may tell of, from 1 on, and its position
+select e.position, e.action, e.entity, e.occurred_at as at, e.raw, s.said::text as said,
        log.left_after(s.said, e.entity in ('user', 'changelog_subscriber'),
-                      array(select ($2::log.person[])[o.ordinal]
-                              from unnest(m.ordinals) with ordinality o (ordinal, place)
-                             order by o.place))::text[] as steps
-  from (select f.position, array_agg(f.ordinal order by f.ordinal) as ordinals
-          from log.mentioned($1, $2::log.person[], $3, $4) f
-         group by f.position
-         order by f.position) m
-  join log.events e on e.position = m.position and e.product_id = $1
- cross join lateral (select e.envelope || jsonb_build_object('data', e.data) as said) s;
+                      array(select ($3::log.person[])[t.who]
+                              from unnest($4::int[], $5::bigint[]) t (who, position)
+                             where t.position = e.position
+                             order by t.who))::text[] as steps
+  from log.events e
+ cross join lateral (select e.envelope || jsonb_build_object('data', e.data) as said) s
+ where e.product_id = $1
+   and e.position = any ($2::bigint[])
+ order by e.position;
 
 -- name: quarantine
 -- All deliveries of the quarantine, with their bytes.

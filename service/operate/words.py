@@ -28,16 +28,17 @@ import regex
 ERASED: Final = "[erased]"
 
 # An escape, though it was escaped more than once: %2540, &amp;#64;, \\u0040.
-_ESCAPES: Final = re.compile(
-    r"(?:%(?:25)*[0-9A-Fa-f]{2})+"
+_ESCAPES: Final = re.compile(  # each branch begins with a letter of its own: these are looked for first
+    r"%(?:25)*[0-9A-Fa-f]{2}(?:%(?:25)*[0-9A-Fa-f]{2})*"
     r"|&(?:amp;)*(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});"
-    r"|(?:\\+u[0-9A-Fa-f]{4})+"
-    r"|\\+[nrt]"
+    r"|\\\\*u[0-9A-Fa-f]{4}(?:\\+u[0-9A-Fa-f]{4})*"
+    r"|\\\\*[nrt]"
 )
 _LETTER_OR_DIGIT: Final = re.compile(r"[0-9A-Za-z]")
 _GRAPHEME: Final = regex.compile(r"\X")
-_RUN: Final = re.compile(r"[0-9a-z]+")
-_SMALL: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+# What JSON writes as it stands, and what may be between: spaces, quotes, control characters as JSON has them.
+_PIECE: Final = re.compile(r'[^\s"\\\x00-\x1f]+')
+_BETWEEN: Final = r"(?:\W|(?<=\\)(?:[bf]|u00[01][0-9a-f]))+"
 
 _FLAGS: Final = regex.WORD | regex.IGNORECASE | regex.VERSION0
 
@@ -61,12 +62,15 @@ class Found(NamedTuple):
 
 
 class Called:
-    """By what a person is called: full names and addresses, as the log tells them."""
+    """By what a person is called: full names and addresses, as the log tells them.
+
+    `loosely` has a pattern of each for folded texts, by its longest piece: it may find too much, not too little.
+    """
 
     def __init__(self, called: Sequence[str]) -> None:
         addresses = {word for each in called for word in _addresses(each)}
         names = {each for each in called if each not in addresses}
-        self._runs = {runs(each) for each in (*names, *addresses)}
+        self.loosely = [_loosely(each) for each in sorted(names | addresses)]
         forms = [
             ("name", _NAME, names),
             ("name", _EMPHASISED, {each for each in names if " " in each}),
@@ -82,8 +86,8 @@ class Called:
 
     def find(self, text: str) -> Iterator[Found]:
         """Give where they stand, from the first to the last."""
-        small = text.lower()
-        if not any(all(run in small for run in each) for each in self._runs):
+        plainly = folded(text)
+        if not any(piece in plainly and pattern.search(plainly) for piece, pattern in self.loosely):
             return
         plain, places = _plain(text)
         at = 0
@@ -110,15 +114,31 @@ def struck(text: str, found: Sequence[Found]) -> str:
     return "".join([*left, text[last:]])
 
 
-def runs(called: str) -> tuple[str, ...]:
-    """Return letters and digits that every text holds, in small letters, in which this is found.
+def folded(text: str) -> str:
+    """Return a text as it is looked through: escapes resolved, letters decomposed and of one case.
 
-    They are runs of ASCII, which no escape and no composition takes apart; `log.alike` says the same.
+    Whatever is found in a text, or in one that this holds as JSON, is found `loosely` in this. The dot of a
+    Turkish İ goes, and ı gets one, since either is the i of no other language.
 
-    >>> runs("Zoë Núñez-Weber")
-    ('zo', 'n', 'ez', 'weber')
+    >>> folded("ZO\u00cb %C3%9Cnal, GRO\u1e9e") == "zoe\u0308 u\u0308nal, gross"
+    True
     """
-    return tuple(_RUN.findall(unicodedata.normalize("NFC", called).translate(_SMALL)))
+    if "&" in text or "%" in text or "\\" in text:
+        text = _ESCAPES.sub(lambda escape: _resolved(escape[0]), text)
+    return _one_case(text)
+
+
+def _one_case(text: str) -> str:
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFD", text).casefold()
+    return decomposed.replace("\u0307", "").replace("ı", "i")
+
+
+def _loosely(called: str) -> tuple[str, re.Pattern[str]]:
+    """Return the longest piece of a name, and a pattern of all of them."""
+    pieces = _PIECE.findall(_one_case(called)) or [called.strip()[0]]
+    return max(pieces, key=len), re.compile(_BETWEEN.join(map(re.escape, pieces)))
 
 
 def _addresses(called: str) -> Iterator[str]:

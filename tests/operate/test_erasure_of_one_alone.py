@@ -154,6 +154,25 @@ async def test_a_member_called_by_their_address_goes_and_words_for_machines_stay
     assert left == data | {"votes_by": {"susan@example.com": 2}}
 
 
+async def test_an_author_whose_id_is_called_id_goes_before_and_after_as_do_bytes_with_an_id_given_twice(
+    pool: asyncpg.Pool, erasure: Erasure
+) -> None:
+    def post(number: int, id: int) -> bytes:
+        author = {"id": id, "name": "Someone", "mail": "x@example.com"}
+        return body(number, "item.update", {"feedback_id": 5, "id": 2, "author": author})
+
+    twice = b'{"product_id":%d,"action":"nps.update","timestamp":%d,"data":{"user_id":2,"user_id":20}}'
+    await record(pool, [body(1, "user.create", ANA), post(2, 2), post(3, 20), twice % (PRODUCT, 1781521201)])
+
+    await erasure.erase(PRODUCT, "2", reason="they asked")
+    await record(pool, [post(4, 2), post(5, 20), twice % (PRODUCT, 1781521202)])
+
+    left = await bodies_of(pool)
+    assert [left[at][0]["data"]["author"] for at in (2, 5)] == [{"id": 2, "erased": True}] * 2
+    assert [left[at][0]["data"]["author"]["name"] for at in (3, 6)] == ["Someone"] * 2
+    assert [left[at][1] for at in (4, 7)] == [None, None]
+
+
 async def test_a_quarantined_delivery_loses_what_an_event_would_and_can_be_retried(
     pool: asyncpg.Pool, erasure: Erasure
 ) -> None:

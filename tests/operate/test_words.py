@@ -54,6 +54,7 @@ CALLED = (
         ("Ана Вебер, АНА ВЕБЕР", "[erased], [erased]"),
         ("ZOË NÚÑEZ, zoë núñez", "[erased], [erased]"),
         ("ANNA GROSS, Anna GROẞ", "[erased], [erased]"),
+        ("u\u017fer2 an@ex\u0131mple.com AN@EXAMPLE.COM", "[erased] an@ex\u0131mple.com [erased]"),
         ("昨日山田 太郎様方に", "昨日[erased]に"),
         ("an%40example.com an%2540example.com AN%40EXAMPLE.COM", "[erased] [erased] [erased]"),
         ("an&#64;example.com an&#x40;example.com", "[erased] [erased]"),
