@@ -258,7 +258,9 @@ class Erasure:
         """Redact people in one transaction, and have them redacted on arrival after it.
 
         Whatever is appended meanwhile is either seen by the second look, which holds off the appends and is
-        short, or comes after it and finds the suppressions.
+        short, or comes after it and finds the suppressions. So is what goes to the quarantine, which is held
+        before anything in it is changed: whoever waited there for a row that we changed would wait for us, and
+        we for them.
         """
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_sql["one_after_another"])
@@ -267,6 +269,7 @@ class Erasure:
             redaction = await Redaction.of(connection, product_id, user_ids, texts, seen_to)
             await connection.execute(_sql["suppress"], product_id, redaction.people, ids)
             events = await _apply(redaction, redaction.in_events(0, seen_to))
+            await connection.execute(_sql["hold_quarantine"])
             quarantined = await _apply(redaction, redaction.in_quarantine())
 
             await connection.execute(_sql["hold_appends"])
@@ -279,6 +282,7 @@ class Erasure:
                 )
                 await connection.execute(_sql["suppress"], product_id, redaction.people, ids)
                 first = 0
+                quarantined += await _apply(redaction, redaction.in_quarantine())
             events += await _apply(redaction, redaction.in_events(first, head))
             who = range(len(user_ids))
             rows = await connection.fetch(

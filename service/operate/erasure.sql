@@ -20,6 +20,10 @@ select log.suppress_people($1, $2::log.person[], $3);
 -- The newest position.
 select coalesce(max(e.position), 0) from log.events e;
 
+-- name: hold_quarantine
+-- Let nothing come into the quarantine, or change in it, until the end of the transaction.
+lock table log.quarantine in share row exclusive mode;
+
 -- name: hold_appends
 -- Let nothing be appended until the end of the transaction.
 select from log.head for update;

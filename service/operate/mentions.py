@@ -17,7 +17,7 @@ import ahocorasick
 
 from service.operate.words import Called, folded
 
-# What a member that holds an id says, as JSON writes it, and such a member. The end of the text may cut it off.
+# What a member that holds an id says, as JSON writes it, and such a member. The end of a text may cut it.
 _SAID: Final = r'"\s*:\s*("(?:[^"\\]|\\.)*"|[^\s,"}\]]+)'
 _ID: Final = re.compile("id" + _SAID)
 _MEMBER: Final = re.compile('"((?:user_|feedback_|comment_|satisfaction_)?id)' + _SAID)

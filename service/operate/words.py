@@ -64,7 +64,7 @@ class Found(NamedTuple):
 class Called:
     """By what a person is called: full names and addresses, as the log tells them.
 
-    `loosely` has a pattern of each for folded texts, by its longest piece: it may find too much, not too little.
+    `loosely` has a pattern of each for folded texts, by its longest piece. It may find too much.
     """
 
     def __init__(self, called: Sequence[str]) -> None:

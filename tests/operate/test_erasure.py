@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from projections.rebuild.rebuild import rebuild
 from projections.rebuild.verify import verify
 from service.errors import RebuildRuns, UserAmbiguous, UserUnknown
 from service.events import decode
+from service.log import quarantine as quarantining
 from service.log.database import connect, migrate, open_pool
 from service.log.event_store import EventStore
 from service.log.quarantine import Quarantine, Unreadable
@@ -272,6 +273,32 @@ async def test_an_append_at_the_same_time_slips_through_nowhere(
 
     assert await log.fetchval("select count(*) from log.events where data ? 'data_name'") == 0
     assert "Anuschka" not in await dump(database_url)
+
+
+async def test_a_delivery_that_is_quarantined_between_the_look_and_the_commit_is_redacted(
+    log: asyncpg.Pool, erasure: Erasure, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log's lock is held, so that the erasure has looked at the quarantine and cannot end."""
+    monkeypatch.setattr(quarantining, "QUARANTINE_SECONDS_MAX", 60)
+    store = EventStore(log)
+    waiting = "select count(*) from pg_locks where not granted"
+    late = Unreadable("it is no event", b'{"user_id": 17, "data_name": "Anuschka", cut', RECEIVED, "WEBHOOK")
+    owner = await connect(database_url)
+    async with owner.transaction():
+        await owner.execute("select from log.head for update")
+        erasing = asyncio.create_task(erasure.erase(PRODUCT, ANA, reason="she asked for it"))
+        await eventually(lambda: owner.fetchval(waiting))
+        keeping = asyncio.create_task(Quarantine(log, store).keep(late))
+        await eventually(lambda: keeping.done() or _is(2, owner.fetchval(waiting)))
+    await asyncio.gather(erasing, keeping)
+    await owner.close()
+    await store.close()
+
+    assert "Anuschka" not in await dump(database_url)
+
+
+async def _is(expected: int, found: Awaitable[int]) -> bool:
+    return await found == expected
 
 
 async def test_a_preview_lists_what_would_change_and_changes_nothing(
