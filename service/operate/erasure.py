@@ -259,8 +259,8 @@ class Erasure:
 
         Whatever is appended meanwhile is either seen by the second look, which holds off the appends and is
         short, or comes after it and finds the suppressions. So is what goes to the quarantine, which is held
-        before anything in it is changed: whoever waited there for a row that we changed would wait for us, and
-        we for them.
+        before anything in it is changed: whoever waits there for a row that we changed waits for us, and we
+        would for them.
         """
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_sql["one_after_another"])
