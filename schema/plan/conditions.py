@@ -87,7 +87,8 @@ class _Conditions:
             case "in":
                 return f"{expr} = any({self._value(test.cast + '[]', path)})"
             case "notIn":
-                return f"{expr} <> all({self._value(test.cast + '[]', path)})"
+                # Of an empty list all are true, of the unknown too.
+                return f"({expr} is not null and {expr} <> all({self._value(test.cast + '[]', path)}))"
             case "has":
                 return f"{expr} @> array[{self._value('text', path)}]"
             case "hasAny":

@@ -1,8 +1,8 @@
-"""What an item went through, how two moments differ, and lists by filter and order, in plain Python."""
+"""What an item went through and how two moments differ, in plain Python."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -167,79 +167,3 @@ def difference(before: Board, after: Board) -> Row:
         "removed": sorted(old.keys() - new.keys()),
         "changed": changed,
     }
-
-
-# Lists ---------------------------------------------------------------------------------------------
-
-ITEM_ORDERS: Final = {
-    "CREATED_AT": "created_at",
-    "UPDATED_AT": "updated_at",
-    "VOTES": "votes_net",
-    "TREND": "trend",
-    "TAG_COUNT": "tags",
-    "TIME_IN_STATUS": "status_since",
-    "LAST_ACTIVITY_AT": "last_activity_at",
-}
-FILTERS: Final[Mapping[str, tuple[Mapping[str, Any], Callable[[Row], bool]]]] = {
-    "all": ({"deleted": None}, lambda item: True),
-    "on the board": ({}, lambda item: not item["deleted"]),
-    "deleted": ({"deleted": True}, lambda item: bool(item["deleted"])),
-    "open": ({"status": {"eq": "open"}}, lambda item: not item["deleted"] and item.get("status") == "open"),
-    "not open": (
-        {"status": {"ne": "open"}, "deleted": None},
-        lambda item: item.get("status") != "open",
-    ),
-    "none of these": (
-        {"status": {"notIn": ["open", "done"]}, "deleted": None},
-        lambda item: item.get("status") not in (None, "open", "done"),
-    ),
-    "neither": (
-        {"not": {"status": {"eq": "open"}}, "deleted": None},
-        lambda item: item.get("status") != "open",
-    ),
-    "liked": (
-        {"votesNet": {"gte": 1}, "deleted": None},
-        lambda item: item.get("votes_net") is not None and item["votes_net"] >= 1,
-    ),
-    "undated": ({"createdAt": {"isNull": True}, "deleted": None}, lambda item: "created_at" not in item),
-    "tagged": (
-        {"tags": {"has": "a"}, "deleted": None},
-        lambda item: "a" in item.get("tags", ()),
-    ),
-    "tagged so or so": (
-        {"tags": {"hasAny": ["a", "c"]}, "deleted": None},
-        lambda item: not {"a", "c"}.isdisjoint(item.get("tags", ())),
-    ),
-    "tagged so and so": (
-        {"tags": {"hasAll": ["a", "b"]}, "deleted": None},
-        lambda item: {"a", "b"} <= set(item.get("tags", ())),
-    ),
-    "without tags": ({"tags": {"isEmpty": True}, "deleted": None}, lambda item: item.get("tags") == []),
-    "with tags": ({"tags": {"isEmpty": False}, "deleted": None}, lambda item: bool(item.get("tags"))),
-    "not tagged": (
-        {"not": {"tags": {"has": "a"}}, "deleted": None},
-        lambda item: "a" not in item.get("tags", ()),
-    ),
-    "tags unknown": ({"tags": {"isNull": True}, "deleted": None}, lambda item: "tags" not in item),
-    "either": (
-        {"or": [{"votesUp": {"gt": 2}}, {"title": {"contains": "A"}}], "deleted": None},
-        lambda item: item.get("votes_up", 0) > 2 or "a" in item.get("title", ""),
-    ),
-}
-
-
-def listed(items: Mapping[str, Row], which: str, order: str, *, descending: bool) -> list[str]:
-    """Return the ids of the items that pass a filter, in an order: what is unknown last, ties by id."""
-    _, passes = FILTERS[which]
-    column = ITEM_ORDERS[order]
-    # The longest in a status are those that entered it first.
-    backwards = descending != (order == "TIME_IN_STATUS")
-    chosen = sorted(key for key, item in items.items() if passes(item))
-    known = [key for key in chosen if items[key].get(column) is not None]
-    known.sort(key=lambda key: _rank(items[key][column]), reverse=backwards)
-    return known + [key for key in chosen if items[key].get(column) is None]
-
-
-def _rank(value: Any) -> Any:
-    """What a value is sorted by: of a list how many are in it."""
-    return len(value) if isinstance(value, list) else value

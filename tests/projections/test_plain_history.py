@@ -1,4 +1,4 @@
-"""What an item went through, diffs and lists are those of the plain model, now and of any moment."""
+"""What an item went through and how two moments differ is that of the plain model, of any moment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.given import plain_history
 from tests.given.any_bodies import about, of_kind
 from tests.given.plain_events import facts
-from tests.given.plain_history import FILTERS, ITEM_ORDERS, PROVENANCE
+from tests.given.plain_history import PROVENANCE
 from tests.given.plain_model import Moment, board, drifts
 from tests.given.plain_stages import ROLES, lasted, seconds_of
 from tests.given.plain_words import Event, actor_of
@@ -60,19 +60,6 @@ query ($product: ID!, $from: AsOf!, $to: AsOf) {
   }
 }
 """
-LIST: Final = """
-query (
-  $product: ID!, $asOf: AsOf, $filter: ItemFilter, $orderBy: ItemOrderBy!,
-  $first: Int, $after: String, $last: Int, $before: String
-) {
-  items(
-    productId: $product, asOf: $asOf, filter: $filter, orderBy: $orderBy,
-    first: $first, after: $after, last: $last, before: $before
-  ) {
-    totalCount nodes { sleekplanId } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
-  }
-}
-"""
 totals = st.fixed_dictionaries(
     {"total_up": st.integers(0, 4), "total_down": st.integers(0, 2), "total_comments": st.integers(0, 1)}
 )
@@ -113,9 +100,7 @@ async def world(pool: asyncpg.Pool) -> AsyncIterator[World]:
 
 
 @pytest.mark.parametrize("max_examples", [25, pytest.param(1000, marks=pytest.mark.torture)])
-async def test_histories_diffs_and_lists_are_those_of_the_plain_model(
-    world: World, max_examples: int
-) -> None:
+async def test_histories_and_diffs_are_those_of_the_plain_model(world: World, max_examples: int) -> None:
     @settings(
         max_examples=max_examples,
         deadline=None,
@@ -128,13 +113,8 @@ async def test_histories_diffs_and_lists_are_those_of_the_plain_model(
         arrivals=st.lists(st.tuples(bodies, st.integers(FIRST, FIRST + 6)), min_size=2, max_size=12),
         batch_ends=st.lists(st.booleans(), min_size=12, max_size=12),
         two=st.tuples(moments, moments),
-        which=st.sampled_from(sorted(FILTERS)),
-        order=st.sampled_from(sorted(ITEM_ORDERS)),
-        descending=st.booleans(),
     )
-    async def holds(
-        arrivals: Any, batch_ends: list[bool], two: Any, which: str, order: str, descending: bool
-    ) -> None:
+    async def holds(arrivals: Any, batch_ends: list[bool], two: Any) -> None:
         world.product_id += 1
         events = await world.record(arrivals, [NOW] * len(arrivals))
 
@@ -143,7 +123,6 @@ async def test_histories_diffs_and_lists_are_those_of_the_plain_model(
         earlier, later = (_moment(events, *each) for each in two)
         for moment in (Moment(), earlier):
             await _compare_items(world, events, moment)
-            await _compare_lists(world, events, moment, which, order, descending=descending)
         await _compare_moments(world, events, earlier, later)
 
     await run_examples(holds)
@@ -281,31 +260,3 @@ async def _compare_moments(world: World, events: list[Event], earlier: Moment, l
     } == plain_history.difference(board(events, earlier), board(events, later))
     for name in ("added", "removed", "changed"):
         assert found[f"{name}Count"] == len(found[name])
-
-
-async def _compare_lists(
-    world: World, events: list[Event], moment: Moment, which: str, order: str, *, descending: bool
-) -> None:
-    """Walk a list in pages of two, forwards and backwards."""
-    asked = {
-        "asOf": as_of(moment),
-        "filter": FILTERS[which][0],
-        "orderBy": {"field": order, "direction": "DESC" if descending else "ASC"},
-    }
-    expected = plain_history.listed(board(events, moment).items, which, order, descending=descending)
-    forwards: list[str] = []
-    backwards: list[str] = []
-    for size, cursor, of_page, more in (
-        ("first", "after", "endCursor", "hasNextPage"),
-        ("last", "before", "startCursor", "hasPreviousPage"),
-    ):
-        page: dict[str, Any] = {"pageInfo": {more: True, of_page: None}}
-        while page["pageInfo"][more]:
-            page = (await world.ask(LIST, **asked, **{size: 2, cursor: page["pageInfo"][of_page]}))["items"]
-            ids = [node["sleekplanId"] for node in page["nodes"]]
-            assert page["totalCount"] == len(expected)
-            if size == "first":
-                forwards = [*forwards, *ids]
-            else:
-                backwards = [*ids, *backwards]
-    assert (forwards, backwards) == (expected, expected)

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schema.ids import decode_id, encode_id
 from tests.given.any_bodies import LATE, bodies
-from tests.given.plain_lists import LISTS, Listed, in_order
+from tests.given.plain_filters import FILTERS
+from tests.given.plain_lists import LISTS, Listed, in_order, rows_of
 from tests.given.plain_model import Moment, board
 from tests.given.plain_words import Event, actor_of
-from tests.given.plain_world import NOW, World, a_world, run_examples
+from tests.given.plain_world import NOW, World, a_world, run_examples, sees
 from tests.given.served_state import as_of, rows
 
 FIRST = 1780000000
@@ -41,7 +43,21 @@ async def world(pool: asyncpg.Pool) -> AsyncIterator[World]:
         yield world
 
 
-@pytest.mark.parametrize("max_examples", [15, pytest.param(600, marks=pytest.mark.torture)])
+@st.composite
+def questions(draw: st.DrawFn) -> dict[str, tuple[dict[str, Any], str, bool, bool]]:
+    """Of each list a filter, an order, which way it goes, and from which end it is read."""
+    return {
+        kind: (
+            draw(FILTERS[kind].drawn()),
+            draw(st.sampled_from(sorted(listed.orders))),
+            draw(st.booleans()),
+            draw(st.booleans()),
+        )
+        for kind, listed in LISTS.items()
+    }
+
+
+@pytest.mark.parametrize("max_examples", [25, pytest.param(800, marks=pytest.mark.torture)])
 async def test_lists_in_pages_are_those_of_the_plain_model(world: World, max_examples: int) -> None:
     @settings(
         max_examples=max_examples,
@@ -53,75 +69,159 @@ async def test_lists_in_pages_are_those_of_the_plain_model(world: World, max_exa
     )
     @given(
         arrivals=st.lists(bodies | st.tuples(late, st.integers(FIRST, FIRST + 6)), min_size=2, max_size=14),
+        seconds=st.lists(st.sampled_from([False, False, True]), min_size=14, max_size=14),
         batch_ends=st.lists(st.booleans(), min_size=14, max_size=14),
         position=st.integers(0, 14),
         time=st.none() | st.integers(-1, 7),
-        filter_=st.integers(0, 59),
-        descending=st.booleans(),
+        clock=st.sampled_from(["happened", "recorded"]),
+        asked=questions(),
     )
     async def holds(
         arrivals: Any,
+        seconds: list[bool],
         batch_ends: list[bool],
         position: int,
         time: int | None,
-        filter_: int,
-        descending: bool,
+        clock: str,
+        asked: Any,
     ) -> None:
-        world.product_id += 1
-        events = await world.record(arrivals, [NOW] * len(arrivals))
+        world.product_id += 2
+        two = (world.product_id - 1, world.product_id)
+        products = [two[second] for second, _ in zip(seconds, arrivals, strict=False)]
+        events = await world.record(arrivals, [NOW] * len(arrivals), products)
 
         await world.follow(events, batch_ends)
 
-        then = Moment(
-            events[0].position - 1 + min(position, len(events)),
-            None if time is None else datetime.fromtimestamp(FIRST + time, UTC),
-        )
+        known = events[0].position - 1 + min(position, len(events))
+        then = Moment(known)
+        if time is not None:
+            recorded = events[max(0, min(2 * time, len(events) - 1))].recorded_at
+            happened = datetime.fromtimestamp(FIRST + time, UTC)
+            then = Moment(known, happened) if clock == "happened" else Moment(known, None, recorded)
+        of_each = {product: [e for e in events if e.product_id == product] for product in two}
         for moment in (Moment(), then):
-            plain = board(events, moment)
-            for kind, listed in LISTS.items():
-                chosen = listed.chosen(getattr(plain, kind), filter_ % len(listed.filters))
-                order = sorted(listed.orders)[filter_ % len(listed.orders)]
-                await _compare(world, moment, listed, filter_, order, chosen, descending=descending)
-            await _compare_below(world, events, moment)
+            await _compare_lists(world, of_each, moment, asked)
+            await _compare_below(world, of_each[world.product_id], moment)
 
     await run_examples(holds)
 
 
-async def _compare(
-    world: World,
-    moment: Moment,
-    listed: Listed,
-    filter_: int,
-    order: str,
-    chosen: Any,
-    *,
-    descending: bool,
+async def _compare_lists(
+    world: World, of_each: dict[int, list[Event]], moment: Moment, asked: dict[str, Any]
 ) -> None:
-    """Walk a list in pages of three, forwards or backwards."""
+    """Hold each list of both products, as it was asked for, against the plain model."""
+    at = await world.read_at(moment)
+    window = datetime.fromtimestamp(FIRST + 1, UTC), datetime.fromtimestamp(FIRST + 5, UTC)
+    of_products = {
+        product: rows_of(events, moment, at, window) for product, events in of_each.items() if events
+    }
+    first = min(of_each)
+    for kind, listed in LISTS.items():
+        filter_, order, descending, forwards = asked[kind]
+        filter_ = _of_log(filter_, min(events[0].position for events in of_each.values() if events))
+        rows = {
+            (product, *(key if isinstance(key, tuple) else (key,))): _ids_of(row, product == first)
+            for product, found in of_products.items()
+            for key, row in found[kind].items()
+        }
+        chosen = {key: row for key, row in rows.items() if FILTERS[kind].lets_pass(filter_, row)}
+        if kind == "events":
+            chosen = {(0, int(key[1])): row for key, row in chosen.items()}
+        expected = in_order(chosen, listed.orders[order], descending=descending)
+        variables = {
+            "asOf": as_of(moment),
+            "filter": _opaque(filter_, first),
+            "orderBy": {"field": order, "direction": "DESC" if descending else "ASC"},
+        }
+        if kind == "items":
+            variables["window"] = {"from": window[0].isoformat(), "to": window[1].isoformat()}
+        found = await _walk(world, listed, variables, [*of_each], len(chosen), forwards=forwards)
+        assert (kind, found) == (kind, expected)
+
+
+def _ids_of(row: dict[str, Any], is_first: bool) -> dict[str, Any]:
+    """Return a row as filters see it: they name the ids of one product, which no other's thing has."""
+    named = () if is_first else [name for name in ("item", "user", "author", "parent") if name in row]
+    return row | dict.fromkeys(named, "of another product")
+
+
+def _of_log(filter_: Any, begins: int) -> Any:
+    """Return a filter with its positions counted from where this example begins."""
+    if isinstance(filter_, dict):
+        return {
+            name: {test: begins + number for test, number in value.items()}
+            if name == "position"
+            else _of_log(value, begins)
+            for name, value in filter_.items()
+        }
+    return [_of_log(each, begins) for each in filter_] if isinstance(filter_, list) else filter_
+
+
+def _opaque(filter_: Any, product: int) -> Any:
+    """Return a filter with `Item:1` as that item's opaque id."""
+    if isinstance(filter_, dict):
+        return {name: _opaque(value, product) for name, value in filter_.items()}
+    if isinstance(filter_, list):
+        return [_opaque(each, product) for each in filter_]
+    if isinstance(filter_, str) and filter_.startswith(("Item:", "User:", "Comment:")):
+        name, key = filter_.split(":")
+        return encode_id(name, product, key)
+    return filter_
+
+
+async def _walk(
+    world: World,
+    listed: Listed,
+    variables: Any,
+    products: list[int],
+    count: int,
+    *,
+    forwards: bool,
+) -> list[Any]:
+    """Return a list's keys, from pages of three read forwards or backwards."""
     size, cursor, end, more = (
         ("first", "after", "endCursor", "hasNextPage")
-        if filter_ % 2
+        if forwards
         else ("last", "before", "startCursor", "hasPreviousPage")
     )
-    query = f"""
-    query ($product: ID!, $asOf: AsOf, $filter: {listed.filter}, $cursor: String) {{
-      {listed.name}(
-        productId: $product, asOf: $asOf, filter: $filter, {size}: 3, {cursor}: $cursor,
-        orderBy: {{field: {order}, direction: {"DESC" if descending else "ASC"}}}
-      ) {{ totalCount nodes {{ key: id }} pageInfo {{ {more} {end} }} }}
-    }}
-    """
     found: list[Any] = []
     info: dict[str, Any] = {more: True, end: None}
     while info[more]:
-        asked = {"filter": listed.filters[filter_ % len(listed.filters)][0], "cursor": info[end]}
-        page = (await world.ask(query, asOf=as_of(moment), **asked))[listed.name]
-        assert page["totalCount"] == len(chosen)
-        keys = list(rows(page))
-        found = [*found, *keys] if size == "first" else [*keys, *found]
+        asked = {**variables, size: 3, cursor: info[end]}
+        page = (await world.ask(query_of(listed), sees(*products), **asked))[listed.name]
+        assert (listed.name, variables, page["totalCount"]) == (listed.name, variables, count)
+        assert [edge["node"]["id"] for edge in page["edges"]] == [node["id"] for node in page["nodes"]]
+        keys = [_key(node["id"]) for node in page["nodes"]]
+        found = [*found, *keys] if forwards else [*keys, *found]
         info = page["pageInfo"]
-    assert sorted(found) == sorted(chosen)
-    assert in_order(chosen, found, listed.orders[order], descending=descending)
+        if keys:
+            ends = [info["startCursor"], info["endCursor"]]
+            assert [page["edges"][0]["cursor"], page["edges"][-1]["cursor"]] == ends
+    return found
+
+
+def _key(id: str) -> tuple[Any, ...]:
+    told = decode_id(id)
+    return (0, int(told.parts[0])) if told.type_name == "Event" else (told.product_id, *told.parts)
+
+
+def query_of(listed: Listed) -> str:
+    """Return the query for a page of a list of whatever products the caller sees."""
+    name, window = listed.name, listed.name == "items"
+    return f"""
+    query (
+      $asOf: AsOf, $filter: {listed.filter}, $orderBy: {listed.filter.removesuffix("Filter")}OrderBy,
+      $first: Int, $after: String, $last: Int, $before: String{", $window: Window" if window else ""}
+    ) {{
+      {name}(
+        asOf: $asOf, filter: $filter, orderBy: $orderBy, first: $first, after: $after,
+        last: $last, before: $before{", window: $window" if window else ""}
+      ) {{
+        totalCount nodes {{ id }} edges {{ cursor node {{ id }} }}
+        pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }}
+      }}
+    }}
+    """
 
 
 async def _compare_below(world: World, events: list[Event], moment: Moment) -> None:

@@ -61,6 +61,7 @@ async def test_a_position_beyond_the_head_is_refused_wherever_it_is_given(board:
         ('{in: ["idea"]}', 255),
         ('{notIn: ["idea"]}', 256),
         ('{notIn: ["idea", "bug"]}', 0),
+        ("{notIn: []}", 511),
         ('{ne: "idea"}', 257),
     ],
 )
