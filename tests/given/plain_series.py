@@ -155,11 +155,13 @@ def movers(events: list[Event], asked: Question, metric: str) -> list[Row]:
         begin = value_at(asked.begins)
         if value != begin:
             there = before.get(item_id)
+            previous = begin - value_at(asked.begins - (last - asked.begins))
             found.append(
                 {
                     "item": item_id,
                     "gained": value - begin,
-                    "gainedPrevious": begin - value_at(asked.begins - (last - asked.begins)),
+                    "gainedPrevious": previous,
+                    "acceleration": value - begin - previous,
                     "rankNow": 1 + sum(other > value for other in now.values()),
                     "rankBefore": None
                     if there is None

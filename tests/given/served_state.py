@@ -59,7 +59,9 @@ fragment InferenceFields on Inference {
   position kind origin field delta ours theirs seenAt likelyCause item { sleekplanId }
 }
 """
-_STATE: Final = """
+STATE: Final = (
+    _FIELDS
+    + """
 query ($product: ID!, $asOf: AsOf) {
   items(productId: $product, asOf: $asOf, filter: {deleted: null}) { nodes { ...ItemFields } }
   users(productId: $product, asOf: $asOf, filter: {deleted: null}) { nodes { ...UserFields } }
@@ -71,7 +73,7 @@ query ($product: ID!, $asOf: AsOf) {
   }
   answers: satisfactionAnswers(productId: $product, asOf: $asOf) { nodes { ...AnswerFields } }
   events(productId: $product, asOf: $asOf) { nodes { ...EventFields } }
-  drift(productId: $product, asOf: $asOf) { ...InferenceFields }
+  drift(productId: $product, asOf: $asOf, first: 100) { ...InferenceFields }
   best: items(productId: $product, asOf: $asOf, first: 1) { nodes { sleekplanId } }
   best_two: items(productId: $product, asOf: $asOf, first: 2) { nodes { sleekplanId } }
   all: items(productId: $product, asOf: $asOf) { nodes { sleekplanId } }
@@ -86,6 +88,7 @@ query ($product: ID!, $asOf: AsOf) {
   entry: changelogEntry(productId: $product, sleekplanId: "1", asOf: $asOf) { ...EntryFields }
 }
 """
+)
 _OF_OTHERS: Final = """
 query ($product: ID!, $asOf: AsOf) {
   items(productId: $product, asOf: $asOf, filter: {deleted: null}) { nodes { ...ItemFields } }
@@ -100,7 +103,7 @@ _LISTS: Final = ("castVotes", "voters", "followers", "said")
 
 async def served(world: World, at: Moment) -> Any:
     """Return what a client is answered for a product at a moment."""
-    return await world.ask(_STATE + _FIELDS, asOf=as_of(at))
+    return await world.ask(STATE, asOf=as_of(at))
 
 
 async def served_others(world: World, at: Moment) -> Any:

@@ -26,7 +26,7 @@ CHANGES: Final = {
 SERIES: Final = """
 query (
   $product: ID!, $asOf: AsOf, $window: Window!, $moved: Window!,
-  $zone: String!, $bucket: Bucket!, $metric: Metric!
+  $zone: String!, $bucket: Bucket!, $metric: Metric!, $group: String!
 ) {
   eventSeries(productId: $product, asOf: $asOf, window: $window, timeZone: $zone, bucket: $bucket) {
     t events lastPosition
@@ -39,9 +39,12 @@ query (
     metric: $metric, top: 2
   ) { item { sleekplanId } points { t rank value } }
   movers(productId: $product, asOf: $asOf, window: $moved, metric: $metric) {
-    item { sleekplanId } gained gainedPrevious rankNow rankBefore
+    item { sleekplanId } gained gainedPrevious acceleration rankNow rankBefore
   }
-  satisfactionSeries(productId: $product, asOf: $asOf, window: $window, timeZone: $zone, bucket: $bucket) {
+  best: movers(productId: $product, asOf: $asOf, window: $moved, metric: $metric, first: 1) { gained }
+  satisfactionSeries(
+    productId: $product, asOf: $asOf, window: $window, timeZone: $zone, bucket: $bucket, group: $group
+  ) {
     t n avg replacedAnswers
   }
   item(productId: $product, sleekplanId: "1", asOf: $asOf) {
@@ -87,7 +90,8 @@ answers = of_kind(
             "satisfaction_id": st.integers(1, 3),
             "user_id": st.sampled_from([5, 6]),
             "vote": st.integers(1, 5),
-        }
+        },
+        optional={"data": st.just("csat")},
     ),
 )
 
@@ -103,6 +107,8 @@ def questions(draw: st.DrawFn) -> dict[str, Any]:
         "metric": draw(st.sampled_from(["NET_VOTES", "UPVOTES", "COMMENTS", "SUBSCRIBERS", "ACTIVITY"])),
         "position": draw(st.none() | st.integers(0, 14)),
         "time": draw(st.none() | quarters),
+        "recorded": draw(st.none() | st.integers(0, 13)),
+        "group": draw(st.sampled_from(["default", "default", "csat"])),
     }
 
 
@@ -148,7 +154,10 @@ async def _compare_histories(world: World, zone: str, change: datetime, *, max_e
         position = None
         if asked["position"] is not None:
             position = events[0].position - 1 + min(asked["position"], len(events))
-        for moment in (Moment(), Moment(position, _time(change, asked["time"]))):
+        then = Moment(position, _time(change, asked["time"]))
+        if asked["recorded"] is not None:
+            then = Moment(position, None, events[min(asked["recorded"], len(events) - 1)].recorded_at)
+        for moment in (Moment(), then):
             await _compare(world, events, moment, change, zone, asked)
 
     await run_examples(holds)
@@ -169,6 +178,8 @@ async def _compare(
     world: World, events: Any, moment: Moment, change: datetime, zone: str, asked: dict[str, Any]
 ) -> None:
     begins, until = _time(change, asked["from"]), _time(change, asked["to"])
+    if moment.recorded is not None and until is None:
+        until = change + timedelta(days=2)  # our clock is far from theirs
     question = Question(
         asked["bucket"],
         zone if asked["in_zone"] else "UTC",
@@ -187,6 +198,7 @@ async def _compare(
         zone=question.zone,
         bucket=question.bucket,
         metric=asked["metric"],
+        group=asked["group"],
     )
     assert _told(answer["eventSeries"]) == plain_series.event_series(events, question)
     backlog = [
@@ -198,8 +210,10 @@ async def _compare(
     assert ranks == plain_series.rank_history(events, question, asked["metric"], 2)
     if moves:
         moved = [mover | {"item": mover["item"]["sleekplanId"]} for mover in answer["movers"]]
-        assert moved == plain_series.movers(events, question, asked["metric"])
-    scores = plain_series.satisfaction_series(events, question, "default")
+        expected = plain_series.movers(events, question, asked["metric"])
+        assert moved == expected
+        assert [mover["gained"] for mover in answer["best"]] == [mover["gained"] for mover in expected[:1]]
+    scores = plain_series.satisfaction_series(events, question, asked["group"])
     assert _told(answer["satisfactionSeries"]) == scores
     if answer["item"] is not None:
         item = answer["item"]
