@@ -17,7 +17,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from bench.ours import KEY
-from service.config import WebhookKey
+from service.given_secrets import WebhookKey
 from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import Webhook

@@ -11,56 +11,37 @@ import difflib
 import functools
 import ipaddress
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.dsn import Dsn, is_host
 from service.errors import ExposedWithoutSecrets, InvalidSetting, SettingsError, UnknownSetting
+from service.given_secrets import (
+    ApiKey,
+    ApiToken,
+    WebhookKey,
+    parse_api_keys,
+    parse_api_tokens,
+    parse_webhook_keys,
+)
 from service.labels import Label as Label
 from service.labels import load_labels as load_labels
 
-Scope = Literal["read", "personal", "raw", "admin"]
-SCOPES: frozenset[Scope] = frozenset({"read", "personal", "raw", "admin"})
-
 _PREFIX = "RECOUNT_"
 _OF_TESTS = "RECOUNT_TEST_"
-_BIGINT_MAX = 2**63 - 1
-# A tool may encode what was pasted encoded already, and another on the way do so once more.
-_ENCODINGS_MAX = 4
-# Percent-encoded it is thrice as long, and still fits into the first line of a request.
-_KEY_CHARACTERS_MAX = 1_000
 _HIDDEN = "********"
 # What is longer than these, a clock, a date or Postgres would choke on.
 _YEAR_DAYS = 366
 _YEAR_SECONDS = _YEAR_DAYS * 86_400
-_SECRETS = ("database_url", "webhook_keys", "api_tokens")
+_SECRETS = ("database_url", "webhook_keys", "api_tokens", "sleekplan_api_key", "sleekplan_api_url")
 
 Positive = Annotated[int, Field(ge=1, le=2**40)]
-
-
-@dataclass(frozen=True)
-class WebhookKey:
-    """A secret that Sleekplan adds to the webhook's URL; with a product, good for that product alone."""
-
-    secret: SecretStr
-    product_id: int | None = None
-
-
-@dataclass(frozen=True)
-class ApiToken:
-    """A bearer token for GraphQL: what its holder may do, and for which product."""
-
-    secret: SecretStr
-    scopes: frozenset[Scope] = SCOPES
-    product_id: int | None = None
 
 
 class Settings(BaseSettings):
@@ -139,6 +120,17 @@ class Settings(BaseSettings):
         description="days after Sleekplan's user.delete at which the person's data is redacted; "
         "never where it is `never`",
     )
+    sleekplan_api_key: Annotated[list[ApiKey], NoDecode] = Field(
+        [],
+        description="key of Sleekplan's REST API, for `recount backfill`; several as key@5456534244, "
+        "separated by commas, each for one product",
+    )
+    sleekplan_api_url: str = Field(
+        "https://api.sleekplan.com/v1", description="address of Sleekplan's REST API, for a proxy before it"
+    )
+    sleekplan_rate: float = Field(
+        2, gt=0, le=100, description="most requests to Sleekplan's REST API, in a second"
+    )
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="form of the log's lines: json, text, or auto: text on a terminal only"
     )
@@ -181,6 +173,23 @@ class Settings(BaseSettings):
     @classmethod
     def _read_origins(cls, value: object) -> object:
         return parse_origins(value) if isinstance(value, str) else value
+
+    @field_validator("sleekplan_api_key", mode="before")
+    @classmethod
+    def _read_api_keys(cls, value: object) -> object:
+        return parse_api_keys(value) if isinstance(value, str) else value
+
+    @field_validator("sleekplan_api_url")
+    @classmethod
+    def _fit_for_a_key(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an address such as https://api.sleekplan.com/v1, without a query")
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
+            raise ValueError("must begin with https: the key would be sent readable")
+        if parts.username is not None:
+            raise ValueError("must not hold a user's name or password")
+        return value.rstrip("/")
 
     @field_validator("webhook_keys", mode="before")
     @classmethod
@@ -273,53 +282,6 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def in_one_spelling(secret: str) -> str:
-    """Return a secret in the one spelling in which it is compared, however it came.
-
-    A key is pasted into a URL as it stands or percent-encoded, and clients, proxies and forms encode and
-    decode it as they like: a `+` may arrive as `+`, `%2B`, `%252B` or a space. The rest tells keys apart.
-
-    >>> in_one_spelling("a+b"), in_one_spelling("a%2Bb"), in_one_spelling("a b"), in_one_spelling("50%off")
-    ('a+b', 'a+b', 'a+b', '50%off')
-    """
-    for _ in range(_ENCODINGS_MAX):
-        decoded = unquote(secret, errors="surrogateescape") if "%" in secret else secret
-        if decoded == secret:
-            break
-        secret = decoded
-    return secret.replace(" ", "+")
-
-
-def parse_webhook_keys(text: str) -> list[WebhookKey]:
-    """Read keys such as `first,second@5456534244`. Raises ValueError, which never quotes a key."""
-    keys = []
-    for number, entry in _entries(text):
-        secret, product_id = _split_product(number, entry)
-        if "#" in secret:
-            raise ValueError(
-                f"entry {number} holds a #, and what follows one in a URL is never sent; take a key of "
-                "letters, digits, - and _, or write the # as %23, here as well"
-            )
-        keys.append(WebhookKey(SecretStr(_secret(number, secret)), product_id))
-    _refuse_repeats([key.secret for key in keys])
-    return keys
-
-
-def parse_api_tokens(text: str) -> list[ApiToken]:
-    """Read tokens such as `first:read+personal@5456534244,second`. Raises ValueError, which quotes none.
-
-    A token without scopes has them all, as one without a product is good for all products.
-    """
-    tokens = []
-    for number, entry in _entries(text):
-        rest, product_id = _split_product(number, entry)
-        secret, colon, names = rest.partition(":")
-        scopes = _scopes(number, names) if colon else SCOPES
-        tokens.append(ApiToken(SecretStr(_secret(number, secret)), scopes, product_id))
-    _refuse_repeats([token.secret for token in tokens])
-    return tokens
-
-
 def parse_origins(text: str) -> list[str]:
     """Read origins such as `https://board.example.com,http://localhost:3000`. Raises ValueError."""
     origins = [part.strip() for part in text.split(",") if part.strip()]
@@ -374,60 +336,6 @@ def _refusal(place: tuple[int | str, ...], message: str, values: Mapping[str, An
     return InvalidSetting(variable(field), f"is {str(values[field])!r}: {reason[:1].lower()}{reason[1:]}")
 
 
-def _entries(text: str) -> list[tuple[int, str]]:
-    """The parts between commas or line ends, each with its number, which is how errors name it."""
-    parts = [part.strip() for part in re.split(r"[,\n]", text.strip().rstrip(","))]
-    if any(not part for part in parts):
-        raise ValueError(f"entry {parts.index('') + 1} is empty; look for two commas in a row")
-    return list(enumerate(parts, start=1))
-
-
-def _split_product(number: int, entry: str) -> tuple[str, int | None]:
-    rest, at, product = entry.rpartition("@")
-    if not at:
-        return entry, None
-    if not re.fullmatch(r"[0-9]{1,19}", product) or not 0 < int(product) <= _BIGINT_MAX:
-        raise ValueError(f"in entry {number}, what follows the @ is not the number of a product")
-    return rest, int(product)
-
-
-def _secret(number: int, text: str) -> str:
-    if not text:
-        raise ValueError(f"entry {number} has nothing before its @ or its scopes")
-    if not re.fullmatch(r"[!-~]+", text) or "@" in text:
-        raise ValueError(
-            f"entry {number} may hold only printable ASCII without spaces, commas and a second @"
-        )
-    if len(text) > _KEY_CHARACTERS_MAX:
-        raise ValueError(
-            f"entry {number} has {len(text)} characters; more than {_KEY_CHARACTERS_MAX} may not fit into "
-            "a request's first line"
-        )
-    return text
-
-
-def _scopes(number: int, names: str) -> frozenset[Scope]:
-    # Not quoted: what follows a colon may be the rest of a token with a colon in it.
-    given = names.split("+")
-    scopes = frozenset(scope for scope in SCOPES if scope in given)
-    if len(scopes) != len(given):
-        raise ValueError(
-            f"in entry {number}, what follows the : must be scopes, joined by +; there are "
-            f"{', '.join(sorted(SCOPES))}"
-        )
-    return scopes
-
-
-def _refuse_repeats(secrets: list[SecretStr]) -> None:
-    seen: dict[str, int] = {}
-    for number, secret in enumerate(secrets, start=1):
-        first = seen.setdefault(in_one_spelling(secret.get_secret_value()), number)
-        if first != number:
-            raise ValueError(
-                f"entries {first} and {number} are the same, at least in a URL; each may be given once"
-            )
-
-
 def _shown(value: object) -> str:
     match value:
         case None:
@@ -440,7 +348,7 @@ def _shown(value: object) -> str:
             return str(value)
 
 
-def _shown_entry(entry: WebhookKey | ApiToken | str) -> str:
+def _shown_entry(entry: WebhookKey | ApiToken | ApiKey | str) -> str:
     if isinstance(entry, str):
         return entry
     scopes = f":{'+'.join(sorted(entry.scopes))}" if isinstance(entry, ApiToken) else ""

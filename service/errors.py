@@ -75,6 +75,11 @@
     │   ├── SleekplanGone
     │   ├── SleekplanTooMany
     │   └── SleekplanFailed
+    ├── SweepRefused                     a back-fill cannot begin
+    │   ├── NoApiKey
+    │   ├── ProductNeeded
+    │   ├── SweepRuns
+    │   └── SweepUnknown
     ├── TailRefused                      the service will not send its events
     ├── NotFound                         a command asked for what is not there
     └── QueryFailed
@@ -931,3 +936,54 @@ class SleekplanFailed(SleekplanError):
         self.passing = passing
         told = "" if status is None else f" ({status})"
         super().__init__(path, status, f"Sleekplan's answer to GET {path}{told} {what}")
+
+
+# Sweeps: service/backfill/
+
+
+class SweepRefused(RecountError):
+    """A back-fill cannot begin as it was called."""
+
+    exit_code = 2
+
+
+class NoApiKey(SweepRefused):
+    """There is no key to ask Sleekplan with."""
+
+    def __init__(self, product_id: int | None) -> None:
+        self.product_id = product_id
+        which = "" if product_id is None else f" for product {product_id}"
+        super().__init__(
+            f"there is no key of Sleekplan's REST API{which}; make one in Sleekplan under Settings, "
+            "Developer, from an account that sees the whole board, and set RECOUNT_SLEEKPLAN_API_KEY "
+            "(or …_FILE)"
+        )
+
+
+class ProductNeeded(SweepRefused):
+    """Which product's board it is about cannot be told."""
+
+    def __init__(self, products: Sequence[int]) -> None:
+        self.products = tuple(products)
+        known = f"the log knows {', '.join(map(str, products))}" if products else "the log has no event yet"
+        super().__init__(
+            f"which product is it? {known}; add --product ID, the `product_id` of its webhooks' bodies"
+        )
+
+
+class SweepRuns(SweepRefused):
+    """Another sweep of this product is under way."""
+
+    def __init__(self, product_id: int, holder: str) -> None:
+        self.product_id, self.holder = product_id, holder
+        super().__init__(
+            f"another sweep of product {product_id} runs ({holder}); see `recount sweeps`, and wait for it"
+        )
+
+
+class SweepUnknown(SweepRefused):
+    """No sweep has this id."""
+
+    def __init__(self, sweep: str) -> None:
+        self.sweep = sweep
+        super().__init__(f"there is no sweep {sweep!r}; `recount sweeps` lists them")

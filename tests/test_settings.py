@@ -19,17 +19,22 @@ from typing import Any
 import aiohttp
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
-from service.config import Settings, variable
+from service.config import Settings, load_settings, variable
 from service.log.event_store import EventStore, RestoredEvent
+from service.sleekplan.client import sleekplan
+from service.sleekplan.pace import Pace
 from tests.given.asking import a_pool, new_database
 from tests.given.bodies import a_body, an_event
+from tests.given.fake_board import a_fake
 from tests.given.proxy import proxy_before
-from tests.given.running import running
+from tests.given.running import recount, running
 from tests.given.serving import GRAPHQL, Started, serving
 from tests.given.waiting import eventually
 
 ORIGIN = "https://board.example.com"
+API_KEY = "key-of-a-made-up-sleekplan"
 FOLLOW = {"query": "subscription { events { position } }"}
 
 
@@ -283,6 +288,32 @@ async def how_it_logs(trial: Trial) -> dict[str, bool]:
     return {"told": bool(told), "as JSON": any(_is_json(line) for line in told)}
 
 
+async def dry_run(trial: Trial) -> dict[str, Any]:
+    """What `recount backfill --dry-run` says of a made-up board; nothing where it refuses to begin."""
+    fake = a_fake(key=API_KEY)
+    async with fake.serving() as address:
+        given = {"sleekplan_api_url": address, "sleekplan_api_key": API_KEY} | trial.settings
+        env = {variable(name): value for name, value in given.items() if value}
+        ended = await recount("backfill", "--dry-run", "--json", "--product", "7", env=env)
+    return dict(json.loads(ended.stdout)) if ended.returncode == 0 else {}
+
+
+async def whether_the_board_is_asked_for(trial: Trial) -> bool:
+    trial.settings.setdefault("sleekplan_api_key", "")
+    return bool(await dry_run(trial))
+
+
+async def requests_a_second(trial: Trial) -> int:
+    told = await dry_run(trial)
+    return round(float(told["requests"] / told["seconds"]))
+
+
+async def where_sleekplan_is(trial: Trial) -> str:
+    settings = load_settings({variable(name): value for name, value in trial.settings.items()})
+    async with sleekplan(settings.sleekplan_api_url, SecretStr(API_KEY), Pace(1)) as client:
+        return client.address
+
+
 def _is_json(line: str) -> bool:
     try:
         return isinstance(json.loads(line), dict)
@@ -329,6 +360,14 @@ PROOFS: dict[str, Proof] = {
     "operations_address_max": Proof("1", whether_an_address_has_two_operations, True, False),
     "silent_after_days": Proof("1", whether_two_days_are_too_silent, 0, 1),
     "erase_after_user_delete_days": Proof("0", whether_who_was_deleted_is_erased, False, True),
+    "sleekplan_api_key": Proof(API_KEY, whether_the_board_is_asked_for, False, True),
+    "sleekplan_api_url": Proof(
+        "http://127.0.0.1:1/v1/",
+        where_sleekplan_is,
+        "https://api.sleekplan.com/v1",
+        "http://127.0.0.1:1/v1",
+    ),
+    "sleekplan_rate": Proof("20", requests_a_second, 2, 20),
     "log_format": Proof(
         "text", how_it_logs, {"told": True, "as JSON": True}, {"told": True, "as JSON": False}
     ),

@@ -22,6 +22,7 @@ SECTIONS: Final = {
         "doctor": ("doctor", "Look at everything that has to be right."),
     },
     "Operate": {
+        "backfill": ("backfill", "Fetch what was there before the first webhook."),
         "config": ("config", "Print the settings, or how to reach the database."),
         "erase": ("erase", "Forget a person."),
         "keys": ("keys", "Manage webhook keys and GraphQL tokens."),

@@ -12,8 +12,8 @@ import click
 from service.cli.database import on_log
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import Group, json_option, note, print_json, print_records
-from service.config import SCOPES
 from service.errors import DataFolderNotWritable
+from service.given_secrets import SCOPES
 from service.log.known import KnownDatabase
 from service.web.key_files import LOCAL_KEY_FILE, KeyFiles
 from service.web.keys import Keys

@@ -6,8 +6,6 @@ from typing import Final
 
 from service.sleekplan.walk import SleekplanList
 
-ADDRESS: Final = "https://api.sleekplan.com/v1"
-
 POSTS: Final = SleekplanList(
     "posts", "/posts", "feedback_id", {"type": "all", "filter": "all", "sort": "old"}
 )

@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from service.config import SCOPES, ApiToken, Scope, WebhookKey, in_one_spelling
 from service.errors import DataFolderNotWritable, KeyNameTaken, KeyNotRotated, KeyUnknown
+from service.given_secrets import SCOPES, ApiToken, Scope, WebhookKey, in_one_spelling
 from service.log.database import POSTGRES_FAILURES, Pool
 from service.private_file import write_private
 from service.sql_files import load

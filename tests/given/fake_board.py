@@ -34,9 +34,9 @@ class JumpingClock:
         self.at += seconds
 
 
-def a_fake(knobs: Knobs = SMALL, **variant: Any) -> FakeSleekplan:
+def a_fake(knobs: Knobs = SMALL, key: str | None = None, **variant: Any) -> FakeSleekplan:
     """A board that stands still, with its history behind it, in one of the variants of the API."""
-    return FakeSleekplan(_standing(knobs), Variant(**variant))
+    return FakeSleekplan(_standing(knobs), Variant(**variant), key=key)
 
 
 def a_moving_fake(knobs: Knobs = SMALL, **variant: Any) -> FakeSleekplan:
@@ -100,3 +100,12 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "no Date": {"ahead_seconds": None},
 }
 """Every documented or disputed way of answering after which all of the board is known all the same."""
+
+
+def environment(fake: FakeSleekplan, database_url: str, address: str) -> dict[str, str]:
+    """What a command that asks the fake is run with."""
+    return {
+        "RECOUNT_DATABASE_URL": database_url,
+        "RECOUNT_SLEEKPLAN_API_URL": address,
+        "RECOUNT_SLEEKPLAN_API_KEY": fake.key,
+    }

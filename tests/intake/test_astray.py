@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from service.config import parse_webhook_keys
+from service.given_secrets import parse_webhook_keys
 from service.log.database import Pool
 from service.web.keys import WebhookKeys
 from tests.given.bodies import a_body

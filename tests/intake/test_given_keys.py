@@ -11,7 +11,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from service.config import parse_webhook_keys
+from service.given_secrets import parse_webhook_keys
 from service.intake.given_keys import given_keys
 from service.web.keys import WebhookKeys, new_secret
 

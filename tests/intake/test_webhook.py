@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from pydantic import SecretStr
 
-from service.config import WebhookKey, parse_webhook_keys
+from service.given_secrets import WebhookKey, parse_webhook_keys
 from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import Webhook

@@ -13,8 +13,9 @@ from projections.declare import declare
 from projections.follow.projector import Projector
 from projections.read_model import tables
 from schema.build import build_schema
-from service.config import Settings, load_settings, parse_webhook_keys
+from service.config import Settings, load_settings
 from service.errors import ProjectionFailed
+from service.given_secrets import parse_webhook_keys
 from service.log.database import Pool
 from service.operate.doctor import check_database, check_disk, check_folder, check_spool
 from service.operate.finding import Finding, State

@@ -17,7 +17,7 @@ import uvloop
 from aiohttp import web
 from pydantic import SecretStr
 
-from service.config import WebhookKey
+from service.given_secrets import WebhookKey
 from service.intake.appender import Appender, Arrival, Receipt, Told
 from service.intake.spool import Spool
 from service.intake.webhook import Webhook

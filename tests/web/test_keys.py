@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from service.config import SCOPES, parse_api_tokens, parse_webhook_keys
 from service.errors import DataFolderNotWritable, KeyNameTaken, KeyUnknown
+from service.given_secrets import SCOPES, parse_api_tokens, parse_webhook_keys
 from service.log.database import Pool, open_pool
 from service.web import keys as keys_module
 from service.web.keys import Keys, Tokens, WebhookKeys, local_key
