@@ -27,7 +27,7 @@ from service.sleekplan.client import sleekplan
 from service.sleekplan.pace import Pace
 from tests.given.asking import a_pool, new_database
 from tests.given.bodies import a_body, an_event
-from tests.given.fake_board import a_fake
+from tests.given.fake_board import TINY, a_fake
 from tests.given.proxy import proxy_before
 from tests.given.running import recount, running
 from tests.given.serving import GRAPHQL, Started, serving
@@ -308,6 +308,22 @@ async def requests_a_second(trial: Trial) -> int:
     return round(float(told["requests"] / told["seconds"]))
 
 
+async def hours_from_a_date_to_its_event(trial: Trial) -> float:
+    """How far the date inside an item is from when the log has it created."""
+    fake = a_fake(TINY, key=API_KEY)
+    async with fake.serving() as address:
+        given = {"sleekplan_api_url": address, "sleekplan_api_key": API_KEY, "sleekplan_rate": "100"}
+        env = {variable(name): value for name, value in (given | trial.settings).items()}
+        ended = await recount("backfill", "--only", "posts", "--product", "7", env=env)
+    assert ended.returncode == 0, ended.stderr
+    async with a_pool(trial.url) as pool:
+        apart = (
+            "select extract(epoch from occurred_at at time zone 'UTC' - (data ->> 'created')::timestamp)"
+            " / 3600 from log.events where action = 'item.create' limit 1"
+        )
+        return float(await pool.fetchval(apart))
+
+
 async def where_sleekplan_is(trial: Trial) -> str:
     settings = load_settings({variable(name): value for name, value in trial.settings.items()})
     async with sleekplan(settings.sleekplan_api_url, SecretStr(API_KEY), Pace(1)) as client:
@@ -367,6 +383,7 @@ PROOFS: dict[str, Proof] = {
         "https://api.sleekplan.com/v1",
         "http://127.0.0.1:1/v1",
     ),
+    "sleekplan_timezone": Proof("Etc/GMT+3", hours_from_a_date_to_its_event, 0, 3),
     "sleekplan_rate": Proof("20", requests_a_second, 2, 20),
     "log_format": Proof(
         "text", how_it_logs, {"told": True, "as JSON": True}, {"told": True, "as JSON": False}

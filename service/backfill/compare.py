@@ -9,31 +9,40 @@ from typing import Any, NamedTuple
 import orjson
 
 from projections.read_model import Reader
+from service.backfill.estimate import Kind
 from service.sql_files import load
 
 _sql = load(__file__, "compare.sql")
 
 
-class PostFound(NamedTuple):
-    """What the read model has of a post that was listed; `fields` and `totals` say what it has otherwise."""
+class Known(NamedTuple):
+    """What the read model has of a row that was listed; compare.sql says what each means."""
 
     place: int
     known: bool
     born: bool
-    deleted: bool
     fields: list[str]
-    totals: bool
+    counts: bool
     older: bool
-    erased: bool
     last_told: datetime | None
+    silent: bool
 
     @property
     def same(self) -> bool:
         """Whether there is nothing to tell."""
-        return self.known and self.born and not (self.deleted or self.fields or self.totals)
+        return self.known and self.born and not self.edited and not self.counts
+
+    @property
+    def edited(self) -> bool:
+        """Whether something was edited that may be told."""
+        return bool(self.fields) and not self.silent and not self.older
 
 
-async def posts(reader: Reader, product_id: int, rows: Sequence[dict[str, Any]]) -> list[PostFound]:
-    """Return what is known of each post."""
-    found, _ = await reader.fetch(_sql["posts"], product_id, orjson.dumps(list(rows)).decode())
-    return [PostFound(*row) for row in found]
+async def compare(reader: Reader, kind: Kind, product_id: int, rows: Sequence[dict[str, Any]]) -> list[Known]:
+    """Return what is known of each row, in their order."""
+    if not rows:
+        return []
+    found, _ = await reader.rows(_sql[kind], product_id, orjson.dumps(list(rows)).decode())
+    return sorted(
+        (Known(*(row[name] for name in Known._fields)) for row in found), key=lambda known: known.place
+    )

@@ -1,41 +1,178 @@
 -- What was listed against what is projected, both read by the projections' own rules: what a row says is what an
--- event with that row as its data would say. Each gives a row for each that was listed, by its place.
+-- event with that row as its data would say. Each gives one for each row that was listed, by its place, with
+--
+--   known      whether there is such a thing, and not only its id
+--   born       whether an event told that it was made
+--   fields     what of it is projected otherwise
+--   counts     whether numbers are that change without an edit
+--   older      whether something newer was told meanwhile: then the row has nothing to say
+--   last_told  when it was told last, by the clock that `updated` has
+--   silent     whether who wrote it was erased: texts stay redacted, and are not compared
+--
+-- What changes by itself (trend, scoring, ratio, a user's numbers) is not compared.
 
 -- name: posts
--- Of each post: whether its item is known, and by an event that created it; which fields and totals are projected
--- otherwise; whether something newer was told; whether its author was erased. Not compared is what changes by itself
--- (trend, scoring, ratio).
 --   $1 product_id
---   $2 rows  a JSON list of posts
+--   $2 rows  a JSON list
 select l.place::int - 1 as place,
-       i.item_id is not null as known,
+       i.item_id is not null and not i.deleted as known,
        exists (select
                  from {item_lifecycles} c
                 where c.product_id = $1
                   and c.item_id = i.item_id
                   and c.action = 'create') as born,
-       coalesce(i.deleted, false) as deleted,
-       array(select c.key
-               from jsonb_each(to_jsonb(p)) c
-              where c.value <> 'null'
-                and s.state ? c.key
-                and s.state -> c.key <> c.value
-              order by 1) as fields,
+       read_model.otherwise(to_jsonb(p), to_jsonb(i)) as fields,
        (i.votes_up, i.votes_down, i.comments, i.subscribers)
            is distinct from (read_model.int_of(l.row ->> 'total_up'), read_model.int_of(l.row ->> 'total_down'),
                              read_model.int_of(l.row ->> 'total_comments'), read_model.int_of(l.row ->> 'total_subscriber'))
-           as totals,
+           as counts,
        coalesce(i.updated_at > read_model.moment_of(l.row ->> 'updated'), false) as older,
-       coalesce(u.erased, false) as erased,
-       i.updated_at as last_told
+       i.updated_at as last_told,
+       coalesce(u.erased, false) as silent
   from jsonb_array_elements($2::jsonb) with ordinality as l (row, place)
  cross join lateral read_model.post_content('item', l.row) p
   left join {items} i
     on i.product_id = $1
    and i.item_id = coalesce(read_model.id_of(l.row ->> 'feedback_id'), read_model.id_of(l.row ->> 'id'))
-  left join lateral (select to_jsonb(i) as state) s on i.item_id is not null
   left join {users} u on u.product_id = $1 and u.user_id = p.author_id
- order by l.place;
+
+-- name: users
+--   $1 product_id
+--   $2 rows  a JSON list
+select l.place::int - 1 as place,
+       u.user_id is not null and not u.deleted as known,
+       exists (select
+                 from {user_versions} v
+                where v.product_id = $1
+                  and v.user_id = u.user_id
+                  and v.action = 'create') as born,
+       read_model.otherwise(to_jsonb(c) - 'action' - 'stats', to_jsonb(u)) as fields,
+       false as counts,
+       false as older,
+       null::timestamptz as last_told,
+       coalesce(u.erased, false) as silent
+  from jsonb_array_elements($2::jsonb) with ordinality as l (row, place)
+ cross join lateral read_model.user_content('user', 'user.update', l.row, false) c
+  left join {users} u on u.product_id = $1 and u.user_id = read_model.id_of(l.row ->> 'user_id')
+
+-- name: comments
+--   $1 product_id
+--   $2 rows  a JSON list
+select l.place::int - 1 as place,
+       c.comment_id is not null and not c.deleted as known,
+       exists (select
+                 from {comment_versions} v
+                where v.product_id = $1
+                  and v.comment_id = c.comment_id
+                  and v.action = 'create') as born,
+       -- Public is what a comment is that does not say it.
+       read_model.otherwise(to_jsonb(p) - 'likes' - case when c.public is null and p.public then 'public' else '' end, to_jsonb(c))
+           as fields,
+       coalesce(c.likes, 0) <> coalesce(p.likes, 0) as counts,
+       coalesce(c.updated_at > read_model.moment_of(l.row ->> 'updated'), false) as older,
+       c.updated_at as last_told,
+       coalesce(u.erased, false) as silent
+  from jsonb_array_elements($2::jsonb) with ordinality as l (row, place)
+ cross join lateral read_model.comment_content(l.row) p
+  left join {comments} c
+    on c.product_id = $1
+   and c.comment_id = coalesce(read_model.id_of(l.row ->> 'comment_id'), read_model.id_of(l.row ->> 'id'))
+  left join {users} u on u.product_id = $1 and u.user_id = p.author_id
+
+-- name: votes
+-- A vote without its user is known where as many such votes of that moment and direction are as were listed up to it.
+--   $1 product_id
+--   $2 rows  a JSON list
+select l.place::int - 1 as place,
+       case when l.user_id is null
+            then l.number <= (select count(*)
+                                from {votes} v
+                               where v.product_id = $1
+                                 and v.item_id = l.item_id
+                                 and v.user_id is null
+                                 and v.cast_at = l.created_at
+                                 and v.value = l.value
+                                 and not v.withdrawn)
+            else coalesce(not o.withdrawn and o.value is not null, false) end as known,
+       true as born,
+       case when o.value <> l.value and not o.withdrawn then array['value'] else '{}' end as fields,
+       false as counts,
+       false as older,
+       o.occurred_at as last_told,
+       false as silent
+  from (
+       select w.place, w.item_id, w.user_id, w.value, w.created_at,
+              row_number() over (partition by w.user_id, w.value, w.created_at order by w.place) as number
+         from (
+              select r.place,
+                     read_model.id_of(r.row ->> 'feedback_id') as item_id,
+                     coalesce(read_model.id_of(r.row -> 'user' ->> 'user_id'), read_model.id_of(r.row ->> 'user_id')) as user_id,
+                     sign(read_model.int_of(r.row ->> 'vote'))::smallint as value,
+                     read_model.moment_of(r.row ->> 'created') as created_at
+                from jsonb_array_elements($2::jsonb) with ordinality as r (row, place)
+              ) w
+       ) l
+  left join {votes} o on o.product_id = $1 and o.item_id = l.item_id and o.voter = l.user_id
+
+-- name: subscribers
+--   $1 product_id
+--   $2 rows  a JSON list
+select r.place::int - 1 as place,
+       coalesce(s.active, false) as known,
+       true as born,
+       '{}'::text[] as fields,
+       false as counts,
+       false as older,
+       s.occurred_at as last_told,
+       false as silent
+  from jsonb_array_elements($2::jsonb) with ordinality as r (row, place)
+  left join {subscriptions} s
+    on s.product_id = $1
+   and s.item_id = read_model.id_of(r.row ->> 'feedback_id')
+   and s.subscriber = coalesce(read_model.id_of(r.row -> 'user' ->> 'user_id'), read_model.id_of(r.row ->> 'user_id'))
+
+-- name: updates
+--   $1 product_id
+--   $2 rows  a JSON list
+select l.place::int - 1 as place,
+       e.changelog_id is not null and not e.deleted as known,
+       exists (select
+                 from {changelog_versions} v
+                where v.product_id = $1
+                  and v.changelog_id = e.changelog_id
+                  and v.action = 'create') as born,
+       read_model.otherwise(to_jsonb(c), to_jsonb(e)) as fields,
+       false as counts,
+       false as older,
+       e.updated_at as last_told,
+       false as silent
+  from jsonb_array_elements($2::jsonb) with ordinality as l (row, place)
+ cross join lateral read_model.changelog_content(l.row) c
+  left join {changelog_entries} e
+    on e.product_id = $1
+   and e.changelog_id = coalesce(read_model.id_of(l.row ->> 'changelog_id'), read_model.id_of(l.row ->> 'id'))
+
+-- name: satisfaction
+-- An answer is another one when it has another date: Sleekplan puts a newer one in the place of the older.
+--   $1 product_id
+--   $2 rows  a JSON list
+select l.place::int - 1 as place,
+       a.satisfaction_id is not null and not a.deleted as known,
+       true as born,
+       case when a.answered_at <> coalesce(read_model.moment_of(l.row ->> 'updated'), read_model.moment_of(l.row ->> 'created'))
+              or a.score <> read_model.int_of(l.row ->> 'vote')
+            then array['score'] else '{}' end as fields,
+       false as counts,
+       coalesce(a.answered_at > read_model.moment_of(l.row ->> 'updated'), false) as older,
+       a.answered_at as last_told,
+       coalesce(u.erased, false) as silent
+  from jsonb_array_elements($2::jsonb) with ordinality as l (row, place)
+  left join {satisfaction_answers} a
+    on a.product_id = $1
+   and a.satisfaction_id = coalesce(read_model.id_of(l.row ->> 'satisfaction_id'), read_model.id_of(l.row ->> 'id'))
+  left join {users} u
+    on u.product_id = $1
+   and u.user_id = coalesce(read_model.id_of(l.row -> 'user' ->> 'user_id'), read_model.id_of(l.row ->> 'user_id'))
 
 -- name: products
 -- Every product of the log, by one index probe each.

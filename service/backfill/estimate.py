@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from service.sleekplan.walk import PER_PAGE
 
-Kind = Literal["users", "posts", "comments", "votes", "subscribers", "updates", "satisfaction", "promoter"]
+Kind = Literal["users", "posts", "comments", "votes", "subscribers", "updates", "satisfaction"]
 KINDS: Final[tuple[Kind, ...]] = (
     "users",
     "posts",
@@ -18,11 +18,9 @@ KINDS: Final[tuple[Kind, ...]] = (
     "subscribers",
     "updates",
     "satisfaction",
-    "promoter",
 )
 CHILDREN: Final[tuple[Kind, ...]] = ("comments", "votes", "subscribers")
-ORDINARY: Final[frozenset[Kind]] = frozenset(KINDS) - {"promoter"}
-"""What is asked for unless it is said otherwise: for answers to "how likely", there is no projection yet."""
+EVERYTHING: Final[frozenset[Kind]] = frozenset(KINDS)
 
 
 def promised(kind: Kind, post: dict[str, Any]) -> int:

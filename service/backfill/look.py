@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from projections.read_model import Reader
-from service.backfill import compare
+from service.backfill.compare import compare
 from service.backfill.contract import Contract
 from service.backfill.estimate import Estimate, Kind
 from service.sleekplan.client import Sleekplan
@@ -45,7 +45,7 @@ async def look(
         told.other_products |= any(
             str(row.get("product_id", product_id)) != str(product_id) for row in page.rows
         )
-        for found in await compare.posts(reader, product_id, page.rows) if page.rows else []:
+        for found in await compare(reader, "posts", product_id, page.rows):
             told.unknown += not found.known
             told.known += found.same
             told.otherwise += found.known and not found.same

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -11,15 +12,30 @@ import uvloop
 from projections.declare import declare
 from projections.read_model import Reader
 from service.backfill.choose import choose
-from service.backfill.estimate import CHILDREN, KINDS, ORDINARY, Kind
+from service.backfill.estimate import CHILDREN, EVERYTHING, KINDS, Kind
 from service.backfill.look import Look
 from service.backfill.look import look as run_look
-from service.cli.database import open_log
+from service.backfill.run import WantedBoard
+from service.backfill.run import backfill as run_backfill
+from service.backfill.sweep import SweepReport
+from service.backfill.sweeps import ScopesCounted, abandon_sweep, list_sweeps, show_sweep
+from service.cli.database import on_log, open_log, open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
-from service.cli.terminal import for_people, json_option, note, out, print_json
+from service.cli.terminal import (
+    Group,
+    for_people,
+    json_option,
+    note,
+    out,
+    print_json,
+    print_records,
+    progress_bar,
+)
 from service.config import Settings
 from service.sleekplan.client import sleekplan
 from service.sleekplan.pace import Pace
+
+LINE_SECONDS = 60
 
 
 def _kinds(context: click.Context, parameter: click.Parameter, value: str | None) -> frozenset[Kind] | None:
@@ -34,12 +50,18 @@ def _kinds(context: click.Context, parameter: click.Parameter, value: str | None
 
 @click.command()
 @click.option("--product", "product_id", type=click.IntRange(min=1), help="Which product's board it is.")
-@click.option(
-    "--dry-run", is_flag=True, help="Ask for the posts alone, write nothing, and say what it takes."
-)
+@click.option("--dry-run", is_flag=True, help="Ask for posts alone, write nothing, and say what it takes.")
 @click.option("--only", callback=_kinds, metavar="KIND,…", help="Only these of what a board holds.")
 @click.option("--without", callback=_kinds, metavar="KIND,…", help="All but these.")
+@click.option(
+    "--users",
+    type=click.Choice(["basic", "full", "none"]),
+    default="basic",
+    show_default=True,
+    help="What of users: basic leaves out addresses, places and what customers added.",
+)
 @click.option("--rate", type=click.FloatRange(0, 100, min_open=True), help="Most requests in a second.")
+@click.option("--restart", is_flag=True, help="Begin anew where one was stopped, rather than go on.")
 @data_dir_option
 @json_option
 def backfill(
@@ -47,39 +69,96 @@ def backfill(
     dry_run: bool,
     only: frozenset[Kind] | None,
     without: frozenset[Kind] | None,
+    users: str,
     rate: float | None,
+    restart: bool,
     as_json: bool,
 ) -> None:
     """Fetch what was there before the first webhook.
 
-    Asks Sleekplan's REST API, with RECOUNT_SLEEKPLAN_API_KEY, for all that still stands on the board. KINDs
-    are users, posts, comments, votes, subscribers, updates, satisfaction and promoter, the last of which only
-    --only brings.
+    Asks Sleekplan's REST API, with RECOUNT_SLEEKPLAN_API_KEY, for all that still stands on the board, and
+    records what the log does not know: each thing at its own date, how it is now at the moment it was seen.
+    May run beside the service. Stopped, the same call goes on where it was; done, another one records
+    nothing. KINDs are users, posts, comments, votes, subscribers, updates and satisfaction. Exits with 1
+    when something is missing, which is listed.
     """
-    if not dry_run:
-        raise click.UsageError("there is only --dry-run so far")
-    kinds = (ORDINARY if only is None else only) - (without or frozenset())
+    kinds = (EVERYTHING if only is None else only) - (without or frozenset())
+    if users == "none":
+        kinds -= {"users"}
+    wanted = WantedBoard(product_id, kinds, users == "full", rate, restart)
     settings = given_settings()
-    rate = settings.sleekplan_rate if rate is None else rate
-    told = uvloop.run(_look(settings, product_id, kinds, rate))
+    if dry_run:
+        _print_look(uvloop.run(_look(settings, wanted)), wanted, rate or settings.sleekplan_rate, as_json)
+        return
+    report = uvloop.run(_backfill(settings, wanted))
     if as_json:
-        print_json(_as_json(told, rate))
+        print_json(_report_as_json(report))
     else:
-        for line in _in_words(told, kinds, rate):
+        for line in _report_in_words(report):
             out.print(line, markup=False)
+    if report.state != "COMPLETE":
+        raise SystemExit(1)
 
 
-async def _look(settings: Settings, product_id: int | None, kinds: frozenset[Kind], rate: float) -> Look:
+async def _backfill(settings: Settings, wanted: WantedBoard) -> SweepReport:
+    async with open_log_and_hub(settings, makes=True) as (pool, hub):
+        with progress_bar("fetching, requests", LINE_SECONDS) as advance:
+            return await run_backfill(
+                pool, hub, settings, wanted, lambda done, total, _what: advance(done, total)
+            )
+
+
+def _report_as_json(report: SweepReport) -> dict[str, Any]:
+    recorded = [{"action": action, "events": count} for action, count in sorted(report.recorded.items())]
+    scopes = [scope._asdict() for scope in report.scopes]
+    return {**asdict(report), "recorded": recorded, "scopes": scopes}
+
+
+def _report_in_words(report: SweepReport) -> Iterator[str]:
+    went_on = ", gone on with" if report.resumed else ""
+    yield f"sweep {report.sweep}{went_on}: {report.state.lower()}, {report.requests:,} requests"
+    for action, count in sorted(report.recorded.items()):
+        yield f"  {count:,} {action}"
+    if not report.recorded:
+        yield "  nothing that the log did not know"
+    yield from _missing(report.scopes)
+    if report.problem:
+        yield f"stopped: {report.problem}"
+    if report.dates_ahead:
+        yield f"{report.dates_ahead:,} dates lay ahead of Sleekplan's clock and were not taken"
+    if report.loops:
+        yield f"gave the same page again and again, or no end: {', '.join(report.loops)}"
+
+
+def _missing(scopes: list[ScopesCounted]) -> Iterator[str]:
+    for scope in scopes:
+        if scope.state in ("OPEN", "FAILED", "FORBIDDEN"):
+            why = f": {scope.problem}" if scope.problem else ""
+            yield f"missing: {scope.scope}, {scope.scopes:,} {scope.state.lower()}{why}"
+        elif scope.otherwise:
+            yield f"{scope.scope}: {scope.otherwise:,} items list another number than their totals say"
+
+
+async def _look(settings: Settings, wanted: WantedBoard) -> Look:
     async with open_log(settings, makes=True) as pool:
         async with pool.acquire() as connection:
             await declare(connection)
         reader = Reader(pool)
-        product_id, key = await choose(settings.sleekplan_api_key, product_id, reader)
-        async with sleekplan(settings.sleekplan_api_url, key, Pace(rate)) as client:
-            return await run_look(client, reader, product_id, kinds)
+        product_id, key = await choose(settings.sleekplan_api_key, wanted.product_id, reader)
+        pace = Pace(wanted.rate or settings.sleekplan_rate)
+        async with sleekplan(settings.sleekplan_api_url, key, pace) as client:
+            return await run_look(client, reader, product_id, wanted.kinds)
 
 
-def _as_json(told: Look, rate: float) -> dict[str, Any]:
+def _print_look(told: Look, wanted: WantedBoard, rate: float, as_json: bool) -> None:
+    if as_json:
+        print_json(_look_as_json(told, rate))
+    else:
+        for line in _look_in_words(told, wanted.kinds, rate):
+            out.print(line, markup=False)
+
+
+def _look_as_json(told: Look, rate: float) -> dict[str, Any]:
     return {
         "product_id": told.product_id,
         "items": told.estimate.items,
@@ -92,11 +171,15 @@ def _as_json(told: Look, rate: float) -> dict[str, Any]:
         "rows_of_other_products": told.other_products,
         "clock_ahead_seconds": told.ahead_seconds,
         "first_page": told.forms.first_pages.get("posts"),
-        "contract": told.contract.report(),
+        "contract": [
+            {"list": name, "member": member, "kinds": kinds}
+            for name, members in told.contract.report().items()
+            for member, kinds in members.items()
+        ],
     }
 
 
-def _in_words(told: Look, kinds: frozenset[Kind], rate: float) -> Iterable[str]:
+def _look_in_words(told: Look, kinds: frozenset[Kind], rate: float) -> Iterator[str]:
     counted = told.estimate
     yield f"product {told.product_id}: {counted.items:,} items on the board"
     for kind in CHILDREN:
@@ -114,4 +197,47 @@ def _in_words(told: Look, kinds: frozenset[Kind], rate: float) -> Iterable[str]:
         note("rows name another product than this; the log's is taken")
 
 
-COMMANDS: tuple[click.Command, ...] = (backfill,)
+@click.group(cls=Group)
+def sweeps() -> None:
+    """Look at what asked Sleekplan's API: back-fills, how far each came, and what is missing.
+
+    `recount backfill` goes on with the last one that was stopped, unless it was abandoned.
+    """
+
+
+@sweeps.command(name="list")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@data_dir_option
+@json_option
+def list_(limit: int, as_json: bool) -> None:
+    """List the sweeps, the newest first."""
+    columns = ("id", "product_id", "kind", "state", "started_at", "finished_at", "requests", "recorded")
+    print_records(columns, on_log(lambda pool: list_sweeps(pool, limit)), as_json)
+
+
+@sweeps.command()
+@click.argument("sweep")
+@data_dir_option
+@json_option
+def show(sweep: str, as_json: bool) -> None:
+    """Show a sweep, by its id or how that begins: what it was asked for, and how far each list came."""
+    told, scopes = on_log(lambda pool: show_sweep(pool, sweep))
+    if as_json:
+        print_json({**told, "scopes": [scope._asdict() for scope in scopes]})
+        return
+    for name, value in told.items():
+        out.print(f"{name:<13}{'' if value is None else value}", markup=False)
+    out.print("")
+    print_records(ScopesCounted._fields, [scope._asdict() for scope in scopes], False)
+
+
+@sweeps.command()
+@click.argument("sweep")
+@data_dir_option
+def abandon(sweep: str) -> None:
+    """Leave a sweep for good: the next back-fill begins anew. What it recorded stays."""
+    abandoned = on_log(lambda pool: abandon_sweep(pool, sweep))
+    out.print(f"abandoned: {abandoned}" if abandoned else "it has ended already", markup=False)
+
+
+COMMANDS: tuple[click.Command, ...] = (backfill, sweeps)

@@ -30,6 +30,7 @@ SECTIONS: Final = {
         "parked": ("projections", "Deal with events that a projection could not apply."),
         "quarantine": ("quarantine", "Deal with deliveries that are no events."),
         "rebuild": ("projections", "Count projections again from the first event."),
+        "sweeps": ("backfill", "Look at what asked Sleekplan's API."),
         "sql": ("sql", "Print SQL for the database's administrator."),
         "verify": ("projections", "Count again beside the tables in use, and compare."),
     },

@@ -12,7 +12,6 @@ POSTS: Final = SleekplanList(
 USERS: Final = SleekplanList("users", "/users", "user_id", {"sort": "created", "sort_dir": "ASC"})
 UPDATES: Final = SleekplanList("updates", "/updates", "changelog_id", {"status": "all", "type": "all"})
 SATISFACTION: Final = SleekplanList("satisfaction", "/satisfaction", "satisfaction_id")
-PROMOTER: Final = SleekplanList("promoter", "/promoter", "promoter_id")
 
 
 def comments_of(item_id: str) -> SleekplanList:

@@ -12,7 +12,10 @@ import asyncpg
 import pytest
 
 from projections.read_model import tables
+from service.simulator.fake import FakeSleekplan
 from tests.given.command_tree import all_commands, parameters
+from tests.given.fake_board import TINY, a_fake
+from tests.given.fake_board import environment as of_fake
 from tests.given.folders import ROOT
 from tests.given.running import Running, recount, running
 from tests.given.waiting import eventually
@@ -28,12 +31,12 @@ ANA = ("17", "--product", "647288130")
 class Board:
     """A service with the samples, a delivery in the quarantine, and an event that is set aside."""
 
-    def __init__(self, service: Running, url: str) -> None:
+    def __init__(self, service: Running, url: str, fake: FakeSleekplan, address: str) -> None:
         self.service = service
-        self.env = {
+        self.env = of_fake(fake, url, address) | {
+            "RECOUNT_SLEEKPLAN_RATE": "100",
             "RECOUNT_DATA_DIR": str(service.data_dir),
             "RECOUNT_PORT": service.address.rpartition(":")[2],
-            "RECOUNT_DATABASE_URL": url,
         }
 
     async def told(self, *arguments: str | Path) -> list[Any]:
@@ -45,8 +48,12 @@ class Board:
 
 @pytest.fixture
 async def board(database_url: str, tmp_path: Path) -> AsyncIterator[Board]:
-    async with running(tmp_path / "data", env={"RECOUNT_DATABASE_URL": database_url}) as service:
-        board = Board(service, database_url)
+    fake = a_fake(TINY)
+    async with (
+        fake.serving() as address,
+        running(tmp_path / "data", env={"RECOUNT_DATABASE_URL": database_url}) as service,
+    ):
+        board = Board(service, database_url, fake, address)
         await board.told("send", *SAMPLES)
         await service.post(b"no JSON")
         pool = await asyncpg.create_pool(database_url, min_size=1, max_size=1)
@@ -90,6 +97,9 @@ async def test_what_commands_print_has_the_shape_that_is_documented(board: Board
         "import": ((tmp_path / "one.jsonl",),),
         "verify": ((),),
         "rebuild": ((),),
+        "backfill": (("--dry-run",), ("--only", "users,posts,votes")),
+        "sweeps list": ((),),
+        "sweeps show": (("",),),
         "erase": ((*ANA, "--dry-run"), (*ANA, "--yes"), ("--list",), ("--again",)),
     }
     shown = dict(examples())

@@ -19,6 +19,9 @@ from service.sleekplan.pace import Pace
 SMALL = Knobs(seed=3, events=1_500, items=24, users=160)
 """A board on which some lists take several pages, and others are empty."""
 
+TINY = Knobs(seed=3, events=300, items=8, users=30)
+"""One with a few of everything."""
+
 
 class JumpingClock:
     """Goes on by what is waited for, at once."""

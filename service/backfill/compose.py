@@ -1,0 +1,187 @@
+"""Composes events of what was listed, each as a webhook's body would say it, with who saw it beside.
+
+Two rules. A birth, at the date that the row says, tells only what cannot have changed since: ids, who, when.
+All else is told at the moment at which it was seen. So no title, text, status or total of today stands at a
+date of the past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any, Final, Literal
+
+import orjson
+
+from service.backfill.compare import Known
+from service.backfill.estimate import Kind
+from service.events import EventData, Origin, as_id, decode
+
+Row = dict[str, Any]
+Told = Literal["created", "updated", "seen"]
+
+AHEAD_MAX: Final = timedelta(minutes=5)
+_CARD: Final = ("user_id", "admin_id", "data_name", "data_mail", "data_img")
+_PERSONAL: Final = ("data_system", "data")
+
+
+@dataclass
+class Composer:
+    """Whose events these are. `ahead` counts dates that lie ahead of when they were seen: they are none."""
+
+    sweep: str
+    origin: Origin
+    product_id: int
+    zone: tzinfo = UTC
+    ahead: int = 0
+    unreadable: int = 0
+    _seen_at: datetime = field(default=datetime.min.replace(tzinfo=UTC))
+
+    def events(self, kind: Kind, rows: list[Row], known: list[Known], seen_at: datetime) -> list[EventData]:
+        """Return what is to be recorded of some rows, in their order; nothing of those that are known."""
+        self._seen_at = seen_at
+        compose: Callable[[Row, Known], Iterator[EventData]] = getattr(self, f"_{kind}")
+        return [
+            event
+            for row, found in zip(rows, known, strict=True)
+            if not found.same and not (found.known and found.older and found.born)
+            for event in compose(row, found)
+        ]
+
+    # What is listed
+
+    def _posts(self, row: Row, known: Known) -> Iterator[EventData]:
+        if not known.born:
+            first = ("title", "description", "type") if row.get("updated") == row.get("created") else ()
+            birth = _taken(row, "feedback_id", "product_id", "created", *first) | _author(row)
+            yield self._event("item.create", birth, "created", row)
+            yield self._event("item.snapshot", row, "seen", row)
+        elif known.edited or not known.known:
+            yield self._edit("item.update", row, known)
+        else:
+            yield self._event("item.snapshot", row, "seen", row)
+
+    def _users(self, row: Row, known: Known) -> Iterator[EventData]:
+        if not known.born:
+            yield self._event("user.create", _taken(row, "user_id", "data_id", "created"), "created", row)
+            yield self._event("user.snapshot", row, "seen", row)
+        else:
+            yield self._edit("user.update", row, known)
+
+    def _comments(self, row: Row, known: Known) -> Iterator[EventData]:
+        whole = row.get("modified") in (False, 0, "0", "false") or row.get("updated") == row.get("created")
+        likes = _number(row.get("likes"))
+        if not known.born:
+            fixed = ("comment_id", "feedback_id", "product_id", "created", "parent", "public")
+            said = {name: value for name, value in row.items() if name not in ("likes", "pinned")}
+            birth = said if whole else _taken(row, *fixed) | _author(row)
+            yield self._event("comment.create", birth, "created", row)
+            if not whole:
+                yield self._edit("comment.update", row, known)
+            elif likes or row.get("pinned") not in (None, False, 0, "0", "false"):
+                yield self._event("comment.snapshot", row, "seen", row)
+        elif known.edited or not known.known:
+            yield self._edit("comment.update", row, known)
+        else:
+            yield self._event("comment.snapshot", row, "seen", row)
+
+    def _votes(self, row: Row, known: Known) -> Iterator[EventData]:
+        yield self._cast("vote.create", row, known)
+
+    def _subscribers(self, row: Row, known: Known) -> Iterator[EventData]:
+        yield self._cast("subscription.create", {n: v for n, v in row.items() if n != "vote"}, known)
+
+    def _updates(self, row: Row, known: Known) -> Iterator[EventData]:
+        if known.born:
+            yield self._event("changelog.update", row, "seen", row)
+            return
+        scheduled = self._moment(row, "scheduled") or datetime.fromtimestamp(
+            _seconds(row.get("scheduled")), UTC
+        )
+        if row.get("draft") in (None, False, 0, "0", "false", "") and scheduled <= self._seen_at:
+            birth = _taken(row, "changelog_id", "feedback_id", "product_id", "created")
+            yield self._event("changelog.create", birth, "created", row)
+        elif known.known and not known.fields:
+            return  # a draft that is known as one
+        yield self._event("changelog.snapshot", row, "seen", row)
+
+    def _satisfaction(self, row: Row, known: Known) -> Iterator[EventData]:
+        yield self._event("satisfaction.create", row, "updated", row)
+
+    # How it is told
+
+    def _cast(self, action: str, row: Row, known: Known) -> EventData:
+        """At its date, unless what is known was told later: then what is listed came after that."""
+        created = self._moment(row, "created")
+        late = known.last_told is not None and (created is None or created <= known.last_told)
+        return self._event(action, row, "seen" if late else "created", row, known.last_told)
+
+    def _edit(self, action: str, row: Row, known: Known) -> EventData:
+        """At the date of the row's last edit, where that is news; else at the moment at which it was seen."""
+        updated = self._moment(row, "updated")
+        news = updated is not None and (known.last_told is None or updated > known.last_told) and known.known
+        return self._event(action, row, "updated" if news or not known.born else "seen", row, known.last_told)
+
+    def _event(
+        self, action: str, data: Row, told: Told, row: Row, not_before: datetime | None = None
+    ) -> EventData:
+        at = None if told == "seen" else self._moment(row, told)
+        told = "seen" if at is None else told
+        body = {
+            "product_id": self.product_id,
+            "action": action,
+            **({} if at is None else {"timestamp": int(at.timestamp() * 1000)}),
+            "data": data,
+            "observed": {
+                "sweep": self.sweep,
+                "origin": self.origin,
+                "seen_at": self._seen_at.isoformat(),
+                "not_before": None if not_before is None else not_before.isoformat(),
+                "not_after": self._seen_at.isoformat(),
+                "clock": told,
+                "evidence": "list",
+            },
+        }
+        # Without a timestamp, an event happened when it was received: for what was seen, that is the moment.
+        return decode(orjson.dumps(body), self._seen_at if at is None else datetime.now(UTC), self.origin)
+
+    def _moment(self, row: Row, member: str) -> datetime | None:
+        """Return the moment of a row's date; None where it cannot be read or lies ahead of what was seen."""
+        said = row.get(member)
+        if not isinstance(said, str) or len(said) != 19:
+            return None
+        try:
+            at = datetime.fromisoformat(said).replace(tzinfo=self.zone).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.unreadable += 1
+            return None
+        if at > self._seen_at + AHEAD_MAX:
+            self.ahead += 1
+            return None
+        return at
+
+
+def basic(row: Row) -> Row:
+    """Return a user without what the customer added and without addresses and places: the default."""
+    return {name: value for name, value in row.items() if name not in _PERSONAL}
+
+
+def _taken(row: Row, *names: str) -> Row:
+    return {name: row[name] for name in names if name in row}
+
+
+def _author(row: Row) -> Row:
+    """The one who wrote it, by id alone: a name may have changed."""
+    user = row.get("user")
+    id = user.get("user_id") if isinstance(user, Mapping) else None
+    return {"user": {"user_id": id}} if as_id(id) else {}
+
+
+def _number(value: object) -> int:
+    return int(value) if isinstance(value, int | str) and str(value).isdecimal() else 0
+
+
+def _seconds(value: object) -> int:
+    number = _number(value)
+    return number if 10**8 <= number < 10**11 else 0

@@ -1,0 +1,287 @@
+"""A back-fill brings all that stands on a board, whichever way its API answers, and nothing twice."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from projections.follow.projector import Projector
+from projections.rebuild.verify import verify
+from service.backfill.sweeps import list_sweeps
+from service.errors import SleekplanKeyRefused, SweepRuns
+from service.events import decode
+from service.log.event_store import EventStore
+from service.simulator import Traffic
+from tests.backfill.conftest import Backfill
+from tests.given.board_state import on_board, projected
+from tests.given.fake_board import TINY, VARIANTS, a_fake, a_moving_fake
+from tests.given.projecting import RECEIVED
+
+PRODUCT = TINY.product_id
+MORE: dict[str, dict[str, Any]] = {
+    "filter=all is refused": {"votes": "refused"},
+    "filter=all brings subscribers too": {"votes": "with_subscribers"},
+    "filter=all brings those for it alone": {"votes": "only_up"},
+    "votes without users": {"voterless": True},
+    "merged posts are not listed": {"hidden": True},
+}
+EVERY = {**VARIANTS, **MORE}
+
+
+async def counted(pool: asyncpg.Pool) -> Counter[tuple[str, ...]]:
+    """What the log holds, but for when it was seen and by which sweep."""
+    rows = await pool.fetch(
+        "select action, data::text, case when occurred_assumed then '' else occurred_at::text end, origin"
+        "  from log.events"
+    )
+    return Counter(tuple(row) for row in rows)
+
+
+@pytest.mark.parametrize("name", EVERY)
+async def test_the_state_is_the_boards_and_a_second_back_fill_records_nothing(
+    name: str, back_fill: Backfill, pool: asyncpg.Pool
+) -> None:
+    fake = a_fake(TINY, **EVERY[name])
+    async with fake.serving() as address:
+        first = await back_fill(fake, address)
+        head = await Projector(pool).catch_up()
+        state = await projected(pool, PRODUCT)
+        again = await back_fill(fake, address)
+
+    assert (first.state, first.problem) == ("COMPLETE", None)
+    for kind, stands in on_board(fake).items():
+        assert state[kind] == stands, kind
+    assert (again.state, again.recorded.total()) == ("COMPLETE", 0)
+    assert head == await pool.fetchval("select count(*) from log.events")
+    assert await pool.fetchval("select count(*) from log.events where origin <> 'BACKFILL'") == 0
+    assert await pool.fetchval("select count(*) from log.quarantine") == 0
+    assert fake.broken == []
+
+
+async def test_stopped_at_every_request_and_gone_on_with_it_records_the_same(
+    back_fill: Backfill, pool: asyncpg.Pool
+) -> None:
+    fake = a_fake(TINY)
+    runs = 0
+
+    async def stop_at_the_third(number: int) -> None:
+        if number - began == 3:
+            running.cancel()
+            await asyncio.sleep(60)
+
+    fake.before_request = stop_at_the_third
+    async with fake.serving() as address:
+        while True:
+            began, runs = len(fake.asked), runs + 1
+            running = asyncio.ensure_future(back_fill(fake, address))
+            with suppress(asyncio.CancelledError):
+                report = await running
+                break
+    assert runs > 10
+    assert report.state == "COMPLETE"
+    assert report.resumed
+    in_pieces = await counted(pool)
+    assert len(await list_sweeps(pool, 10)) == 1
+
+    assert set(in_pieces.values()) == {1}
+    state = await projected(pool, PRODUCT)
+    for kind, stands in on_board(fake).items():
+        assert state[kind] == stands, kind
+    await Projector(pool).catch_up()
+    assert (await verify(pool)).equal
+
+
+@pytest.mark.parametrize("told", ["before", "meanwhile", "after"])
+async def test_webhooks_before_meanwhile_and_after_end_in_the_boards_state(
+    told: str, back_fill: Backfill, pool: asyncpg.Pool
+) -> None:
+    fake = a_moving_fake(TINY)
+    bodies = list(Traffic(TINY).history())[-40:]
+    store = EventStore(pool)
+
+    async def deliver(number: int) -> None:
+        if bodies and (told != "meanwhile" or number > 2):
+            await store.append([decode(bodies.pop(0), RECEIVED, "WEBHOOK")])
+
+    if told == "before":
+        while bodies:
+            await deliver(0)
+    if told == "meanwhile":
+        fake.before_request = deliver
+    async with fake.serving() as address:
+        await back_fill(fake, address)
+    while bodies:
+        await deliver(9)
+    await store.close()
+    await Projector(pool).catch_up()
+
+    state, stands = await projected(pool, PRODUCT), on_board(fake)
+    for kind in ("items", "comments", "users", "updates"):
+        assert state[kind] == stands[kind], kind
+    assert {vote[:3] for vote in state["votes"]} >= {vote[:3] for vote in stands["votes"]}
+
+
+async def test_what_moves_while_it_is_walked_is_seen_at_the_end(
+    back_fill: Backfill, pool: asyncpg.Pool
+) -> None:
+    fake = a_moving_fake(TINY, per_page="ignored")
+    now = [TINY.ending]
+
+    async def move(number: int) -> None:
+        if 4 <= number <= 30:
+            now[0] += timedelta(hours=7)
+            fake.move(now[0])
+
+    fake.before_request = move
+    async with fake.serving() as address:
+        report = await back_fill(fake, address)
+        fake.before_request = None
+        await back_fill(fake, address)
+    await Projector(pool).catch_up()
+
+    assert report.state == "COMPLETE"
+    state, stands = await projected(pool, PRODUCT), on_board(fake)
+    for kind, standing in stands.items():
+        assert state[kind] >= standing, kind
+
+
+async def test_each_thing_stands_at_its_own_date_with_only_what_cannot_have_changed(
+    back_fill: Backfill, pool: asyncpg.Pool
+) -> None:
+    fake = a_fake(TINY)
+    async with fake.serving() as address:
+        await back_fill(fake, address)
+
+    rows = await pool.fetch(
+        "select action, occurred_at, occurred_assumed, envelope -> 'observed' as observed, data"
+        "  from log.events"
+    )
+    for row in rows:
+        observed, data = json.loads(row["observed"]), json.loads(row["data"])
+        assert observed["origin"] == "BACKFILL"
+        assert (observed["clock"] == "seen") == row["occurred_assumed"]
+        if row["action"] in ("item.create", "comment.create", "vote.create", "user.create"):
+            assert row["occurred_at"] == datetime.fromisoformat(data["created"]).replace(tzinfo=UTC)
+        if row["action"] == "item.create":
+            assert not {"status", "total_up", "total_comments"} & set(data)
+            assert set(data["user"]) == {"user_id"}
+        if row["action"] == "user.snapshot":
+            assert not {"data_system", "data"} & set(data)
+        if row["action"].endswith(".snapshot"):
+            assert row["occurred_at"] == datetime.fromisoformat(observed["seen_at"])
+
+
+async def test_the_zone_of_dates_is_the_settings(back_fill: Backfill, pool: asyncpg.Pool) -> None:
+    fake = a_fake(TINY, zone_minutes=-210)
+    created = {item.number: item.post["created"] for item in fake.traffic.scene.board.items}
+    async with fake.serving() as address:
+        await back_fill(fake, address, zone="Etc/GMT+3", kinds=frozenset({"posts"}))
+
+    born = "select entity_id, occurred_at from log.events where action = 'item.create'"
+    for row in await pool.fetch(born):
+        told = datetime.fromisoformat(created[int(row["entity_id"])]).replace(tzinfo=UTC)
+        assert row["occurred_at"] == told - timedelta(minutes=30)
+
+
+async def test_dates_that_cannot_be_read_are_none(back_fill: Backfill, pool: asyncpg.Pool) -> None:
+    fake = a_fake(TINY, undated=True)
+    async with fake.serving() as address:
+        report = await back_fill(fake, address)
+        again = await back_fill(fake, address, kinds=frozenset({"posts", "users", "comments"}))
+
+    assert report.state == "COMPLETE"
+    assert await pool.fetchval("select bool_and(occurred_assumed) from log.events")
+    assert again.recorded.total() == 0
+
+
+async def test_a_list_that_fails_is_missing_and_the_rest_goes_on(
+    back_fill: Backfill, pool: asyncpg.Pool
+) -> None:
+    fake = a_fake(TINY, fault="500", fault_at=0, fault_path="updates")
+    async with fake.serving() as address:
+        report = await back_fill(fake, address)
+        assert report.state == "PARTIAL"
+        [missing] = [scope for scope in report.scopes if scope.state == "FAILED"]
+        assert missing.scope == "updates"
+        assert missing.problem == "Sleekplan's answer to GET /updates (500) is an error"
+        fake.variant = a_fake(TINY).variant
+        mended = await back_fill(fake, address)
+
+    assert (mended.state, mended.resumed, mended.sweep) == ("COMPLETE", True, report.sweep)
+    assert set(mended.recorded) == {"changelog.create", "changelog.snapshot"}
+
+
+async def test_what_the_key_may_not_read_is_missing_and_the_rest_goes_on(back_fill: Backfill) -> None:
+    fake = a_fake(TINY, rights="403_users")
+    async with fake.serving() as address:
+        report = await back_fill(fake, address)
+
+    assert report.state == "PARTIAL"
+    assert [scope.scope for scope in report.scopes if scope.state == "FORBIDDEN"] == ["users"]
+    assert report.recorded["item.create"] == len(fake.traffic.scene.board.items)
+    assert [path for path, _ in fake.asked].count("/v1/users") == 1
+
+
+async def test_five_lists_in_a_row_that_fail_stop_it(back_fill: Backfill) -> None:
+    fake = a_fake(TINY, fault="500", fault_at=0, fault_path="post/")
+    async with fake.serving() as address:
+        report = await back_fill(fake, address, kinds=frozenset({"comments", "votes"}))
+
+    assert (report.state, report.problem) == ("PARTIAL", "5 lists in a row could not be read")
+
+
+async def test_a_key_that_is_revoked_meanwhile_is_not_asked_with_again(
+    back_fill: Backfill, pool: asyncpg.Pool
+) -> None:
+    fake = a_fake(TINY, refused_from=6)
+    async with fake.serving() as address:
+        with pytest.raises(SleekplanKeyRefused):
+            await back_fill(fake, address)
+
+    assert len(fake.asked) == 6
+    assert fake.broken == []
+    [sweep] = await list_sweeps(pool, 1)
+    assert (sweep["state"], "refuses the API key" in sweep["problem"]) == ("PARTIAL", True)
+
+
+async def test_a_second_sweep_of_a_board_is_told_of_the_first(back_fill: Backfill) -> None:
+    fake = a_fake(TINY)
+    refused: list[BaseException] = []
+
+    async def begin_another(number: int) -> None:
+        if number == 2:
+            try:
+                await back_fill(fake, address)
+            except SweepRuns as error:
+                refused.append(error)
+
+    fake.before_request = begin_another
+    async with fake.serving() as address:
+        assert (await back_fill(fake, address)).state == "COMPLETE"
+
+    assert len(refused) == 1
+
+
+async def test_the_key_stands_nowhere(back_fill: Backfill, pool: asyncpg.Pool, lines: io.StringIO) -> None:
+    fake = a_fake(TINY, limit_every=9, fault="500", fault_at=0, fault_path="updates")
+    async with fake.serving() as address:
+        report = await back_fill(fake, address)
+
+    said = lines.getvalue() + repr(report)
+    tables = await pool.fetch(
+        "select c.oid::regclass::text as name from pg_class c"
+        " where c.relnamespace in ('log'::regnamespace, 'read_model'::regnamespace)"
+        "   and c.relkind in ('r', 'p')"
+    )
+    for table in tables:
+        said += str(await pool.fetchval(f"select string_agg(t::text, ' ') from {table['name']} t"))
+    assert "updates" in said
+    assert fake.key not in said
