@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import strawberry
@@ -35,6 +35,14 @@ class Caller:
     def may(self, scope: str) -> bool:
         """Return whether the caller holds a scope."""
         return scope in self.scopes
+
+    def with_at_most(self, scopes: str | None) -> Caller:
+        """Return the same caller with those of their scopes that are named, as `read+raw`; None names all."""
+        return (
+            self
+            if scopes is None
+            else replace(self, scopes=self.scopes & {*scopes.replace(" ", "+").split("+")})
+        )
 
     def sees(self, product_id: int) -> bool:
         """Return whether the caller may see a product."""

@@ -23,7 +23,16 @@ from schema.errors import Refused, told
 from schema.live.subscribe import Live
 from schema.serve.held import SocketLimits
 from schema.serve.origins import Origins
-from schema.serve.requests import BODY_BYTES_MAX, JSON, Authenticate, asked_by, asked_in, bearer, followed
+from schema.serve.requests import (
+    BODY_BYTES_MAX,
+    JSON,
+    SCOPES_NAMED,
+    Authenticate,
+    asked_by,
+    asked_in,
+    bearer,
+    followed,
+)
 from schema.serve.sse import HEADERS as STREAM_HEADERS
 from schema.serve.sse import EventStreams
 from schema.serve.websocket import Sockets
@@ -195,6 +204,7 @@ class GraphQLEndpoint:
                 status=406,
             )
         caller = await self._caller(request.headers)
+        caller = caller.with_at_most(request.query.get(SCOPES_NAMED))
         if request.method == hdrs.METH_HEAD and media_type == EVENTS:
             return web.Response(headers=STREAM_HEADERS | self._origins.cors(request.headers))
         asked = await asked_by(request)
@@ -212,7 +222,8 @@ class GraphQLEndpoint:
     ) -> web.StreamResponse:
         async def still_valid() -> bool:
             token = bearer(request.headers.get(hdrs.AUTHORIZATION))
-            return await self._authenticate(token) == context.caller
+            known = await self._authenticate(token)
+            return known is not None and known.with_at_most(request.query.get(SCOPES_NAMED)) == context.caller
 
         return await self.streams.serve(
             request,

@@ -19,6 +19,9 @@ JSON: Final = "application/json"
 BODY_BYTES_MAX: Final = 512 * 1024
 BODY_SECONDS_MAX: Final = 10.0
 
+SCOPES_NAMED: Final = "scopes"
+"""The parameter of the URL with which a client asks with fewer scopes than its token has."""
+
 Authenticate = Callable[[str | None], Awaitable[Caller | None]]
 """Returns who holds a token; None where nobody does."""
 

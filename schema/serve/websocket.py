@@ -32,7 +32,15 @@ from schema.serve.protocol import (
     reason_of,
     text_frame,
 )
-from schema.serve.requests import Authenticate, HashForText, asked_for, bearer, followed, token_in
+from schema.serve.requests import (
+    SCOPES_NAMED,
+    Authenticate,
+    HashForText,
+    asked_for,
+    bearer,
+    followed,
+    token_in,
+)
 from service.errors import PostgresAway
 
 MESSAGE_BYTES_MAX: Final = 256 * 1024
@@ -128,6 +136,7 @@ class Socket:
         self._sockets = sockets
         self._response = response
         self._header = request.headers.get("Authorization")
+        self._scopes = request.query.get(SCOPES_NAMED)
         self._address = request.remote or ""
         self._token: str | None = None
         self._caller: Caller | None = None
@@ -201,7 +210,7 @@ class Socket:
 
     async def check_token(self) -> None:
         """Close when the token that opened it is good no longer, or reaches less than it did."""
-        if self._caller is not None and await self._sockets.authenticate(self._token) != self._caller:
+        if self._caller is not None and await self._authenticated() != self._caller:
             self.end(Close.FORBIDDEN, "Forbidden: the token was revoked or has expired")
 
     def write(self, frame: bytes) -> None:
@@ -236,7 +245,7 @@ class Socket:
         self._initialised = True
         self._token = token_in(payload) or bearer(self._header)
         try:
-            caller = await self._sockets.authenticate(self._token)
+            caller = await self._authenticated()
         except PostgresAway as away:
             raise Violation(Close.TRY_AGAIN_LATER, str(away)) from away
         if caller is None:
@@ -248,6 +257,10 @@ class Socket:
                 max(left, 0), self.end, Close.FORBIDDEN, "Forbidden: the token has expired"
             )
         self.say({"type": "connection_ack"})
+
+    async def _authenticated(self) -> Caller | None:
+        caller = await self._sockets.authenticate(self._token)
+        return caller and caller.with_at_most(self._scopes)
 
     def _subscribe(self, message: dict[str, Any]) -> None:
         operation_id = id_of(message)

@@ -32,6 +32,9 @@ RECONNECT_SECONDS = (0.2, 5.0)
 SILENT_SECONDS_MAX = 60.0
 """The service says at least every twenty seconds that it is there."""
 
+_ON_A_SCREEN = {"scopes": "read"}
+"""What is printed is what may be shown: private notes of the team are no part of it."""
+
 _TAIL = """
 subscription Tail($after: Position, $filter: EventFilter, $productId: ID) {
   events(after: $after, filter: $filter, productId: $productId) {
@@ -220,7 +223,7 @@ async def _events(url: str, headers: dict[str, str], asked: dict[str, Any]) -> A
         while True:
             try:
                 resumed = {"Last-Event-ID": last_id} if last_id else {}
-                async with session.post(url, json=asked, headers=resumed) as answer:
+                async with session.post(url, json=asked, headers=resumed, params=_ON_A_SCREEN) as answer:
                     if answer.status in (400, 401, 403, 404, 405, 406):
                         raise TailRefused(await _reason(answer))
                     if answer.status == 200:

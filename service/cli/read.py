@@ -19,7 +19,7 @@ from projections.read_model import Reader
 from schema.answer.documents import Request
 from schema.answer.execute import Operations
 from schema.build import build_schema, printed
-from schema.context import Context, Services
+from schema.context import SCOPES, Caller, Context, Services
 from schema.ids import decode_id
 from service.cli.database import open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
@@ -55,6 +55,9 @@ query AsOf($asOf: AsOf!, $productId: ID, $first: Int) {
 """
 
 _DURATION = TypeAdapter(timedelta)
+_BOARD_ALONE = Caller(SCOPES - {"personal"})
+"""What is read on a screen is what may be shown on one: private notes of the team are no part of it."""
+
 _AGO = re.compile(r"(\d+)\s*(minutes?|hours?|days?|weeks?)(?:\s+ago)?")
 
 
@@ -221,7 +224,7 @@ async def _execute(settings: Settings, document: str, variables: dict[str, Any])
         services = Services(pool, Reader(pool), EventStore(pool), hub, settings, labels=labels)
         operations = Operations(build_schema())
         try:
-            answer = await operations.execute(Request(document, variables), Context(services))
+            answer = await operations.execute(Request(document, variables), Context(services, _BOARD_ALONE))
         finally:
             operations.close()
     content = orjson.loads(answer.body)

@@ -30,6 +30,8 @@ from tests.given.asking import (
     person,
     post,
 )
+from tests.given.live_board import Board as LiveBoard
+from tests.given.live_board import Client, an_update, live_board
 
 SCHEMA: Final = build_schema()._schema
 OTHERS: Final = Caller(SCOPES - {"personal", "raw"})
@@ -346,3 +348,35 @@ async def test_no_subscription_tells_others_of_a_private_note(board: Board, root
     assert {position for position, _ in messages[OTHERS]} <= {1, 2, 8, 12}
     assert not hidden_in("".join(text for _, text in messages[OTHERS]))
     assert [position for position, _ in messages[OTHERS]] != [position for position, _ in messages[TEAM]]
+
+
+async def test_a_client_may_ask_with_fewer_scopes_than_it_has(database_url: str) -> None:
+    async with live_board(database_url) as live:
+        note = {"action": "comment.create", "comment_id": 881001, "feedback_id": 1, "public": False}
+        await live.append(an_update(1), note, {"action": "comment.create", "comment_id": 1, "feedback_id": 1})
+        await live.projected()
+
+        found = {
+            scopes: (await _counted(live, scopes), await _followed(live, scopes))
+            for scopes in ("", "?scopes=read", "?scopes=read%2Bpersonal", "?scopes=read,personal", "?scopes=")
+        }
+
+    everything, less = (2, [1, 2]), (1, [1, 3])
+    assert [*found.values()] == [everything, less, everything, less, less]
+
+
+async def _counted(live: LiveBoard, scopes: str) -> int:
+    asked = {"query": "{ comments { totalCount } }"}
+    async with live.service.session.post(f"{live.service.url}{scopes}", json=asked) as answer:
+        total: int = (await answer.json(content_type=None))["data"]["comments"]["totalCount"]
+    return total
+
+
+async def _followed(live: LiveBoard, scopes: str) -> list[int]:
+    url = f"{live.service.url}{scopes}"
+    async with live.service.session.ws_connect(url, protocols=("graphql-transport-ws",)) as socket:
+        await socket.send_json({"type": "connection_init"})
+        await socket.receive_json()
+        client = Client(socket)
+        await client.subscribe("subscription { events(after: 0) { position } }")
+        return await client.positions(2)

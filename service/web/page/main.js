@@ -21,7 +21,7 @@ const VIEWS = { board: "Board", item: "Item", changes: "What changed", feed: "Li
 const WIDE = matchMedia("(min-width: 66rem)");
 
 const $ = (id) => document.getElementById(id);
-const endpoint = new URL("graphql", document.baseURI);
+const endpoint = new URL("graphql?scopes=read", document.baseURI);
 const socketEndpoint = Object.assign(new URL(endpoint), { protocol: endpoint.protocol.replace("http", "ws") });
 
 class Page {
