@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import asyncpg
@@ -33,6 +33,21 @@ async def replay_rows(
     names = (await tables(connection)).names
     counted = [names[table] for projection in projections for table in projection.tables]
     await _take_away(connection, counted, product_id, item_id)
+    return await count_into(connection, projections, names, position, product_id, item_id)
+
+
+async def count_into(
+    connection: AnyConnection,
+    projections: Sequence[Projection],
+    names: Mapping[str, str],
+    position: int,
+    product_id: int,
+    item_id: str | None = None,
+) -> int:
+    """Count a product (or one of its items) up to `position` into tables that hold nothing of it.
+
+    In the caller's transaction. Returns how many events there were.
+    """
     staged = {name: f"pg_temp.replay_{name}" for name in STAGING}
     places = {**names, **staged, "group": group_of(projections), "only": f"e.product_id = {int(product_id)}"}
     events = 0

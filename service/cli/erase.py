@@ -123,6 +123,7 @@ def _print_preview(preview: Preview, as_json: bool) -> None:
             {
                 "events": [_as_json(found) for found in preview.events],
                 "quarantined": [_as_json(found) for found in preview.quarantined],
+                "tables": [cell._asdict() for cell in preview.tables],
                 "files": preview.files,
             }
         )
@@ -138,12 +139,17 @@ def _print_preview(preview: Preview, as_json: bool) -> None:
         for found in (*preview.events, *preview.quarantined)
         for place in found.places
     ]
+    rows += [
+        (cell.table, "", cell.column or "the row", cell.reason, " ".join(map(str, cell.key.values())))
+        for cell in preview.tables
+    ]
     print_table(("where", "action", "place", "reason", "text"), rows[:PLACES_SHOWN])
     for name in preview.files:
         out.print(f"spool/{name} would be deleted: nobody can tell whose data it holds")
     out.print(
         f"{min(len(rows), PLACES_SHOWN)} of {len(rows)} places shown (--json: all), "
-        f"in {len(preview.events)} events and {len(preview.quarantined)} deliveries of the quarantine"
+        f"in {len(preview.events)} events, {len(preview.quarantined)} deliveries of the quarantine "
+        f"and {len({cell.table for cell in preview.tables})} tables"
     )
 
 

@@ -28,9 +28,11 @@ import asyncpg
 import orjson
 import structlog
 
+from projections.rebuild.differences import would_change
 from service.errors import RecountError, UserAmbiguous, UserUnknown
 from service.intake.spool import FOLDER_NAME, damaged_files, delete_damaged
 from service.log.database import POSTGRES_FAILURES, Pool
+from service.operate.places import Cell
 from service.operate.redaction import Affected, Redaction
 from service.private_file import make_private
 from service.sql_files import load
@@ -62,10 +64,14 @@ class Erased(NamedTuple):
 
 
 class Preview(NamedTuple):
-    """What an erasure would change: events, deliveries of the quarantine, damaged files of the spool."""
+    """What an erasure would change.
+
+    Events, deliveries of the quarantine, the read model's columns, and damaged files of the spool.
+    """
 
     events: list[Affected]
     quarantined: list[Affected]
+    tables: list[Cell]
     files: list[str]
 
 
@@ -100,17 +106,28 @@ class Erasure:
         self._counted = counted
 
     async def preview(self, product_id: int, user_id: str, *, texts: bool = False) -> Preview:
-        """Return what an erasure would change, place by place; change nothing."""
-        async with (
-            self._pool.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            head = await connection.fetchval(_sql["head"])
-            redaction = await Redaction.of(connection, product_id, [user_id], texts, head)
-            events = [found.without_content() async for found in redaction.in_events(0, head)]
-            quarantined = [found.without_content() async for found in redaction.in_quarantine()]
+        """Return what an erasure would change, place by place; change nothing.
+
+        The log is redacted and the product counted beside the tables in use, in a transaction that is taken
+        back. Other erasures wait meanwhile, and nobody else.
+        """
+        async with self._pool.acquire() as connection:
+            trial = connection.transaction(isolation="repeatable_read")
+            await trial.start()
+            try:
+                await connection.execute(_sql["one_after_another"])
+                ids = [str(uuid.uuid4())]
+                await connection.execute(_sql["begin"], product_id, [user_id], texts, "dry run", ids)
+                head = await connection.fetchval(_sql["head"])
+                redaction = await Redaction.of(connection, product_id, [user_id], texts, head)
+                await connection.execute(_sql["suppress"], product_id, redaction.people, ids)
+                events = [found async for found in _applied(redaction, redaction.in_events(0, head))]
+                quarantined = [found async for found in _applied(redaction, redaction.in_quarantine())]
+                tables = redaction.cells(await would_change(connection, product_id))
+            finally:
+                await trial.rollback()
         files = damaged_files(self._data_dir / FOLDER_NAME) if self._data_dir else []
-        return Preview(events, quarantined, [path.name for path in files])
+        return Preview(events, quarantined, tables, [path.name for path in files])
 
     async def erase(
         self, product_id: int, user_id: str, *, texts: bool = False, reason: str, id: str | None = None
@@ -309,15 +326,18 @@ class Erasure:
             await self._pool.execute(f"vacuum {table}", timeout=ERASE_SECONDS_MAX)
 
 
-async def _apply(redaction: Redaction, looking: AsyncIterator[Affected]) -> Counter[int]:
-    """Change what a look finds, some at a time; return how many events or deliveries told of whom."""
-    told: Counter[int] = Counter()
+async def _applied(redaction: Redaction, looking: AsyncIterator[Affected]) -> AsyncIterator[Affected]:
+    """Change what a look finds, some at a time, and give it without its content."""
     batch: list[Affected] = []
     async for found in looking:
-        told.update(set(found.of))
         batch.append(found)
         if len(batch) == CHANGED_AT_ONCE_MAX:
             await redaction.apply(batch)
             batch.clear()
+        yield found.without_content()
     await redaction.apply(batch)
-    return told
+
+
+async def _apply(redaction: Redaction, looking: AsyncIterator[Affected]) -> Counter[int]:
+    """Change what a look finds; return how many events or deliveries told of whom."""
+    return Counter([who async for found in _applied(redaction, looking) for who in set(found.of)])

@@ -6,7 +6,8 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any, Final, Literal, NamedTuple
 
-from service.operate.words import Called, Found, struck
+from projections.rebuild.differences import Difference
+from service.operate.words import ERASED, Called, Found, struck
 
 Reason = Literal[
     "identity field of this person",
@@ -15,6 +16,7 @@ Reason = Literal[
     "their name as a whole word",
     "their address as a whole address",
     "the bytes as they came tell of this person",
+    "counted from what changes",
 ]
 Path = tuple[str | int, ...]
 
@@ -110,6 +112,30 @@ def named(
             yield Change(path, struck(said, found)), [_place(path, said, each) for each in found]
 
 
+class Cell(NamedTuple):
+    """A place of the read model that an erasure changes: a column of a row, or a row where that is None."""
+
+    table: str
+    key: dict[str, Any]
+    column: str | None
+    reason: Reason
+
+
+def cell(difference: Difference, called: Called) -> Cell:
+    """Return a place of the read model, and why it changes."""
+    table, key, column, before, after = difference
+    reason: Reason = "counted from what changes"
+    if column == "erased":
+        reason = "mark that this person was erased"
+    elif column is not None and before is not None and after is None:
+        reason = "identity field of this person"
+    elif isinstance(before, str) and after == struck(before, found := list(called.find(before))):
+        reason = _named(found[0])
+    elif after == ERASED:
+        reason = "text that this person wrote"
+    return Cell(table, key, column, reason)
+
+
 def put(body: Any, change: Change) -> None:
     """Change a body that was read from JSON."""
     *around, last = change.path
@@ -135,8 +161,11 @@ def _is_left_alone(member: str, skipped: Collection[str], members: Members) -> b
 
 
 def _place(path: Path, text: str, found: Found) -> Place:
-    reason: Reason = "their address as a whole address" if found.is_address else "their name as a whole word"
-    return Place(path, reason, _context(text, found))
+    return Place(path, _named(found), _context(text, found))
+
+
+def _named(found: Found) -> Reason:
+    return "their address as a whole address" if found.is_address else "their name as a whole word"
 
 
 def _context(text: str, found: Found) -> str:

@@ -17,11 +17,12 @@ from uuid import UUID
 import asyncpg
 import orjson
 
+from projections.rebuild.differences import Difference
 from service.errors import NotAnEvent
 from service.events import as_id, entity_of, read_exactly
 from service.log.database import PooledConnection
 from service.operate.mentions import Mentions, Person
-from service.operate.places import Change, Members, Place, gone, named, put
+from service.operate.places import Cell, Change, Members, Place, cell, gone, named, put
 from service.operate.words import Called
 from service.sql_files import load
 
@@ -89,6 +90,11 @@ class Redaction:
         """Return the same people with what became known of them later."""
         people = [ours.and_also(theirs) for ours, theirs in zip(self.people, later.people, strict=True)]
         return Redaction(self._connection, self._product_id, people, self._members)
+
+    def cells(self, differences: Sequence[Difference]) -> list[Cell]:
+        """Return the places of the read model that change with the log, where it is of one person."""
+        [called] = self._called
+        return [cell(difference, called) for difference in differences]
 
     async def any_named(self, first: int, last: int) -> bool:
         """Tell whether an event after `first` and up to `last` may name any of them by id."""

@@ -317,7 +317,7 @@ async def test_a_preview_lists_what_would_change_and_changes_nothing(
         "user.create",
         "comment.update",
     }
-    assert await erasure.preview(PRODUCT, ANA, texts=True) == ([], [], [])
+    assert await erasure.preview(PRODUCT, ANA, texts=True) == ([], [], [], [])
 
 
 async def test_erasing_twice_does_no_harm(erasure: Erasure, database_url: str) -> None:

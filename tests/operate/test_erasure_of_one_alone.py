@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from projections.follow.projector import Projector
+from projections.read_model import tables
 from projections.rebuild.after_erasure import count_again
 from service.events import decode
 from service.log.event_store import EventStore
@@ -77,6 +78,36 @@ async def bodies_of(pool: asyncpg.Pool, product_id: int = PRODUCT) -> dict[objec
         except ValueError:
             held[row["id"]] = (None, row["body"])
     return held
+
+
+async def rows_of(pool: asyncpg.Pool) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of the tables in use."""
+    return {
+        table: [json.loads(row[0]) for row in await pool.fetch(f"select to_jsonb(t)::text from {name} t")]
+        for table, name in (await tables(pool)).names.items()
+    }
+
+
+def changed_cells(
+    before: dict[str, list[dict[str, Any]]],
+    after: dict[str, list[dict[str, Any]]],
+    keys: dict[str, dict[str, Any]],
+) -> set[tuple[str, str, str | None]]:
+    """Give the columns in which rows with one key differ; of tables without a key, that they changed."""
+    changed: set[tuple[str, str, str | None]] = set()
+    for table, rows in before.items():
+        if table not in keys:
+            if sorted(map(repr, rows)) != sorted(map(repr, after[table])):
+                changed.add((table, "", None))
+            continue
+        old, new = (
+            {json.dumps({column: row[column] for column in keys[table]}): row for row in side}
+            for side in (rows, after[table])
+        )
+        changed |= {(table, key, None) for key in old.keys() ^ new.keys()}
+        for key in old.keys() & new.keys():
+            changed |= {(table, key, column) for column, was in old[key].items() if new[key][column] != was}
+    return changed
 
 
 def differences(before: Any, after: Any, path: str = "$") -> Iterator[str]:
@@ -236,10 +267,11 @@ async def test_a_dry_run_shows_exactly_the_places_that_the_run_changes(
     await store.close()
     (tmp_path / "spool").mkdir()
     (tmp_path / "spool" / "00000000000000000001.damaged").write_bytes(b"RSPL")
-    before = await bodies_of(pool)
+    await Projector(pool).catch_up()
+    before, counted = await bodies_of(pool), await rows_of(pool)
 
     preview = await erasure.preview(PRODUCT, "2", texts=True)
-    assert await bodies_of(pool) == before
+    assert (await bodies_of(pool), await rows_of(pool)) == (before, counted)
     await erasure.erase(PRODUCT, "2", texts=True, reason="they asked")
 
     after = await bodies_of(pool)
@@ -249,6 +281,17 @@ async def test_a_dry_run_shows_exactly_the_places_that_the_run_changes(
     assert {
         (each.position or each.quarantined, place.json_path) for each in found for place in each.places
     } == changed
+    assert preview.tables
+    assert {(cell.table, json.dumps(cell.key), cell.column) for cell in preview.tables} == changed_cells(
+        counted, await rows_of(pool), {cell.table: cell.key for cell in preview.tables}
+    )
+    assert {
+        ("users", "mail", "identity field of this person"),
+        ("users", "erased", "mark that this person was erased"),
+        ("comments", "body", "text that this person wrote"),
+        ("comments", "body", "their name as a whole word"),
+        ("comments", "search", "counted from what changes"),
+    } <= {(cell.table, cell.column, cell.reason) for cell in preview.tables}
     assert preview.files == ["00000000000000000001.damaged"]
     assert not (tmp_path / "spool" / "00000000000000000001.damaged").exists()
     assert [place.context for each in found if each.position == 3 for place in each.places] == [
@@ -264,7 +307,7 @@ async def test_a_dry_run_shows_exactly_the_places_that_the_run_changes(
         "their address as a whole address",
         "the bytes as they came tell of this person",
     }
-    assert await erasure.preview(PRODUCT, "2", texts=True) == ([], [], [])
+    assert await erasure.preview(PRODUCT, "2", texts=True) == ([], [], [], [])
 
 
 # People whose names and addresses hold one another, and texts made of them.

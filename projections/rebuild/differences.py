@@ -1,0 +1,91 @@
+"""Tells what counting a product again would change in the tables in use, and leaves them as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from projections.catalogue import Projection, all_projections, fill
+from projections.checkpoints import furthest
+from projections.read_model import tables
+from projections.rebuild.replay import count_into
+from projections.steps import AnyConnection, create_indexes, create_tables, groups_of
+from service.sql_files import load
+
+_sql = load(__file__, "differences.sql")
+
+_ASIDE: Final = "pg_temp.aside_"
+
+
+class Difference(NamedTuple):
+    """A column of a row that would change, or a row that would come or go: then `column` is None."""
+
+    table: str
+    key: dict[str, Any]
+    column: str | None
+    before: Any
+    after: Any
+
+
+async def would_change(connection: AnyConnection, product_id: int) -> list[Difference]:
+    """Return what a replay of the product would change, were it made now.
+
+    In the caller's transaction, whose one snapshot both are read in; the product is counted into temporary
+    tables, which are taken back. Nobody waits for it.
+    """
+    in_use = (await tables(connection)).names
+    found: list[Difference] = []
+    for group in groups_of(all_projections()):
+        if all(table in in_use for projection in group for table in projection.tables):
+            aside = connection.transaction()
+            await aside.start()
+            try:
+                found += await _compared(connection, group, dict(in_use), product_id)
+            finally:
+                await aside.rollback()
+    return found
+
+
+async def _compared(
+    connection: AnyConnection, group: Sequence[Projection], in_use: dict[str, str], product_id: int
+) -> list[Difference]:
+    anew = {table: _ASIDE + table for projection in group for table in projection.tables}
+    await create_tables(connection, group, anew)
+    await create_indexes(connection, group, anew)
+    position = await furthest(connection, group)
+    await count_into(connection, group, {**in_use, **anew}, position, product_id)
+    found: list[Difference] = []
+    for table, name in anew.items():
+        key = await connection.fetchval(_sql["key"], in_use[table])
+        places = {"in_use": in_use[table], "anew": name}
+        rows = await connection.fetch(fill(_sql["rows"], places), product_id)
+        old, new = (
+            [json.loads(row["line"]) for row in rows if row["in_use"] is is_old] for is_old in (True, False)
+        )
+        found += _differences(table, key, old, new)
+    return found
+
+
+def _differences(
+    table: str, key: Sequence[str], old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]
+) -> list[Difference]:
+    """Return where rows differ that one of two tables has alone."""
+
+    def by_key(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {json.dumps([row[column] for column in key]): row for row in rows}
+
+    before, after = by_key(old), by_key(new)
+    found: list[Difference] = []
+    for each in sorted(before.keys() | after.keys()):
+        row, now = before.get(each), after.get(each)
+        named = {column: (row or now or {})[column] for column in key if column != "product_id"}
+        if row is None or now is None:
+            found.append(Difference(table, named, None, row, now))
+        else:
+            found += [
+                Difference(table, named, column, row[column], now[column])
+                for column in row
+                if row[column] != now[column]
+            ]
+    return found
