@@ -177,7 +177,8 @@ def phrases(fact: Fact, named: Row, known: Board) -> list[str]:
     title = known.items.get(named["item"], {}).get("title")
     said = []
     if fact.type.startswith(_SAYS_ITEM):
-        said.append(f"“{title}”" if title else f"item {named['item']}" if named["item"] else "an item")
+        # Of an item that had not happened by then a comment may know the id, as it was told before.
+        said.append(f"“{title}”" if title else f"item {named['item']}" if named["item"] else "item")
     if fact.type.startswith(_SAYS_WHO):
         said.append(known.users.get(named["user"], {}).get("name") or "Somebody")
     if fact.type.startswith("CHANGELOG_") and fact.type != "CHANGELOG_SUBSCRIBED":
