@@ -18,7 +18,7 @@ from gql.transport.websockets import WebsocketsTransport
 PLACE = Path(__file__).with_name("last-position")
 CHANGES = gql("""
   subscription StatusChanges($after: Position) {
-    events(after: $after, filter: {types: [ITEM_STATUS_CHANGED]}) { position summary }
+    events(after: $after, filter: {types: [ITEM_STATUS_CHANGED], origins: [WEBHOOK]}) { position summary }
   }
 """)
 

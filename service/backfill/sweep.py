@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
@@ -22,7 +21,7 @@ from projections.read_model import Reader
 from service.backfill.compare import compare
 from service.backfill.compose import Composer, Row, basic
 from service.backfill.estimate import CHILDREN, Kind, promised
-from service.backfill.sweeps import ScopesCounted, SweepRecord, SweepScope
+from service.backfill.sweeps import PageDone, ScopesCounted, SweepRecord, SweepScope
 from service.errors import (
     LogUnavailable,
     NotProjectedInTime,
@@ -103,6 +102,7 @@ class Sweep:
         self._store, self._reader, self._forms = EventStore(pool), Reader(pool), Forms()
         self._forbidden: set[str] = set()
         self._appended_to, self._counted, self._left, self._failed = 0, 0, 0, 0
+        self._ended = False
         self.report = SweepReport(str(record.id), resumed=record.resumed)
 
     async def run(self) -> SweepReport:
@@ -119,6 +119,7 @@ class Sweep:
             self.report.problem = str(error)
         finally:
             await self._store.close()
+        await self._record.count_up(self._client.requests - self._counted, 0)
         self.report.state = await self._record.finish(self.report.problem)
         self.report.scopes = await self._record.counted()
         self.report.requests = self._client.requests
@@ -171,9 +172,9 @@ class Sweep:
             await self._record.ended(scope, "FAILED", str(error))
             return
         else:
-            await self._record.ended(scope, "DONE")
+            if not self._ended:
+                await self._record.ended(scope, "DONE")
         self._failed = 0
-        await self._tell(scope, 0)
 
     async def _votes(self, scope: SweepScope) -> None:
         """Walk an item's votes: all at once where that brings what its totals promise, else by direction."""
@@ -198,11 +199,14 @@ class Sweep:
         start = scope.next_page if not scope.item_id and scope.next_page else None
         if start is not None:
             start = max(start - 1, self._forms.first_pages.get(listing.name, 1))
-        first, count = start is None and before == 0, 0
+        first, count, self._ended = start is None and before == 0, 0, False
         async for page in Walk(self._client, listing, self._forms).pages(start):
             rows = [row for each in page.rows if (row := _as_told(scope, each, vote)) is not None]
+            count += len(rows)
+            # Votes by direction are two lists, and all of them at once may turn out not to be all.
+            self._ended = page.last and (scope.scope != "votes" or vote == -1 or count == scope.promised)
             await self._until_recorded(scope, page, rows, first)
-            first, count = False, count + len(rows)
+            first = False
         return count
 
     async def _until_recorded(
@@ -224,13 +228,17 @@ class Sweep:
             told = rows if kind != "users" or self._users_in_full else [basic(row) for row in rows]
             known = await compare(self._reader, kind, self._composer.product_id, told)
             events = self._composer.events(kind, told, known, seen_at)
-            await self._lease_is_ours()
             for start in range(0, len(events), BATCH_EVENTS):
                 recorded += await self._append(events[start : start + BATCH_EVENTS])
         if kind == "posts":
             await self._record.open_scopes(_CHILDREN_PHASE if scope.phase == 2 else 6, self._children(rows))
-        await self._record.page_done(scope, page.number + 1, len(rows), seen_at, first)
-        await self._tell(scope, recorded)
+        asked = self._client.requests - self._counted
+        done = PageDone(page.number + 1, len(rows), seen_at, first, self._ended, asked, recorded)
+        await self._record.page_done(scope, done, self._lease)
+        self._counted += asked
+        self._left = max(self._left - asked, 0)
+        what = f"{scope.scope} of item {scope.item_id}" if scope.item_id else scope.scope
+        self._watch(self._counted, self._counted + self._left, what)
 
     async def _append(self, batch: list[EventData]) -> int:
         """Append a batch; return how many of it were new."""
@@ -264,19 +272,6 @@ class Sweep:
         reached = await self._hub.wait_beyond("projected", self._appended_to - 1, PROJECTED_SECONDS_MAX)
         if reached < self._appended_to:
             raise NotProjectedInTime(self._appended_to, reached, PROJECTED_SECONDS_MAX)
-
-    async def _lease_is_ours(self) -> None:
-        async with self._pool.acquire() as connection:
-            await self._lease.check(connection)
-
-    async def _tell(self, scope: SweepScope, recorded: int) -> None:
-        requests = self._client.requests - self._counted
-        self._counted = self._client.requests
-        with suppress(*POSTGRES_FAILURES):
-            await self._record.count_up(requests, recorded)
-        self._left = max(self._left - requests, 0)
-        what = f"{scope.scope} of item {scope.item_id}" if scope.item_id else scope.scope
-        self._watch(self._counted, self._counted + self._left, what)
 
 
 def _list_of(scope: SweepScope) -> SleekplanList:

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import orjson
 
+from projections.lease import Lease
 from service.errors import SweepUnknown
-from service.log.database import Pool
+from service.log.database import Pool, leave_as_found
 from service.sleekplan.walk import PER_PAGE
 from service.sql_files import load
 
@@ -27,6 +28,18 @@ class SweepScope(NamedTuple):
     phase: int
     promised: int | None
     next_page: int | None
+
+
+class PageDone(NamedTuple):
+    """What a page was, and how many requests and events it took and brought; see page_done in sweeps.sql."""
+
+    next_page: int
+    rows: int
+    seen_at: datetime
+    first: bool
+    last: bool
+    requests: int
+    recorded: int
 
 
 class ScopesCounted(NamedTuple):
@@ -76,13 +89,14 @@ class SweepRecord:
         left: int = await self._pool.fetchval(_sql["left"], self.id, PER_PAGE)
         return left
 
-    async def page_done(
-        self, scope: SweepScope, next_page: int, rows: int, seen_at: datetime, first: bool
-    ) -> None:
-        """Note that all of a page is recorded."""
-        await self._pool.execute(
-            _sql["page_done"], self.id, scope.scope, scope.item_id, next_page, rows, seen_at, first
-        )
+    async def page_done(self, scope: SweepScope, page: PageDone, lease: Lease) -> None:
+        """Note that all of a page is recorded. Raises LostLease."""
+        place = (self.id, scope.scope, scope.item_id)
+        async with self._pool.acquire() as connection:
+            done = await connection.fetchval(_sql["page_done"], *place, *page, lease.task, lease.epoch)
+            leave_as_found(connection)
+        if not done:
+            raise lease.lost()
 
     async def ended(self, scope: SweepScope, state: str, problem: str | None = None) -> None:
         """Note how the walk through a scope ended."""

@@ -72,16 +72,26 @@ select coalesce(sum(greatest(ceil(promised / $2::float8), 1)), 0)::bigint
    and state = 'OPEN';
 
 -- name: page_done
--- What a page brought is recorded: go on behind it.
---   $1 sweep  $2 scope  $3 item  $4 next_page  $5 rows of it  $6 seen  $7 whether it is the walk's first
+-- What a page brought is recorded: go on behind it, or with the next scope where it was the last. No row where the lease
+-- is another's by now.
+--   $1 sweep  $2 scope  $3 item  $4 next_page  $5 rows of it  $6 seen  $7 whether it is the walk's first, $8 its last
+--   $9 requests more  $10 events more  $11 task and $12 epoch of the lease
+with counted as (
+    update log.sweeps
+       set requests = requests + $9, recorded = recorded + $10, moved_at = clock_timestamp()
+     where id = $1
+)
 update log.sweep_scopes
    set next_page = $4,
        rows = case when $7 then $5 else rows + $5 end,
        seen_from = case when $7 then $6 else seen_from end,
-       seen_to = $6
+       seen_to = $6,
+       state = case when $8 then 'DONE' else state end
  where sweep_id = $1
    and scope = $2
-   and item_id = $3;
+   and item_id = $3
+   and exists (select from read_model.lease where task = $11 and epoch = $12)
+returning true;
 
 -- name: scope_ended
 --   $1 sweep  $2 scope  $3 item  $4 state  $5 problem

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_args
 
 import aiohttp
 import click
@@ -22,6 +22,7 @@ from service.cli.output import written
 from service.cli.terminal import json_option, note, out, print_json, progress_bar, web_address, without_key
 from service.config import Settings
 from service.errors import ServiceNotReachable, TailRefused
+from service.events import Origin
 from service.log.database import connect
 from service.log.database import migrate as run_migrations
 from service.operate.interchange import export as export_lines
@@ -31,6 +32,8 @@ from service.operate.running import address_of_service
 RECONNECT_SECONDS = (0.2, 5.0)
 SILENT_SECONDS_MAX = 60.0
 """The service says at least every twenty seconds that it is there."""
+_NEWS = tuple(origin for origin in get_args(Origin) if origin != "BACKFILL")
+"""What is told unless asked otherwise: a back-fill's tens of thousands are no news."""
 
 _ON_A_SCREEN = {"scopes": "read"}
 """What is printed is what may be shown: private notes of the team are no part of it."""
@@ -156,6 +159,13 @@ async def _import(file: BinaryIO, anew: bool, made_up: bool) -> dict[str, int]:
 @click.option(
     "--type", "types", multiple=True, help="Only events of a type, such as VOTE_CAST; may be repeated."
 )
+@click.option(
+    "--origin",
+    "origins",
+    multiple=True,
+    type=click.Choice(get_args(Origin), case_sensitive=False),
+    help="Only events that came in this way; may be repeated. Default: all but BACKFILL.",
+)
 @click.option("--count", type=click.IntRange(min=1), help="End after so many events.")
 @click.option(
     "--url", callback=web_address, help="The GraphQL URL to ask. Default: the service on the data folder."
@@ -168,6 +178,7 @@ def tail(
     after: int | None,
     product_id: int | None,
     types: tuple[str, ...],
+    origins: tuple[str, ...],
     count: int | None,
     url: str | None,
     as_json: bool,
@@ -178,9 +189,10 @@ def tail(
     subscription; cut off, it comes back and goes on behind the last event. The token, where one is
     needed, is the first of RECOUNT_API_TOKENS.
     """
-    variables: dict[str, Any] = {"after": after}
+    asked = {"origins": list(origins or _NEWS)}
+    variables: dict[str, Any] = {"after": after, "filter": asked}
     if types:
-        variables["filter"] = {"types": list(types)}
+        asked["types"] = list(types)
     if product_id is not None:
         variables["productId"] = str(product_id)
     settings = given_settings()

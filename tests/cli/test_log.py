@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.given import folders
+from tests.given.fake_board import TINY, a_fake
 from tests.given.running import RECOUNT, Running, recount, running
 
 PAYLOADS = sorted((folders.PAYLOADS).glob("*.json"))
@@ -66,6 +67,25 @@ async def test_tail_prints_what_was_and_what_comes_and_comes_back_when_cut_off(
     seen += [json.loads(line)["position"] for line in out.splitlines()]
     assert seen == list(range(11, len(PAYLOADS) + 3))
     assert tail.returncode == 0
+
+
+async def test_tail_tells_a_back_fill_only_when_asked(service: Running) -> None:
+    fake = a_fake(TINY)
+    async with fake.serving() as address:
+        asked = {"RECOUNT_SLEEKPLAN_API_URL": address, "RECOUNT_SLEEKPLAN_API_KEY": fake.key}
+        env = {"RECOUNT_DATA_DIR": str(service.data_dir), "RECOUNT_SLEEKPLAN_RATE": "100"} | asked
+        ended = await recount("backfill", "--only", "posts", "--product", str(TINY.product_id), env=env)
+    assert ended.returncode == 0, ended.stderr
+    await service.post(
+        json.dumps({"product_id": 7, "action": "item.create", "data": {"feedback_id": 1}}).encode()
+    )
+    before = 2 * len(fake.traffic.scene.board.items)
+
+    first = await service.run("tail", "--after", "0", "--count", "1", "--json")
+    filled = await service.run("tail", "--after", "0", "--count", "1", "--json", "--origin", "backfill")
+
+    assert json.loads(first.stdout)["position"] == before + 1
+    assert json.loads(filled.stdout)["position"] == 1
 
 
 async def test_tail_without_a_service_says_so(tmp_path: Path) -> None:
