@@ -18,7 +18,7 @@ import orjson
 
 from service.errors import NotAnEvent
 
-Origin = Literal["WEBHOOK", "IMPORT", "BACKFILL"]
+Origin = Literal["WEBHOOK", "IMPORT", "BACKFILL", "RECONCILE"]
 
 DEPTH_MAX: Final = 64
 # No double that orjson writes takes more.

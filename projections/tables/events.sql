@@ -45,6 +45,7 @@ insert into {event_facts} (
 )
 select h.position, h.product_id, h.action,
        case
+           when h.action in ('item.snapshot', 'comment.snapshot', 'user.snapshot', 'changelog.snapshot') then 'SNAPSHOT'
            when h.verb not in ('create', 'update', 'delete') and h.action <> 'changelog.subscribe' then 'OTHER'
            when h.entity = 'vote' then coalesce(d.vote_moved, 'VOTE_CAST')
            when h.action = 'item.create' then 'ITEM_CREATED'
@@ -67,7 +68,8 @@ select h.position, h.product_id, h.action,
        h.entity,
        h.entity_id,
        h.item_id,
-       case when h.entity in ('user', 'vote', 'subscription', 'comment', 'satisfaction')
+       case when h.verb = 'snapshot' then null
+            when h.entity in ('user', 'vote', 'subscription', 'comment', 'satisfaction')
                  or h.action = 'changelog.subscribe' then h.user_id
             when h.action = 'item.create' then h.author_id end,
        d.comment_id, d.changelog_id, d.satisfaction_id,

@@ -26,7 +26,8 @@ create index on {inferences} (product_id, position);
 
 -- name: apply.drift
 -- Between two neighbouring posts that were each the newest when they came, a total should move by the
--- votes that came between them.
+-- votes that were delivered between them. A post that was fetched is where counting begins anew: what had moved
+-- before it, nobody was there to see, and what was fetched with it is named by its own events.
 insert into {inferences} (
     position, ordinal, product_id, item_id, kind, field, delta, ours, theirs, occurred_at, likely_cause
 )
@@ -43,6 +44,7 @@ select s.position, t.ordinal, s.product_id, s.item_id,
                   - nullif(split_part(substr(p.before, 68), ',', 2), '')::int as down
          from {posts} p
         where p.newest
+          and not p.fetched
           and substr(p.told, 68) <> substr(p.before, 68)
        ) s
  cross join lateral (

@@ -37,6 +37,8 @@ create table {items} (
     events            int         not null,
     known_up          int         not null default 0,
     known_down        int         not null default 0,
+    heard_up          int         not null default 0,
+    heard_down        int         not null default 0,
     votes_most        bigint,
     newest_post       text collate "C",
     incomplete        boolean     not null default false,
@@ -47,6 +49,7 @@ create table {items} (
     ) stored
 );
 comment on column {items}.incomplete is 'Whether the newest post did not tell all totals: some are an older one''s.';
+comment on column {items}.heard_up is 'Of the known votes those that were delivered; what was fetched explains no change of a total.';
 comment on column {items}.noted is 'Whether a private note is or was about it, so that what its events come to depends on who asks.';
 comment on column {items}.votes_most is 'No less than its net votes at any moment; 2^63 - 1 where one of both totals came alone.';
 comment on column {items}.newest_post is 'Key of the newest post, its content''s hash and drift: what a step compares the next post with.';
@@ -222,11 +225,12 @@ select product_id, item_id, occurred_at, true, post_updated_at, position
 -- totals of its newest post, and those that it did not tell as they were. `settle.counts` finds what that misses.
 insert into {items} as i (
     product_id, item_id, first_seen_at, last_activity_at, first_position, position, events,
-    noted, known_up, known_down, votes_most, newest_post, incomplete,
+    noted, known_up, known_down, heard_up, heard_down, votes_most, newest_post, incomplete,
     updated_at, votes_up, votes_down, total_sum, comments, subscribers, trend, scoring, ratio
 )
 select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_position, h.position, h.events,
-       h.noted, coalesce(b.effect_up, 0), coalesce(b.effect_down, 0), n.votes_most, p.told,
+       h.noted, coalesce(b.effect_up, 0), coalesce(b.effect_down, 0), coalesce(b.heard_up, 0), coalesce(b.heard_down, 0),
+       n.votes_most, p.told,
        coalesce(
            num_nulls(p.votes_up, p.votes_down, p.total_sum, p.comments, p.subscribers, p.trend, p.scoring, p.ratio) > 0
                or p.updated_at = '-infinity',
@@ -244,7 +248,9 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
         group by product_id, item_id
        ) h
   left join (
-       select product_id, item_id, sum(effect_up) as effect_up, sum(effect_down) as effect_down
+       select product_id, item_id, sum(effect_up) as effect_up, sum(effect_down) as effect_down,
+              sum(effect_up) filter (where not fetched) as heard_up,
+              sum(effect_down) filter (where not fetched) as heard_down
          from {ballots}
         group by product_id, item_id
        ) b on b.product_id = h.product_id and b.item_id = h.item_id
@@ -266,6 +272,8 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
        noted = i.noted or excluded.noted,
        known_up = i.known_up + excluded.known_up,
        known_down = i.known_down + excluded.known_down,
+       heard_up = i.heard_up + excluded.heard_up,
+       heard_down = i.heard_down + excluded.heard_down,
        votes_most = greatest(i.votes_most, excluded.votes_most),
        newest_post = coalesce(excluded.newest_post, i.newest_post),
        incomplete = case when excluded.newest_post is null then i.incomplete else excluded.incomplete end,

@@ -65,8 +65,14 @@ select s.product_id, coalesce(s.satisfaction_id, 'p' || s.position), s.occurred_
               h.updated_at, h.position, h.user_id,
               read_model.int_of(h.vote) as score,
               h.data ->> 'comment' as comment,
-              case when jsonb_typeof(h.data -> 'data') in ('string', 'number') and length(h.data ->> 'data') <= 200
-                   then nullif(h.data ->> 'data', '') end as grp,
+              -- What is written as `data` is read as `data_record`.
+              coalesce(
+                  case when jsonb_typeof(h.data -> 'data') in ('string', 'number') and length(h.data ->> 'data') <= 200
+                       then nullif(h.data ->> 'data', '') end,
+                  case when jsonb_typeof(h.data -> 'data_record') in ('string', 'number')
+                        and length(h.data ->> 'data_record') <= 200
+                       then nullif(h.data ->> 'data_record', '') end
+              ) as grp,
               read_model.object_of(h.data -> 'meta') as meta,
               h.created_at
          from {hot} h

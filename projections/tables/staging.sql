@@ -162,6 +162,7 @@ select i.position, i.product_id, i.entity, i.entity_id, i.verb, i.action, i.occu
 -- event tells when it was cast: in `created` (2), by when it happened (1), or, taking it back, not at all (0).
 select w.position, w.product_id, w.item_id, w.voter, w.user_id, w.occurred_at, w.is_delete, w.updated_at,
        w.value, w.withdrawn, w.cast_at, w.told,
+       w.fetched,
        w.before is null as first,
        w.before is null or w.told > w.before as newest,
        case when w.stood then case substr(w.said_before, 53, 1) when '+' then 1 when '-' then -1 end end as value_before,
@@ -194,7 +195,8 @@ select w.position, w.product_id, w.item_id, w.voter, w.user_id, w.occurred_at, w
                                    h.updated_at,
                                    nullif(sign(read_model.int_of(h.vote)), 0)::smallint as value,
                                    h.verb = 'delete' or coalesce(read_model.int_of(h.vote) = 0, false) as withdrawn,
-                                   h.created_at as cast_at
+                                   h.created_at as cast_at,
+                                   h.origin in ('BACKFILL', 'RECONCILE') as fetched
                               from {hot} h
                              where h.entity = 'vote'
                                and h.verb in ('create', 'update', 'delete')
@@ -213,10 +215,11 @@ select w.position, w.product_id, w.item_id, w.voter, w.user_id, w.occurred_at, w
 -- name: posts
 -- One row for each post that an event carried, with what the newest one before it (by arrival) said.
 -- `told` sorts like the key and carries the hash of the content and by how much the totals differ from the
--- votes known at that moment; so a running maximum is the newest post so far, and its text says how that
+-- votes that were delivered by that moment; so a running maximum is the newest post so far, and its text says how that
 -- one read. `before` is null for the first.
 select w.position, w.product_id, w.item_id, w.occurred_at, w.is_delete, w.updated_at,
        w.votes_up, w.votes_down, w.total_sum, w.comments, w.subscribers, w.trend, w.scoring, w.ratio,
+       w.fetched,
        w.told,
        w.before,
        w.content_hash,
@@ -234,8 +237,8 @@ select w.position, w.product_id, w.item_id, w.occurred_at, w.is_delete, w.update
                      case when m.has_post then
                          (read_model.key(m.occurred_at, m.is_delete, m.updated_at, m.position)
                              || encode(int8send(m.content_hash), 'hex')
-                             || coalesce((m.votes_up - m.known_up)::text, '') || ','
-                             || coalesce((m.votes_down - m.known_down)::text, '')
+                             || coalesce((m.votes_up - m.heard_up)::text, '') || ','
+                             || coalesce((m.votes_down - m.heard_down)::text, '')
                          ) collate "C"
                      end as told
                 from (
@@ -243,9 +246,12 @@ select w.position, w.product_id, w.item_id, w.occurred_at, w.is_delete, w.update
                             h.post_updated_at as updated_at, h.has_post, h.content_hash,
                             h.votes_up, h.votes_down, h.total_sum, h.comments, h.subscribers,
                             h.trend, h.scoring, h.ratio,
+                            h.origin in ('BACKFILL', 'RECONCILE') as fetched,
                             i.newest_post,
-                            coalesce(i.known_up, 0) + sum(coalesce(b.effect_up, 0)) over arrivals as known_up,
-                            coalesce(i.known_down, 0) + sum(coalesce(b.effect_down, 0)) over arrivals as known_down
+                            coalesce(i.heard_up, 0)
+                                + sum(case when b.fetched then 0 else coalesce(b.effect_up, 0) end) over arrivals as heard_up,
+                            coalesce(i.heard_down, 0)
+                                + sum(case when b.fetched then 0 else coalesce(b.effect_down, 0) end) over arrivals as heard_down
                        from {hot} h
                        left join {ballots} b on b.position = h.position and (b.effect_up <> 0 or b.effect_down <> 0)
                        left join {items} i on i.product_id = h.product_id and i.item_id = h.item_id
@@ -287,7 +293,7 @@ select w.position, w.product_id, w.user_id, w.occurred_at, w.is_delete, w.update
                             h.entity = 'user' and h.verb = 'delete' as is_delete,
                             case when h.entity = 'user' then h.updated_at else '-infinity' end as updated_at,
                             (h.entity in ('user', 'vote', 'subscription', 'comment', 'satisfaction')
-                                or h.action = 'changelog.subscribe') and not h.private as actor,
+                                or h.action = 'changelog.subscribe') and not h.private and h.verb <> 'snapshot' as actor,
                             h.entity = 'user' as whole,
                             h.user_hash is null and h.author_hash is not null
                                 and h.author_id is not distinct from h.user_id as author,

@@ -39,6 +39,9 @@ class Origin(Enum):
     WEBHOOK = enum_value("WEBHOOK", description="Delivered by Sleekplan.")
     IMPORT = enum_value("IMPORT", description="Read from a file.")
     BACKFILL = enum_value("BACKFILL", description="Fetched from Sleekplan's API.")
+    RECONCILE = enum_value(
+        "RECONCILE", description="Found by comparing with Sleekplan's API; no delivery told it."
+    )
     INFERRED = enum_value("INFERRED", description="Concluded from totals; no event says it.")
 
 
@@ -64,6 +67,9 @@ class EventType(Enum):
     USER_CREATED = enum_value("USER_CREATED", description="A user was created.")
     USER_EDITED = enum_value("USER_EDITED", description="A user's data was changed.")
     USER_DELETED = enum_value("USER_DELETED", description="A user was deleted.")
+    SNAPSHOT = enum_value(
+        "SNAPSHOT", description="What something was like was seen at a moment; nobody did anything then."
+    )
     OTHER = enum_value("OTHER", description="An action that this version does not know.")
 
 
@@ -172,6 +178,10 @@ def _summary(
         return f"{item} moved to {(label.label if label else None) or status or 'another status'}"
     if event_type == "ITEM_EDITED":
         return f"{item} was edited: {fields}" if changed else f"{item} was updated"
+    if event_type == "SNAPSHOT":
+        entity = action.partition(".")[0]
+        seen = {"item": item, "comment": f"a comment on {item}", "changelog": "a release note"}.get(entity)
+        return f"It was seen what {seen or 'a user'} is like"
     phrase = _PHRASES.get(event_type)
     if phrase is None:
         return f"{action} happened"

@@ -123,7 +123,10 @@ part_of_post = some_of(
 )
 post = whole_post | part_of_post
 item = st.tuples(
-    st.sampled_from(["item.create", "item.update", "item.update", "item.delete", "item.pin"]), post
+    st.sampled_from(
+        ["item.create", "item.update", "item.update", "item.delete", "item.pin", "item.snapshot"]
+    ),
+    post,
 )
 vote = st.tuples(
     st.sampled_from(["vote.create", "vote.create", "vote.update", "vote.delete", "vote.remove"]),
@@ -142,7 +145,9 @@ subscription = st.tuples(
     some_of(feedback_item=post, post=post, feedback_id=ids, user=embedded, user_id=ids, created=moments),
 )
 comment = st.tuples(
-    st.sampled_from(["comment.create", "comment.update", "comment.delete", "comment.flag"]),
+    st.sampled_from(
+        ["comment.create", "comment.update", "comment.delete", "comment.flag", "comment.snapshot"]
+    ),
     some_of(
         comment_id=ids,
         feedback_id=ids,
@@ -159,9 +164,19 @@ comment = st.tuples(
         user=embedded,
     ),
 )
-user = st.tuples(st.sampled_from(["user.create", "user.update", "user.delete", "user.block"]), full_user)
+user = st.tuples(
+    st.sampled_from(["user.create", "user.update", "user.delete", "user.block", "user.snapshot"]), full_user
+)
 changelog = st.tuples(
-    st.sampled_from(["changelog.create", "changelog.update", "changelog.delete", "changelog.subscribe"]),
+    st.sampled_from(
+        [
+            "changelog.create",
+            "changelog.update",
+            "changelog.delete",
+            "changelog.subscribe",
+            "changelog.snapshot",
+        ]
+    ),
     some_of(
         changelog_id=ids,
         feedback_id=ids,
@@ -192,6 +207,7 @@ satisfaction = st.tuples(
         vote=st.sampled_from([1, 5, "4", 0, 6, "good", None]),
         comment=texts,
         data=st.sampled_from(["csat", "", 3, None, {"a": 1}]),
+        data_record=st.sampled_from(["nps", "", 3, None, ["a"]]),
         meta=st.sampled_from([{"page": "/"}, [], None]),
         created=moments,
         updated=moments,

@@ -105,6 +105,8 @@ def facts(events: list[Event]) -> dict[int, Fact]:
 
 
 def _fact(event: Event, earlier: list[Event]) -> Fact:
+    if event.verb == "snapshot" and event.entity in ("item", "comment", "user", "changelog"):
+        return Fact("SNAPSHOT", {})
     if not event.is_known and event.action != "changelog.subscribe":
         return Fact("OTHER", {})
     if event.entity == "vote":

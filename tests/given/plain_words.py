@@ -168,6 +168,8 @@ def author_id_of(event: Event) -> str | None:
 
 
 def actor_of(event: Event) -> str | None:
+    if event.verb == "snapshot":
+        return None
     if event.entity in ("user", "vote", "subscription", "comment", "satisfaction"):
         return user_id_of(event)
     if event.action == "changelog.subscribe":
@@ -375,13 +377,16 @@ def answers(events: Iterable[Event]) -> dict[str, list[Said]]:
         if event.entity != "satisfaction" or not event.is_known:
             continue
         data, gone = event.data, event.verb == "delete"
-        score, group = whole(data.get("vote")), data.get("data")
+        score = whole(data.get("vote"))
+        groups = [
+            text(data[name]) for name in ("data", "data_record") if isinstance(data.get(name), str | int)
+        ]
         fields = told(
             {
                 "user_id": user_id_of(event),
                 "value": score if score in range(1, 6) else None,
                 "comment": text(data.get("comment")),
-                "group": (text(group) or None) if isinstance(group, str | int) else None,
+                "group": next((group for group in groups if group), None),
                 "meta": an_object(data.get("meta")),
                 "answered_at": moment(data.get("updated")) or moment(data.get("created")),
             }
