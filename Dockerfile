@@ -1,5 +1,5 @@
 # The service alone; docker-compose.yml gives it a Postgres. Two stages: what builds the wheel stays behind.
-FROM python:3.13-slim-bookworm AS build
+FROM python:3.13-slim-trixie AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
@@ -15,7 +15,7 @@ RUN /opt/tools/bin/python -m hatchling build -t wheel \
  && /opt/recount/bin/pip install --no-deps --no-index dist/*.whl \
  && /opt/recount/bin/python -m compileall -q /opt/recount/lib
 
-FROM python:3.13-slim-bookworm
+FROM python:3.13-slim-trixie
 
 # A number, so that Kubernetes' runAsNonRoot can tell.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin recount \

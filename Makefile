@@ -1,7 +1,7 @@
 # Everything works on a machine that has Python 3.11 or later, make, and a package index. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check coverage torture bench bench-quick docs dist release lock
+.PHONY: help install run test check coverage torture docker-test bench bench-quick docs dist release lock
 PYTHON ?=
 export PYTHON
 PYTEST = pytest -n auto --maxprocesses 4 --dist loadfile
@@ -13,6 +13,7 @@ help: ## say what can be made
 	@echo "make coverage         every test, and the lines that none of them reached; by hand, it takes longer"
 	@echo "make check            formatting, lint, types, import contract, known vulnerabilities"
 	@echo "make torture          kills, races and load for minutes"
+	@echo "make docker-test      the image, the compose file and testcontainers, in a Docker engine; root on Debian needs none"
 	@echo "make bench            all measurements; bench-quick for a short look, bench-NAME for one of bench/"
 	@echo "make docs             the documentation as a site, which the service serves at /docs from its next start on"
 	@echo "make dist             a wheel and a source archive of the last commit in dist/, the same to the byte each time"
@@ -51,6 +52,9 @@ check: install
 torture: install
 	@sh .ci/schemathesis
 	.venv/bin/python -m pytest -m torture
+
+docker-test: install
+	@sh tests/docker/with-engine .venv/bin/python -m pytest -m docker --durations=10 tests/docker
 
 bench: install
 	.venv/bin/python -m bench

@@ -91,9 +91,10 @@ async def server_url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     if major is None and named:
         yield named
     elif major is None and _docker_answers():
-        from testcontainers.postgres import PostgresContainer
+        from testcontainers.community.postgres import PostgresContainer
 
-        with PostgresContainer("postgres:18", driver=None) as container:
+        hasty = ["postgres", *(f"--{name}={value}" for name, value in _HASTY.items())]
+        with PostgresContainer("postgres:18", driver=None).with_command(hasty) as container:
             yield container.get_connection_url()
     else:
         bindir = find_binaries(major=major).folder if major else None
