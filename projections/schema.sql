@@ -363,36 +363,33 @@ create or replace function read_model.scheduled_of(v text) returns timestamptz
 language sql immutable parallel safe
 return case when v ~ '^[0-9]{9,11}$' then to_timestamp(v::float8) end;
 
--- What an event says of a comment; null is not said.
+-- What an event says of a comment beside ids of others; null is not said.
 create or replace function read_model.comment_content(data jsonb)
 returns table (
-    item_id text, author_id text, body text, status text, type text, likes int, created_at timestamptz, parent_id text,
-    pinned boolean, public boolean
+    comment_id text, body text, status text, type text, likes int, created_at timestamptz, parent_id text, pinned boolean,
+    public boolean
 )
 language sql stable parallel safe
 begin atomic
-    select coalesce(read_model.id_of(p.post ->> 'feedback_id'), read_model.id_of(p.post ->> 'id'),
-                    read_model.id_of(data ->> 'feedback_id')),
-           coalesce(read_model.id_of(data -> 'user' ->> 'user_id'), read_model.id_of(data ->> 'user_id')),
+    select coalesce(read_model.id_of(data ->> 'comment_id'), read_model.id_of(data ->> 'id')),
            coalesce(data ->> 'comment', data ->> 'value', data ->> 'text'),
            data ->> 'status', data ->> 'type', read_model.int_of(data ->> 'likes'),
            read_model.moment_of(data ->> 'created'), read_model.id_of(data ->> 'parent'),
-           read_model.boolean_of(data ->> 'pinned'), read_model.public_of(data ->> 'public')
-      from (select read_model.post_of('comment', data) as post) p;
+           read_model.boolean_of(data ->> 'pinned'), read_model.public_of(data ->> 'public');
 end;
 
--- What an event says of a changelog entry; null is not said.
+-- What an event says of a changelog entry beside its item; null is not said.
 create or replace function read_model.changelog_content(data jsonb)
 returns table (
-    title text, description text, type text, segment text, draft boolean, announcement boolean,
-    scheduled_at timestamptz, item_id text, created_at timestamptz
+    changelog_id text, title text, description text, type text, segment text, draft boolean, announcement boolean,
+    scheduled_at timestamptz, created_at timestamptz
 )
 language sql stable parallel safe
 begin atomic
-    select data ->> 'title', data ->> 'description', data ->> 'type', data ->> 'segment',
+    select coalesce(read_model.id_of(data ->> 'changelog_id'), read_model.id_of(data ->> 'id')),
+           data ->> 'title', data ->> 'description', data ->> 'type', data ->> 'segment',
            read_model.boolean_of(data ->> 'draft'), read_model.boolean_of(data ->> 'announcement'),
-           read_model.scheduled_of(data ->> 'scheduled'), read_model.id_of(data ->> 'feedback_id'),
-           read_model.moment_of(data ->> 'created');
+           read_model.scheduled_of(data ->> 'scheduled'), read_model.moment_of(data ->> 'created');
 end;
 
 -- What of `said` is known otherwise, by its keys; both are objects made of a row. Null is not said, and what is empty

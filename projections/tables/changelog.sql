@@ -99,23 +99,15 @@ select w.product_id, w.changelog_id, w.occurred_at, w.is_delete, w.updated_at, w
          from (
               select s.product_id, s.changelog_id, s.occurred_at, s.is_delete, s.updated_at, s.position, s.item_id,
                      case when s.verb in ('create', 'update', 'delete') then s.verb end as action,
-                     s.data ->> 'title' as title,
-                     s.data ->> 'description' as description,
-                     s.data ->> 'type' as type,
-                     s.data ->> 'segment' as segment,
-                     read_model.boolean_of(s.data ->> 'draft') as draft,
-                     read_model.boolean_of(s.data ->> 'announcement') as announcement,
-                     read_model.scheduled_of(s.data ->> 'scheduled') as scheduled_at,
-                     read_model.moment_of(s.created) as created_at,
+                     s.title, s.description, s.type, s.segment, s.draft, s.announcement, s.scheduled_at, s.created_at,
                      read_model.key(s.occurred_at, s.is_delete, s.updated_at, s.position) collate "C" as told
                 from (
-                     select h.product_id, h.position, h.occurred_at, h.updated_at, h.item_id, h.verb, h.data,
-                            h.data ->> 'created' as created,
+                     select h.product_id, h.position, h.occurred_at, h.updated_at, h.item_id, h.verb,
                             h.verb = 'delete' as is_delete,
-                            coalesce(
-                                read_model.id_of(h.data ->> 'changelog_id'), read_model.id_of(h.data ->> 'id')
-                            ) as changelog_id
+                            c.changelog_id, c.title, c.description, c.type, c.segment, c.draft, c.announcement,
+                            c.scheduled_at, c.created_at
                        from {hot} h
+                      cross join lateral read_model.changelog_content(h.data) c
                       where h.entity = 'changelog'
                         and h.verb not in ('subscribe', 'unsubscribe')
                      ) s

@@ -86,29 +86,15 @@ select w.product_id, w.comment_id, w.occurred_at, w.is_delete, w.updated_at, w.p
               )) collate "C" as before
          from (
               select s.*,
-                     read_model.key(s.occurred_at, s.is_delete, s.updated_at, s.position) collate "C" as told,
-                     read_model.int_of(s.raw_likes) as likes,
-                     read_model.moment_of(s.raw_created) as created_at,
-                     read_model.id_of(s.raw_parent) as parent_id,
-                     read_model.boolean_of(s.raw_pinned) as pinned,
-                     read_model.public_of(s.raw_public) as public
+                     read_model.key(s.occurred_at, s.is_delete, s.updated_at, s.position) collate "C" as told
                 from (
                      select h.product_id, h.position, h.occurred_at, h.updated_at, h.item_id,
-                            coalesce(
-                                read_model.id_of(h.data ->> 'comment_id'), read_model.id_of(h.data ->> 'id')
-                            ) as comment_id,
                             h.verb = 'delete' as is_delete,
                             case when h.verb in ('create', 'update', 'delete') then h.verb end as action,
                             h.user_id as author_id,
-                            coalesce(h.data ->> 'comment', h.data ->> 'value', h.data ->> 'text') as body,
-                            h.data ->> 'status' as status,
-                            h.data ->> 'type' as type,
-                            h.data ->> 'likes' as raw_likes,
-                            h.data ->> 'created' as raw_created,
-                            h.data ->> 'parent' as raw_parent,
-                            h.data ->> 'pinned' as raw_pinned,
-                            h.data ->> 'public' as raw_public
+                            c.comment_id, c.body, c.status, c.type, c.likes, c.created_at, c.parent_id, c.pinned, c.public
                        from {hot} h
+                      cross join lateral read_model.comment_content(h.data) c
                       where h.entity = 'comment'
                      ) s
                where s.comment_id is not null

@@ -58,7 +58,7 @@ select l.place::int - 1 as place,
 -- name: comments
 --   $1 product_id
 --   $2 rows  a JSON list
-select l.place::int - 1 as place,
+select l.place as place,
        c.comment_id is not null and not c.deleted as known,
        exists (select
                  from {comment_versions} v
@@ -66,18 +66,25 @@ select l.place::int - 1 as place,
                   and v.comment_id = c.comment_id
                   and v.action = 'create') as born,
        -- Public is what a comment is that does not say it.
-       read_model.otherwise(to_jsonb(p) - 'likes' - case when c.public is null and p.public then 'public' else '' end, to_jsonb(c))
-           as fields,
+       read_model.otherwise(
+           to_jsonb(p) - 'likes' - case when c.public is null and p.public then 'public' else '' end
+               || jsonb_build_object('item_id', l.item_id, 'author_id', l.author_id),
+           to_jsonb(c)
+       ) as fields,
        coalesce(c.likes, 0) <> coalesce(p.likes, 0) as counts,
-       coalesce(c.updated_at > read_model.moment_of(l.row ->> 'updated'), false) as older,
+       coalesce(c.updated_at > l.updated_at, false) as older,
        c.updated_at as last_told,
        coalesce(u.erased, false) as silent
-  from jsonb_array_elements($2::jsonb) with ordinality as l (row, place)
+  from (
+       select r.place::int - 1 as place, r.row,
+              read_model.id_of(r.row ->> 'feedback_id') as item_id,
+              coalesce(read_model.id_of(r.row -> 'user' ->> 'user_id'), read_model.id_of(r.row ->> 'user_id')) as author_id,
+              read_model.moment_of(r.row ->> 'updated') as updated_at
+         from jsonb_array_elements($2::jsonb) with ordinality as r (row, place)
+       ) l
  cross join lateral read_model.comment_content(l.row) p
-  left join {comments} c
-    on c.product_id = $1
-   and c.comment_id = coalesce(read_model.id_of(l.row ->> 'comment_id'), read_model.id_of(l.row ->> 'id'))
-  left join {users} u on u.product_id = $1 and u.user_id = p.author_id
+  left join {comments} c on c.product_id = $1 and c.comment_id = p.comment_id
+  left join {users} u on u.product_id = $1 and u.user_id = l.author_id
 
 -- name: votes
 -- A vote without its user is known where as many such votes of that moment and direction are as were listed up to it.
@@ -141,7 +148,9 @@ select l.place::int - 1 as place,
                 where v.product_id = $1
                   and v.changelog_id = e.changelog_id
                   and v.action = 'create') as born,
-       read_model.otherwise(to_jsonb(c), to_jsonb(e)) as fields,
+       read_model.otherwise(
+           to_jsonb(c) || jsonb_build_object('item_id', read_model.id_of(l.row ->> 'feedback_id')), to_jsonb(e)
+       ) as fields,
        false as counts,
        false as older,
        e.updated_at as last_told,
@@ -150,7 +159,7 @@ select l.place::int - 1 as place,
  cross join lateral read_model.changelog_content(l.row) c
   left join {changelog_entries} e
     on e.product_id = $1
-   and e.changelog_id = coalesce(read_model.id_of(l.row ->> 'changelog_id'), read_model.id_of(l.row ->> 'id'))
+   and e.changelog_id = c.changelog_id
 
 -- name: satisfaction
 -- An answer is another one when it has another date: Sleekplan puts a newer one in the place of the older.

@@ -15,8 +15,8 @@ import pytest
 
 from projections.follow.projector import Projector
 from projections.rebuild.verify import verify
-from service.backfill.sweeps import list_sweeps
-from service.errors import SleekplanKeyRefused, SweepRuns
+from service.backfill.sweeps import abandon_sweep, list_sweeps
+from service.errors import SleekplanKeyRefused, SweepRuns, SweepUnknown
 from service.events import decode
 from service.log.event_store import EventStore
 from service.simulator import Traffic
@@ -217,6 +217,21 @@ async def test_a_list_that_fails_is_missing_and_the_rest_goes_on(
 
     assert (mended.state, mended.resumed, mended.sweep) == ("COMPLETE", True, report.sweep)
     assert set(mended.recorded) == {"changelog.create", "changelog.snapshot"}
+
+
+async def test_an_abandoned_sweep_is_not_gone_on_with(back_fill: Backfill, pool: asyncpg.Pool) -> None:
+    fake = a_fake(TINY, fault="500", fault_at=0, fault_path="updates")
+    async with fake.serving() as address:
+        left = await back_fill(fake, address)
+        assert str(await abandon_sweep(pool, left.sweep[:8])) == left.sweep
+        fake.variant = a_fake(TINY).variant
+        anew = await back_fill(fake, address)
+
+    assert (anew.resumed, anew.state) == (False, "COMPLETE")
+    assert [each["state"] for each in await list_sweeps(pool, 9)] == ["COMPLETE", "ABANDONED"]
+    assert await abandon_sweep(pool, anew.sweep) is None
+    with pytest.raises(SweepUnknown):
+        await abandon_sweep(pool, "nothing")
 
 
 async def test_what_the_key_may_not_read_is_missing_and_the_rest_goes_on(back_fill: Backfill) -> None:
