@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from projections.follow.projector import Projector
+from projections.read_model import Reader
 from projections.rebuild.verify import verify
 from service.backfill.sweeps import abandon_sweep, list_sweeps
 from service.errors import SleekplanKeyRefused, SweepRuns, SweepUnknown
@@ -43,6 +44,11 @@ async def counted(pool: asyncpg.Pool) -> Counter[tuple[str, ...]]:
         "  from log.events"
     )
     return Counter(tuple(row) for row in rows)
+
+
+async def inferences(pool: asyncpg.Pool) -> set[tuple[Any, ...]]:
+    rows, _ = await Reader(pool).fetch("select to_jsonb(i)::text from {inferences} i")
+    return {tuple(row) for row in rows}
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -217,6 +223,41 @@ async def test_a_list_that_fails_is_missing_and_the_rest_goes_on(
 
     assert (mended.state, mended.resumed, mended.sweep) == ("COMPLETE", True, report.sweep)
     assert set(mended.recorded) == {"changelog.create", "changelog.snapshot"}
+
+
+@pytest.mark.parametrize("told", [0, 200])
+async def test_nothing_is_concluded_from_what_is_fetched(
+    told: int, back_fill: Backfill, pool: asyncpg.Pool
+) -> None:
+    fake = a_fake(TINY)
+    store = EventStore(pool)
+    bodies = list(Traffic(TINY).history())[-told or 400 :]
+    await store.append([decode(body, RECEIVED, "WEBHOOK") for body in bodies], timeout=30)
+    await store.close()
+    await Projector(pool).catch_up()
+    before = await inferences(pool)
+    async with fake.serving() as address:
+        await back_fill(fake, address)
+    await Projector(pool).catch_up()
+
+    assert await inferences(pool) == before
+
+
+async def test_what_was_seen_is_no_act_of_anybody(back_fill: Backfill, pool: asyncpg.Pool) -> None:
+    fake = a_fake(TINY)
+    async with fake.serving() as address:
+        await back_fill(fake, address)
+    await Projector(pool).catch_up()
+
+    rows, _ = await Reader(pool).fetch(
+        "select count(*) filter (where type = 'SNAPSHOT') as seen,"
+        "       count(*) filter (where type = 'OTHER') as other"
+        "  from {event_facts}"
+    )
+    assert rows[0]["seen"] > 0
+    assert rows[0]["other"] == 0
+    active, _ = await Reader(pool).fetch("select max(last_active_at) as latest from {users}")
+    assert active[0]["latest"] <= TINY.ending
 
 
 async def test_an_abandoned_sweep_is_not_gone_on_with(back_fill: Backfill, pool: asyncpg.Pool) -> None:
