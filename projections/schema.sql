@@ -405,3 +405,12 @@ return array(
        and (known -> s.key <> 'null' or s.value not in ('false', '0', '""', '"0"', '[]', '{}'))
      order by s.key
 );
+
+-- The value that was told last, of rows in an order: over a window, what was known before one of them.
+create or replace function read_model.later(known anyelement, told anyelement) returns anyelement
+language sql immutable strict parallel safe
+as 'select told';
+
+create or replace aggregate read_model.last_told(anyelement) (
+    sfunc = read_model.later, stype = anyelement, parallel = safe
+);

@@ -54,6 +54,8 @@ _LEFT_ALONE: Final = "autovacuum_enabled = off"
 
 # What a step staged is read whole: a short look at it does. Until the end of the transaction.
 _LOOK: Final = "select set_config('default_statistics_target', '10', true)"
+# Statements that settle, and the first reads, need no more of a table; autovacuum has its own look later.
+_SURVEY: Final = "select set_config('default_statistics_target', '30', true)"
 
 _sql = load(__file__, "build.sql")
 
@@ -295,6 +297,7 @@ class Build:
                 if await connection.fetchval(_sql["is_indexed"], mark):
                     return
                 await create_indexes(connection, [projection], self.names)
+                await connection.execute(_SURVEY)
                 for table in projection.tables:
                     await connection.execute(f"analyze {self.names[table]}")
                 await connection.execute(f"comment on table {mark} is 'indexed'")

@@ -200,10 +200,37 @@ update {event_facts} f
 
 -- name: settle.item_edits
 -- only if: exists (select from {hot} where entity = 'item' and verb = 'update')
+-- Over all steps at once, what was known before each version of an item is found in one pass, unless some came late.
 update {event_facts} f
    set changed_fields = s.changed_fields,
        type = case when 'status' = any (s.changed_fields) then 'ITEM_STATUS_CHANGED' else f.type end
   from (
+       select w.position, w.changed_fields
+         from (
+              select v.position,
+                     bool_and(v.newest) over (partition by v.item_id collate "C", v.product_id) as in_order,
+                     array_remove(array[
+                         case when v.title <> read_model.last_told(v.title) over before then 'title' end,
+                         case when v.description <> read_model.last_told(v.description) over before then 'description' end,
+                         case when v.status <> read_model.last_told(v.status) over before then 'status' end,
+                         case when v.type <> read_model.last_told(v.type) over before then 'type' end,
+                         case when v.effort <> read_model.last_told(v.effort) over before then 'effort' end,
+                         case when v.created_at <> read_model.last_told(v.created_at) over before then 'created_at' end,
+                         case when v.author_id <> read_model.last_told(v.author_id) over before then 'author_id' end,
+                         case when v.tags <> read_model.last_told(v.tags) over before then 'tags' end
+                     ], null) as changed_fields
+                from {item_contents} v
+               where $1 = 0
+              window before as (
+                  partition by v.item_id collate "C", v.product_id
+                  order by v.occurred_at, v.is_delete, v.updated_at, v.position
+                  rows between unbounded preceding and 1 preceding
+              )
+              ) w
+         join {item_lifecycles} l on l.position = w.position and l.action = 'update'
+        where w.in_order
+          and w.position <= $2
+        union all
        select v.position,
               array_remove(array[
                   case when v.title <> b.title then 'title' end,
@@ -260,6 +287,8 @@ update {event_facts} f
               ) g on true
         where v.position > $1
           and v.position <= $2
+          and ($1 > 0
+               or (v.product_id, v.item_id) in (select c.product_id, c.item_id from {item_contents} c where not c.newest))
        ) s
  where f.position = s.position
    and s.changed_fields <> '{}';

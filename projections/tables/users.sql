@@ -183,8 +183,9 @@ select s.product_id, s.user_id, s.occurred_at, s.is_delete, s.updated_at, s.posi
     on conflict (product_id, user_id, occurred_at, is_delete, updated_at, position) do nothing;
 
 -- name: settle.current
--- Of the users of whom something new was told.
 -- only if: exists (select from {mentions} where content_told or told is not null and not newest)
+-- Of the users of whom something new was told, each value from the newest version that told one: all arrays have one
+-- order, so a version is sorted once.
 update {users} u
    set data_id = s.data_id,
        name = s.name,
@@ -200,54 +201,42 @@ update {users} u
        notify = s.notify,
        stats = s.stats,
        created_at = s.created_at,
-       deleted = s.deleted,
-       deleted_at = s.deleted_at
+       deleted = coalesce(s.deleted, false),
+       deleted_at = case when s.deleted then s.told_at end
   from (
-       select t.product_id, t.user_id,
-              v.data_id, v.name, v.full_name, v.mail, v.img, v.admin_id, v.anonymous, v.segments, v.custom, v.system,
-              v.weight, v.notify, v.stats, v.created_at,
-              coalesce(l.deleted, false) as deleted,
-              case when l.deleted then l.occurred_at end as deleted_at
+       select c.product_id, c.user_id,
+              (array_agg(c.data_id order by c.place) filter (where c.data_id is not null))[1] as data_id,
+              (array_agg(c.name order by c.place) filter (where c.name is not null))[1] as name,
+              (array_agg(c.full_name order by c.place) filter (where c.full_name is not null))[1] as full_name,
+              (array_agg(c.mail order by c.place) filter (where c.mail is not null))[1] as mail,
+              (array_agg(c.img order by c.place) filter (where c.img is not null))[1] as img,
+              (array_agg(c.admin_id order by c.place) filter (where c.admin_id is not null))[1] as admin_id,
+              (array_agg(c.anonymous order by c.place) filter (where c.anonymous is not null))[1] as anonymous,
+              (array_agg(to_jsonb(c.segments) order by c.place) filter (where c.segments is not null))[1] as segments,
+              (array_agg(c.custom order by c.place) filter (where c.custom is not null))[1] as custom,
+              (array_agg(c.system order by c.place) filter (where c.system is not null))[1] as system,
+              (array_agg(c.weight order by c.place) filter (where c.weight is not null))[1] as weight,
+              (array_agg(c.notify order by c.place) filter (where c.notify is not null))[1] as notify,
+              (array_agg(c.stats order by c.place) filter (where c.stats is not null))[1] as stats,
+              (array_agg(c.created_at order by c.place) filter (where c.created_at is not null))[1] as created_at,
+              (array_agg(c.action = 'delete' order by c.place) filter (where c.action is not null))[1] as deleted,
+              (array_agg(c.occurred_at order by c.place) filter (where c.action is not null))[1] as told_at
          from (
-              select distinct product_id, user_id
-                from {user_versions}
-               where position > $1
-                 and position <= $2
-              ) t
-        cross join lateral (
-              select substr(max((c.key || c.data_id) collate "C"), 52) as data_id,
-                     substr(max((c.key || c.name) collate "C"), 52) as name,
-                     substr(max((c.key || c.full_name) collate "C"), 52) as full_name,
-                     substr(max((c.key || c.mail) collate "C"), 52) as mail,
-                     substr(max((c.key || c.img) collate "C"), 52) as img,
-                     substr(max((c.key || c.admin_id) collate "C"), 52) as admin_id,
-                     substr(max((c.key || c.anonymous::text) collate "C"), 52)::boolean as anonymous,
-                     substr(max((c.key || to_jsonb(c.segments)::text) collate "C"), 52)::jsonb as segments,
-                     substr(max((c.key || c.custom::text) collate "C"), 52)::jsonb as custom,
-                     substr(max((c.key || c.system::text) collate "C"), 52)::jsonb as system,
-                     substr(max((c.key || c.weight::text) collate "C"), 52)::int as weight,
-                     substr(max((c.key || c.notify::text) collate "C"), 52)::jsonb as notify,
-                     substr(max((c.key || c.stats::text) collate "C"), 52)::jsonb as stats,
-                     substr(max((c.key || c.created_at::text) collate "C"), 52)::timestamptz as created_at
+              select v.product_id, v.user_id, v.occurred_at, v.action, v.data_id, v.name, v.full_name, v.mail, v.img,
+                     v.admin_id, v.anonymous, v.segments, v.custom, v.system, v.weight, v.notify, v.stats, v.created_at,
+                     row_number() over (
+                         partition by v.user_id, v.product_id
+                         order by v.occurred_at desc, v.is_delete desc, v.updated_at desc, v.position desc
+                     ) as place
                 from (
-                     select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
-                            c.admin_id, c.anonymous, c.created_at, c.custom, c.data_id, c.full_name, c.img,
-                            c.mail, c.name, c.notify, c.segments, c.stats, c.system, c.weight
-                       from {user_versions} c
-                      where c.product_id = t.product_id
-                        and c.user_id = t.user_id
-                     offset 0
-                     ) c
-              ) v
-         left join lateral (
-              select c.action = 'delete' as deleted, c.occurred_at
-                from {user_versions} c
-               where c.product_id = t.product_id
-                 and c.user_id = t.user_id
-                 and c.action is not null
-               order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
-               limit 1
-              ) l on true
+                     select distinct product_id, user_id
+                       from {user_versions}
+                      where position > $1
+                        and position <= $2
+                     ) t
+                join {user_versions} v on v.product_id = t.product_id and v.user_id = t.user_id
+              ) c
+        group by c.user_id, c.product_id
        ) s
  where s.product_id = u.product_id
    and s.user_id = u.user_id;

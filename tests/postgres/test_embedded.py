@@ -382,6 +382,12 @@ async def test_a_postgres_that_cannot_start_is_reported_with_the_end_of_its_log(
         assert await ask(postgres.dsn, "select 1") == 1
 
 
+async def test_pages_go_to_the_wal_as_they_are_and_have_the_room_for_it(folder):
+    async with EmbeddedPostgres(folder) as postgres:
+        assert await ask(postgres.dsn, "show wal_compression") == "off"
+        assert await ask(postgres.dsn, "show max_wal_size") == "8GB"
+
+
 async def test_a_data_folder_that_is_a_file_is_refused(new_folder):
     new_folder.write_text("")
 
