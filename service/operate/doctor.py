@@ -41,6 +41,7 @@ async def examine(settings: Settings, dsn: str | None, *, public_url: str | None
     """
     findings = [*check_folder(settings), *check_spool(settings), *check_disk(settings.data_dir)]
     findings += check_key_files(settings)
+    findings += check_api_key(settings)
     if dsn is not None:
         findings += await check_database(settings, dsn)
     findings += await check_service(settings)
@@ -76,6 +77,15 @@ def check_folder(settings: Settings) -> Iterable[Finding]:
         )
     else:
         yield fine("disk", f"{free / 1024**3:.1f} GiB are free at {folder}")
+
+
+def check_api_key(settings: Settings) -> Iterable[Finding]:
+    """Whether there is a key of Sleekplan's API; what it may read, `recount backfill --dry-run` finds out."""
+    products = [key.product_id for key in settings.sleekplan_api_key]
+    if products:
+        which = ", ".join("any product" if each is None else f"product {each}" for each in products)
+        used = f"it is used at {settings.sleekplan_api_url}"
+        yield fine("api key", f"a key of Sleekplan's API is set, for {which}; {used}")
 
 
 def check_disk(folder: Path) -> Iterable[Finding]:

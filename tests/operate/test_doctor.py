@@ -17,7 +17,7 @@ from service.config import Settings, load_settings
 from service.errors import ProjectionFailed
 from service.given_secrets import parse_webhook_keys
 from service.log.database import Pool
-from service.operate.doctor import check_database, check_disk, check_folder, check_spool
+from service.operate.doctor import check_api_key, check_database, check_disk, check_folder, check_spool
 from service.operate.finding import Finding, State
 from service.operate.reach import check_reach
 from service.web.keys import WebhookKeys
@@ -167,6 +167,18 @@ def test_a_disk_with_less_room_than_the_spool_may_take_is_a_problem(settings: Se
     [problem] = _problems(list(check_folder(wanted)))
 
     assert "RECOUNT_SPOOL_BYTES_MAX" in problem.mend
+
+
+def test_a_key_of_the_api_is_told_and_never_shown() -> None:
+    given = {
+        "RECOUNT_SLEEKPLAN_API_KEY": "first@7,second",
+        "RECOUNT_SLEEKPLAN_API_URL": "http://127.0.0.1:1/v1",
+    }
+
+    [told] = check_api_key(load_settings(given))
+
+    assert told.text.endswith("is set, for product 7, any product; it is used at http://127.0.0.1:1/v1")
+    assert not list(check_api_key(load_settings({})))
 
 
 def test_the_disk_is_timed(settings: Settings) -> None:
