@@ -203,17 +203,20 @@ return case when jsonb_typeof(list) = 'array'
 -- the planner from taking the post out of the body anew for each column.
 create or replace function read_model.post_content(entity text, data jsonb)
 returns table (
-    title text, description text, status text, type text, effort int, created_at timestamptz, author_id text, tags text[]
+    title text, description text, status text, type text, effort int, created_at timestamptz, author_id text, tags text[],
+    owner_id text, estimated text, merged_into text
 )
 language sql stable parallel safe
 begin atomic
     select o.title, o.description, o.status, o.type, read_model.int_of(o.effort), read_model.moment_of(o.created),
-           coalesce(read_model.id_of(o.author_user_id), read_model.id_of(o.user_id)), read_model.tags_of(o.tags)
+           coalesce(read_model.id_of(o.author_user_id), read_model.id_of(o.user_id)), read_model.tags_of(o.tags),
+           case when o.owner in ('', '0') then '' else read_model.id_of(o.owner) end, o.estimated, read_model.id_of(o.merge_id)
       from (
            select p.post ->> 'title' as title, p.post ->> 'description' as description, p.post ->> 'status' as status,
                   p.post ->> 'type' as type, p.post ->> 'effort' as effort, p.post ->> 'created' as created,
                   p.post -> 'user' ->> 'user_id' as author_user_id, p.post ->> 'user_id' as user_id,
-                  p.post -> 'tags' as tags
+                  p.post -> 'tags' as tags, p.post ->> 'owner_id' as owner, p.post ->> 'estimated' as estimated,
+                  p.post ->> 'merge_id' as merge_id
              from (select read_model.post_of(entity, data) as post offset 0) p
            offset 0
            ) o;

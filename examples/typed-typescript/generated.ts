@@ -221,10 +221,14 @@ export type EventType =
   | 'ITEM_EDITED'
   /** An item moved to another status. */
   | 'ITEM_STATUS_CHANGED'
+  /** An item was merged into another one, as its post says. */
+  | 'MERGED'
   /** An action that this version does not know. */
   | 'OTHER'
   /** A satisfaction answer was given. */
   | 'SATISFACTION_GIVEN'
+  /** What something was like was seen at a moment; nobody did anything then. */
+  | 'SNAPSHOT'
   /** Somebody follows an item. */
   | 'SUBSCRIBED'
   /** Somebody follows an item no longer. */
@@ -326,14 +330,20 @@ export type ItemFilter = {
   deletedIn?: InputMaybe<Window>;
   /** The effort, 0 (unset) to 3. */
   effort?: InputMaybe<IntFilter>;
+  /** When it is expected. */
+  estimated?: InputMaybe<StringFilter>;
   /** It has stood in its status for longer than this. */
   inStatusLongerThan?: InputMaybe<Scalars['Duration']['input']>;
   /** The newest event about it. */
   lastActivityAt?: InputMaybe<DateTimeFilter>;
+  /** Merged into this item: an opaque id. */
+  mergedIntoId?: InputMaybe<IdFilter>;
   /** Not this; what is unknown passes. */
   not?: InputMaybe<ItemFilter>;
   /** At least one of these as well. */
   or?: InputMaybe<Array<ItemFilter>>;
+  /** Its owner: an opaque id. */
+  ownerId?: InputMaybe<IdFilter>;
   /** Sleekplan's impact score. */
   scoring?: InputMaybe<FloatFilter>;
   /** Words of title, description and comments together: "a phrase", -without, this or that. As they are written, by no language's rules, case and accents aside; Chinese and the like by any part. */
@@ -416,6 +426,8 @@ export type Origin =
   | 'IMPORT'
   /** Concluded from totals; no event says it. */
   | 'INFERRED'
+  /** Found by comparing with Sleekplan's API; no delivery told it. */
+  | 'RECONCILE'
   /** Delivered by Sleekplan. */
   | 'WEBHOOK';
 

@@ -203,7 +203,8 @@ update {event_facts} f
 -- Over all steps at once, what was known before each version of an item is found in one pass, unless some came late.
 update {event_facts} f
    set changed_fields = s.changed_fields,
-       type = case when 'status' = any (s.changed_fields) then 'ITEM_STATUS_CHANGED' else f.type end
+       type = case when 'merged_into' = any (s.changed_fields) then 'MERGED'
+                   when 'status' = any (s.changed_fields) then 'ITEM_STATUS_CHANGED' else f.type end
   from (
        select w.position, w.changed_fields
          from (
@@ -217,7 +218,12 @@ update {event_facts} f
                          case when v.effort <> read_model.last_told(v.effort) over before then 'effort' end,
                          case when v.created_at <> read_model.last_told(v.created_at) over before then 'created_at' end,
                          case when v.author_id <> read_model.last_told(v.author_id) over before then 'author_id' end,
-                         case when v.tags <> read_model.last_told(v.tags) over before then 'tags' end
+                         case when v.tags <> read_model.last_told(v.tags) over before then 'tags' end,
+                         case when v.owner_id <> read_model.last_told(v.owner_id) over before then 'owner_id' end,
+                         case when v.estimated <> read_model.last_told(v.estimated) over before then 'estimated' end,
+                         case when count(*) over before > 0
+                               and v.merged_into <> coalesce(read_model.last_told(v.merged_into) over before, '')
+                              then 'merged_into' end
                      ], null) as changed_fields
                 from {item_contents} v
                where $1 = 0
@@ -240,12 +246,17 @@ update {event_facts} f
                   case when v.effort <> b.effort then 'effort' end,
                   case when v.created_at <> b.created_at then 'created_at' end,
                   case when v.author_id <> b.author_id then 'author_id' end,
-                  case when v.tags <> g.tags then 'tags' end
+                  case when v.tags <> g.tags then 'tags' end,
+                  case when v.owner_id <> m.owner_id then 'owner_id' end,
+                  case when v.estimated <> m.estimated then 'estimated' end,
+                  -- Of what is known by a post it is known too that it was not merged, where none said so.
+                  case when b.told > 0 and v.merged_into <> coalesce(m.merged_into, '') then 'merged_into' end
               ], null) as changed_fields
          from {item_contents} v
          join {item_lifecycles} l on l.position = v.position and l.action = 'update'
         cross join lateral (
-              select substr(max((c.key || c.title) collate "C"), 52) collate "default" as title,
+              select count(*) as told,
+                     substr(max((c.key || c.title) collate "C"), 52) collate "default" as title,
                      substr(max((c.key || c.description) collate "C"), 52) collate "default" as description,
                      substr(max((c.key || c.status) collate "C"), 52) collate "default" as status,
                      substr(max((c.key || c.type) collate "C"), 52) collate "default" as type,
@@ -273,6 +284,23 @@ update {event_facts} f
                      offset 0
                      ) c
               ) b
+         left join lateral (
+              select substr(max((c.key || c.owner_id) collate "C"), 52) collate "default" as owner_id,
+                     substr(max((c.key || c.estimated) collate "C"), 52) collate "default" as estimated,
+                     substr(max((c.key || c.merged_into) collate "C"), 52) collate "default" as merged_into
+                from (
+                     select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
+                            c.owner_id, c.estimated, c.merged_into
+                       from {item_contents} c
+                      where c.product_id = v.product_id
+                        and c.item_id = v.item_id
+                        and (c.occurred_at, c.is_delete, c.updated_at, c.position)
+                            < (v.occurred_at, v.is_delete, v.updated_at, v.position)
+                        and c.position < v.position
+                        and coalesce(c.owner_id, c.estimated, c.merged_into) is not null
+                     offset 0
+                     ) c
+              ) m on true
          left join lateral (
               select c.tags
                 from {item_contents} c

@@ -15,6 +15,9 @@ create table {items} (
     type              text,
     effort            int,
     tags              text[],
+    owner_id          text,
+    estimated         text,
+    merged_into       text,
     scoring           float8,
     trend             float8,
     ratio             float8,
@@ -91,10 +94,14 @@ create table {item_contents} (
     effort       int,
     created_at   timestamptz,
     author_id    text,
-    tags         text[]
+    tags         text[],
+    owner_id     text,
+    estimated    text,
+    merged_into  text
 );
 
-comment on column {item_contents}.complete is 'Whether it says all but `tags`, which whole posts leave out as well.';
+comment on column {item_contents}.complete is 'Whether it says all but `tags` and what follows, which whole posts leave out as well.';
+comment on column {item_contents}.owner_id is 'Empty where it is told that nobody owns it.';
 comment on column {item_contents}.again is 'Added after its time, because a late post came before it; it may repeat what was known.';
 
 create table {item_lifecycles} (
@@ -135,6 +142,8 @@ create index on {item_counts} (product_id, item_id, position)
 create index on {item_counts} (position) where not newest;
 create unique index on {item_contents} (product_id, item_id, occurred_at, is_delete, updated_at, position);
 create index on {item_contents} (product_id, item_id, occurred_at, is_delete, updated_at, position) where tags is not null;
+create index on {item_contents} (product_id, item_id, position)
+    where coalesce(owner_id, estimated, merged_into) is not null;
 create index on {item_contents} (product_id, item_id, position) where newest;
 create unique index on {item_contents} (position);
 create index on {item_contents} (product_id, occurred_at) where status = 'merged' and not again;
@@ -153,6 +162,7 @@ create index on {items} (product_id, votes_net desc nulls last, item_id);
 create index on {items} (product_id, trend desc nulls last, item_id);
 create index on {items} (product_id, status_since, item_id);
 create index on {items} (product_id, deleted_at) where deleted;
+create index on {items} (product_id, merged_into) where merged_into is not null;
 create index on {items} using gin (search);
 
 -- name: apply.sightings
@@ -191,11 +201,12 @@ select product_id, item_id, occurred_at, is_delete, updated_at, position, newest
 -- votes and repeat them. `late` adds those of posts that came late.
 insert into {item_contents} (
     product_id, item_id, occurred_at, is_delete, updated_at, position, newest, complete,
-    title, description, status, type, effort, created_at, author_id, tags
+    title, description, status, type, effort, created_at, author_id, tags, owner_id, estimated, merged_into
 )
 select p.product_id, p.item_id, p.occurred_at, p.is_delete, p.updated_at, p.position, p.newest,
        num_nulls(c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id) = 0,
-       c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id, c.tags
+       c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id, c.tags,
+       c.owner_id, c.estimated, c.merged_into
   from {posts} p
   join log.events e on e.position = p.position and e.product_id = p.product_id
  cross join lateral read_model.post_content(e.entity, e.data) c
@@ -342,11 +353,12 @@ update {items} i
 -- after it, which changed nothing when it came, changes it back, so it gets a row of its own.
 insert into {item_contents} (
     product_id, item_id, occurred_at, is_delete, updated_at, position, newest, again, complete,
-    title, description, status, type, effort, created_at, author_id, tags
+    title, description, status, type, effort, created_at, author_id, tags, owner_id, estimated, merged_into
 )
 select s.product_id, s.item_id, s.occurred_at, s.is_delete, s.updated_at, s.position, s.newest, s.again,
        num_nulls(c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id) = 0,
-       c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id, c.tags
+       c.title, c.description, c.status, c.type, c.effort, c.created_at, c.author_id, c.tags,
+       c.owner_id, c.estimated, c.merged_into
   from (
        select r.product_id, r.item_id, r.occurred_at, r.is_delete, r.updated_at, r.position, r.newest,
               bool_and(r.again) as again
@@ -481,12 +493,16 @@ update {items} i
        created_at = s.created_at,
        author_id = s.author_id,
        tags = s.tags,
+       owner_id = s.owner_id,
+       estimated = s.estimated,
+       merged_into = s.merged_into,
        deleted = s.deleted,
        deleted_at = s.deleted_at,
        status_since = s.status_since
   from (
        select t.product_id, t.item_id,
               v.title, v.description, v.status, v.type, v.effort, v.created_at, v.author_id, g.tags,
+              m.owner_id, m.estimated, m.merged_into,
               coalesce(l.deleted, false) as deleted,
               case when l.deleted then l.occurred_at end as deleted_at,
               f.occurred_at as status_since
@@ -524,6 +540,21 @@ update {items} i
                      offset 0
                      ) c
               ) v on true
+         left join lateral (
+              -- As the tags below.
+              select substr(max((c.key || c.owner_id) collate "C"), 52) collate "default" as owner_id,
+                     substr(max((c.key || c.estimated) collate "C"), 52) collate "default" as estimated,
+                     substr(max((c.key || c.merged_into) collate "C"), 52) collate "default" as merged_into
+                from (
+                     select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
+                            c.owner_id, c.estimated, c.merged_into
+                       from {item_contents} c
+                      where c.product_id = t.product_id
+                        and c.item_id = t.item_id
+                        and coalesce(c.owner_id, c.estimated, c.merged_into) is not null
+                     offset 0
+                     ) c
+              ) m on true
          left join lateral (
               -- The newest tags may be older than the newest complete row.
               select c.tags

@@ -81,9 +81,11 @@ select i.position, i.product_id, i.entity, i.entity_id, i.verb, i.action, i.occu
                      o.post ->> 'trend' as trend,
                      o.post ->> 'scoring' as scoring,
                      o.post ->> 'total_ratio' as ratio,
-                     coalesce(o.title, o.description, o.status, o.type, o.effort, o.created, o.tags) is not null as content_told,
+                     coalesce(o.title, o.description, o.status, o.type, o.effort, o.created, o.tags, o.owner_id, o.estimated,
+                              o.merge_id) is not null as content_told,
                      hash_record_extended(
-                         row(o.title, o.description, o.status, o.type, o.effort, o.created, o.author_id, o.tags), 0
+                         row(o.title, o.description, o.status, o.type, o.effort, o.created, o.author_id, o.tags, o.owner_id,
+                             o.estimated, o.merge_id), 0
                      ) as content_hash,
                      o.author_id,
                      case when jsonb_typeof(o.author) = 'object' then read_model.person_hash(o.author) end as author_hash
@@ -97,6 +99,9 @@ select i.position, i.product_id, i.entity, i.entity_id, i.verb, i.action, i.occu
                             n.post ->> 'effort' as effort,
                             n.post ->> 'created' as created,
                             n.post ->> 'tags' as tags,
+                            n.post ->> 'owner_id' as owner_id,
+                            n.post ->> 'estimated' as estimated,
+                            n.post ->> 'merge_id' as merge_id,
                             coalesce(
                                 read_model.id_of(n.author_user_id), read_model.id_of(n.post ->> 'user_id')
                             ) as author_id

@@ -166,12 +166,13 @@ class Diff:
 class DiffRows:
     """Rows of `diffs`, which the block selects as `diff`; objects that are no such rows are found by the key.
 
-    Those are read at the `moment`, `before` or `after`.
+    Those are read at the `moment`, `before` or `after`; where it is None, at that of the row around, which
+    the block names.
     """
 
     block: str
     order: str
-    moment: str
+    moment: str | None
 
 
 @dataclass(frozen=True, slots=True)

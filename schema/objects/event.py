@@ -50,6 +50,7 @@ class EventType(Enum):
     ITEM_CREATED = enum_value("ITEM_CREATED", description="An item was submitted.")
     ITEM_EDITED = enum_value("ITEM_EDITED", description="An item's text, type or other field was changed.")
     ITEM_STATUS_CHANGED = enum_value("ITEM_STATUS_CHANGED", description="An item moved to another status.")
+    MERGED = enum_value("MERGED", description="An item was merged into another one, as its post says.")
     ITEM_DELETED = enum_value("ITEM_DELETED", description="An item was deleted.")
     VOTE_CAST = enum_value("VOTE_CAST", description="Somebody voted.")
     VOTE_CHANGED = enum_value("VOTE_CHANGED", description="Somebody turned their vote round.")
@@ -79,6 +80,8 @@ SHOWN: Final = {
     "created_at": "createdAt",
     "author_id": "author",
     "item_id": "item",
+    "owner_id": "owner",
+    "merged_into": "mergedInto",
     "body": "text",
     "img": "imageUrl",
     "data_id": "customerId",
@@ -139,6 +142,7 @@ def _whole_body(_: Env, envelope: str | None, data: str | None) -> object:
 _PHRASES: Final = {
     "ITEM_CREATED": "{who} submitted {item}",
     "ITEM_DELETED": "{item} was deleted",
+    "MERGED": "{item} was merged into another",
     "VOTE_CAST": "{who} voted {way} {item}",
     "VOTE_CHANGED": "{who} turned their vote round, {way} {item}",
     "VOTE_WITHDRAWN": "{who} took back their vote on {item}",

@@ -20,7 +20,7 @@ from schema.declare.comparators import (
 from schema.declare.fields import column, connection, moment, nested, rows_of
 from schema.declare.filters import Between, Compare, Filter, Given, Ids, Search, unless_asked
 from schema.declare.orders import Order, Orders
-from schema.declare.source import Entity, Inline, One, Page, Parameter
+from schema.declare.source import DiffRows, Entity, Inline, One, Page, Parameter
 from schema.objects import history
 from schema.objects.comment import COMMENTS, Comment
 from schema.objects.connection import PRODUCT, SLEEKPLAN, Connection, Node, opaque_id
@@ -36,6 +36,7 @@ from schema.objects.history import (
     net_of,
 )
 from schema.objects.item_subscription import SUBSCRIPTIONS, ItemSubscription
+from schema.objects.names import LazyItem
 from schema.objects.user import USERS, User
 from schema.objects.values import Status, StatusRole, VoteTotals, duration, label_of, status_keys, status_of
 from schema.objects.vote import VOTES, Vote, direction_of
@@ -73,7 +74,7 @@ ITEM: Final = Entity(
     columns={
         **_COUNTS,
         **_CONTENTS,
-        "tags": _SQL["tags_of"],
+        **each(_SQL["tags_of"], "tags", "owner_id", "estimated", "merged_into"),
         "search": put(_SQL["search_of"], title=_CONTENTS["title"], description=_CONTENTS["description"]),
         "votes_net": f"({_COUNTS['votes_up']}\n- coalesce({_COUNTS['votes_down']}\n, 0))",
         "updated_at": _SQL["updated_at"],
@@ -134,6 +135,10 @@ class Item(Node):
     tags: list[str] | None = column(
         "Its tags, each once and sorted; null where no event told, empty where it has none.", "item.tags"
     )
+    estimated: str | None = column(
+        "When it is expected, in Sleekplan's words; null where it is not told, or told to be empty.",
+        "nullif(item.estimated, '')",
+    )
     comment_count: int | None = column("The number of comments, by Sleekplan's total.", "item.comments")
     subscriber_count: int | None = column(
         "The number of subscribers, by Sleekplan's total.", "item.subscribers"
@@ -175,6 +180,17 @@ class Item(Node):
         ),
     )
     author: User | None = nested("Who submitted it; null where no event told.", One("User", "author_id"))
+    owner: User | None = nested(
+        "Who of the team owns it; null where nobody does, or no event told.", One("User", "owner_id")
+    )
+    merged_into: LazyItem | None = nested(
+        "The item that it was merged into, where a post told; see `inferences` where none did.",
+        One("Item", "merged_into"),
+    )
+    merged_from: list[LazyItem] = nested(
+        "The items that were merged into it, as their posts told, 500 at most.",
+        DiffRows(_SQL["merged_from"], "diff.item_id", None),
+    )
     cast_votes: Connection[Vote] = connection(
         "The votes that events told of, each with its voter where known.",
         VOTES.below(_OF_ITEM.format("vote")),
@@ -305,6 +321,11 @@ ITEMS: Final = Page(
         type=Compare(StringFilter, "The type's key.", "item.type"),
         effort=Compare(IntFilter, "The effort, 0 (unset) to 3.", "item.effort"),
         tags=Compare(StringListFilter, "Its tags.", "item.tags"),
+        estimated=Compare(StringFilter, "When it is expected.", "nullif(item.estimated, '')"),
+        ownerId=Ids("User", "Its owner: an opaque id.", "item.product_id", "nullif(item.owner_id, '')"),
+        mergedIntoId=Ids(
+            "Item", "Merged into this item: an opaque id.", "item.product_id", "item.merged_into"
+        ),
         scoring=Compare(FloatFilter, "Sleekplan's impact score.", "item.scoring"),
         trend=Compare(FloatFilter, "Sleekplan's trend.", "item.trend"),
         votesUp=Compare(IntFilter, "Votes for.", "item.votes_up"),

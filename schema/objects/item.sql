@@ -55,10 +55,17 @@ coalesce(content.:column, case when not content.complete then (
      where o.product_id = known.product_id and o.item_id = known.item_id and :known(o) and o.:column is not null
      order by :key_desc(o) limit 1) end)
 
+-- name: merged_from
+select other.product_id, other.item_id
+  from :items(merged_into) as other
+ where other.product_id = item.product_id and other.merged_into = item.item_id
+ order by other.item_id
+ limit 500
+
 -- name: tags_of
--- Whole posts leave them out as well, so that a complete one says nothing of older tags.
-(select o.tags from {item_contents} as o
-  where o.product_id = known.product_id and o.item_id = known.item_id and :known(o) and o.tags is not null
+-- Whole posts leave them out as well, so that a complete one says nothing of older tags; nor of owner and the like.
+(select o.:column from {item_contents} as o
+  where o.product_id = known.product_id and o.item_id = known.item_id and :known(o) and o.:column is not null
   order by :key_desc(o) limit 1)
 
 -- name: life

@@ -129,7 +129,7 @@ class Builder(Statement):
             case Page():
                 return self.page(node, place, spec, moment, root=False)
             case DiffRows():
-                return self.diff_rows(node, spec)
+                return self.diff_rows(node, spec, moment)
             case Differences():
                 return self.differences(type_name, node, spec, moment)
         raise TypeError(f"{type_name}.{node.name} says nothing of its data")
@@ -218,12 +218,13 @@ class Builder(Statement):
         type_name, nodes = node.only
         return self.row(type_name, nodes, Scope(after))
 
-    def diff_rows(self, node: Selected, spec: DiffRows) -> tuple[str, Shape]:
+    def diff_rows(self, node: Selected, spec: DiffRows, around: Moment) -> tuple[str, Shape]:
         """Return rows of a difference, or the objects that they are about."""
         type_name, nodes = node.only
-        entity, moment = self.entities[type_name], self.named_moments[spec.moment]
+        entity = self.entities[type_name]
+        moment = around if spec.moment is None else self.named_moments[spec.moment]
         array, shape = self.row(type_name, nodes, Scope(moment))
-        source = f"({spec.block}) as diff"
+        source = f"({self.fill(spec.block, Scope(moment))}) as diff"
         if entity.table:
             keys = [name for name, _ in entity.key]
             columns = columns_of(entity.alias, array) | {*keys}

@@ -97,7 +97,7 @@ whole_post = st.fixed_dictionaries(
         "updated": moments,
         "user": embedded,
     },
-    optional={"tags": tags},
+    optional={"tags": tags, "owner_id": ids, "estimated": texts, "merge_id": ids},
 )
 part_of_post = some_of(
     feedback_id=ids,
@@ -116,6 +116,9 @@ part_of_post = some_of(
     scoring=decimals,
     effort=totals,
     tags=tags,
+    owner_id=ids,
+    estimated=texts,
+    merge_id=ids,
     created=moments,
     updated=moments,
     user=embedded,

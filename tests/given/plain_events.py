@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.given.plain_model import Board, homes, merged, vote_that_stands
+from tests.given.plain_model import Board, homes, merged, says_something, vote_that_stands
 from tests.given.plain_words import (
     Event,
     Row,
@@ -66,7 +66,7 @@ _EDITS: Final = {
         posts,
         item_id_of,
         {name: name for name in ("title", "description", "status", "type", "effort", "tags")}
-        | {"created_at": "createdAt", "author_id": "author"},
+        | {"created_at": "createdAt", "author_id": "author", "owner_id": "owner", "estimated": "estimated"},
     ),
     "comment.update": Compared(
         comments,
@@ -117,6 +117,9 @@ def _fact(event: Event, earlier: list[Event]) -> Fact:
     if event.action not in _EDITS:
         return Fact(kind, {})
     changes = _changes(_EDITS[event.action], event, earlier)
+    merge = _merge(event, earlier) if event.action == "item.update" else None
+    if merge is not None:
+        return Fact("MERGED", changes | {"mergedInto": merge})
     moved = event.action == "item.update" and "status" in changes
     return Fact("ITEM_STATUS_CHANGED" if moved else kind, changes)
 
@@ -132,6 +135,17 @@ def _changes(compared: Compared, event: Event, earlier: list[Event]) -> dict[str
         for name, shown in compared.fields.items()
         if name in now and name in before and now[name] != before[name]
     }
+
+
+def _merge(event: Event, earlier: list[Event]) -> tuple[Any, Any] | None:
+    """Into what an item was merged before and now, where a post of it was known before."""
+    (mine,) = posts([event]).get(item_id_of(event) or "", []) or (None,)
+    if mine is None or "merged_into" not in mine.fields:
+        return None
+    said = [one for one in posts(earlier).get(item_id_of(event) or "", []) if one.key < mine.key]
+    before, now = merged(said).get("merged_into"), mine.fields["merged_into"]
+    known = any(says_something(one.event) for one in said)
+    return (before, now) if known and before != now else None
 
 
 def _vote(event: Event, earlier: list[Event]) -> Fact:

@@ -82,6 +82,8 @@ def rows_of(
                 ("item", "Item", "item_id"),
                 ("user", "User", "user_id"),
                 ("author", "User", "author_id"),
+                ("owner", "User", "_owner"),
+                ("merged", "Item", "_merged"),
                 ("parent", "Comment", "parent_id"),
             ):
                 if kind != "events" and row.get(column) is not None:

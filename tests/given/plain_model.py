@@ -90,9 +90,18 @@ def board(events: Iterable[Event], at: Moment, *, personal: bool = True) -> Boar
     for row in comments.values():
         if row.get("parent_id") not in comments:
             row.pop("parent_id", None)
+    items, users = _items(seen, homes(events), unseen), _users(seen)
+    for row in items.values():
+        # What is told may not be known: filters go by the first, what is read is the second.
+        row |= {"_owner": row.pop("owner_id", None) or None, "_merged": row.get("merged_into")}
+        if row["_owner"] in users:
+            row["owner_id"] = row["_owner"]
+        if row["_merged"] not in items:
+            row.pop("merged_into", None)
+        row["estimated"] = row.get("estimated") or None
     return Board(
-        items=_items(seen, homes(events), unseen),
-        users=_users(seen),
+        items=items,
+        users=users,
         votes=_votes(seen),
         subscriptions=_subscriptions(seen),
         comments=comments,
@@ -336,6 +345,9 @@ def says_something(event: Event) -> bool:
         "type",
         "effort",
         "tags",
+        "owner_id",
+        "estimated",
+        "merge_id",
         "created",
         "updated",
         "total_up",

@@ -17,6 +17,7 @@ Rows = dict[Any, dict[str, Any]]
 _FIELDS: Final = """
 fragment ItemFields on Item {
   key: id title description status { is: key } type effort tags created_at: createdAt
+  owner_id: owner { is: sleekplanId } estimated merged_into: mergedInto { is: sleekplanId }
   author_id: author { is: sleekplanId } updated_at: updatedAt
   votes { votes_up: up votes_down: down votes_net: net } comments: commentCount
   subscribers: subscriberCount trend scoring ratio deleted deleted_at: deletedAt status_since: statusSince

@@ -39,6 +39,7 @@ LEFT_OUT: Final = {
     "productId": "a part of the opaque id, which is compared",
     "Query.node": "finds what lists show by its id: tests/schema/test_graphql_isolation.py",
     "Query.nodes": "finds what lists show by its id: tests/schema/test_graphql_isolation.py",
+    "Item.mergedFrom": "the other side of mergedInto, which is compared: tests/schema/test_merges.py",
     "Query.ingest": _OPERATING,
     "Ingest": _OPERATING,
     "Query.products": _OPERATING,

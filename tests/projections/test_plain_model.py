@@ -65,6 +65,7 @@ def _differences(served: Rows, plain: Rows) -> list[tuple[Any, str, Any, Any]]:
         (key, name, served.get(key, {}).get(name), plain.get(key, {}).get(name))
         for key in served.keys() | plain.keys()
         for name in {"key", *served.get(key, {}), *plain.get(key, {})}
+        if not name.startswith("_")
         if (key in served, served.get(key, {}).get(name)) != (key in plain, plain.get(key, {}).get(name))
     ]
 

@@ -1,0 +1,75 @@
+"""A merge that a post tells, who owns an item, and when it is expected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+
+from projections.rebuild.verify import verify
+from tests.given.asking import a_board, body, person, post
+
+READ = """query ($a: AsOf) {
+  one: item(sleekplanId: 1, asOf: $a) { mergedInto { title mergedInto { title } } mergedFrom { title } }
+  two: item(sleekplanId: 2, asOf: $a) { mergedInto { title } mergedFrom { sleekplanId title } }
+}"""
+
+
+async def test_a_merge_that_is_told_is_read_from_both_sides_now_and_then(pool: asyncpg.Pool) -> None:
+    async with a_board(pool) as board:
+        await board.tell(
+            body("item.create", "2026-05-01 10:00", post(1, title="Dark mode", status="open", merge_id=0)),
+            body("item.create", "2026-05-01 11:00", post(2, title="Darker mode", status="open")),
+            body(
+                "item.update", "2026-05-02 10:00", post(1, title="Dark mode", status="merged", merge_id="2")
+            ),
+            body("item.update", "2026-05-03 10:00", post(1, title="Dark mode", status="merged", merge_id=2)),
+        )
+
+        then, now = [await board.ask(READ, a=moment) for moment in ({"position": 2}, None)]
+        told = await board.ask("{ events { nodes { type summary changes { field before after } } } }")
+
+        assert then == {
+            "one": {"mergedInto": None, "mergedFrom": []},
+            "two": {"mergedInto": None, "mergedFrom": []},
+        }
+        assert now == await board.ask(READ, a={"position": 4})
+        assert now == {
+            "one": {"mergedInto": {"title": "Darker mode", "mergedInto": None}, "mergedFrom": []},
+            "two": {"mergedInto": None, "mergedFrom": [{"sleekplanId": "1", "title": "Dark mode"}]},
+        }
+        types = [node["type"] for node in told["events"]["nodes"]]
+        assert types == ["ITEM_CREATED", "ITEM_CREATED", "MERGED", "ITEM_EDITED"]
+        merge: dict[str, Any] = told["events"]["nodes"][2]
+        assert merge["summary"] == "“Dark mode” was merged into another"
+        assert {"field": "mergedInto", "before": None, "after": "2"} in merge["changes"]
+        assert (await verify(pool)).equal
+
+
+async def test_an_owner_and_what_is_expected_are_told_and_taken_back(pool: asyncpg.Pool) -> None:
+    query = """query ($a: AsOf) {
+        item(sleekplanId: 1, asOf: $a) { owner { name } estimated }
+        owned: items(asOf: $a, filter: {ownerId: {isNull: false}}) { totalCount }
+        expected: items(asOf: $a, filter: {estimated: {startsWith: "2026"}}) { totalCount } }"""
+    async with a_board(pool) as board:
+        team = body("user.create", "2026-05-01 09:00", person(9, "tess", admin=4))
+        owned = body("item.create", "2026-05-01 10:00", post(1, owner_id=9, estimated="2026-09"))
+        silent = body("item.update", "2026-05-02 10:00", post(1, title="Dark mode"))
+        taken_back = body("item.update", "2026-05-03 10:00", post(1, owner_id=0, estimated=""))
+        await board.tell(team, owned, silent, taken_back)
+
+        kept, gone = [await board.ask(query, a=moment) for moment in ({"position": 3}, None)]
+
+        assert kept == {
+            "item": {"owner": {"name": "tess"}, "estimated": "2026-09"},
+            "owned": {"totalCount": 1},
+            "expected": {"totalCount": 1},
+        }
+        assert gone == {
+            "item": {"owner": None, "estimated": None},
+            "owned": {"totalCount": 0},
+            "expected": {"totalCount": 0},
+        }
+        changed = await board.ask("{ events(last: 1) { nodes { changedFields } } }")
+        assert changed["events"]["nodes"] == [{"changedFields": ["owner", "estimated"]}]
+        assert (await verify(pool)).equal
