@@ -102,8 +102,8 @@ async def bench(options: Options, report: Report) -> None:
             for side, waits in (("each step is waited for", True), ("60 moves a second", False)):
                 steps: list[dict[str, float]] = []
                 for _ in range(options.runs):
-                    async with chromium(intercept=False) as driver:
-                        steps += await _drag(driver, service.port, count, waits)
+                    async with chromium(intercept=False) as browser:
+                        steps += await _drag(await browser.tab(), service.port, count, waits)
                 _add(report, f"a step of dragging, {events:,} events", side, steps)
 
 

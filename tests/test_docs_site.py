@@ -122,8 +122,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_the_site_is_searched_and_read_in_a_browser_under_its_strict_policy(site):
     async with (
         serving(Documentation(site).routes()) as address,
-        chromium(reducedMotion="reduce", hasTouch=True) as browser,
+        chromium() as browsers,
     ):
+        browser = await browsers.tab(reducedMotion="reduce", hasTouch=True)
         await browser.run("await page.goto(url)", url=f"{address}/docs")
         await browser.run(
             """await page.locator('.md-search__button').click();

@@ -20,35 +20,51 @@ ANSWER_SECONDS_MAX = 60
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 
 
-class Driver:
-    """One tab. `run` gives a script of playwright's to it: `page`, `problems` and `axe` are at hand there."""
+class Chromium:
+    """A browser that runs; it has one tab at a time."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._numbers = itertools.count(1)
 
-    async def run(self, script: str, **values: Any) -> Any:
-        """Return what a script returns; `values` are its variables."""
+    async def tab(self, **options: Any) -> Driver:
+        """Open a tab with an empty profile in place of the one before, with options of `newContext`."""
+        await self.ask(tab=options)
+        return Driver(self)
+
+    async def ask(self, **told: Any) -> Any:
+        """Return what the driver makes of a line."""
         assert self._process.stdin
-        line = json.dumps({"id": next(self._numbers), "script": script, "values": values})
-        self._process.stdin.write(line.encode() + b"\n")
-        answer = await self._next()
+        self._process.stdin.write(json.dumps({"id": next(self._numbers), **told}).encode() + b"\n")
+        answer = await self.answer()
         if "error" in answer:
             raise AssertionError(answer["error"])
         return answer["value"]
 
-    async def problems(self) -> list[str]:
-        """Return what the page complained of since the last time."""
-        found: list[str] = await self.run("return problems.splice(0)")
-        return found
-
-    async def _next(self) -> dict[str, Any]:
+    async def answer(self) -> dict[str, Any]:
+        """Return the next line that the driver writes."""
         assert self._process.stdout
         line = await asyncio.wait_for(self._process.stdout.readline(), ANSWER_SECONDS_MAX)
         if not line:
             raise AssertionError("the driver of Chromium ended")
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+
+class Driver:
+    """One tab. `run` gives a script of playwright's to it: `page`, `problems` and `axe` are at hand there."""
+
+    def __init__(self, browser: Chromium) -> None:
+        self._browser = browser
+
+    async def run(self, script: str, **values: Any) -> Any:
+        """Return what a script returns; `values` are its variables."""
+        return await self._browser.ask(script=script, values=values)
+
+    async def problems(self) -> list[str]:
+        """Return what the page complained of since the last time."""
+        found: list[str] = await self.run("return problems.splice(0)")
+        return found
 
 
 def missing() -> str | None:
@@ -67,8 +83,8 @@ def _program() -> str | None:
 
 
 @asynccontextmanager
-async def chromium(*, intercept: bool = True, **options: Any) -> AsyncIterator[Driver]:
-    """Drive a fresh Chromium; `options` are those of playwright's `newContext`.
+async def chromium(*, intercept: bool = True) -> AsyncIterator[Chromium]:
+    """Run a Chromium until the block ends.
 
     Whatever it asks of another machine is refused and told as a problem; without `intercept` it is only
     refused, and no request waits for a script.
@@ -80,15 +96,15 @@ async def chromium(*, intercept: bool = True, **options: Any) -> AsyncIterator[D
     process = await asyncio.create_subprocess_exec(
         "node",
         str(FOLDER / "driver.mjs"),
-        json.dumps({"executablePath": _program(), "intercept": intercept, **options}),
+        json.dumps({"executablePath": _program(), "intercept": intercept}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         limit=ANSWER_BYTES_MAX,
     )
-    driver = Driver(process)
+    running = Chromium(process)
     try:
-        await driver._next()
-        yield driver
+        await running.answer()
+        yield running
     finally:
         assert process.stdin
         process.stdin.close()

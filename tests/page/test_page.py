@@ -16,7 +16,7 @@ from service.log.event_store import EventStore
 from service.operate import demo
 from service.postgres.embedded import EmbeddedPostgres
 from service.simulator import LABELS
-from tests.given.chromium import Driver, chromium
+from tests.given.chromium import Chromium, Driver, chromium
 from tests.given.folders import PAYLOADS
 from tests.given.running import Running, running
 
@@ -55,12 +55,18 @@ async def history(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
         yield service
 
 
+@pytest.fixture(scope="module")
+async def browsers() -> AsyncIterator[Chromium]:
+    async with chromium() as running:
+        yield running
+
+
 @pytest.fixture
-async def browser() -> AsyncIterator[Driver]:
-    """A Chromium with an empty profile; the page may complain of nothing."""
-    async with chromium(reducedMotion="reduce") as driver:
-        yield driver
-        assert await driver.problems() == []
+async def browser(browsers: Chromium) -> AsyncIterator[Driver]:
+    """A tab with an empty profile; the page may complain of nothing."""
+    driver = await browsers.tab(reducedMotion="reduce")
+    yield driver
+    assert await driver.problems() == []
 
 
 async def opened(driver: Driver, service: Running, address: str = "") -> None:
@@ -448,28 +454,28 @@ async def test_several_products_can_be_chosen_between_and_each_shows_its_own_boa
         await browser.run("await page.goto('about:blank')")
 
 
-async def test_at_360_pixels_no_control_touches_the_bar_and_no_choice_is_cut_off(history):
-    async with chromium(viewport={"width": 360, "height": 740}, hasTouch=True) as driver:
-        await opened(driver, history, "?at=2026-03-02T10:00:00Z&position=50000")
+async def test_at_360_pixels_no_control_touches_the_bar_and_no_choice_is_cut_off(history, browsers):
+    driver = await browsers.tab(viewport={"width": 360, "height": 740}, hasTouch=True)
+    await opened(driver, history, "?at=2026-03-02T10:00:00Z&position=50000")
 
-        found = await driver.run(
-            """return page.evaluate(() => {
-                const box = (part) => document.querySelector(part).getBoundingClientRect();
-                const words = document.createElement('canvas').getContext('2d');
-                const cut = [...document.querySelectorAll('#bar select')].filter((select) => {
-                    words.font = getComputedStyle(select).font;
-                    const widths = [...select.options].map(({text}) => words.measureText(text).width);
-                    return select.clientWidth < Math.max(...widths) + 30;
-                }).map((select) => select.getAttribute('aria-label'));
-                const tabs = document.querySelector('#tabs');
-                return {gap: box('.track').top - box('.controls').bottom, cut,
-                    hidden: tabs.scrollWidth - tabs.clientWidth};
-            })"""
-        )
+    found = await driver.run(
+        """return page.evaluate(() => {
+            const box = (part) => document.querySelector(part).getBoundingClientRect();
+            const words = document.createElement('canvas').getContext('2d');
+            const cut = [...document.querySelectorAll('#bar select')].filter((select) => {
+                words.font = getComputedStyle(select).font;
+                const widths = [...select.options].map(({text}) => words.measureText(text).width);
+                return select.clientWidth < Math.max(...widths) + 30;
+            }).map((select) => select.getAttribute('aria-label'));
+            const tabs = document.querySelector('#tabs');
+            return {gap: box('.track').top - box('.controls').bottom, cut,
+                hidden: tabs.scrollWidth - tabs.clientWidth};
+        })"""
+    )
 
-        assert found["gap"] >= 4
-        assert found["cut"] == []
-        assert found["hidden"] == 0
+    assert found["gap"] >= 4
+    assert found["cut"] == []
+    assert found["hidden"] == 0
 
 
 async def test_a_hostile_title_is_text_everywhere_it_is_shown(tmp_path, browser):
@@ -530,38 +536,38 @@ async def test_a_service_that_wants_a_token_is_asked_with_the_one_typed_in(tmp_p
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_serious_in_any_view(history, scheme):
-    async with chromium(colorScheme=scheme, reducedMotion="reduce") as driver:
-        item = (await history.ask("{ items(first: 1) { nodes { id } } }"))["items"]["nodes"][0]["id"]
-        found = {}
-        for view in ("feed", f"item&item={item}", "changes&since=month", "projections"):
-            await opened(driver, history, f"?at=2026-03-02T10:00:00Z&position=50000&view={view}")
-            await driver.run("await page.waitForLoadState('networkidle')")
-            found[view] = await driver.run("return axe()")
-        await driver.run("await page.setViewportSize({width: 360, height: 740})")
-        await opened(driver, history)
-        found["narrow"] = await driver.run("return axe()")
+async def test_axe_finds_nothing_serious_in_any_view(history, scheme, browsers):
+    driver = await browsers.tab(colorScheme=scheme, reducedMotion="reduce")
+    item = (await history.ask("{ items(first: 1) { nodes { id } } }"))["items"]["nodes"][0]["id"]
+    found = {}
+    for view in ("feed", f"item&item={item}", "changes&since=month", "projections"):
+        await opened(driver, history, f"?at=2026-03-02T10:00:00Z&position=50000&view={view}")
+        await driver.run("await page.waitForLoadState('networkidle')")
+        found[view] = await driver.run("return axe()")
+    await driver.run("await page.setViewportSize({width: 360, height: 740})")
+    await opened(driver, history)
+    found["narrow"] = await driver.run("return axe()")
 
-        assert {view: serious for view, serious in found.items() if serious} == {}
+    assert {view: serious for view, serious in found.items() if serious} == {}
 
 
-async def test_at_360_pixels_nothing_is_wider_than_the_screen_in_any_view(history):
-    async with chromium(viewport={"width": 360, "height": 740}, hasTouch=True) as driver:
-        await opened(driver, history)
-        for view in ("board", "item", "changes", "feed", "projections"):
-            await driver.run(
-                """await page.locator(`#tab-${view}`).click();
-                if (view === 'item') {
-                    await page.locator('#tab-board').click();
-                    await page.locator('.board button.title').first().click();
-                    await page.waitForSelector('#item .curve');
-                }
-                await page.waitForLoadState('networkidle');""",
-                view=view,
-            )
-            assert (
-                await driver.run("return page.evaluate(() => document.documentElement.scrollWidth)") == 360
-            ), view
+async def test_at_360_pixels_nothing_is_wider_than_the_screen_in_any_view(history, browsers):
+    driver = await browsers.tab(viewport={"width": 360, "height": 740}, hasTouch=True)
+    await opened(driver, history)
+    for view in ("board", "item", "changes", "feed", "projections"):
+        await driver.run(
+            """await page.locator(`#tab-${view}`).click();
+            if (view === 'item') {
+                await page.locator('#tab-board').click();
+                await page.locator('.board button.title').first().click();
+                await page.waitForSelector('#item .curve');
+            }
+            await page.waitForLoadState('networkidle');""",
+            view=view,
+        )
+        assert await driver.run("return page.evaluate(() => document.documentElement.scrollWidth)") == 360, (
+            view
+        )
 
 
 async def test_the_page_can_be_used_by_keyboard_alone(history, browser):
@@ -591,73 +597,73 @@ async def test_the_page_can_be_used_by_keyboard_alone(history, browser):
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
-async def test_rows_glide_only_where_motion_is_wanted(history, motion):
-    async with chromium(reducedMotion=motion) as driver:
-        await opened(driver, history)
+async def test_rows_glide_only_where_motion_is_wanted(history, motion, browsers):
+    driver = await browsers.tab(reducedMotion=motion)
+    await opened(driver, history)
 
-        glided = await driver.run(
-            """await page.evaluate(() => {
-                window.glides = 0;
-                window.clock = performance.now() + 60_000;
-                performance.now = () => window.clock;
-                const animate = Element.prototype.animate;
-                Element.prototype.animate = function (...how) {
-                    window.glides++;
-                    return animate.apply(this, how);
-                };
-            });
-            await page.locator('[role=slider]').focus();
-            const slowly = async (does) => {
-                const before = await page.evaluate(() => {
-                    window.clock += 1_000;
-                    return performance.getEntriesByName('recount:step').length;
-                });
-                await does();
-                await page.waitForFunction(
-                    (before) => performance.getEntriesByName('recount:step').length > before, before);
+    glided = await driver.run(
+        """await page.evaluate(() => {
+            window.glides = 0;
+            window.clock = performance.now() + 60_000;
+            performance.now = () => window.clock;
+            const animate = Element.prototype.animate;
+            Element.prototype.animate = function (...how) {
+                window.glides++;
+                return animate.apply(this, how);
             };
-            await slowly(() => page.keyboard.press('Home'));
-            await slowly(() => page.keyboard.press('End'));
-            await slowly(() => page.locator('.track').click({position: {x: 900, y: 20}}));
-            await slowly(() => page.locator('.track').click({position: {x: 1150, y: 20}}));
-            return page.evaluate(() => window.glides);"""
+        });
+        await page.locator('[role=slider]').focus();
+        const slowly = async (does) => {
+            const before = await page.evaluate(() => {
+                window.clock += 1_000;
+                return performance.getEntriesByName('recount:step').length;
+            });
+            await does();
+            await page.waitForFunction(
+                (before) => performance.getEntriesByName('recount:step').length > before, before);
+        };
+        await slowly(() => page.keyboard.press('Home'));
+        await slowly(() => page.keyboard.press('End'));
+        await slowly(() => page.locator('.track').click({position: {x: 900, y: 20}}));
+        await slowly(() => page.locator('.track').click({position: {x: 1150, y: 20}}));
+        return page.evaluate(() => window.glides);"""
+    )
+
+    assert (glided > 0) == (motion == "no-preference")
+
+
+async def test_rows_that_change_places_in_quick_succession_glide_only_at_the_first_change(history, browsers):
+    driver = await browsers.tab(reducedMotion="no-preference")
+    await opened(driver, history)
+    # The page's clock stands still but for what is added here, so that no step is slow.
+    await driver.run(
+        """await page.evaluate(() => {
+            window.glides = 0;
+            window.clock = performance.now() + 60_000;
+            performance.now = () => window.clock;
+            const animate = Element.prototype.animate;
+            Element.prototype.animate = function (...how) {
+                window.glides++;
+                return animate.apply(this, how);
+            };
+        });"""
+    )
+
+    async def dragged(**to: float) -> list[int]:
+        await driver.run(DRAG, **to)
+        found: list[int] = await driver.run(
+            """return page.evaluate(() => [window.glides,
+                document.querySelector('.board tbody').getAnimations({subtree: true}).length])"""
         )
+        return found
 
-        assert (glided > 0) == (motion == "no-preference")
+    first, _ = await dragged(**{"from": 0.9, "to": 0.8, "steps": 1})
+    quick, moving = await dragged(**{"from": 0.7, "to": 0.3, "steps": 4})
+    await driver.run("await page.evaluate(() => { window.clock += 1_000; })")
+    slow, _ = await dragged(**{"from": 0.2, "to": 0.1, "steps": 1})
 
-
-async def test_rows_that_change_places_in_quick_succession_glide_only_at_the_first_change(history):
-    async with chromium(reducedMotion="no-preference") as driver:
-        await opened(driver, history)
-        # The page's clock stands still but for what is added here, so that no step is slow.
-        await driver.run(
-            """await page.evaluate(() => {
-                window.glides = 0;
-                window.clock = performance.now() + 60_000;
-                performance.now = () => window.clock;
-                const animate = Element.prototype.animate;
-                Element.prototype.animate = function (...how) {
-                    window.glides++;
-                    return animate.apply(this, how);
-                };
-            });"""
-        )
-
-        async def dragged(**to: float) -> list[int]:
-            await driver.run(DRAG, **to)
-            found: list[int] = await driver.run(
-                """return page.evaluate(() => [window.glides,
-                    document.querySelector('.board tbody').getAnimations({subtree: true}).length])"""
-            )
-            return found
-
-        first, _ = await dragged(**{"from": 0.9, "to": 0.8, "steps": 1})
-        quick, moving = await dragged(**{"from": 0.7, "to": 0.3, "steps": 4})
-        await driver.run("await page.evaluate(() => { window.clock += 1_000; })")
-        slow, _ = await dragged(**{"from": 0.2, "to": 0.1, "steps": 1})
-
-        assert 0 < first == quick < slow
-        assert moving == 0
+    assert 0 < first == quick < slow
+    assert moving == 0
 
 
 async def test_a_drag_asks_at_once_for_a_move_that_the_browser_tells_before_its_next_frame(history, browser):

@@ -1,9 +1,11 @@
-// Drives one Chromium for a test: each line of input is a script to run, each line of output what it gave.
+// Drives one Chromium for a run of tests: each line of input is something to do, each line of output what it gave.
 //
-// `{"id": 1, "script": "await page.goto(url); return await page.title()", "values": {"url": "…"}}` answers
-// `{"id": 1, "value": …}` or `{"id": 1, "error": "…"}`. A script sees `page`, its `values`, `problems` (what the page
-// complained of since it was last asked) and `axe()`. Only addresses of this machine are let through: by a script that
-// tells of any other, or, not to slow down what is measured (`intercept: false`), by the browser itself.
+// `{"id": 1, "tab": {…}}` opens a tab with an empty profile in place of the one before; its members are options of
+// playwright's `newContext`. `{"id": 2, "script": "await page.goto(url); return await page.title()", "values": {"url": "…"}}`
+// runs a script in it. Both answer `{"id": …, "value": …}` or `{"id": …, "error": "…"}`. A script sees `page`, its `values`,
+// `problems` (what the page complained of since it was last asked) and `axe()`. Only addresses of this machine are let
+// through: by a script that tells of any other, or, not to slow down what is measured (`intercept: false`), by the
+// browser itself.
 
 import { createInterface } from "node:readline";
 import { readFile } from "node:fs/promises";
@@ -15,22 +17,27 @@ const FLAGS = [
   "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync",
 ];
-const { executablePath, intercept = true, ...options } = JSON.parse(process.argv[2]);
+const { executablePath, intercept } = JSON.parse(process.argv[2]);
 
 if (!intercept) FLAGS.push("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost");
 
 const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...(process.getuid() === 0 ? ["--no-sandbox"] : [])] });
-const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-const page = await context.newPage();
-page.setDefaultTimeout(20_000);
-const problems = [];
-page.on("console", (line) => ["error", "warning"].includes(line.type()) && problems.push(line.text()));
-page.on("pageerror", (error) => problems.push(error.stack));
-page.on("dialog", (dialog) => (problems.push(`dialog: ${dialog.message()}`), dialog.dismiss()));
-if (intercept) await context.route((url) => !["127.0.0.1", "localhost"].includes(url.hostname), (route) => {
-  problems.push(`asked for ${route.request().url()}`);
-  return route.abort();
-});
+let context, page, problems;
+
+async function open(options) {
+  await context?.close();
+  context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  const told = (problems = []);
+  page.on("console", (line) => ["error", "warning"].includes(line.type()) && told.push(line.text()));
+  page.on("pageerror", (error) => told.push(error.stack));
+  page.on("dialog", (dialog) => (told.push(`dialog: ${dialog.message()}`), dialog.dismiss()));
+  if (intercept) await context.route((url) => !["127.0.0.1", "localhost"].includes(url.hostname), (route) => {
+    told.push(`asked for ${route.request().url()}`);
+    return route.abort();
+  });
+}
 
 /** What axe-core finds to be serious or worse. The page's own policy lets no script in, so it comes past the page. */
 async function axe() {
@@ -47,12 +54,13 @@ const say = (answer) => process.stdout.write(`${JSON.stringify(answer)}\n`);
 
 say({ ready: true });
 for await (const line of createInterface({ input: process.stdin })) {
-  const { id, script, values = {} } = JSON.parse(line);
+  const { id, tab, script, values = {} } = JSON.parse(line);
   try {
-    const run = new AsyncFunction("page", "problems", "axe", ...Object.keys(values), script);
+    if (tab) await open(tab);
+    const run = new AsyncFunction("page", "problems", "axe", ...Object.keys(values), script ?? "");
     say({ id, value: (await run(page, problems, axe, ...Object.values(values))) ?? null });
   } catch (error) {
-    say({ id, error: `${error.stack}\n${problems.join("\n")}` });
+    say({ id, error: `${error.stack}\n${problems?.join("\n")}` });
   }
 }
 await browser.close();
