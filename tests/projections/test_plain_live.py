@@ -1,0 +1,182 @@
+"""What is told live of items, and of totals that reach bounds, is what the plain model has of each position."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.given.any_bodies import LATE, bodies
+from tests.given.live_board import Board, live_board
+from tests.given.plain_model import Moment, board, homes
+from tests.given.plain_words import Event, Row
+from tests.given.plain_world import NOW, World, run_examples
+
+CHANGES: Final = """
+subscription ($product: ID!, $after: Position!) {
+  items(productId: $product, after: $after, filter: {deleted: null}) {
+    position event { position } before { ...Told } after { ...Told } changes { field before after }
+  }
+}
+fragment Told on Item { sleekplanId title votes { up down } version deleted }
+"""
+HITS: Final = """
+subscription ($product: ID!, $after: Position!, $rules: [Threshold!]!) {
+  thresholds(productId: $product, after: $after, rules: $rules) {
+    position rule metric value gte crossedAt item { sleekplanId version } event { position }
+  }
+}
+"""
+_COMPARED: Final = {
+    **{name: name for name in ("title", "description", "status", "type", "effort", "tags", "deleted")},
+    "votesUp": "votes_up",
+    "votesDown": "votes_down",
+    "commentCount": "comments",
+    "subscriberCount": "subscribers",
+}
+_TOTALS: Final = {
+    "NET_VOTES": "votes_net",
+    "UPVOTES": "votes_up",
+    "COMMENTS": "comments",
+    "SUBSCRIBERS": "subscribers",
+    "ACTIVITY": "version",
+}
+# Two posts of an item of its own, of which the second crosses every bound: after it nothing is to come.
+_LAST: Final = [
+    (("item.update", {"feedback_id": 9, "total_up": up, "title": "last"}), 1780000000) for up in (0, 10**6)
+]
+late = st.one_of(*LATE.values())
+rules = st.fixed_dictionaries(
+    {"metric": st.sampled_from(sorted(_TOTALS)), "gte": st.integers(-1, 4)}
+) | st.fixed_dictionaries({"metric": st.just("UPVOTES"), "gte": st.integers(1, 4)})
+
+
+@pytest.mark.parametrize("max_examples", [8, pytest.param(200, marks=pytest.mark.torture)])
+async def test_what_is_told_live_is_that_of_the_plain_model(
+    pool: asyncpg.Pool, database_url: str, max_examples: int
+) -> None:
+    world = World(pool, None)
+
+    @settings(
+        max_examples=max_examples,
+        deadline=None,
+        derandomize=max_examples < 100,
+        database=None,
+        report_multiple_bugs=False,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+    @given(
+        arrivals=st.lists(
+            bodies | st.tuples(late, st.integers(1780000000, 1780000006)), min_size=2, max_size=14
+        ),
+        bounds=st.lists(rules, max_size=3),
+    )
+    async def holds(arrivals: Any, bounds: list[Any]) -> None:
+        world.product_id += 1
+        told = [*arrivals, *_LAST]
+        events = await world.record(told, [NOW] * len(told))
+        await live.projected(events[-1].position)
+
+        found = await _messages(live, "items", CHANGES, events)
+        for message in found:
+            message["changes"].sort(key=lambda change: str(change["field"]))
+        assert found == _changes(events)
+        bounds = [*bounds, {"metric": "UPVOTES", "gte": 10**6}]
+        hits = await _messages(live, "thresholds", HITS, events, rules=bounds)
+        assert hits == _hits(events, bounds)
+
+    async with live_board(database_url) as live:
+        await run_examples(holds)
+
+
+async def _messages(live: Board, name: str, query: str, events: list[Event], **asked: Any) -> list[Any]:
+    """Return what a subscription sends of an example, up to its last event."""
+    found: list[Any] = []
+    after, last = events[0].position - 1, len(asked.get("rules", [])) - 1
+    async with live.socket() as client:
+        await client.subscribe(query, product=str(events[0].product_id), after=after, **asked)
+        while not found or (found[-1]["position"], found[-1].get("rule", last)) != (
+            events[-1].position,
+            last,
+        ):
+            (payload,) = await client.take(1)
+            told = payload["data"][name]
+            if "crossedAt" in told:
+                told["crossedAt"] = datetime.fromisoformat(told["crossedAt"])
+            found.append(told)
+    return found
+
+
+def _changes(events: list[Event]) -> list[Any]:
+    about = homes(events)
+    found = []
+    for event in events:
+        item_id = about[event.position]
+        if item_id is None:
+            continue
+        before, after = _around(events, event, item_id)
+        changed = {
+            shown: (before.get(name) if before else None, after.get(name))
+            for shown, name in _COMPARED.items()
+            if (before or {}).get(name) != after.get(name)
+        }
+        found.append(
+            {
+                "position": event.position,
+                "event": {"position": event.position},
+                "before": before and _told(item_id, before),
+                "after": _told(item_id, after),
+                "changes": [
+                    {"field": field, "before": old, "after": new}
+                    for field, (old, new) in sorted(changed.items())
+                ],
+            }
+        )
+    return found
+
+
+def _around(events: list[Event], event: Event, item_id: str) -> tuple[Row | None, Row]:
+    before = board(events, Moment(event.position - 1)).items.get(item_id)
+    return before, board(events, Moment(event.position)).items[item_id]
+
+
+def _told(item_id: str, row: Row) -> Row:
+    votes = {"up": row.get("votes_up"), "down": row.get("votes_down")}
+    return {
+        "sleekplanId": item_id,
+        "title": row.get("title"),
+        "votes": None if votes == {"up": None, "down": None} else votes,
+        "version": row["version"],
+        "deleted": row["deleted"],
+    }
+
+
+def _hits(events: list[Event], bounds: list[Any]) -> list[Any]:
+    about = homes(events)
+    found = []
+    for event in events:
+        item_id = about[event.position]
+        if item_id is None:
+            continue
+        before, after = _around(events, event, item_id)
+        for number, rule in enumerate(bounds):
+            total = _TOTALS[rule["metric"]]
+            then, now = (before or {}).get(total), after.get(total)
+            if then is not None and now is not None and then < rule["gte"] <= now:
+                found.append(
+                    {
+                        "position": event.position,
+                        "rule": number,
+                        "metric": rule["metric"],
+                        "value": now,
+                        "gte": rule["gte"],
+                        "crossedAt": event.occurred_at,
+                        "item": {"sleekplanId": item_id, "version": after["version"]},
+                        "event": {"position": event.position},
+                    }
+                )
+    return found
