@@ -1,4 +1,4 @@
-"""What is told live of items, and of totals that reach bounds, is what the plain model has of each position."""
+"""What is told live of items, and of totals that reach bounds, is what the plain model has of it."""
 
 from __future__ import annotations
 
