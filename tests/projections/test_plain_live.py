@@ -90,7 +90,10 @@ async def test_what_is_told_live_is_that_of_the_plain_model(
         assert hits == _hits(events, bounds)
 
     async with live_board(database_url) as live:
-        await run_examples(holds)
+        try:
+            await run_examples(holds)
+        finally:
+            await world.store.close()
 
 
 async def _messages(live: Board, name: str, query: str, events: list[Event], **asked: Any) -> list[Any]:
