@@ -21,6 +21,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from projections.read_model import tables
 from service.config import Settings, load_settings, variable
 from service.log.event_store import EventStore, RestoredEvent
 from service.sleekplan.client import sleekplan
@@ -204,9 +205,11 @@ async def code_of_an_ordinary_query(trial: Trial) -> str | None:
         return str(answer["errors"][0]["extensions"]["code"]) if "errors" in answer else None
 
 
-async def whether_a_name_is_suggested(trial: Trial) -> bool:
+async def whether_a_fault_is_told(trial: Trial) -> bool:
     async with trial.started() as started:
-        return "Did you mean" in str(await started.ask("{ itemz { totalCount } }"))
+        items = (await tables(started.service.pool)).names["items"]
+        await started.service.pool.execute(f"alter table {items} rename column title to lost")
+        return "does not exist" in str(await started.ask("{ items { nodes { title } } }"))
 
 
 async def whom_it_lets_in(trial: Trial) -> str | None:
@@ -369,7 +372,7 @@ PROOFS: dict[str, Proof] = {
         "1", which_of_two_slow_bodies_is_answered_first, "soon", "never", {"read_deadline_seconds": "1"}
     ),
     "graphql_cost_max": Proof("10", code_of_an_ordinary_query, None, "COST_EXCEEDED"),
-    "graphql_debug": Proof("true", whether_a_name_is_suggested, False, True),
+    "graphql_debug": Proof("true", whether_a_fault_is_told, False, True),
     "allowed_origins": Proof(ORIGIN, whom_it_lets_in, None, ORIGIN),
     "sockets_max": Proof("1", status_of_the_second_socket, 101, 503),
     "operations_socket_max": Proof("1", whether_a_socket_has_two_operations, True, False),

@@ -11,7 +11,7 @@ from service.errors import NoApiKey, ProductNeeded
 from service.given_secrets import ApiKey
 from service.sql_files import load
 
-_sql = load(__file__, "compare.sql")
+_sql = load(__file__, "choose.sql")
 
 
 async def choose(keys: Sequence[ApiKey], product_id: int | None, reader: Reader) -> tuple[int, SecretStr]:

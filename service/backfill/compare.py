@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
 from projections.read_model import Reader
-from service.backfill.estimate import Kind
 from service.sql_files import load
 
 _sql = load(__file__, "compare.sql")
+
+Kind = Literal["users", "posts", "comments", "votes", "subscribers", "updates", "satisfaction"]
+KINDS: Final[tuple[Kind, ...]] = (
+    "users",
+    "posts",
+    "comments",
+    "votes",
+    "subscribers",
+    "updates",
+    "satisfaction",
+)
 
 
 class Known(NamedTuple):

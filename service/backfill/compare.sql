@@ -182,14 +182,3 @@ select l.place::int - 1 as place,
   left join {users} u
     on u.product_id = $1
    and u.user_id = coalesce(read_model.id_of(l.row -> 'user' ->> 'user_id'), read_model.id_of(l.row ->> 'user_id'))
-
--- name: products
--- Every product of the log, by one index probe each.
-with recursive found as (
-    (select f.product_id from {event_facts} f order by f.product_id limit 1)
-    union all
-    select (select f.product_id from {event_facts} f where f.product_id > found.product_id order by f.product_id limit 1)
-      from found
-     where found.product_id is not null
-)
-select found.product_id from found where found.product_id is not null;

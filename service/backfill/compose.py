@@ -14,8 +14,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from service.backfill.compare import Known
-from service.backfill.estimate import Kind
+from service.backfill.compare import Kind, Known
 from service.events import EventData, Origin, as_id, decode
 
 Row = dict[str, Any]

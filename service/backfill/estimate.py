@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from service.backfill.compare import KINDS, Kind
 from service.sleekplan.walk import PER_PAGE
 
-Kind = Literal["users", "posts", "comments", "votes", "subscribers", "updates", "satisfaction"]
-KINDS: Final[tuple[Kind, ...]] = (
-    "users",
-    "posts",
-    "comments",
-    "votes",
-    "subscribers",
-    "updates",
-    "satisfaction",
-)
 CHILDREN: Final[tuple[Kind, ...]] = ("comments", "votes", "subscribers")
 EVERYTHING: Final[frozenset[Kind]] = frozenset(KINDS)
 

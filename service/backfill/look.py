@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from projections.read_model import Reader
-from service.backfill.compare import compare
+from service.backfill.compare import Kind, compare
 from service.backfill.contract import Contract
-from service.backfill.estimate import Estimate, Kind
+from service.backfill.estimate import Estimate
 from service.sleekplan.client import Sleekplan
 from service.sleekplan.listings import POSTS
 from service.sleekplan.walk import Forms, Walk

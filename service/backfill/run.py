@@ -13,8 +13,9 @@ from projections.follow.projector import Projector
 from projections.lease import Lease
 from projections.read_model import Reader
 from service.backfill.choose import choose
+from service.backfill.compare import Kind
 from service.backfill.compose import Composer
-from service.backfill.estimate import EVERYTHING, Kind
+from service.backfill.estimate import EVERYTHING
 from service.backfill.sweep import Sweep, SweepReport, Watch
 from service.backfill.sweeps import SweepRecord
 from service.config import Settings

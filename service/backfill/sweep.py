@@ -18,9 +18,9 @@ import structlog
 
 from projections.lease import Lease
 from projections.read_model import Reader
-from service.backfill.compare import compare
+from service.backfill.compare import Kind, compare
 from service.backfill.compose import Composer, Row, basic
-from service.backfill.estimate import CHILDREN, Kind, promised
+from service.backfill.estimate import CHILDREN, promised
 from service.backfill.sweeps import PageDone, ScopesCounted, SweepRecord, SweepScope
 from service.errors import (
     LogUnavailable,

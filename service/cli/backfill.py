@@ -12,7 +12,8 @@ import uvloop
 from projections.declare import declare
 from projections.read_model import Reader
 from service.backfill.choose import choose
-from service.backfill.estimate import CHILDREN, EVERYTHING, KINDS, Kind
+from service.backfill.compare import KINDS, Kind
+from service.backfill.estimate import CHILDREN, EVERYTHING
 from service.backfill.look import Look
 from service.backfill.look import look as run_look
 from service.backfill.run import WantedBoard
@@ -32,6 +33,7 @@ from service.cli.terminal import (
     progress_bar,
 )
 from service.config import Settings
+from service.errors import NoApiKey
 from service.sleekplan.client import sleekplan
 from service.sleekplan.pace import Pace
 
@@ -87,6 +89,8 @@ def backfill(
         kinds -= {"users"}
     wanted = WantedBoard(product_id, kinds, users == "full", rate, restart)
     settings = given_settings()
+    if not settings.sleekplan_api_key:
+        raise NoApiKey(product_id)
     if dry_run:
         _print_look(uvloop.run(_look(settings, wanted)), wanted, rate or settings.sleekplan_rate, as_json)
         return
@@ -140,7 +144,7 @@ def _missing(scopes: list[ScopesCounted]) -> Iterator[str]:
 
 
 async def _look(settings: Settings, wanted: WantedBoard) -> Look:
-    async with open_log(settings, makes=True) as pool:
+    async with open_log(settings) as pool:
         async with pool.acquire() as connection:
             await declare(connection)
         reader = Reader(pool)
@@ -199,9 +203,10 @@ def _look_in_words(told: Look, kinds: frozenset[Kind], rate: float) -> Iterator[
 
 @click.group(cls=Group)
 def sweeps() -> None:
-    """Look at what asked Sleekplan's API: back-fills, how far each came, and what is missing.
+    """Look at what asked Sleekplan's API.
 
-    `recount backfill` goes on with the last one that was stopped, unless it was abandoned.
+    Those are back-fills: how far each came, and what is missing of it. `recount backfill` goes on with the
+    last one that was stopped, unless it was abandoned.
     """
 
 

@@ -52,9 +52,8 @@ async def _prepare(dsn: str, migrated: bool) -> None:
     connection = await connect(dsn, application_name=APPLICATION)
     try:
         await refuse_shared_sessions(dsn, connection)
-        if migrated:
-            for name in await migrate(connection):
-                note(f"migrated: {name}")
+        if migrated and (names := await migrate(connection)):
+            note(f"migrated: {names[0]}" + (f" to {names[-1]}" if names[1:] else ""))
     finally:
         await connection.close()
 

@@ -149,12 +149,18 @@ def _addresses(called: str) -> Iterator[str]:
 
 
 def _either(called: set[str]) -> str:
-    """Return a pattern of any of these, the longest first; `GROSS` is `Groß` in capitals."""
-    spelled = {form for each in called for form in (each, each.upper())}
+    """Return a pattern of any of these, the longest first."""
     return "|".join(
-        r"\s+".join(regex.escape(word) for word in unicodedata.normalize("NFC", each).split())
-        for each in sorted(spelled, key=len, reverse=True)
+        r"\s+".join("".join(map(_either_case, word)) for word in unicodedata.normalize("NFC", each).split())
+        for each in sorted(called, key=len, reverse=True)
     )
+
+
+def _either_case(letter: str) -> str:
+    """Return a pattern of a letter: of one that is several in capitals, as SS is ß, of these as well."""
+    capitals = letter.upper()
+    alone = regex.escape(letter)
+    return alone if len(capitals) == 1 else f"(?:{alone}|{regex.escape(capitals)})"
 
 
 def _plain(text: str) -> tuple[str, list[tuple[int, int]]]:

@@ -16,7 +16,7 @@ from tests.given.forked import Forked, forked
 from tests.given.running import recount, running
 
 PAYLOADS = sorted(folders.PAYLOADS.glob("*.json"))
-MAKING = {"serve", "demo", "up", "import", "keys add", "migrate"}
+MAKING = {"serve", "demo", "up", "backfill", "import", "keys add", "migrate"}
 
 
 @pytest.fixture(scope="module")

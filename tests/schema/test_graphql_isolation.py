@@ -42,6 +42,15 @@ WHOLE_HISTORY: Final = [
     body(
         "item.create", "2026-06-25 09:10", post(4, title="Dark tables", status="open", user=person(1, "ada"))
     ),
+    # What one item names of another, and one comment of another.
+    body(
+        "item.update", "2026-06-26 09:10", post(4, title="Dark tables", status="open", owner_id=1, merge_id=1)
+    ),
+    body(
+        "comment.create",
+        "2026-06-26 09:20",
+        {"comment_id": 90, "feedback_id": 2, "comment": "Thanks.", "parent": 50, "user": person(1, "ada")},
+    ),
 ]
 
 BOUND: Final = Caller(SCOPES, frozenset({PRODUCT}))
@@ -167,7 +176,16 @@ def _foreign(told: Mapping[str, Any], add: int = 0) -> dict[str, Any]:
 
 _WORDS: Final = {"title", "description", "data_name", "full_name", "comment", "text", "data_mail", "data_img"}
 _TOTALS: Final = {"total_up", "total_sum", "total_ratio", "total_comments", "total_subscriber"}
-_NUMBERS: Final = {"feedback_id", "user_id", "comment_id", "changelog_id", "satisfaction_id"}
+_NUMBERS: Final = {
+    "feedback_id",
+    "user_id",
+    "comment_id",
+    "changelog_id",
+    "satisfaction_id",
+    "owner_id",
+    "merge_id",
+    "parent",
+}
 
 
 def _changed(value: Any, add: int, name: str = "") -> Any:
