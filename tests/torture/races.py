@@ -142,10 +142,18 @@ async def gap_race(
     return race
 
 
+_WAITING: Final = """
+select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+"""
+
+
 async def duplicate_race(
     dsn: str, append: Append, *, batches: int, batch: int = 30, writers: int = 8
 ) -> Race:
-    """Let each writer append the same deliveries, in overlapping batches, all at once."""
+    """Let each writer append the same deliveries, in overlapping batches, all at once.
+
+    All have asked for their first before any of them is let go on, so that at least there they meet.
+    """
     race = Race()
     began = time.monotonic()
     rows = batches * batch // 2
@@ -163,8 +171,14 @@ async def duplicate_race(
         finally:
             await connection.close()
 
-    await asyncio.gather(*(write(random.Random(number)) for number in range(writers)))
-    connection = await connect(dsn)
+    connection, holding = await connect(dsn), await connect(dsn)
+    async with holding.transaction():
+        await holding.execute("select from log.head for update")
+        writing = [asyncio.create_task(write(random.Random(number))) for number in range(writers)]
+        while await connection.fetchval(_WAITING) < writers:
+            assert not any(each.done() for each in writing)
+    await holding.close()
+    await asyncio.gather(*writing)
     row = await connection.fetchrow(
         "select count(*) as rows, count(distinct digest) as different from log.events"
     )
