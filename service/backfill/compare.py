@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 import orjson
 
@@ -14,15 +14,7 @@ from service.sql_files import load
 _sql = load(__file__, "compare.sql")
 
 Kind = Literal["users", "posts", "comments", "votes", "subscribers", "updates", "satisfaction"]
-KINDS: Final[tuple[Kind, ...]] = (
-    "users",
-    "posts",
-    "comments",
-    "votes",
-    "subscribers",
-    "updates",
-    "satisfaction",
-)
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 
 class Known(NamedTuple):

@@ -39,6 +39,11 @@ class World:
         self.services = replace(services_on(pool, Reader(pool), self.store), clock=lambda: self.now)
         self.operations = Operations(build_schema(), Limits(cost_max=10**6))
 
+    async def close(self) -> None:
+        """Give up what it holds: a thread, and a connection of the pool."""
+        self.operations.close()
+        await self.store.close()
+
     async def record(
         self,
         bodies: list[tuple[tuple[str, Any], Any]],
@@ -109,8 +114,7 @@ async def a_world(pool: asyncpg.Pool) -> AsyncIterator[World]:
         assert turn is not None
         world = World(pool, turn)
         yield world
-        world.operations.close()
-        await world.store.close()
+        await world.close()
 
 
 async def run_examples(holds: Any) -> None:

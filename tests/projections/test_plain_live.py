@@ -93,7 +93,7 @@ async def test_what_is_told_live_is_that_of_the_plain_model(
         try:
             await run_examples(holds)
         finally:
-            await world.store.close()
+            await world.close()
 
 
 async def _messages(live: Board, name: str, query: str, events: list[Event], **asked: Any) -> list[Any]:
