@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 import orjson
+from hypothesis import HealthCheck, settings
 
 from projections.follow.projector import Projector
 from projections.read_model import Reader
@@ -115,6 +116,18 @@ async def a_world(pool: asyncpg.Pool) -> AsyncIterator[World]:
         world = World(pool, turn)
         yield world
         await world.close()
+
+
+def examples(most: int) -> settings:
+    """So many random histories: those of a short form, of fewer than a hundred, are the same in each run."""
+    return settings(
+        max_examples=most,
+        deadline=None,
+        derandomize=most < 100,
+        database=None,
+        report_multiple_bugs=False,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
 
 
 async def run_examples(holds: Any) -> None:

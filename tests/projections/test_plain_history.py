@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.given import plain_history
@@ -18,7 +18,7 @@ from tests.given.plain_history import PROVENANCE
 from tests.given.plain_model import Moment, board, drifts
 from tests.given.plain_stages import ROLES, lasted, seconds_of
 from tests.given.plain_words import Event, actor_of
-from tests.given.plain_world import NOW, World, a_world, run_examples
+from tests.given.plain_world import NOW, World, a_world, examples, run_examples
 from tests.given.served_state import as_of
 
 FIRST: Final = 1780000000
@@ -101,14 +101,7 @@ async def world(pool: asyncpg.Pool) -> AsyncIterator[World]:
 
 @pytest.mark.parametrize("max_examples", [25, pytest.param(1000, marks=pytest.mark.torture)])
 async def test_histories_and_diffs_are_those_of_the_plain_model(world: World, max_examples: int) -> None:
-    @settings(
-        max_examples=max_examples,
-        deadline=None,
-        derandomize=max_examples < 100,
-        database=None,
-        report_multiple_bugs=False,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )
+    @examples(max_examples)
     @given(
         arrivals=st.lists(st.tuples(bodies, st.integers(FIRST, FIRST + 6)), min_size=2, max_size=12),
         batch_ends=st.lists(st.booleans(), min_size=12, max_size=12),

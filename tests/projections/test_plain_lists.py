@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.ids import decode_id, encode_id
@@ -17,7 +17,7 @@ from tests.given.plain_filters import FILTERS
 from tests.given.plain_lists import LISTS, Listed, in_order, rows_of
 from tests.given.plain_model import Moment, board
 from tests.given.plain_words import Event, actor_of
-from tests.given.plain_world import NOW, World, a_world, run_examples, sees
+from tests.given.plain_world import NOW, World, a_world, examples, run_examples, sees
 from tests.given.served_state import as_of, rows
 
 FIRST = 1780000000
@@ -59,14 +59,7 @@ def questions(draw: st.DrawFn) -> dict[str, tuple[dict[str, Any], str, bool, boo
 
 @pytest.mark.parametrize("max_examples", [25, pytest.param(800, marks=pytest.mark.torture)])
 async def test_lists_in_pages_are_those_of_the_plain_model(world: World, max_examples: int) -> None:
-    @settings(
-        max_examples=max_examples,
-        deadline=None,
-        derandomize=max_examples < 100,
-        database=None,
-        report_multiple_bugs=False,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )
+    @examples(max_examples)
     @given(
         arrivals=st.lists(bodies | st.tuples(late, st.integers(FIRST, FIRST + 6)), min_size=2, max_size=14),
         seconds=st.lists(st.sampled_from([False, False, True]), min_size=14, max_size=14),

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.given.any_bodies import LATE, bodies
 from tests.given.live_board import Board, live_board
 from tests.given.plain_model import Moment, board, homes
 from tests.given.plain_words import Event, Row
-from tests.given.plain_world import NOW, World, run_examples
+from tests.given.plain_world import NOW, World, examples, run_examples
 
 CHANGES: Final = """
 subscription ($product: ID!, $after: Position!) {
@@ -61,14 +61,7 @@ async def test_what_is_told_live_is_that_of_the_plain_model(
 ) -> None:
     world = World(pool, None)
 
-    @settings(
-        max_examples=max_examples,
-        deadline=None,
-        derandomize=max_examples < 100,
-        database=None,
-        report_multiple_bugs=False,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )
+    @examples(max_examples)
     @given(
         arrivals=st.lists(
             bodies | st.tuples(late, st.integers(1780000000, 1780000006)), min_size=2, max_size=14

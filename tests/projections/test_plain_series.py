@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.given import plain_series
 from tests.given.any_bodies import about, of_kind
 from tests.given.plain_model import Moment
 from tests.given.plain_series import FOR_EVER, LONG_AGO, Question
-from tests.given.plain_world import World, a_world, run_examples
+from tests.given.plain_world import World, a_world, examples, run_examples
 from tests.given.served_state import as_of
 
 CHANGES: Final = {
@@ -129,14 +129,7 @@ async def test_series_around_a_change_of_clocks_are_those_of_the_plain_model(
 async def _compare_histories(world: World, zone: str, change: datetime, *, max_examples: int) -> None:
     world.now = change + timedelta(days=2)
 
-    @settings(
-        max_examples=max_examples,
-        deadline=None,
-        derandomize=max_examples < 100,
-        database=None,
-        report_multiple_bugs=False,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )
+    @examples(max_examples)
     @given(
         arrivals=st.lists(
             st.tuples(items | items | votes | subscriptions | answers, quarters), min_size=3, max_size=14

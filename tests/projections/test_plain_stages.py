@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.given import plain_stages
@@ -17,7 +17,7 @@ from tests.given.plain_model import Moment, board
 from tests.given.plain_series import FOR_EVER, LONG_AGO
 from tests.given.plain_stages import ROLES, Spans, Stretch, lasted, seconds_of
 from tests.given.plain_words import Event
-from tests.given.plain_world import World, a_world, run_examples, sees
+from tests.given.plain_world import World, a_world, examples, run_examples, sees
 from tests.given.served_state import as_of
 
 CHANGE: Final = datetime(2026, 6, 1, tzinfo=UTC)
@@ -130,14 +130,7 @@ async def world(pool: asyncpg.Pool) -> AsyncIterator[World]:
 async def test_what_items_took_and_people_did_is_that_of_the_plain_model(
     world: World, max_examples: int
 ) -> None:
-    @settings(
-        max_examples=max_examples,
-        deadline=None,
-        derandomize=max_examples < 100,
-        database=None,
-        report_multiple_bugs=False,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )
+    @examples(max_examples)
     @given(
         arrivals=st.lists(st.tuples(items | items | done, quarters, st.booleans()), min_size=3, max_size=16),
         batch_ends=st.lists(st.booleans(), min_size=16, max_size=16),
