@@ -12,6 +12,7 @@ import asyncpg
 from projections.catalogue import STAGING, Projection, fill, staging_of
 from service.errors import RecountError
 from service.log.database import Connection, PooledConnection
+from service.sql_files import load
 
 AnyConnection: TypeAlias = "Connection | PooledConnection"
 
@@ -22,10 +23,10 @@ SHORT_STEP_EVENTS_MAX: Final = 200
 _SHORT_SETTINGS: Final = (
     "set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off"
 )
-_ENTITIES: Final = "entities := (select array_agg(distinct entity) from {hot})"
 # What a short step staged is a variable of its function: emptying four temporary tables costs a millisecond.
 _VARIABLES: Final = {name: f"unnest(step_{name})" for name in STAGING}
 _ONLY: Final = re.compile(r"^-- only (with|if): *(.+)$", re.MULTILINE)
+_WORDS: Final = load(__file__, "words.sql")
 _COMMENT: Final = re.compile(r"^ *--.*\n?", re.MULTILINE)
 _TEMPORARY: Final = {name: f"pg_temp.step_{name}" for name in STAGING}
 
@@ -100,17 +101,21 @@ def between(sql: str, first: int, last: int) -> str:
 
 
 def _guarded(statement: str) -> str:
-    """A statement of a function's body, run only where its comment says that there is something to do.
+    """A statement of a function's body, run only where its comments say that there is something to do.
 
-    `-- only with: vote, item` names entities, `-- only if:` an expression. Most steps are about one thing.
+    `-- only with: vote, late post` names words of words.sql, `-- only if:` is an expression, which is asked
+    after it. Most steps are about one thing.
     """
     text = statement.rstrip(" ;\n") + ";"
-    only = _ONLY.search(statement)
-    if only is None:
-        return text
-    entities = ", ".join(f"'{name.strip()}'" for name in only[2].split(","))
-    condition = only[2] if only[1] == "if" else f"entities && array[{entities}]"
-    return f"if {condition} then\n{text}\nend if;"
+    for kind, asked in reversed(_ONLY.findall(statement)):
+        condition = asked if kind == "if" else f"words && array{words_of(asked)}"
+        text = f"if {condition} then\n{text}\nend if;"
+    return text
+
+
+def words_of(asked: str) -> list[str]:
+    """The words of `-- only with: …`."""
+    return [word.strip() for word in asked.split(",")]
 
 
 def is_data_error(error: asyncpg.PostgresError) -> bool:
@@ -189,14 +194,14 @@ class LiveSteps:
     ) -> str:
         """Declare a step as a function whose staged rows are at `places`, and return its name."""
         statements = [stage(name) for name in self._staging]
-        statements.insert(1, _ENTITIES)
+        statements.append(_words(self._staging))
         filled = [fill(text, {**self._names, **places}) for text in (*statements, *self._counting)]
         body = "\n".join(map(_guarded, filled))
         function = f"pg_temp.{name}_{crc32(body.encode())}"
         variables = " ".join(f"step_{name} {_TEMPORARY[name]}[];" for name in self._staging)
         await self._connection.execute(
             f"create or replace function {function}(bigint, bigint) returns void language plpgsql "
-            f"{settings} as $step$ declare entities text[]; {variables}\nbegin\n{body}\nend $step$"
+            f"{settings} as $step$ declare words text[]; {variables}\nbegin\n{body}\nend $step$"
         )
         return function
 
@@ -217,6 +222,11 @@ class LiveSteps:
 def _into_variable(name: str) -> str:
     rows = _COMMENT.sub("", STAGING[name]).rstrip(" ;\n")
     return f"step_{name} := array(select row(s.*)::{_TEMPORARY[name]} from (\n{rows}\n) s)"
+
+
+def _words(staging: Iterable[str]) -> str:
+    said = "\nunion\n".join(_COMMENT.sub("", _WORDS[name]).rstrip(" ;\n") for name in staging)
+    return f"words := array(\n{said}\n)"
 
 
 def _into_table(name: str) -> str:

@@ -93,7 +93,7 @@ select h.position, h.product_id, h.action,
        ) d;
 
 -- name: settle.late_votes
--- only if: exists (select from {ballots} where not newest)
+-- only with: late vote
 -- A vote that came late changed what was the newest before it by key, not by arrival.
 update {event_facts} f
    set type = 'VOTE_CHANGED',
@@ -136,7 +136,7 @@ update {event_facts} f
  where f.position = s.position;
 
 -- name: settle.comment_items
--- only if: exists (select from {hot} where entity = 'comment' and item_id is null)
+-- only with: comment of no item
 -- What a comment event does not say of its item was said when the comment was told of before: by arrival, so that a
 -- read as of a position never knows more than was known there.
 update {event_facts} f
@@ -162,7 +162,8 @@ update {event_facts} f
  where f.position = s.position;
 
 -- name: settle.private
--- only if: exists (select from {hot} where entity = 'comment') and exists (select from {comment_versions} where public is false)
+-- only with: comment
+-- only if: exists (select from {comment_versions} where public is false)
 -- Every event of a comment that is a private note now; of one that was, those that were told while it was.
 update {event_facts} f
    set private = s.private
@@ -199,7 +200,7 @@ update {event_facts} f
    and f.private <> s.private;
 
 -- name: settle.item_edits
--- only if: exists (select from {hot} where entity = 'item' and verb = 'update')
+-- only with: item.update
 -- Over all steps at once, what was known before each version of an item is found in one pass, unless some came late.
 update {event_facts} f
    set changed_fields = s.changed_fields,
@@ -322,7 +323,7 @@ update {event_facts} f
    and s.changed_fields <> '{}';
 
 -- name: settle.comment_edits
--- only if: exists (select from {hot} where entity = 'comment' and verb = 'update')
+-- only with: comment.update
 update {event_facts} f
    set changed_fields = s.changed_fields
   from (
@@ -369,7 +370,7 @@ update {event_facts} f
    and s.changed_fields <> '{}';
 
 -- name: settle.changelog_edits
--- only if: exists (select from {hot} where entity = 'changelog' and verb = 'update')
+-- only with: changelog.update
 update {event_facts} f
    set changed_fields = s.changed_fields
   from (
@@ -417,7 +418,7 @@ update {event_facts} f
    and s.changed_fields <> '{}';
 
 -- name: settle.user_edits
--- only if: exists (select from {hot} where entity = 'user' and verb = 'update')
+-- only with: user.update
 update {event_facts} f
    set changed_fields = s.changed_fields
   from (

@@ -25,6 +25,7 @@ create index on {inferences} (product_id, item_id, position);
 create index on {inferences} (product_id, position);
 
 -- name: apply.drift
+-- only with: moved totals
 -- Between two neighbouring posts that were each the newest when they came, a total should move by the
 -- votes that were delivered between them. A post that was fetched is where counting begins anew: what had moved
 -- before it, nobody was there to see, and what was fetched with it is named by its own events.
@@ -53,6 +54,7 @@ select s.position, t.ordinal, s.product_id, s.item_id,
  where t.delta <> 0;
 
 -- name: settle.merges
+-- only with: moved totals
 -- only if: exists (select from {inferences} where position > $1 and position <= $2 and kind = 'COUNT_DRIFT')
 -- A merge closes its source and moves the votes: another item of the board was marked merged within the hour.
 update {inferences} n

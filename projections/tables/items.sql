@@ -114,15 +114,6 @@ create table {item_lifecycles} (
     action       text        not null
 );
 
-create table {item_deletions} (
-    product_id   bigint      not null,
-    item_id      text        not null,
-    occurred_at  timestamptz not null,
-    is_delete    boolean     not null,
-    updated_at   timestamptz not null,
-    position     bigint      not null
-);
-
 create table {item_sightings} (
     product_id   bigint      not null,
     item_id      text        not null,
@@ -149,8 +140,7 @@ create unique index on {item_contents} (position);
 create index on {item_contents} (product_id, occurred_at) where status = 'merged' and not again;
 create unique index on {item_lifecycles} (product_id, item_id, occurred_at, is_delete, updated_at, position);
 create unique index on {item_lifecycles} (position);
-create unique index on {item_deletions} (product_id, item_id, occurred_at, is_delete, updated_at, position);
-create index on {item_deletions} (product_id, occurred_at);
+create index on {item_lifecycles} (product_id, item_id, occurred_at, is_delete, updated_at, position) where is_delete;
 create unique index on {item_sightings} (product_id, item_id, position);
 create index on {item_sightings} (product_id, occurred_at);
 
@@ -196,7 +186,7 @@ select product_id, item_id, occurred_at, is_delete, updated_at, position, newest
   from {posts};
 
 -- name: apply.contents
--- only if: exists (select from {posts} where content_told)
+-- only with: post told
 -- The text, status and the like, only where they differ from the newest post before: most posts come with
 -- votes and repeat them. `late` adds those of posts that came late.
 insert into {item_contents} (
@@ -221,14 +211,6 @@ select product_id, item_id, occurred_at, deletes_item, post_updated_at, position
   from {hot}
  where entity = 'item'
    and verb in ('create', 'update', 'delete')
-   and item_id is not null;
-
--- name: apply.deletions
--- only with: item
-insert into {item_deletions} (product_id, item_id, occurred_at, is_delete, updated_at, position)
-select product_id, item_id, occurred_at, true, post_updated_at, position
-  from {hot}
- where deletes_item
    and item_id is not null;
 
 -- name: apply.items
@@ -299,7 +281,7 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
        ratio = coalesce(excluded.ratio, i.ratio);
 
 -- name: settle.comment_events
--- only if: exists (select from {hot} where entity = 'comment' and item_id is null)
+-- only with: comment of no item
 -- Events of comments that do not say their item count with the item that the comment was told of before; see
 -- settle.comment_items of the events.
 update {items} i
@@ -329,7 +311,8 @@ update {items} i
    and i.item_id = a.item_id;
 
 -- name: settle.notes
--- only if: exists (select from {hot} where entity = 'comment') and exists (select from {comment_versions} where public is false)
+-- only with: comment
+-- only if: exists (select from {comment_versions} where public is false)
 -- The items of comments that are or were private notes, by whichever of their events told it.
 update {items} i
    set noted = true
@@ -348,7 +331,7 @@ update {items} i
    and not i.noted;
 
 -- name: settle.late
--- only if: exists (select from {posts} where not newest)
+-- only with: late post
 -- A post that came late: what it said, unless the post before it (by key) had said the same. Then the one
 -- after it, which changed nothing when it came, changes it back, so it gets a row of its own.
 insert into {item_contents} (
@@ -400,7 +383,8 @@ select s.product_id, s.item_id, s.occurred_at, s.is_delete, s.updated_at, s.posi
     on conflict (product_id, item_id, occurred_at, is_delete, updated_at, position) do nothing;
 
 -- name: settle.counts
--- only if: exists (select from {items} where incomplete and position > $1 and position <= $2) and (exists (select from {posts} where not newest) or exists (select from {posts} group by product_id, item_id having count(*) > 1))
+-- only with: late post, posts of one item
+-- only if: exists (select from {items} where incomplete and position > $1 and position <= $2)
 -- The totals of items whose newest post did not tell all of them: each from the newest post that told it. Where
 -- none came late, those are posts of this step, or what was known before it: an item is not read from its
 -- beginning. Else, or over all steps at once, none older than the newest complete one is needed.
@@ -482,7 +466,7 @@ update {items} i
        (s.updated_at, s.votes_up, s.votes_down, s.total_sum, s.comments, s.subscribers, s.trend, s.scoring, s.ratio);
 
 -- name: settle.contents
--- only if: entities && '{item}' or exists (select from {posts} where content_told or not newest)
+-- only with: item, post told, late post
 -- What else is known now, of the items of which something new was told.
 update {items} i
    set title = s.title,

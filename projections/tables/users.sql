@@ -94,7 +94,7 @@ select product_id, user_id, occurred_at, is_delete, updated_at, position, newest
   from {mentions};
 
 -- name: apply.versions
--- only if: exists (select from {mentions} where content_told)
+-- only with: user told
 -- What a mention told, only where it differs from the newest mention before. `late` adds those that came late.
 insert into {user_versions} (
     product_id, user_id, occurred_at, is_delete, updated_at, position, newest, action,
@@ -134,7 +134,7 @@ select m.product_id, m.user_id, m.first_seen_at, m.last_active_at, m.first_posit
        erased = excluded.erased;
 
 -- name: settle.late
--- only if: exists (select from {mentions} where told is not null and not newest)
+-- only with: late mention
 -- As with items: what a late mention told, unless the one before it told the same, and the one after it.
 insert into {user_versions} (
     product_id, user_id, occurred_at, is_delete, updated_at, position, newest, action,
@@ -183,7 +183,7 @@ select s.product_id, s.user_id, s.occurred_at, s.is_delete, s.updated_at, s.posi
     on conflict (product_id, user_id, occurred_at, is_delete, updated_at, position) do nothing;
 
 -- name: settle.current
--- only if: exists (select from {mentions} where content_told or told is not null and not newest)
+-- only with: user told, late mention
 -- Of the users of whom something new was told, each value from the newest version that told one: all arrays have one
 -- order, so a version is sorted once.
 update {users} u

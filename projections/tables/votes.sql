@@ -31,7 +31,7 @@ create index on {votes} (product_id, cast_at);
 create index on {votes} (product_id, item_id, cast_at desc, voter);
 
 -- name: apply.cast
--- only with: vote
+-- only with: new vote
 -- What nothing was told of before is a vote that is not there yet: `on conflict` takes twice as long.
 insert into {votes} (
     product_id, item_id, voter, user_id, value, withdrawn, cast_at, occurred_at, position, told
@@ -41,7 +41,7 @@ select product_id, item_id, voter, user_id, value, withdrawn, coalesce(cast_at, 
  where first;
 
 -- name: apply.told_again
--- only if: exists (select from {ballots} where not first)
+-- only with: known vote
 -- Each newest one was newer than all before it, so the last is the newest. One that came late may still be the newest
 -- that told the direction, or when the vote was cast.
 update {votes} v

@@ -74,8 +74,8 @@ select other.product_id, other.item_id
        select gone.product_id, gone.item_id, gone.occurred_at
          from (select distinct on (d.product_id, d.item_id)
                       d.product_id, d.item_id, d.occurred_at, d.is_delete, d.updated_at, d.position
-                 from {item_deletions} as d
-                where :known(d)
+                 from {item_lifecycles} as d
+                where d.is_delete and :known(d)
                 order by d.product_id, d.item_id, :key_desc(d)) as gone
         where not exists (
               select 1 from {item_lifecycles} as l
@@ -88,8 +88,8 @@ select other.product_id, other.item_id
   left join lateral (
        select gone.occurred_at
          from (select d.occurred_at, d.is_delete, d.updated_at, d.position
-                 from {item_deletions} as d
-                where d.product_id = known.product_id and d.item_id = known.item_id and :known(d)
+                 from {item_lifecycles} as d
+                where d.product_id = known.product_id and d.item_id = known.item_id and d.is_delete and :known(d)
                 order by :key_desc(d)
                 limit 1) as gone
         where not exists (
