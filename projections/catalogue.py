@@ -17,6 +17,7 @@ from service.sql_files import load
 ENTRY_POINTS: Final = "recount.projections"
 
 _TABLE: Final = re.compile(r"\bcreate table \{([a-z_]+)\}")
+_VIEW: Final = re.compile(r"\bcreate view \{([a-z_]+)\}")
 _COVERED: Final = re.compile(r"\bcreate index on \{([a-z_]+)\}[^;]*\binclude\b")
 _PLACE: Final = re.compile(r"\{([a-z_]+)\}")
 
@@ -28,20 +29,23 @@ SCHEMA: Final = load(__file__, "schema.sql")
 class Projection:
     """Tables that are counted from the log by the statements of one .sql file.
 
-    `statements` are the file's: `tables`; `keys` (indexes that a step needs while a rebuild loads), `indexes`
-    and `lookups` (of tables that `settle.…` writes, for reads alone: a rebuild makes these last); `apply.…`
-    (run for each step, in the file's order) and `settle.…` (after all `apply.…` of the step, or once after a
-    rebuild has loaded: they may lean on the indexes, and must come to the same whether run step by step or
-    over all steps at once). In them `{name}` stands for a table.
+    `statements` are the file's: `tables`, and views of them; `keys` (indexes that a step needs while a
+    rebuild loads), `indexes` and `lookups` (of tables that `settle.…` writes, for reads alone: made last);
+    `apply.…` (run for each step, in the file's order) and `settle.…` (after all `apply.…` of the step,
+    or once after a rebuild has loaded: they may lean on the indexes, and must come to the same whether run
+    step by step or over all steps at once). In them `{name}` stands for a table or view, both `relations`.
     """
 
     name: str
     statements: Mapping[str, str]
     built_in: bool = False
     tables: tuple[str, ...] = field(init=False)
+    relations: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tables", tuple(_TABLE.findall(self.statements["tables"])))
+        made = self.statements["tables"]
+        object.__setattr__(self, "tables", tuple(_TABLE.findall(made)))
+        object.__setattr__(self, "relations", (*self.tables, *_VIEW.findall(made)))
 
     @property
     def applies(self) -> tuple[str, ...]:
@@ -79,7 +83,6 @@ BUILT_IN: Final[tuple[Projection, ...]] = tuple(
         "votes",
         "items",
         "users",
-        "vote_history",
         "comments",
         "subscriptions",
         "changelog",
@@ -125,7 +128,7 @@ def together(
     Without `settled`, those that the `apply.…` statements alone read. Raises UnknownProjection.
     """
     known = {projection.name: projection for projection in projections}
-    owner = {table: projection.name for projection in known.values() for table in projection.tables}
+    owner = {name: projection.name for projection in known.values() for name in projection.relations}
     chosen: set[str] = set()
     waiting = list(names)
     while waiting:

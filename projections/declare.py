@@ -55,6 +55,6 @@ async def _create(
             projection.built_in,
             # One that is new where others are further already is behind: a rebuild brings it there.
             projection.fingerprint if fresh or not projection.built_in else "",
-            list(projection.tables),
+            list(projection.relations),
             generation,
         )

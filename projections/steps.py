@@ -30,6 +30,8 @@ _WORDS: Final = load(__file__, "words.sql")
 _COMMENT: Final = re.compile(r"^ *--.*\n?", re.MULTILINE)
 _TEMPORARY: Final = {name: f"pg_temp.step_{name}" for name in STAGING}
 
+_sql = load(__file__, "steps.sql")
+
 
 def group_of(projections: Sequence[Projection]) -> str:
     """What the steps of these projections are parked under: '*' for the built-in ones."""
@@ -45,9 +47,9 @@ def groups_of(projections: Iterable[Projection]) -> list[Sequence[Projection]]:
 
 
 def tables_of(projections: Iterable[Projection], generation: int) -> dict[str, str]:
-    """The tables' own names in a generation."""
+    """The own names of tables and views in a generation."""
     return {
-        table: f"read_model.{table}_{generation}" for projection in projections for table in projection.tables
+        name: f"read_model.{name}_{generation}" for projection in projections for name in projection.relations
     }
 
 
@@ -80,9 +82,9 @@ async def create_lookups(
 
 
 async def drop_tables(connection: AnyConnection, tables: Iterable[str]) -> None:
-    """Drop tables of `read_model` by their own names, those that are there."""
-    for table in tables:
-        await connection.execute(f"drop table if exists {table}")
+    """Drop tables and views by their own names, those that are there."""
+    for row in await connection.fetch(_sql["there"], list(tables)):
+        await connection.execute(f"drop {row['kind']} if exists {row['name']}")
 
 
 async def run(connection: AnyConnection, statement: str, first: int, last: int) -> None:

@@ -31,5 +31,6 @@ async def count_again(pool: Pool, product_id: int) -> None:
         if not await pool.fetchval("select count(*) from read_model.discarded"):
             break
         await asyncio.sleep(DROP_PAUSE_SECONDS)
-    for table in (await tables(pool)).names.values():
-        await pool.execute(f"vacuum {table}", timeout=VACUUM_SECONDS_MAX)
+    names = (await tables(pool)).names
+    for table in (table for projection in all_projections() for table in projection.tables):
+        await pool.execute(f"vacuum {names[table]}", timeout=VACUUM_SECONDS_MAX)

@@ -130,8 +130,8 @@ class Build:
         """Make the tables, empty; what a killed build of this generation left is dropped first."""
         await self.drop()
         await create_tables(self.counting, self.projections, self.names)
-        for table in self.names.values():
-            await self.counting.execute(f"alter table {table} set ({_LEFT_ALONE})")
+        for table in (table for projection in self.projections for table in projection.tables):
+            await self.counting.execute(f"alter table {self.names[table]} set ({_LEFT_ALONE})")
 
     async def drop(self) -> None:
         """Drop the tables of this generation and of its steps."""

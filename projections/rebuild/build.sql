@@ -7,7 +7,7 @@ select c.oid::regclass::text as table_name
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where n.nspname = 'read_model'
-   and c.relkind = 'r'
+   and c.relkind in ('r', 'v')
    and c.relname ~ '_[0-9]+$'
    and not exists (
        select 1

@@ -37,7 +37,7 @@ async def would_change(connection: AnyConnection, product_id: int) -> list[Diffe
     in_use = (await tables(connection)).names
     found: list[Difference] = []
     for group in groups_of(all_projections()):
-        if all(table in in_use for projection in group for table in projection.tables):
+        if all(name in in_use for projection in group for name in projection.relations):
             aside = connection.transaction()
             await aside.start()
             try:
@@ -50,15 +50,15 @@ async def would_change(connection: AnyConnection, product_id: int) -> list[Diffe
 async def _compared(
     connection: AnyConnection, group: Sequence[Projection], in_use: dict[str, str], product_id: int
 ) -> list[Difference]:
-    anew = {table: _ASIDE + table for projection in group for table in projection.tables}
+    anew = {name: _ASIDE + name for projection in group for name in projection.relations}
     await create_tables(connection, group, anew)
     await create_indexes(connection, group, anew)
     position = await furthest(connection, group)
     await count_into(connection, group, {**in_use, **anew}, position, product_id)
     found: list[Difference] = []
-    for table, name in anew.items():
+    for table in (table for projection in group for table in projection.tables):
         key = await connection.fetchval(_sql["key"], in_use[table])
-        places = {"in_use": in_use[table], "anew": name}
+        places = {"in_use": in_use[table], "anew": anew[table]}
         rows = await connection.fetch(fill(_sql["rows"], places), product_id)
         old, new = (
             [json.loads(row["line"]) for row in rows if row["in_use"] is is_old] for is_old in (True, False)

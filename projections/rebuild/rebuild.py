@@ -11,7 +11,7 @@ import asyncpg
 import structlog
 
 from projections.catalogue import Projection, all_projections, together
-from projections.checkpoints import checkpoints, furthest, head, lock, tell
+from projections.checkpoints import furthest, head, lock, tell
 from projections.declare import declare
 from projections.lease import Lease
 from projections.rebuild.build import EVENTS_A_STEP, Build, Lane, new_generation
@@ -159,7 +159,7 @@ class Rebuilder:
         tables = [row["table_name"] for row in await self._pool.fetch(_sql["to_drop"], self._grace_seconds)]
         dropped = []
         for table in tables:
-            with contextlib.suppress(asyncpg.LockNotAvailableError):
+            with contextlib.suppress(asyncpg.LockNotAvailableError, asyncpg.DependentObjectsStillExistError):
                 async with self._pool.acquire() as connection, connection.transaction():
                     await connection.execute("set local lock_timeout = '200ms'")
                     await drop_tables(connection, [table])
@@ -300,14 +300,15 @@ class _Run:
 
     async def _live(self) -> int:
         """How far the new tables must get: to where those in use are, or to the head of the log."""
-        if self._whole(await checkpoints(self._connection)):
+        if self._whole:
             return await head(self._connection)
         return await furthest(self._connection, self._build.projections)
 
-    def _whole(self, rows: Sequence[asyncpg.Record]) -> bool:
+    @property
+    def _whole(self) -> bool:
         """Whether all that advances together is rebuilt: then it may get ahead of the tables in use."""
         names = {projection.name for projection in self._build.projections}
-        built_in = {row["projection"] for row in rows if row["built_in"]}
+        built_in = {projection.name for projection in all_projections() if projection.built_in}
         return built_in <= names or not built_in & names
 
     async def _note(self, lane: Lane, first: int, last: int, rate: float, settled: bool = False) -> None:
@@ -369,7 +370,7 @@ class _Run:
             await self._connection.execute("set local synchronous_commit = on")
             rows = await lock(self._connection, projections)
             live = int(max(row["position"] for row in rows))
-            if self._whole(await checkpoints(self._connection)):  # an older backup's log ends before them
+            if self._whole:  # an older backup's log ends before them
                 live = min(live, await head(self._connection))
             if position < live:
                 await self._steps.apply(position, live)
@@ -381,8 +382,9 @@ class _Run:
                 self._build.generation,
                 [projection.fingerprint for projection in projections],
                 live,
-                [",".join(projection.tables) for projection in projections],
+                [",".join(projection.relations) for projection in projections],
             )
+            rows += await self._connection.fetch(_sql["forget"], [each.name for each in all_projections()])
             old = [f"read_model.{table}_{row['generation']}" for row in rows for table in row["tables"]]
             await self._connection.execute(_sql["discard"], old)
             await self._connection.execute(_sql["finish"], self._rebuild, "DONE", None, live)

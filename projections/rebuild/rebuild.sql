@@ -123,6 +123,14 @@ update read_model.checkpoints c
   from unnest($1::text[], $3::text[], $5::text[]) as n (projection, fingerprint, tables)
  where c.projection = n.projection;
 
+-- name: forget
+-- Built-in projections of an older version, which this one knows no more.
+--   $1 the projections that there are
+delete from read_model.checkpoints
+ where built_in
+   and projection <> all ($1::text[])
+returning generation, tables;
+
 -- name: discard
 -- Tables that nobody new reads; dropped after a while.
 --   $1 tables
@@ -133,9 +141,12 @@ select t.table_name
 
 -- name: to_drop
 --   $1 grace in seconds
-select table_name
-  from read_model.discarded
- where discarded_at < clock_timestamp() - make_interval(secs => $1);
+-- Views first, as they stand on tables.
+select d.table_name
+  from read_model.discarded d
+  left join pg_catalog.pg_class c on c.oid = to_regclass(d.table_name)
+ where d.discarded_at < clock_timestamp() - make_interval(secs => $1)
+ order by coalesce(c.relkind = 'v', false) desc;
 
 -- name: dropped
 --   $1 tables

@@ -14,7 +14,7 @@ from service.sql_files import load
 
 # What can be told by the item alone. Users, comments and the rest are mentioned by events of several items,
 # or by events that do not name one: for these there is --product.
-OF_AN_ITEM: Final = ("votes", "items", "vote_history", "subscriptions", "events", "inferences")
+OF_AN_ITEM: Final = ("votes", "items", "subscriptions", "events", "inferences")
 
 _sql = load(__file__, "replay.sql")
 

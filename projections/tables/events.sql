@@ -1,5 +1,6 @@
 -- What each event is, in the words of the GraphQL schema, and whom and what it is about; for an edit also
--- which fields it changed, compared with what was known of the entity before it when it came.
+-- which fields it changed, compared with what was known of the entity before it when it came; and of a vote what it told,
+-- and by how much it moved the votes known when it came.
 
 -- name: tables
 create table {event_facts} (
@@ -20,14 +21,35 @@ create table {event_facts} (
     recorded_at       timestamptz not null,
     changed_fields    text[],
     erased            boolean     not null,
-    private           boolean     not null
+    private           boolean     not null,
+    voter             text,
+    vote_newest       boolean,
+    vote_deleted      boolean,
+    vote_updated_at   timestamptz,
+    value             smallint,
+    withdrawn         boolean,
+    cast_at           timestamptz,
+    effect_up         smallint,
+    effect_down       smallint
 );
 comment on column {event_facts}.user_id is 'Who did it, as far as it was told.';
 comment on column {event_facts}.private is 'Whether it tells of a private note, or of a comment while it was one.';
+comment on column {event_facts}.voter is 'Of votes of an item alone, as what follows: who voted, or the event''s own position.';
 comment on column {event_facts}.changed_fields is 'Null unless the event is an edit, or moves a vote; fields whose value was known before and differs.';
+
+-- Every vote event. What one does not say of the direction and of when the vote was cast is null: reads fill it, as
+-- `votes` says.
+create view {vote_versions} as
+select product_id, item_id, voter, user_id, occurred_at, vote_deleted as is_delete, vote_updated_at as updated_at, position,
+       vote_newest as newest, value, withdrawn, cast_at, effect_up, effect_down
+  from {event_facts}
+ where voter is not null;
 
 -- name: indexes
 alter table {event_facts} add primary key (position);
+create index on {event_facts} (product_id, item_id, voter, occurred_at, vote_deleted, vote_updated_at, position)
+    where voter is not null;
+create index on {event_facts} (position) where not vote_newest;
 
 -- name: lookups
 -- What reads need of tables that `settle` writes: a rebuild makes these indexes last.
@@ -41,7 +63,8 @@ create index on {event_facts} (recorded_at, position);
 -- name: apply.facts
 insert into {event_facts} (
     position, product_id, action, type, entity, entity_id, item_id, user_id, comment_id, changelog_id, satisfaction_id,
-    origin, occurred_at, occurred_assumed, recorded_at, changed_fields, erased, private
+    origin, occurred_at, occurred_assumed, recorded_at, changed_fields, erased, private,
+    voter, vote_newest, vote_deleted, vote_updated_at, value, withdrawn, cast_at, effect_up, effect_down
 )
 select h.position, h.product_id, h.action,
        case
@@ -76,7 +99,8 @@ select h.position, h.product_id, h.action,
        h.origin, h.occurred_at, h.occurred_assumed, h.recorded_at,
        case when h.action in ('item.update', 'comment.update', 'changelog.update', 'user.update') then '{}'::text[]
             when d.vote_moved is not null and b.position is not null then '{value}' end,
-       h.erased, h.private
+       h.erased, h.private,
+       b.voter, b.newest, b.is_delete, b.updated_at, b.value, b.withdrawn, b.cast_at, b.effect_up, b.effect_down
   from {hot} h
   left join {ballots} b on b.position = h.position
  cross join lateral (
