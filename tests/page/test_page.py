@@ -50,8 +50,7 @@ async def history(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
         await demo.write_history(board, pool, store, lambda done, total: None)
         pool.terminate()
     async with running(folder, env={"RECOUNT_LABELS": str(LABELS)}) as service:
-        while "errors" in (told := await service.ask_whole(PROJECTED, position=board.events)):
-            assert told["errors"][0]["extensions"]["code"] == "NOT_YET_PROJECTED", told
+        await projected(service, board.events)
         yield service
 
 
@@ -67,6 +66,18 @@ async def browser(browsers: Chromium) -> AsyncIterator[Driver]:
     driver = await browsers.tab(reducedMotion="reduce")
     yield driver
     assert await driver.problems() == []
+
+
+async def projected(service: Running, position: int) -> None:
+    """Wait until what stands at a position is what the page shows: a delivery is answered before."""
+    while "errors" in (told := await service.ask_whole(PROJECTED, position=position)):
+        assert told["errors"][0]["extensions"]["code"] == "NOT_YET_PROJECTED", told
+
+
+async def told_to(service: Running, body: bytes) -> None:
+    """Deliver a body, and wait until the page would show it."""
+    _, answer = await service.post(body)
+    await projected(service, answer["position"])
 
 
 async def opened(driver: Driver, service: Running, address: str = "") -> None:
@@ -424,13 +435,13 @@ async def test_several_products_can_be_chosen_between_and_each_shows_its_own_boa
     first, second = told["product_id"], 7_700_000_077
     title = told["data"]["title"]
     async with small_board(tmp_path) as service:
-        await service.post(json.dumps(told).encode())
+        await told_to(service, json.dumps(told).encode())
         await opened(browser, service)
         assert await browser.run("return page.getByLabel('Product').count()") == 0
 
         told |= {"product_id": second}
         told["data"]["title"] = "An item of the other product"
-        await service.post(json.dumps(told).encode())
+        await told_to(service, json.dumps(told).encode())
         await opened(browser, service)
         select = "page.getByLabel('Product')"
         assert await browser.run(f"return {select}.locator('option').allTextContents()") == [
@@ -483,10 +494,10 @@ async def test_a_hostile_title_is_text_everywhere_it_is_shown(tmp_path, browser)
     async with small_board(tmp_path) as service:
         told = json.loads((PAYLOADS / "item.create.json").read_text())
         told["data"] |= {"title": title, "description": f"<p>{title}</p>"}
-        await service.post(json.dumps(told).encode())
+        await told_to(service, json.dumps(told).encode())
         told["action"], told["data"]["title"] = "item.update", f"{title} again"
         told["timestamp"] = str(int(told["timestamp"]) + 60_000)
-        await service.post(json.dumps(told).encode())
+        await told_to(service, json.dumps(told).encode())
         await opened(browser, service)
 
         for view in ("item", "changes", "feed"):
