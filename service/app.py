@@ -122,7 +122,7 @@ class Service:
             stack.push_async_callback(_close_pool, self.pool)
             self.store = EventStore(self.pool, untimed_window=settings.untimed_window)
             self.quarantine = Quarantine(self.pool, self.store)
-            self.hub = await stack.enter_async_context(Hub(dsn))
+            self.hub = await stack.enter_async_context(Hub(dsn, pools=[self.pool]))
             self.keys = await stack.enter_async_context(
                 Keys(self.pool, self.webhook_keys, self.tokens, KeyFiles(self.known))
             )

@@ -176,7 +176,10 @@ class Dsn:
             "database": said("dbname", user),
             "ssl": mode,
             "direct_tls": said("sslnegotiation") == "direct",
-            "target_session_attrs": said("target_session_attrs", "any"),
+            # Of several hosts the primary is meant, wherever a failover has put it.
+            "target_session_attrs": said(
+                "target_session_attrs", "read-write" if len(self.hosts) > 1 else "any"
+            ),
             "krbsrvname": "postgres",
             "gsslib": "gssapi",
             **({} if timeout is None else {"timeout": float(timeout)}),

@@ -73,6 +73,7 @@ class Projector:
         self._pool = pool
         self._hub = hub
         self._lease = Lease("projector", lease_seconds)
+        self._lease_seconds = lease_seconds
         self._events_a_step_max = events_a_step_max
         self.position = 0
         self.failure: str | None = None
@@ -90,7 +91,7 @@ class Projector:
             except POSTGRES_FAILURES as error:
                 self.failure = None if is_away(error) else type(error).__name__
                 _log.warning("projector_failed", reason=type(error).__name__, retry_seconds=pause)
-                pause = min(pause * 2, RETRY_SECONDS_MAX)
+                pause = RETRY_SECONDS if is_away(error) else min(pause * 2, RETRY_SECONDS_MAX)
             await asyncio.sleep(pause)
 
     async def catch_up(self, to: int | None = None, *, timeout: float | None = None) -> int:
@@ -154,10 +155,25 @@ class Projector:
                 self.failure = None
                 yield None
                 return
+            watch = asyncio.create_task(self._drop_if_lost(turn), name="projector connection")
             try:
                 yield turn
             finally:
+                watch.cancel()
                 await turn.give_back()
+
+    async def _drop_if_lost(self, turn: Turn) -> None:
+        """Cut a turn's connection that stands still while Postgres, or another in its place, is there again.
+
+        No limit of time could tell a server that will never answer from a step that takes long.
+        """
+        while self._hub is not None:
+            await self._hub.reconnected()
+            rounds = turn.rounds
+            await asyncio.sleep(self._lease_seconds)
+            if turn.rounds == rounds:
+                turn.connection.terminate()
+                return
 
     def _reached(self, position: int) -> None:
         self.position = position
@@ -181,6 +197,8 @@ class Turn:
         self.lease = lease
         self._events_a_step_max = events_a_step_max
         self._followers: list[_Follower] = []
+        self.rounds = 0
+        """How often it was looked for the next events."""
 
     @property
     def position(self) -> int:
@@ -203,6 +221,7 @@ class Turn:
         """
         await self.lease.renew(self.connection)
         moved = [await follower.advance(to, self._events_a_step_max) for follower in self._followers]
+        self.rounds += 1
         return any(moved)
 
     @property

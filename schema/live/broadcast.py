@@ -10,7 +10,7 @@ import structlog
 from schema.live.cursor import ResumePoint
 from schema.live.messages import BUFFER_BYTES_MAX, FAILED, Message, Selecting, Sink
 from schema.live.sources import Shared
-from schema.live.work import AWAY, Work, say_away
+from schema.live.work import AWAY, READ_SECONDS_MAX, Work, say_away
 
 _log = structlog.get_logger(__name__)
 
@@ -48,7 +48,8 @@ class Broadcast:
         while True:
             context = self._selecting.context()
             try:
-                read = await self._shared.read(context)
+                async with asyncio.timeout(READ_SECONDS_MAX):
+                    read = await self._shared.read(context)
                 result = await operations.message(self._selecting.executor, read, context)
             except AWAY as error:
                 say_away(error)

@@ -16,7 +16,7 @@ import structlog
 from schema.context import Services
 from schema.live.cursor import ResumePoint
 from schema.live.filter import Fact
-from schema.live.work import AWAY, Work, outlast, pause
+from schema.live.work import AWAY, READ_SECONDS_MAX, Work, outlast, pause
 from service.errors import LogWentBack, PositionBeyondHead
 from service.sql_files import load
 
@@ -109,7 +109,7 @@ class Follower:
         return await outlast(self._ends)
 
     async def _ends(self) -> tuple[int, int]:
-        async with self._services.reader.snapshot() as snapshot:
+        async with asyncio.timeout(READ_SECONDS_MAX), self._services.reader.snapshot() as snapshot:
             (row,) = await snapshot.fetch(_sql["head"])
             return max(row["position"], snapshot.position), snapshot.position
 
@@ -168,7 +168,7 @@ class Follower:
 
         Only the log itself can tell. After a crash the projections may be behind for a while, and all wait.
         """
-        async with self._services.reader.snapshot() as snapshot:
+        async with asyncio.timeout(READ_SECONDS_MAX), self._services.reader.snapshot() as snapshot:
             (row,) = await snapshot.fetch(_sql["head"])
             head, position = row["position"], snapshot.position
             found = await snapshot.fetch(_sql["stands"], last["position"]) if last is not None else []
@@ -192,7 +192,8 @@ class Follower:
 
     async def _page(self, after: int) -> tuple[Sequence[Fact], int]:
         """Read a page of events from Postgres, and return it with the position up to which it is complete."""
-        rows, projected = await self._services.reader.rows(_sql["facts_after"], after, PAGE_EVENTS)
+        async with asyncio.timeout(READ_SECONDS_MAX):
+            rows, projected = await self._services.reader.rows(_sql["facts_after"], after, PAGE_EVENTS)
         facts = sorted(cast("list[Fact]", rows), key=itemgetter("position"))
         return facts, facts[-1]["position"] if len(facts) == PAGE_EVENTS else projected
 

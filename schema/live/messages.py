@@ -12,7 +12,7 @@ from schema.answer.execute import Executor, Operations
 from schema.context import Caller, Context, Services
 from schema.live.cursor import ResumePoint
 from schema.live.sources import Source
-from schema.live.work import Work, outlast
+from schema.live.work import READ_SECONDS_MAX, Work, outlast
 
 KEPT_MESSAGES: Final = 1_000
 KEPT_BYTES: Final = 4 * 1024 * 1024
@@ -117,7 +117,9 @@ class Messages:
         operations, executor = self._selecting.operations, self._selecting.executor
         context = self._selecting.context()
         made: dict[int, list[Message]] = {position: [] for position in positions}
-        for position, read in await self._source.load(context, positions):
+        async with asyncio.timeout(READ_SECONDS_MAX):
+            loaded = await self._source.load(context, positions)
+        for position, read in loaded:
             result = await operations.message(executor, read, context)
             messages = made[position]
             cursor = ResumePoint(position, len(messages) + 1 if self._source.gives_several else 0)

@@ -15,6 +15,9 @@ from service.log.database import POSTGRES_FAILURES
 AWAY: Final = (*POSTGRES_FAILURES, ReadModelChanging)
 """What passes by itself: whoever meets it tries again."""
 
+READ_SECONDS_MAX: Final = 10.0
+"""After this a read of ours is given up and tried again: its server may be one that will never answer."""
+
 _T = TypeVar("_T")
 
 _log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -21,6 +21,7 @@ from service.errors import (
     RoleLacksPrivilege,
     reason_of,
 )
+from service.log.connecting import open_connection
 from service.sql_files import load
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -41,6 +42,7 @@ NO_CONNECTION: Final = (*POSTGRES_FAILURES, ValueError)
 """What opening a connection raises: files of passwords that cannot be read as such are ValueErrors."""
 
 CONNECT_SECONDS_MAX: Final = 5.0
+GIVEN_UP_SECONDS_MAX: Final = 5.0
 STATEMENTS_CACHED_MAX: Final = 100
 STATEMENT_BYTES_MAX: Final = 256 * 1024
 
@@ -77,6 +79,16 @@ class _PooledConnection(asyncpg.Connection):  # type: ignore[misc,type-arg,unuse
         return "" if as_found else _sql["reset_session"] + _sql["pin_session"]
 
 
+class _Pool(asyncpg.pool.Pool):  # type: ignore[misc,type-arg,unused-ignore]
+    """A pool that waits only so long for the end of a statement given up, and then drops its connection."""
+
+    async def release(self, connection: PooledConnection, *, timeout: float | None = None) -> None:
+        """Take a connection back."""
+        # Told on, it would stand in for what ended the use, which may be that the service stops.
+        with suppress(TimeoutError):
+            await super().release(connection, timeout=timeout or GIVEN_UP_SECONDS_MAX)
+
+
 def leave_as_found(connection: PooledConnection) -> None:
     """Say that this use of a pool's connection changed nothing of its session: no setting, LISTEN or lock."""
     found: Any = getattr(connection, "_con", None)
@@ -103,9 +115,14 @@ async def open_pool(
         await connection.execute(_sql["pin_session"], timeout=timeout)
 
     try:
-        return await asyncpg.create_pool(
+        return await _Pool(
             min_size=min_size,
             max_size=max_size,
+            max_queries=50_000,
+            max_inactive_connection_lifetime=300.0,
+            loop=None,
+            record_class=asyncpg.Record,
+            connect=open_connection,  # type: ignore[arg-type]
             init=pin,
             connection_class=_PooledConnection,
             # Asyncpg plans longer statements anew each time; what an event changed is asked by one of 20 KB.
@@ -131,7 +148,7 @@ async def connect(
     """
     address = Dsn.read(dsn, os.environ)
     try:
-        connection: Connection = await asyncpg.connect(
+        connection = await open_connection(
             command_timeout=command_timeout,
             statement_cache_size=statement_cache_size,
             **{"timeout": timeout, **address.arguments()},
@@ -188,6 +205,11 @@ def _unreachable(address: Dsn, error: Exception) -> DatabaseUnreachable:
     if isinstance(error, asyncpg.PostgresError):
         told = _REFUSALS.get(type(error), type(error).__name__)
         return DatabaseUnreachable(f"{told}, {error.sqlstate}", answers=True)
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return DatabaseUnreachable(
+            "none of its hosts is as target_session_attrs wants, by default one that takes writes",
+            answers=True,
+        )
     if unreadable := address.unreadable():
         return DatabaseUnreachable(f"the file that its {unreadable} names cannot be read, or not by us alone")
     if isinstance(error, OSError) and "rejected SSL" in str(error):

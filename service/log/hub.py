@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Final, Literal, get_args
 
 import asyncpg
 import structlog
 
 from service.errors import DatabaseUnreachable
-from service.log.database import POSTGRES_FAILURES, connect
+from service.log.database import POSTGRES_FAILURES, Pool, connect
 from service.sql_files import load
 
 Signal = Literal["head", "projected"]
 
 SIGNALS: Final[tuple[Signal, ...]] = get_args(Signal)
 POLL_SECONDS: Final = 1.0
-RECONNECT_SECONDS_MAX: Final = 5.0
+RECONNECT_SECONDS_MAX: Final = 1.0
 ANSWER_SECONDS_MAX: Final = 5.0
 LISTEN_AGAIN_SECONDS: Final = 30.0
 
@@ -40,10 +40,16 @@ class Hub:
 
     A number falls where a poll finds a lower one than was known before it was asked: a backup was restored,
     or Postgres came back from a crash without what was projected last. Whoever waits is woken then, too.
+
+    `pools` are those whose idle connections are made anew once this one was lost and is there again: after a
+    failover they lead to a machine that says nothing, and each would cost somebody its time-out.
     """
 
-    def __init__(self, dsn: str, *, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, dsn: str, *, poll_seconds: float = POLL_SECONDS, pools: Sequence[Pool] = ()) -> None:
         self._dsn = dsn
+        self._pools = pools
+        self._connections = 0
+        self._reconnected = asyncio.Event()
         self._poll_seconds = poll_seconds
         self._values: dict[Signal, int] = dict.fromkeys(SIGNALS, 0)
         self._moved: dict[Signal, asyncio.Future[None]] = {}
@@ -123,6 +129,19 @@ class Hub:
             if not any(self._waiting.values()):
                 self._somebody_waits.clear()
 
+    async def reconnected(self) -> None:
+        """Wait until the connection was lost and is there again."""
+        await self._reconnected.wait()
+
+    async def _made(self) -> None:
+        """Note a new connection. After the first one, it may lead to another server than those of before."""
+        self._connections += 1
+        if self._connections > 1:
+            for pool in self._pools:
+                await pool.expire_connections()
+            self._reconnected.set()
+            self._reconnected.clear()
+
     async def _run(self) -> None:
         """Hold a connection for ever; every failure ends in another attempt, a little later each time."""
         pause = 0.05
@@ -147,6 +166,7 @@ class Hub:
         )
         try:
             self.connected = True
+            await self._made()
             yield connection
         finally:
             self.connected = self.listening = False

@@ -36,6 +36,11 @@ class Proxy:
         """What the client gets behind a piece from the server, in one with it."""
 
     @property
+    def connections(self) -> int:
+        """How many stand."""
+        return len(self._pairs)
+
+    @property
     def port(self) -> int:
         """The port to connect to instead of the server's."""
         assert self._server is not None

@@ -1,0 +1,113 @@
+"""Several hosts: a silent or a standing-by one keeps nobody from the one that takes writes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from service.errors import DatabaseUnreachable
+from service.log.database import Connection, connect, open_pool
+from tests.given.bodies import a_body
+from tests.given.proxy import Proxy, proxy_before
+from tests.given.serving import serving
+from tests.given.waiting import eventually
+
+LIVE = "subscription { events { position } }"
+PATIENCE_SECONDS = 40
+
+
+@asynccontextmanager
+async def two_hosts(dsn: str) -> AsyncIterator[tuple[Proxy, Proxy, str]]:
+    """Give two ways to one Postgres, and an address that names both."""
+    async with proxy_before(dsn) as (first, through), proxy_before(dsn) as (second, _):
+        parts = urlsplit(through)
+        place = f"{parts.netloc},127.0.0.1:{second.port}"
+        yield first, second, urlunsplit(parts._replace(netloc=place))
+
+
+@pytest.mark.parametrize("silent", [0, 1])
+async def test_a_host_that_takes_connections_and_says_nothing_keeps_nobody_waiting(
+    database_url: str, silent: int
+) -> None:
+    async with two_hosts(database_url) as (first, second, address):
+        (first, second)[silent].swallows = True
+
+        connection = await connect(address)
+        assert await connection.fetchval("select 1") == 1
+        await connection.close()
+        pool = await open_pool(address)
+        assert await pool.fetchval("select 1") == 1
+        await pool.close()
+
+
+async def test_of_two_hosts_that_answer_one_connection_is_kept(database_url: str) -> None:
+    async with two_hosts(database_url) as (first, second, address):
+        connection = await connect(address)
+
+        await eventually(lambda: first.connections + second.connections == 1)
+        await connection.close()
+
+
+async def test_of_several_hosts_those_that_only_read_are_passed_over(database_url: str) -> None:
+    connection = await connect(database_url)
+    try:
+        await connection.execute("create role reads_only login")
+        await connection.execute("alter role reads_only set default_transaction_read_only = on")
+        async with two_hosts(database_url) as (_, _, address):
+            parts = urlsplit(address)
+            hosts = parts.netloc.rpartition("@")[2]
+            with pytest.raises(DatabaseUnreachable, match="none of its hosts is as"):
+                await connect(urlunsplit(parts._replace(netloc=f"reads_only@{hosts}")))
+    finally:
+        await connection.execute("drop role reads_only")
+        await connection.close()
+
+
+async def test_hosts_that_are_all_away_are_told_as_one(database_url: str) -> None:
+    async with two_hosts(database_url) as (first, second, address):
+        first.refuses = second.refuses = True
+
+        with pytest.raises(DatabaseUnreachable):
+            await connect(address)
+
+
+def _option(connection: Connection, level: int, name: str) -> int:
+    ours: socket.socket = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+    return ours.getsockopt(level, getattr(socket, name))
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has TCP_USER_TIMEOUT")
+async def test_our_end_of_a_connection_notices_a_machine_that_is_gone(database_url: str) -> None:
+    async with proxy_before(database_url) as (_, through):
+        connection = await connect(through)
+
+        assert _option(connection, socket.SOL_SOCKET, "SO_KEEPALIVE")
+        assert _option(connection, socket.IPPROTO_TCP, "TCP_USER_TIMEOUT") == 10_000
+        assert _option(connection, socket.IPPROTO_TCP, "TCP_KEEPIDLE") == 5
+        await connection.close()
+
+
+async def test_a_server_that_falls_silent_is_left_for_another_by_deliveries_projector_reads_and_live(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with two_hosts(database_url) as (first, second, address):
+        second.refuses = True
+        settings = {"database_url": address, "data_dir": str(tmp_path), "port": "0", "webhook_keys": "key"}
+        async with serving(settings) as started, started.socket() as live, asyncio.timeout(PATIENCE_SECONDS):
+            await live.send_json({"id": "1", "type": "subscribe", "payload": {"query": LIVE}})
+            await started.post(a_body(1))
+            assert (await live.receive_json())["payload"]["data"]["events"]["position"] == 1
+
+            first.swallows, second.refuses = True, False
+            await started.post(a_body(2))
+
+            assert (await live.receive_json())["payload"]["data"]["events"]["position"] == 2
+            answer = await started.ask("{ events(minPosition: 2) { totalCount } }")
+            assert answer["data"]["events"]["totalCount"] == 2
+            assert "position" in (await started.post(a_body(3)))[1]
