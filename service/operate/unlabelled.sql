@@ -1,0 +1,23 @@
+-- Which status and type keys the log has that nobody gave a label.
+
+-- name: keys
+-- Each such key that an item has or had, with how many have it now and the title of the one that moved last.
+--   $1 labelled  the keys that have a label
+with said as (
+    select 'status' as kind, c.status as key from {item_contents} c group by c.status
+    union all
+    select 'type', c.type from {item_contents} c group by c.type
+),
+     now as (
+    select 'status' as kind, i.status as key, i.title, i.last_activity_at, i.item_id from {items} i where not i.deleted
+    union all
+    select 'type', i.type, i.title, i.last_activity_at, i.item_id from {items} i where not i.deleted
+)
+select s.kind, s.key, count(n.key)::int as items,
+       (array_agg(n.title order by n.last_activity_at desc, n.item_id) filter (where n.title is not null))[1] as title
+  from said s
+  left join now n on n.kind = s.kind and n.key = s.key
+ where s.key <> all ($1::text[])
+   and s.key <> ''
+ group by s.kind, s.key
+ order by s.kind, items desc, s.key
