@@ -9,11 +9,15 @@ import strawberry
 from strawberry import enum_value
 
 from projections.status import known
-from schema.declare.fields import column, moment, rows_of
+from schema.declare.blocks import put
+from schema.declare.fields import column, moment, nested, rows_of
 from schema.declare.request import Args
 from schema.declare.source import Entity, Parameter, Rows, Single
 from schema.objects.board import at_most
+from schema.objects.event import Origin
 from schema.scalars import DateTime, Position
+from service.backfill.sweeps import STATE_NOW
+from service.sleekplan.walk import PER_PAGE
 from service.sql_files import load
 
 _SQL: Final = load(__file__, "operating.sql")
@@ -43,6 +47,18 @@ class QuarantineState(Enum):
 @rows_of(Entity("ingest"), "How whole our copy is: what has arrived, from wherever.")
 class Ingest:
     last_event_at: DateTime | None = moment("When the last one arrived.", "ingest.last_at")
+    known_since: DateTime | None = moment(
+        "From when on events were told as they happened; of before, a back-fill brings what still stands.",
+        "ingest.known_since",
+    )
+    backfilled_at: DateTime | None = moment(
+        "When the last back-fill ended that brought all items, comments and votes; null: none did.",
+        "ingest.backfilled_at",
+    )
+    reconciled_at: DateTime | None = moment(
+        "When the board was last compared as a whole with Sleekplan's; null: it was not.",
+        "ingest.reconciled_at",
+    )
     events_last_hour: int = column("How many arrived in the last hour.", "ingest.last_hour")
     duplicates_dropped: int = column("How many deliveries were copies of recorded ones.", "ingest.copies")
     quarantined: int = column("How many deliveries in quarantine wait for a decision.", "ingest.quarantined")
@@ -103,6 +119,68 @@ class QuarantinedDelivery:
     )
 
 
+@strawberry.enum(description="What a sweep is doing.")
+class SweepState(Enum):
+    RUNNING = enum_value("RUNNING", description="It asks Sleekplan's API.")
+    STOPPED = enum_value(
+        "STOPPED", description="Its process ended before it did; the same call goes on with it."
+    )
+    COMPLETE = enum_value("COMPLETE", description="It walked all that it was asked for.")
+    PARTIAL = enum_value(
+        "PARTIAL", description="It ended, and something is missing; the same call tries that again."
+    )
+    ABANDONED = enum_value("ABANDONED", description="Somebody ended it for good.")
+
+
+@strawberry.enum(description="How the walk through a list of Sleekplan's went.")
+class SweptState(Enum):
+    OPEN = enum_value("OPEN", description="It is still to be walked.")
+    DONE = enum_value("DONE", description="It was walked to its end.")
+    FAILED = enum_value("FAILED", description="It could not be read.")
+    FORBIDDEN = enum_value("FORBIDDEN", description="The key may not read it.")
+    GONE = enum_value("GONE", description="Its item was gone.")
+
+
+@rows_of(Entity("swept"), "The lists of one name that a sweep walked and that ended alike.")
+class SweptLists:
+    name: str = column("Their name: posts, users, votes and the like.", "swept.scope")
+    state: SweptState = column("How they ended.", "swept.state")
+    lists: int = column(
+        "How many they are; the board has one of posts, each item one of votes.", "swept.lists"
+    )
+    rows: int = column("How many rows they brought.", "swept.rows")
+    problem: str | None = column("Why one of them is missing.", "swept.problem")
+
+
+@rows_of(
+    Entity("sweep"),
+    "A run that asked Sleekplan's API how a board is, and recorded what no webhook told.",
+    name="Sweep",
+)
+class SweepProgress:
+    id: strawberry.ID = column("Its id, as `recount sweeps` shows it.", "sweep.id::text")
+    product_id: strawberry.ID = column("The product whose board it is.", "sweep.product_id")
+    kind: Origin = column("BACKFILL or RECONCILE: also the origin of its events.", "sweep.kind")
+    full: bool = column(
+        "Whether it reads the lists of all items, or only of those whose totals are others.", "sweep.whole"
+    )
+    state: SweepState = column("What it is doing.", "sweep.state")
+    started_at: DateTime = moment("When it began.", "sweep.started_at")
+    moved_at: DateTime = moment("When it last got on.", "sweep.moved_at")
+    finished_at: DateTime | None = moment("When it ended; null while it runs.", "sweep.finished_at")
+    requests: int = column("How many requests it has taken.", "sweep.requests")
+    events: int = column("How many events it has recorded.", "sweep.recorded")
+    progress: float | None = column(
+        "How much of it is done, 0 to 1; null until the posts were listed, which say how much there is.",
+        "sweep.progress",
+    )
+    problem: str | None = column("What stopped it.", "sweep.problem")
+    lists: list[SweptLists] = nested(
+        "What it walks. Lists of items are kept until a later sweep is complete.",
+        Rows("SweptLists", _SQL["sweep_lists"], "swept.phase, swept.scope, swept.state"),
+    )
+
+
 def _states(args: Args) -> list[str] | None:
     return [each.value.lower() for each in args["states"]] if args.get("states") else None
 
@@ -125,4 +203,17 @@ QUARANTINE: Final = Rows(
     limit=":first",
     parameters={"first": at_most("first"), "states": Parameter("text[]", _states)},
     scope="admin",
+)
+SWEEPS: Final = Rows(
+    "Sweep",
+    put(_SQL["sweeps"], state_now=STATE_NOW),
+    "sweep.started_at desc, sweep.id",
+    limit=":first",
+    parameters={
+        "first": at_most("first"),
+        "states": Parameter(
+            "text[]", lambda args: [each.value for each in args["states"]] if args.get("states") else None
+        ),
+        "per_page": Parameter("float8", lambda _: PER_PAGE),
+    },
 )

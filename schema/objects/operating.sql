@@ -3,12 +3,14 @@
 -- name: ingest
 -- What has arrived, and whether so much is missing that chance does not explain it: nothing for three days, and
 -- at least ten events that the month before would have brought in that time.
-select arrived.last_at, arrived.last_hour, again.copies, kept.quarantined,
+select arrived.last_at, arrived.last_hour, arrived.known_since, filled.backfilled_at, filled.reconciled_at,
+       again.copies, kept.quarantined,
        coalesce(arrived.age > interval '3 days'
            and extract(epoch from arrived.age) / 86400.0 * arrived.before / 30.0 >= 10, false) as quiet
   from (
        select max(f.recorded_at) as last_at,
               count(*) filter (where f.recorded_at > :at - interval '1 hour')::int as last_hour,
+              min(f.occurred_at) filter (where f.origin in ('WEBHOOK', 'IMPORT')) as known_since,
               :at - max(f.recorded_at) filter (where f.origin = 'WEBHOOK') as age,
               (select count(*) from {event_facts} as b
                 where :visible(b) and b.origin = 'WEBHOOK' and b.recorded_at > (
@@ -17,6 +19,13 @@ select arrived.last_at, arrived.last_hour, again.copies, kept.quarantined,
          from {event_facts} as f
         where :visible(f)
        ) as arrived
+ cross join (
+       select max(s.finished_at) filter (where s.kind = 'BACKFILL' and s.asked -> 'kinds' @> '["posts", "comments", "votes"]')
+                  as backfilled_at,
+              max(s.finished_at) filter (where s.kind = 'RECONCILE') as reconciled_at
+         from log.sweeps as s
+        where :visible(s) and s.state = 'COMPLETE'
+       ) as filled
  cross join (select coalesce(sum(r.copies), 0)::bigint as copies from log.redeliveries as r where :visible(r)) as again
  cross join (select count(*)::int as quarantined from log.quarantine as q where :visible(q) and q.state = 'open') as kept
 
@@ -39,3 +48,25 @@ select q.id, q.product_id, q.received_at, q.last_received_at, q.copies, q.reason
        q.closed_at
   from log.quarantine as q
  where :visible(q) and (:states is null or q.state = any(:states))
+
+-- name: sweeps
+-- How much of one is done is known once all posts were listed: they say how much there is of all else.
+select s.id, s.product_id, s.kind, :state_now as state, s.started_at, s.moved_at, s.finished_at, s.requests, s.recorded,
+       s.problem, s.kind = 'BACKFILL' or coalesce((s.asked ->> 'full')::boolean, false) as whole,
+       case when s.state = 'COMPLETE' then 1
+            when not ahead.unknown then s.requests / greatest(s.requests + ahead.requests, 1)::float8 end as progress
+  from log.sweeps as s
+ cross join lateral (
+       select coalesce(sum(greatest(ceil(o.promised / :per_page), 1)), 0) as requests,
+              coalesce(bool_or(o.scope = 'posts'), s.requests = 0) as unknown
+         from log.sweep_scopes as o
+        where o.sweep_id = s.id and o.state = 'OPEN'
+       ) as ahead
+ where :visible(s) and (:states is null or :state_now = any(:states))
+
+-- name: sweep_lists
+select o.scope, o.state, count(*)::int as lists, sum(o.rows)::bigint as rows, min(o.problem) as problem,
+       min(o.phase) as phase
+  from log.sweep_scopes as o
+ where o.sweep_id = sweep.id
+ group by o.scope, o.state

@@ -51,11 +51,14 @@ from schema.objects.operating import (
     PRODUCTS,
     PROJECTIONS,
     QUARANTINE,
+    SWEEPS,
     Ingest,
     Product,
     ProjectionProgress,
     QuarantinedDelivery,
     QuarantineState,
+    SweepProgress,
+    SweepState,
 )
 from schema.objects.satisfaction import SATISFACTION_ANSWERS, SatisfactionAnswer
 from schema.objects.user import USERS, User
@@ -204,5 +207,12 @@ class Query:
         QUARANTINE,
         argument("states", list[QuarantineState] | None, "Only those in these states; left out: all."),
         argument("first", int, "At most so many, 0 to 500.", 50),
+        PRODUCT_ID,
+    )
+    sweeps: list[SweepProgress] = nested(
+        "What asked Sleekplan's API how the board is, newest first.",
+        SWEEPS,
+        argument("states", list[SweepState] | None, "Only those in these states; left out: all."),
+        argument("first", int, "At most so many, 0 to 500.", 20),
         PRODUCT_ID,
     )

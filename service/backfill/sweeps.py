@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from projections.lease import Lease
@@ -16,8 +17,11 @@ from service.sleekplan.walk import PER_PAGE
 from service.sql_files import load
 
 RESUMED_DAYS_MAX: Final = 7
+SWEEP_STATES: Final = ("RUNNING", "STOPPED", "COMPLETE", "PARTIAL", "ABANDONED")
 
 _sql = load(__file__, "sweeps.sql")
+STATE_NOW: Final = _sql["state_now"]
+"""SQL for the state of a sweep that a statement calls `s`, in place of `:state_now`."""
 
 
 class SweepScope(NamedTuple):
@@ -51,6 +55,23 @@ class ScopesCounted(NamedTuple):
     rows: int
     problem: str | None
     otherwise: int
+
+
+class Fetches(Protocol):
+    """A connection, of a pool or its own."""
+
+    async def fetch(self, query: str, /) -> list[asyncpg.Record]: ...
+
+
+class SweepStanding(NamedTuple):
+    """Of a product and kind: what the newest sweep does, what all took, when the last complete one ended."""
+
+    product_id: int
+    kind: str
+    state: str
+    requests: int
+    recorded: int
+    completed_at: float | None
 
 
 class SweepRecord:
@@ -124,12 +145,24 @@ class SweepRecord:
 
 async def list_sweeps(pool: Pool, limit: int) -> list[dict[str, Any]]:
     """Return the newest sweeps first; STOPPED is one whose process ended before it did."""
-    return [dict(row) for row in await pool.fetch(_sql["list"], limit)]
+    return [dict(row) for row in await pool.fetch(_with_state("list"), limit)]
+
+
+async def standing(connection: Fetches) -> list[SweepStanding]:
+    """Return how the sweeps of each product and kind stand; none before the read model was made."""
+    try:
+        return [SweepStanding(*row) for row in await connection.fetch(_with_state("standing"))]
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        return []
+
+
+def _with_state(statement: str) -> str:
+    return _sql[statement].replace(":state_now", STATE_NOW)
 
 
 async def show_sweep(pool: Pool, id: str) -> tuple[dict[str, Any], list[ScopesCounted]]:
     """Return a sweep by its id or how that begins, and its scopes. Raises SweepUnknown."""
-    found = await pool.fetch(_sql["show"], id.lower())
+    found = await pool.fetch(_with_state("show"), id.lower())
     if len(found) != 1:
         raise SweepUnknown(id)
     record = SweepRecord(pool, found[0]["id"], resumed=False)

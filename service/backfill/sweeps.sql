@@ -158,24 +158,26 @@ select scope, state, count(*) as scopes, sum(rows)::bigint as rows, max(problem)
  group by scope, state
  order by min(phase), scope, state;
 
+-- name: state_now
+-- The state of a sweep `s`: STOPPED where its process ended before it did, since nobody holds its product's lease.
+case when s.state = 'RUNNING'
+          and not exists (select
+                            from read_model.lease l
+                           where l.task = 'sweep of product ' || s.product_id
+                             and l.expires > clock_timestamp())
+     then 'STOPPED' else s.state end
+
 -- name: list
--- The newest sweeps, and whether each is under way: it holds its product's lease.
+-- The newest sweeps.
 --   $1 limit
-select s.id, s.product_id, s.kind,
-       case when s.state = 'RUNNING'
-                 and not exists (select
-                                   from read_model.lease l
-                                  where l.task = 'sweep of product ' || s.product_id
-                                    and l.expires > clock_timestamp())
-            then 'STOPPED' else s.state end as state,
-       s.started_at, s.finished_at, s.requests, s.recorded, s.problem
+select s.id, s.product_id, s.kind, :state_now as state, s.started_at, s.finished_at, s.requests, s.recorded, s.problem
   from log.sweeps s
  order by s.started_at desc
  limit $1;
 
 -- name: show
 --   $1 sweep  its id, or how it begins
-select s.id, s.product_id, s.kind, s.asked, s.state, s.started_at, s.moved_at, s.finished_at, s.head, s.requests,
+select s.id, s.product_id, s.kind, s.asked, :state_now as state, s.started_at, s.moved_at, s.finished_at, s.head, s.requests,
        s.recorded, s.problem
   from log.sweeps s
  where starts_with(s.id::text, $1)
@@ -188,3 +190,18 @@ update log.sweeps
  where id = $1
    and state in ('RUNNING', 'PARTIAL')
 returning id;
+
+-- name: standing
+-- Of each product and kind what its newest sweep is doing, when the last complete one ended, and what all of them took.
+select s.product_id, s.kind, :state_now as state, a.requests, a.recorded,
+       extract(epoch from a.completed_at)::float8 as completed_at
+  from (
+       select o.product_id, o.kind, (array_agg(o.id order by o.started_at desc))[1] as newest,
+              sum(o.requests)::bigint as requests, sum(o.recorded)::bigint as recorded,
+              max(o.finished_at) filter (where o.state = 'COMPLETE') as completed_at
+         from log.sweeps o
+        group by o.product_id, o.kind
+       ) a
+  join log.sweeps s on s.id = a.newest
+ order by s.product_id, s.kind
+ limit 100;

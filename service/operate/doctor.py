@@ -12,7 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import asyncpg
+
+from projections.read_model import tables
 from projections.status import lateness, status
+from service.backfill.sweeps import standing
 from service.config import Settings, is_loopback
 from service.errors import DatabaseError, RecountError
 from service.log.database import POSTGRES_FAILURES, Connection, connect, pending_migrations
@@ -182,6 +186,8 @@ async def check_database(settings: Settings, dsn: str) -> list[Finding]:
             _projections,
             _keys,
             _silence,
+            _sweeps,
+            _known_since,
         ):
             try:
                 findings += [finding async for finding in check(settings, connection)]
@@ -374,3 +380,44 @@ async def _silence(settings: Settings, connection: Connection) -> AsyncIterator[
             )
         else:
             yield fine("events", str(product))
+
+
+async def _sweeps(settings: Settings, connection: Connection) -> AsyncIterator[Finding]:
+    for each in await standing(connection):
+        name = f"the last {each.kind.lower()} of product {each.product_id} is {each.state.lower()}"
+        if each.completed_at is None:
+            told = f"{name}, and none was ever complete"
+        else:
+            told = f"{name}; a complete one ended {_day(datetime.fromtimestamp(each.completed_at, UTC))}"
+        if each.state in ("PARTIAL", "STOPPED"):
+            again = f"recount {each.kind.lower()} --product {each.product_id}"
+            yield problem("sweeps", told, f"{again} goes on with it; recount sweeps says what is missing")
+        else:
+            yield fine("sweeps", told)
+
+
+async def _known_since(settings: Settings, connection: Connection) -> AsyncIterator[Finding]:
+    generation = await tables(connection)
+    if "event_facts" not in generation.names:
+        return
+    try:
+        known = await connection.fetch(generation.fill(_sql["known_since"]))
+    except asyncpg.UndefinedTableError:
+        return  # a rebuild has dropped it meanwhile; how the projections are is said above
+    filled = {
+        each.product_id
+        for each in await standing(connection)
+        if each.kind == "BACKFILL" and each.completed_at
+    }
+    for row in known:
+        since = f"product {row['product_id']}: every event since {_day(row['since'])}"
+        if row["product_id"] in filled:
+            yield fine("history", f"{since}; of before, what a back-fill found")
+        elif settings.sleekplan_api_key:
+            yield note("history", f"{since}; of before, nothing", "recount backfill")
+        else:
+            yield fine("history", f"{since}; of before, nothing: docs/backfill.md says how to fetch it")
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d}"

@@ -68,3 +68,12 @@ select what
         group by n.nspname
        ) as lacks
  order by place, what;
+
+-- name: known_since
+-- From when on each product's events were told as they happened.
+select f.product_id, min(f.occurred_at) as since
+  from {event_facts} f
+ where f.origin in ('WEBHOOK', 'IMPORT')
+ group by f.product_id
+ order by f.product_id
+ limit 50;

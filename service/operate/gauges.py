@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Protocol, get_args
+from typing import Any, Final, get_args
 
 import asyncpg
 from prometheus_client import Metric
@@ -13,6 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from projections.status import Standing, State, status
+from service.backfill.sweeps import SWEEP_STATES, Fetches, standing
 from service.log.database import POSTGRES_FAILURES, Pool
 from service.operate.silence import Silence
 from service.sql_files import load
@@ -26,12 +27,6 @@ SILENT_AFTER_DAYS: Final = 3.0
 _sql = load(__file__, "gauges.sql")
 
 _Rows = list[Mapping[str, Any]]
-
-
-class _Asked(Protocol):
-    """A connection, of a pool or its own."""
-
-    async def fetch(self, query: str, /) -> list[asyncpg.Record]: ...
 
 
 # What every gauge here says: name, what it means, labels.
@@ -74,6 +69,18 @@ _GAUGES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
         ("kind", "key"),
     ),
     ("recount_key_expires_timestamp_seconds", "When a key or token ends.", ("kind", "key")),
+    (
+        "recount_sweep_state",
+        "1 for the state of a product's newest sweep of a kind, 0 for the others.",
+        ("product", "kind", "state"),
+    ),
+    ("recount_sweep_requests", "Requests that all sweeps of a kind took.", ("product", "kind")),
+    ("recount_sweep_events", "Events that all sweeps of a kind recorded.", ("product", "kind")),
+    (
+        "recount_sweep_complete_timestamp_seconds",
+        "When a product's last complete sweep of a kind ended.",
+        ("product", "kind"),
+    ),
 )
 
 
@@ -129,6 +136,7 @@ class Gauges(Collector):
             projections = self.projections = await status(connection)
             quarantine = await _rows(connection, _sql["quarantine"])
             keys = await _rows(connection, _sql["keys"])
+            sweeps = await standing(connection)
             if time.monotonic() - self._products_at > PRODUCTS_AGE_SECONDS_MAX:
                 self._products = await silences(connection)
                 self._products_at = time.monotonic()
@@ -158,6 +166,15 @@ class Gauges(Collector):
                 "recount_key_last_used_timestamp_seconds", row["last_used_at"] or 0, row["kind"], row["label"]
             )
             tell("recount_key_expires_timestamp_seconds", row["expires_at"], row["kind"], row["label"])
+        for swept in sweeps:
+            label = self._metrics.product_label(swept.product_id)
+            if label == OTHER:
+                continue
+            for state in SWEEP_STATES:
+                tell("recount_sweep_state", swept.state == state, label, swept.kind, state)
+            tell("recount_sweep_requests", swept.requests, label, swept.kind)
+            tell("recount_sweep_events", swept.recorded, label, swept.kind)
+            tell("recount_sweep_complete_timestamp_seconds", swept.completed_at, label, swept.kind)
         for product in self._products:
             label = self._metrics.product_label(product.product_id)
             if label == OTHER:
@@ -169,7 +186,7 @@ class Gauges(Collector):
         return values
 
 
-async def silences(connection: _Asked) -> list[Silence]:
+async def silences(connection: Fetches) -> list[Silence]:
     """Return each product's last event and usual rate; empty before anything was projected."""
     for _ in range(2):  # a rebuild may drop the table between the two statements
         found = await _rows(connection, _sql["facts_table"])
@@ -185,7 +202,7 @@ async def silences(connection: _Asked) -> list[Silence]:
     return []
 
 
-async def _rows(connection: _Asked, statement: str) -> _Rows:
+async def _rows(connection: Fetches, statement: str) -> _Rows:
     """Return a statement's rows; none where its tables were not made yet."""
     try:
         return [dict(row) for row in await connection.fetch(statement)]

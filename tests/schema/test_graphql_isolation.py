@@ -150,6 +150,7 @@ async def boards(server_url: str, template: str) -> AsyncIterator[Boards]:
             await board.tell(*WHOLE_HISTORY)
             await board.tell(*HISTORY[:3])  # copies are counted
             await _refuse(board, PRODUCT)
+            await _sweep(board, PRODUCT)
             ids = _ids(await board.ask(ALL_OF))
         # A copy of the database has the same ids and times of receipt.
         async with new_database(server_url, urlsplit(url).path.removeprefix("/")) as copy:
@@ -158,6 +159,7 @@ async def boards(server_url: str, template: str) -> AsyncIterator[Boards]:
                     await shared.tell(*(_foreign(each) for each in WHOLE_HISTORY))
                     await shared.tell(*(_foreign(each) for each in HISTORY[:5]))
                     await _refuse(shared, FOREIGN)
+                    await _sweep(shared, FOREIGN)
                     # Items, users and words that the first product does not have.
                     await shared.tell(*(_foreign(each, add=100) for each in WHOLE_HISTORY))
                     yield Boards(alone, shared, ids)
@@ -167,6 +169,23 @@ async def _refuse(board: Board, product: int) -> None:
     joke = f"a joke about {MARK if product == FOREIGN else 'us'}".encode()
     quarantine = Quarantine(board.services.pool, board.services.store)
     await quarantine.keep(Unreadable(f"no event {joke!r}", joke, NOW, "WEBHOOK", product))
+
+
+async def _sweep(board: Board, product: int) -> None:
+    why = f"could not read {MARK if product == FOREIGN else 'it'}"
+    id = await board.services.pool.fetchval(
+        "insert into log.sweeps (product_id, kind, asked, head, state, finished_at, problem)"
+        " values ($1, 'BACKFILL', '{}', 0, 'COMPLETE', now(), $2)"
+        " returning id",
+        product,
+        why,
+    )
+    await board.services.pool.execute(
+        "insert into log.sweep_scopes (sweep_id, scope, phase, state, problem)"
+        " values ($1, 'posts', 2, 'FAILED', $2)",
+        id,
+        why,
+    )
 
 
 def _foreign(told: Mapping[str, Any], add: int = 0) -> dict[str, Any]:
