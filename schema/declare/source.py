@@ -222,8 +222,8 @@ class Whole:
 class Differences:
     """What differs in another object between two positions, given as expressions over the row.
 
-    `columns` are those compared, by the names of their fields; `convert` makes the answer's value of the
-    names that differ, the values before and those after.
+    `columns` are those compared, by the names of their fields; in those of `empty` an empty text is null.
+    `convert` makes the answer's value of the names that differ, the values before and those after.
     """
 
     of: One
@@ -231,6 +231,7 @@ class Differences:
     after: str
     columns: Mapping[str, str]
     convert: Callable[[list[str], dict[str, Any], dict[str, Any]], object]
+    empty: frozenset[str] = frozenset()
 
 
 Spec = (

@@ -19,7 +19,10 @@ BOARD_DIFF: Final = Diff(
     "Item",
     _SQL["differs"],
     frozenset(
-        {"title", "description", "status", "type", "effort", "tags", "votes_net", "comments", "deleted"}
+        {
+            *("title", "description", "status", "type", "effort", "tags", "owner_id", "estimated"),
+            *("merged_into", "votes_net", "comments", "deleted"),
+        }
     ),
 )
 
@@ -35,6 +38,9 @@ _COMPARED: Final = {
     "type": "type",
     "effort": "effort",
     "tags": "tags",
+    "owner": "owner_id",
+    "estimated": "estimated",
+    "mergedInto": "merged_into",
     "votesUp": "votes_up",
     "votesDown": "votes_down",
     "commentCount": "comments",
@@ -67,7 +73,8 @@ class BoardDiff:
         "Items that left it, as they were at the earlier moment.", _of_kind("REMOVED", "before")
     )
     changed: list[ItemDelta] = nested(
-        "Items that differ in title, description, status, type, effort, tags, votes or comments.",
+        "Items that differ in title, description, status, type, effort, tags, owner, estimated, mergedInto, "
+        "votes or comments.",
         _of_kind("CHANGED", "after"),
     )
     added_count: int = column("How many came.", _count("ADDED"))
@@ -91,6 +98,7 @@ class ItemChange:
             before="(change.position - 1)",
             after="change.position",
             columns=_COMPARED,
+            empty=frozenset({"owner_id", "estimated"}),
             convert=field_changes,
         ),
     )

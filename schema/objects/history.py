@@ -133,7 +133,7 @@ class VoteJump:
     likely_cause: str = column("What explains it: `votes`, or what was concluded.", "jump.likely_cause")
     nearby_events: list[LazyEvent] = nested(
         "What else happened within half an hour of it, nearest first, at most 20: items that were submitted, "
-        "edited, moved or deleted, and notes that were published.",
+        "edited, moved, merged or deleted, and notes that were published.",
         _NEARBY,
     )
 
@@ -168,7 +168,10 @@ def status_steps(which: str) -> str:
     return put(_SQL["status_steps"], which=which)
 
 
-_REVISED: Final = ("title", "description", "status", "type", "effort", "tags")
+_REVISED: Final = (
+    *("title", "description", "status", "type", "effort", "tags"),
+    *("owner", "estimated", "mergedInto"),
+)
 _TOLD: Final = (
     *_REVISED,
     *("createdAt", "author", "votes", "commentCount", "subscriberCount", "trend", "scoring"),

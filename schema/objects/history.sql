@@ -27,26 +27,35 @@ select changed.product_id, changed.item_id, changed.occurred_at, changed.positio
        select told.product_id, told.item_id, told.occurred_at, told.is_delete, told.updated_at, told.position, told.place,
               json_build_object('title', told.title_before, 'description', told.description_before,
                   'status', told.status_before, 'type', told.type_before, 'effort', told.effort_before,
-                  'tags', told.tags_before) as before,
+                  'tags', told.tags_before, 'owner', told.owner_before, 'estimated', told.estimated_before,
+                  'mergedInto', told.merged_before) as before,
               json_build_object('title', told.title, 'description', told.description,
-                  'status', told.status, 'type', told.type, 'effort', told.effort, 'tags', told.tags) as after,
+                  'status', told.status, 'type', told.type, 'effort', told.effort, 'tags', told.tags,
+                  'owner', told.owner_id, 'estimated', told.estimated, 'mergedInto', told.merged_into) as after,
               array_remove(array[
                   case when told.title is distinct from told.title_before then 'title' end,
                   case when told.description is distinct from told.description_before then 'description' end,
                   case when told.status is distinct from told.status_before then 'status' end,
                   case when told.type is distinct from told.type_before then 'type' end,
                   case when told.effort is distinct from told.effort_before then 'effort' end,
-                  case when told.tags is distinct from told.tags_before then 'tags' end], null) as names
+                  case when told.tags is distinct from told.tags_before then 'tags' end,
+                  case when told.owner_id is distinct from told.owner_before then 'owner' end,
+                  case when told.estimated is distinct from told.estimated_before then 'estimated' end,
+                  case when told.merged_into is distinct from told.merged_before then 'mergedInto' end], null) as names
          from (
               select filled.product_id, filled.item_id, filled.occurred_at, filled.is_delete, filled.updated_at,
                      filled.position, filled.place,
                      filled.title, filled.description, filled.status, filled.type, filled.effort, filled.tags,
+                     filled.owner_id, filled.estimated, filled.merged_into,
                      lag(filled.title) over place_order as title_before,
                      lag(filled.description) over place_order as description_before,
                      lag(filled.status) over place_order as status_before,
                      lag(filled.type) over place_order as type_before,
                      lag(filled.effort) over place_order as effort_before,
-                     lag(filled.tags) over place_order as tags_before
+                     lag(filled.tags) over place_order as tags_before,
+                     lag(filled.owner_id) over place_order as owner_before,
+                     lag(filled.estimated) over place_order as estimated_before,
+                     lag(filled.merged_into) over place_order as merged_before
                 from (
                      select s.product_id, s.item_id, s.occurred_at, s.is_delete, s.updated_at, s.position, s.place,
                             max(s.title) over (partition by s.titles) as title,
@@ -54,17 +63,25 @@ select changed.product_id, changed.item_id, changed.occurred_at, changed.positio
                             max(s.status) over (partition by s.statuses) as status,
                             max(s.type) over (partition by s.types) as type,
                             max(s.effort) over (partition by s.efforts) as effort,
-                            max(s.tags) over (partition by s.taggings) as tags
+                            max(s.tags) over (partition by s.taggings) as tags,
+                            -- Nobody, and no date, are told as empty texts.
+                            nullif(max(s.owner_id) over (partition by s.ownings), '') as owner_id,
+                            nullif(max(s.estimated) over (partition by s.estimates), '') as estimated,
+                            max(s.merged_into) over (partition by s.merges) as merged_into
                        from (
                             select c.product_id, c.item_id, c.occurred_at, c.is_delete, c.updated_at, c.position,
                                    c.title, c.description, c.status, c.type, c.effort, c.tags,
+                                   c.owner_id, c.estimated, c.merged_into,
                                    row_number() over said as place,
                                    count(c.title) over said as titles,
                                    count(c.description) over said as descriptions,
                                    count(c.status) over said as statuses,
                                    count(c.type) over said as types,
                                    count(c.effort) over said as efforts,
-                                   count(c.tags) over said as taggings
+                                   count(c.tags) over said as taggings,
+                                   count(c.owner_id) over said as ownings,
+                                   count(c.estimated) over said as estimates,
+                                   count(c.merged_into) over said as merges
                               from {item_contents} as c
                              where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
                             window said as (order by :key(c))
@@ -201,7 +218,7 @@ select fact.position, fact.product_id, fact.action, fact.type, fact.entity, fact
   from {event_facts} as fact
  where fact.product_id = jump.product_id and :known(fact) and fact.position <> jump.position
    and fact.occurred_at between jump.occurred_at - interval '30 minutes' and jump.occurred_at + interval '30 minutes'
-   and fact.type in ('ITEM_CREATED', 'ITEM_EDITED', 'ITEM_STATUS_CHANGED', 'ITEM_DELETED', 'CHANGELOG_CREATED')
+   and fact.type in ('ITEM_CREATED', 'ITEM_EDITED', 'ITEM_STATUS_CHANGED', 'MERGED', 'ITEM_DELETED', 'CHANGELOG_CREATED')
 
 -- name: item_inferences
 select n.position, n.ordinal, n.product_id, n.item_id, n.kind, n.field, n.delta, n.ours, n.theirs, n.occurred_at,
@@ -226,11 +243,13 @@ select told.position, told.value, :field as field
                             case :field when 'title' then to_jsonb(c.title) when 'description' then to_jsonb(c.description)
                                 when 'status' then to_jsonb(c.status) when 'type' then to_jsonb(c.type)
                                 when 'effort' then to_jsonb(c.effort) when 'author' then to_jsonb(c.author_id)
-                                when 'tags' then to_jsonb(c.tags)
+                                when 'tags' then to_jsonb(c.tags) when 'owner' then to_jsonb(c.owner_id)
+                                when 'estimated' then to_jsonb(c.estimated) when 'mergedInto' then to_jsonb(c.merged_into)
                                 when 'createdAt' then to_jsonb(to_char(c.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) end as value
                        from {item_contents} as c
                       where c.product_id = item.product_id and c.item_id = item.item_id and :known(c)
-                        and :field in ('title', 'description', 'status', 'type', 'effort', 'tags', 'createdAt', 'author')
+                        and :field in ('title', 'description', 'status', 'type', 'effort', 'tags', 'owner', 'estimated',
+                                       'mergedInto', 'createdAt', 'author')
                      union all
                      select c.position, c.occurred_at, c.is_delete, c.updated_at,
                             case :field when 'votes' then to_jsonb(:net(c))

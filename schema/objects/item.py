@@ -219,7 +219,8 @@ class Item(Node):
         argument(
             "fields",
             list[str] | None,
-            "Only changes of `title`, `description`, `status`, `type`, `effort` or `tags`, as named.",
+            "Only changes of `title`, `description`, `status`, `type`, `effort`, `tags`, `owner`, "
+            "`estimated` or `mergedInto`, as named.",
         ),
     )
     provenance: Provenance | None = nested(
@@ -228,7 +229,8 @@ class Item(Node):
         argument(
             "field",
             str,
-            "One of `title`, `description`, `status`, `type`, `effort`, `tags`, `createdAt`, `author`, "
+            "One of `title`, `description`, `status`, `type`, `effort`, `tags`, `owner`, `estimated`, "
+            "`mergedInto`, `createdAt`, `author`, "
             "`votes`, `commentCount`, `subscriberCount`, `trend`, `scoring`.",
         ),
     )

@@ -240,7 +240,10 @@ class Builder(Statement):
     ) -> tuple[str, Shape]:
         """Return another object's fields at two positions, compared when they are written."""
         alias, on = self.entities[spec.of.type_name].alias, self._on(type_name, spec.of)
-        columns = ", ".join(f"'{name}', {alias}.{column}" for name, column in spec.columns.items())
+        columns = ", ".join(
+            f"'{name}', " + (f"nullif({alias}.{column}, '')" if column in spec.empty else f"{alias}.{column}")
+            for name, column in spec.columns.items()
+        )
         sides = []
         for position in (spec.before, spec.after):
             then = as_of_position(position, moment)

@@ -10,7 +10,18 @@ from tests.given.plain_events import facts
 from tests.given.plain_model import Board, Moment, homes, merged, says_something
 from tests.given.plain_words import Event, Row, Said, posts
 
-_TEXTS: Final = ("title", "description", "status", "type", "effort", "tags")
+_TEXTS: Final = {
+    **{name: name for name in ("title", "description", "status", "type", "effort", "tags")},
+    "owner": "owner_id",
+    "estimated": "estimated",
+    "mergedInto": "merged_into",
+}
+"""What a revision changes, by its name in the schema. Of owner and estimated an empty text is none."""
+
+
+def _told(row: Row, name: str) -> Any:
+    value = row.get(name)
+    return None if value == "" and name in ("owner_id", "estimated") else value
 
 
 def _in_order(events: Iterable[Event], item_id: str) -> list[Said]:
@@ -46,9 +57,9 @@ def revisions(seen: list[Event], item_id: str) -> list[Row]:
     for number, one in enumerate(said):
         before, after = merged(said[:number]), merged(said[: number + 1])
         changes = {
-            name: (before.get(name), after[name])
-            for name in _TEXTS
-            if name in after and before.get(name) != after[name]
+            shown: (_told(before, name), _told(after, name))
+            for shown, name in _TEXTS.items()
+            if _told(before, name) != _told(after, name)
         }
         if number > first and changes:
             then = after.get("votes_up"), after.get("votes_down")
@@ -62,7 +73,7 @@ def revisions(seen: list[Event], item_id: str) -> list[Row]:
 
 
 PROVENANCE: Final = {
-    **{name: name for name in _TEXTS},
+    **_TEXTS,
     "createdAt": "created_at",
     "author": "author_id",
     "votes": "votes_net",
@@ -125,7 +136,7 @@ def jumps(seen: list[Event], item_id: str, concluded: list[Row]) -> list[Row]:
 
 
 _NOTEWORTHY: Final = (
-    *("ITEM_CREATED", "ITEM_EDITED", "ITEM_STATUS_CHANGED", "ITEM_DELETED"),
+    *("ITEM_CREATED", "ITEM_EDITED", "ITEM_STATUS_CHANGED", "MERGED", "ITEM_DELETED"),
     "CHANGELOG_CREATED",
 )
 
@@ -145,7 +156,9 @@ def nearby(events: list[Event], seen: list[Event], position: int) -> list[int]:
 # Two moments ---------------------------------------------------------------------------------------
 
 _COMPARED: Final = {
-    **{name: name for name in _TEXTS},
+    **_TEXTS,
+    "owner": "_owner",
+    "mergedInto": "_merged",
     "votes": "votes_net",
     "commentCount": "comments",
 }

@@ -37,6 +37,9 @@ _COMPARED: Final = {
     "votesDown": "votes_down",
     "commentCount": "comments",
     "subscriberCount": "subscribers",
+    "owner": "_owner",
+    "estimated": "estimated",
+    "mergedInto": "_merged",
 }
 _TOTALS: Final = {
     "NET_VOTES": "votes_net",

@@ -73,3 +73,38 @@ async def test_an_owner_and_what_is_expected_are_told_and_taken_back(pool: async
         changed = await board.ask("{ events(last: 1) { nodes { changedFields } } }")
         assert changed["events"]["nodes"] == [{"changedFields": ["owner", "estimated"]}]
         assert (await verify(pool)).equal
+
+
+async def test_owner_estimate_and_merge_are_in_revisions_provenance_and_differences(
+    pool: asyncpg.Pool,
+) -> None:
+    query = """{ item(sleekplanId: 1) {
+        revisions(fields: ["owner", "estimated", "mergedInto"]) { position changes { field before after } }
+        owner: provenance(field: "owner") { position value }
+        estimated: provenance(field: "estimated") { position value }
+        merged: provenance(field: "mergedInto") { position value } }
+      boardDiff(from: {position: 1}, to: {position: 4}) { changed { changes { field before after } } } }"""
+    async with a_board(pool) as board:
+        await board.tell(
+            body("item.create", "2026-05-01 10:00", post(1, title="Dark mode", owner_id=0, estimated="")),
+            body("item.update", "2026-05-02 10:00", post(1, owner_id="9", estimated="2026-09")),
+            body("item.update", "2026-05-03 10:00", post(1, owner_id=9, estimated="")),
+            body("item.update", "2026-05-04 10:00", post(1, merge_id=2)),
+        )
+
+        told = await board.ask(query)
+
+    def change(field: str, before: str | None, after: str | None) -> dict[str, str | None]:
+        return {"field": field, "before": before, "after": after}
+
+    assert told["item"]["revisions"] == [
+        {"position": 2, "changes": [change("owner", None, "9"), change("estimated", None, "2026-09")]},
+        {"position": 3, "changes": [change("estimated", "2026-09", None)]},
+        {"position": 4, "changes": [change("mergedInto", None, "2")]},
+    ]
+    assert told["item"]["owner"] == {"position": 2, "value": "9"}
+    assert told["item"]["estimated"] == {"position": 3, "value": ""}
+    assert told["item"]["merged"] == {"position": 4, "value": "2"}
+    assert told["boardDiff"]["changed"] == [
+        {"changes": [change("owner", None, "9"), change("mergedInto", None, "2")]}
+    ]
