@@ -41,7 +41,7 @@ from tests.given import folders
 from tests.given.folders import ROOT
 
 ACTIONS = {".".join(path.name.split(".")[:2]) for path in (folders.PAYLOADS).glob("*.json")}
-PINNED = "1c8a2024314adf1defcefd2fb918b358fc4aa0a3e643dfeaa0c2a236bcb9e015"
+PINNED = "daf3da5c595f48b13a1ac1dd021c8ebb6efde2a3143c5b08ee2fc34f09281d5c"
 SEEDS = st.integers(min_value=-(2**40), max_value=2**40)
 
 
@@ -403,6 +403,32 @@ def test_the_team_comments_and_users_come_rename_themselves_and_go(envelopes: li
     assert team > 300
     assert sum(len(used) > 1 for used in names.values()) > 50
     assert sum(end - at > 90 * 86_400 for at in last_seen.values()) > 0.1 * len(last_seen)
+
+
+def test_what_is_rare_on_a_board_is_told_rarely(envelopes: list[dict[str, Any]]) -> None:
+    comments = [each["data"] for each in envelopes if each["action"] in ("comment.create", "comment.update")]
+    posts = [each["data"] for each in envelopes if each["action"] == "item.update"]
+    team = {str(each["user"]["user_id"]) for each in comments if str(each["user"]["admin_id"]) != "0"}
+    of_comment = {str(each["comment_id"]): str(each["feedback_id"]) for each in comments}
+
+    notes = [each for each in comments if each.get("public") is False]
+    answers = [each for each in comments if "parent" in each]
+    pinned = [each for each in comments if each.get("pinned")]
+    owned = [each for each in posts if str(each.get("owner_id", 0)) != "0"]
+    expected = [each for each in posts if each.get("estimated")]
+    merged = [each for each in posts if "merge_id" in each]
+
+    for found, most in ((notes, 0.05), (answers, 0.2), (pinned, 0.1)):
+        assert 0 < len(found) < most * len(comments)
+    for found, most in ((owned, 0.5), (expected, 0.3), (merged, 0.1)):
+        assert 0 < len(found) < most * len(posts)
+    assert {str(each["user"]["user_id"]) for each in notes} <= team
+    assert {str(each["owner_id"]) for each in owned} <= team
+    assert all(of_comment[str(each["parent"])] for each in answers)
+    assert all(re.fullmatch(r"20\d\d-[01]\d", each["estimated"]) for each in expected)
+    assert {each["status"] for each in merged} == {"merged"}
+    told = [each for each in posts if each["status"] == "merged"]
+    assert len(merged) < len(told)
 
 
 def test_people_answer_again_weeks_later_with_another_score(envelopes: list[dict[str, Any]]) -> None:

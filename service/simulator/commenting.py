@@ -15,7 +15,11 @@ FIRST_COMMENT = 10_001  # clear of the ids in the sample payloads
 
 
 class Remark(NamedTuple):
-    """What later edits and deletions of a comment need to know of it. `member` is where its text stands."""
+    """What later edits and deletions of a comment need to know of it. `member` is where its text stands.
+
+    `parent` is the comment that it answers, `public` false of a note between the team, and `pinned` None
+    until somebody pinned it.
+    """
 
     number: int
     item: Idea
@@ -23,6 +27,9 @@ class Remark(NamedTuple):
     text: str
     member: str
     created: str
+    parent: int = 0
+    public: bool = True
+    pinned: bool | None = None
     deleted: bool = False
 
 
@@ -62,13 +69,28 @@ class Commenting:
         author.comments += 1
         member = self._dice.pick_weighted((("comment", 0.8), ("value", 0.12), ("text", 0.08)))
         number = FIRST_COMMENT + self._recent.seen
-        comment = Remark(number, item, author, text, member, self._scene.stamp(at))
+        comment = self._placed(Remark(number, item, author, text, member, self._scene.stamp(at)))
         self._recent.keep(comment)
         told = item.remarks[number] = self._object(comment, 0, comment.created)
         return self._scene.writer.write("comment.create", told, at)
 
+    def _placed(self, comment: Remark) -> Remark:
+        """Let some words of the team answer the comment before, and a few be for the team alone."""
+        rare, before = self._scene.rare, next(reversed(comment.item.remarks.values()), None)
+        answers, hidden = rare.chance(0.3), rare.chance(0.06)
+        if not comment.author.card["admin_id"]:
+            return comment
+        if answers and before is not None and before.get("public", True):
+            comment = comment._replace(parent=before["comment_id"])
+        return comment._replace(public=not hidden)
+
     def _object(self, comment: Remark, likes: int, updated: str) -> dict[str, Any]:
-        return {
+        told: dict[str, Any] = {"parent": comment.parent} if comment.parent else {}
+        if not comment.public:
+            told["public"] = False
+        if comment.pinned is not None:
+            told["pinned"] = comment.pinned
+        return told | {
             "comment_id": comment.number,
             "feedback_id": comment.item.number,
             "product_id": self._scene.knobs.product_id,
@@ -82,7 +104,7 @@ class Commenting:
         }
 
     def update(self, at: int) -> bytes | None:
-        """Change the text of a comment, or only its likes."""
+        """Change the text of a comment, or only its likes; now and then pin it."""
         place = self._standing()
         if place is None:
             return None
@@ -90,7 +112,9 @@ class Commenting:
         if self._dice.chance(0.6) and len(comment.text) < 300:
             edits = read("remarks")["team_edit" if comment.author.card["admin_id"] else "comment_edit"]
             comment = comment._replace(text=comment.text + self._dice.pick(edits))
-            self._recent.values[place] = comment
+        if self._scene.rare.chance(0.25 if comment.author.card["admin_id"] else 0.03):
+            comment = comment._replace(pinned=not comment.pinned)
+        self._recent.values[place] = comment
         changed = self._object(comment, int(self._dice.long_tail(2)), self._scene.stamp(at))
         comment.item.remarks[comment.number] = changed
         return self._scene.writer.write("comment.update", changed, at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from service.simulator import board as boards
 from service.simulator.board import Idea
 from service.simulator.commenting import Commenting
-from service.simulator.rhythm import HOUR_SECONDS
+from service.simulator.rhythm import HOUR_SECONDS, MONTH_SECONDS
 from service.simulator.scene import Scene
 
 
@@ -48,6 +48,7 @@ class Editing:
         """Give an item its next status, with what follows: attention, a word of the team, a release note."""
         before, status = item.status, self._board.next_status(item)
         item.set_status(status, at)
+        self._assign(item, at)
         self._board.plan_move(item, at)
         if status in (*boards.ON_THE_WAY, boards.DONE):
             self._board.heat_up(item, at, self._dice.between(2, 6))
@@ -55,6 +56,21 @@ class Editing:
             self.shipped.append(item)
         if self._dice.chance(0.5):
             self._commenting.reply_later(item, _remark_on(before, status), at, 2 * HOUR_SECONDS)
+
+    def _assign(self, item: Idea, at: int) -> None:
+        """Give some items on the way an owner and a month; what ends has no month any more."""
+        post, rare, team = item.post, self._scene.rare, self._scene.people.team
+        owned, expected, months = rare.chance(0.35), rare.chance(0.25), rare.between(1, 5)
+        who = rare.pick(team) if team else None
+        if item.status in boards.ON_THE_WAY:
+            if owned and who is not None:
+                post["owner_id"] = who.number
+            if expected:
+                post["estimated"] = self._scene.stamp(at + int(months * MONTH_SECONDS))[:7]
+        elif "estimated" in post:
+            post["estimated"] = ""
+        if item.status in (boards.DECLINED, boards.CLOSED) and "owner_id" in post:
+            post["owner_id"] = 0
 
     def delete(self, at: int) -> bytes | None:
         """Delete an item, while there are some left."""
@@ -66,13 +82,18 @@ class Editing:
         return self._scene.writer.write("item.delete", {name: item.number}, at)
 
     def merge(self, at: int) -> bytes | None:
-        """Close an item in favour of a like one, told as two updates; who voted for both counts once."""
+        """Close an item in favour of a like one, told as two updates; who voted for both counts once.
+
+        Most of them say in `merge_id` which one that is.
+        """
         pair = self._board.to_merge()
         if pair is None:
             return None
         source, target = pair
         self._hand_over(source, target, at)
         source.set_status(boards.MERGED, at)
+        if self._scene.rare.chance(0.6):
+            source.post["merge_id"] = target.number
         self._scene.later(
             at + 1 + self._dice.below(20),
             lambda then: None if target.gone else self._updated(target, then),

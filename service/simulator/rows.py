@@ -51,11 +51,11 @@ class BoardRows:
     def _post(self, item: Idea) -> Row:
         return self._dated(
             {
-                **item.post,
-                "description_html": item.post["description"],
                 "owner_id": 0,
                 "tags": [],
                 "estimated": "",
+                **item.post,
+                "description_html": item.post["description"],
                 "merge_id": item.merged_into,
                 "is_active": True,
                 "notify": True,
@@ -78,14 +78,14 @@ class BoardRows:
         text = next(told[member] for member in ("comment", "value", "text") if member in told)
         return self._dated(
             {
+                "parent": 0,
+                "pinned": False,
+                "public": True,
                 **{name: value for name, value in told.items() if name not in ("comment", "value", "text")},
                 "feedback_id": item.number,
                 "comment": text,
                 "comment_html": f"<p>{text}</p>",
                 "modified": told["updated"] != told["created"],
-                "parent": 0,
-                "pinned": False,
-                "public": True,
                 "is_active": True,
                 "files": [],
                 "child_count": 0,

@@ -58,6 +58,8 @@ class Scene:
     def __init__(self, knobs: Knobs, on_unannounced: Callable[[Unannounced], None] | None) -> None:
         self.knobs, self.dice = knobs, Dice(knobs.seed)
         self.roll = self.dice.roll
+        # Of a stream of its own: what is rare and changes nothing else leaves all other rolls as they are.
+        self.rare = Dice(knobs.seed, 8)
         self.people = People(Dice(knobs.seed, 2))
         self.board = Board(Dice(knobs.seed, 3), knobs.product_id)
         self.writer = Writer(knobs.product_id, Dice(knobs.seed, 4))

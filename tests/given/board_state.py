@@ -11,12 +11,14 @@ from service.simulator.fake import FakeSleekplan
 
 _ITEMS = """
 select item_id, title, description, status, type, effort, votes_up, votes_down, comments, subscribers,
-       author_id, to_char(created_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as created
+       author_id, to_char(created_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as created,
+       coalesce(owner_id, '') as owner, coalesce(estimated, '') as estimated, merged_into
   from {items} where product_id = $1 and not deleted and title is not null
 """
 _COMMENTS = """
 select comment_id, item_id, author_id, body, coalesce(likes, 0) as likes,
-       to_char(created_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as created
+       to_char(created_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS') as created,
+       parent_id, coalesce(pinned, false) as pinned, coalesce(public, true) as public
   from {comments} c where product_id = $1 and not deleted
    and exists (select from {items} i where i.product_id = $1 and i.item_id = c.item_id and not i.deleted)
 """
@@ -75,6 +77,7 @@ def on_board(fake: FakeSleekplan) -> dict[str, set[tuple[Any, ...]]]:
                 *(id, row["title"], row["description"], row["status"], row["type"], row["effort"]),
                 *(row["total_up"], row["total_down"], row["total_comments"], row["total_subscriber"]),
                 *(str(row["user"]["user_id"]), row["created"]),
+                *(_id(row["owner_id"]) or "", row["estimated"], _id(row["merge_id"])),
             )
         )
         listed = rows.comments(id, {})
@@ -89,6 +92,7 @@ def on_board(fake: FakeSleekplan) -> dict[str, set[tuple[Any, ...]]]:
                     comment["comment"],
                     comment["likes"],
                     comment["created"],
+                    *(_id(comment["parent"]), comment["pinned"], comment["public"]),
                 )
             )
         for way, direction in (("upvote", 1), ("downvote", -1)):
@@ -119,6 +123,10 @@ def on_board(fake: FakeSleekplan) -> dict[str, set[tuple[Any, ...]]]:
             for row in map(answers.row, answers.sources)
         },
     }
+
+
+def _id(number: int) -> str | None:
+    return str(number) if number else None
 
 
 _USER_MEMBERS = ("data_name", "data_mail", "data_img", "data_full_name", "data_id")
