@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from graphql import located_error
 
@@ -13,12 +13,14 @@ from schema.declare.source import ByPosition, Whole, spec_of
 from schema.errors import Refused
 from schema.ids import ids_of, product_number
 from schema.live.cursor import ResumePoint, parse_cursor
-from schema.live.filter import Fact, Wanted, event_filter
+from schema.live.filter import Wanted, event_filter
 from schema.plan.kept import Planner
 from schema.plan.selection import Selected, Selection
 from service.errors import BadArgument, ForeignProduct
+from service.events import Origin
 
 RULES_MAX: Final = 20
+_NEWS: Final = frozenset(get_args(Origin)) - {"BACKFILL"}
 STATE_SECONDS: Final = 1.0
 
 
@@ -95,7 +97,7 @@ class ItemsSource(Source):
     def __init__(self, planner: Planner, root: Selected, context: Context) -> None:
         super().__init__(planner, root, context)
         self.key = ("items", self._product, repr(self.args.get("filter")))
-        self.wanted = self.of_product(Wanted("items", _about_an_item))
+        self.wanted = self.of_product(_about_items("items", self.args))
 
 
 class ThresholdsSource(Source):
@@ -114,7 +116,7 @@ class ThresholdsSource(Source):
         if not 0 < len(rules) <= RULES_MAX:
             raise BadArgument("rules", len(rules), f"are out of bounds; give 1 to {RULES_MAX}")
         self.key = ("thresholds", self._product, repr(rules))
-        self.wanted = self.of_product(Wanted("thresholds", _about_an_item))
+        self.wanted = self.of_product(_about_items("thresholds", self.args))
 
 
 class Shared:
@@ -143,8 +145,11 @@ def _product(args: Mapping[str, Any], caller: Caller) -> int | None:
     return product
 
 
-def _about_an_item(fact: Fact) -> bool:
-    return fact["item_id"] is not None
+def _about_items(name: str, args: Mapping[str, Any]) -> Wanted:
+    """Return the events about any item, of the origins asked for: a back-fill tells of years at once."""
+    asked = args.get("origins")
+    origins = _NEWS if asked is None else frozenset(each.value for each in asked)
+    return Wanted((name, origins), lambda fact: fact["item_id"] is not None and fact["origin"] in origins)
 
 
 _SOURCES: Final[Mapping[str, type[Source]]] = {

@@ -11,7 +11,7 @@ from schema.declare.arguments import PRODUCT_ID, argument, paged
 from schema.declare.fields import followed
 from schema.declare.source import At, ByPosition, Matching, Page, Whole
 from schema.objects.difference import ItemChange
-from schema.objects.event import EVENTS, Event
+from schema.objects.event import EVENTS, Event, Origin
 from schema.objects.item import ITEMS
 from schema.objects.operating import PROJECTIONS, ProjectionProgress
 from schema.objects.thresholds import HITS_AT, Threshold, ThresholdHit
@@ -25,6 +25,11 @@ AFTER_POSITION: Final = argument(
     Position | None,
     "The position of the last message that was received; what follows it is sent first. "
     "Left out or null: from now on.",
+)
+ORIGINS: Final = argument(
+    "origins",
+    list[Origin] | None,
+    "Only what events of these origins changed; left out: of all but BACKFILL, which tells of years at once.",
 )
 _EVENTS_AT: Final = ByPosition("Event", _SQL["events"], "events")
 _ITEM_AT: Final = ByPosition("ItemChange", _SQL["item_changes"], "item")
@@ -68,6 +73,7 @@ class Subscription:
         _ITEMS_AT,
         _which(ITEMS),
         PRODUCT_ID,
+        ORIGINS,
         AFTER_POSITION,
     )
     thresholds: ThresholdHit = followed(
@@ -75,6 +81,7 @@ class Subscription:
         HITS_AT,
         argument("rules", list[Threshold], "The bounds, 20 at most."),
         PRODUCT_ID,
+        ORIGINS,
         AFTER_POSITION,
         argument(
             "afterCursor",
