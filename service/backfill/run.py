@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from projections.declare import declare
 from projections.follow.projector import Projector
 from projections.lease import Lease
 from projections.read_model import Reader
@@ -51,6 +52,8 @@ async def backfill(
 
     Raises NoApiKey, ProductNeeded, SweepRuns, SleekplanKeyRefused, LostLease, NotProjectedInTime.
     """
+    async with pool.acquire() as connection:
+        await declare(connection)
     product_id, key = await choose(settings.sleekplan_api_key, wanted.product_id, Reader(pool))
     lease = Lease(f"sweep of product {product_id}", LEASE_SECONDS)
     async with lease.kept(pool) as ours:

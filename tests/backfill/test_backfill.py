@@ -105,6 +105,16 @@ async def test_stopped_at_every_request_and_gone_on_with_it_records_the_same(
     assert (await verify(pool)).equal
 
 
+async def test_it_may_be_the_first_that_a_database_hears_of(back_fill: Backfill, pool: asyncpg.Pool) -> None:
+    await pool.execute("drop schema read_model cascade")
+    fake = a_fake(TINY)
+    async with fake.serving() as address:
+        report = await back_fill(fake, address, kinds=frozenset({"posts"}))
+
+    assert report.state == "COMPLETE"
+    assert report.recorded["item.create"] == len(fake.traffic.scene.board.items)
+
+
 @pytest.mark.parametrize("told", ["before", "meanwhile", "after"])
 async def test_webhooks_before_meanwhile_and_after_end_in_the_boards_state(
     told: str, back_fill: Backfill, pool: asyncpg.Pool
