@@ -9,12 +9,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
+from projections.lease import Lease
+from service.events import decode
 from service.log.database import connect, migrate, open_pool
 from service.log.event_store import EventStore
 from service.operate import demo
-from service.postgres.embedded import EmbeddedPostgres
+from service.postgres.embedded import EmbeddedPostgres, attach
 from service.simulator import LABELS
 from tests.given.chromium import Chromium, Driver, chromium
 from tests.given.folders import PAYLOADS
@@ -705,3 +708,76 @@ async def test_the_question_of_a_drag_has_been_asked_once_before_the_first_step(
         await page.waitForLoadState('networkidle');""",
         url=f"{history.address}/",
     )
+
+
+async def its_pool(service: Running) -> asyncpg.Pool:
+    """Connections to the Postgres of a service."""
+    dsn = attach(service.data_dir)
+    assert dsn is not None
+    return await open_pool(dsn, min_size=1, max_size=2, application_name="recount-tests")
+
+
+FED = "[...document.querySelectorAll('#feed li.event')].map(({ dataset }) => Number(dataset.position))"
+
+
+async def test_a_back_fill_stays_out_of_the_feed_until_its_box_is_checked(history, browser):
+    pool = await its_pool(history)
+    store = EventStore(pool)
+
+    async def fetched(item: int) -> int:
+        data = {"feedback_id": item, "title": "An old idea"}
+        body = {"product_id": 4, "action": "item.snapshot", "data": data, "timestamp": 1_700_000_000 + item}
+        [told] = await store.append([decode(json.dumps(body).encode(), datetime.now(UTC), "BACKFILL")])
+        return told.position
+
+    async def delivered(item: int) -> int:
+        data = {"feedback_id": item, "title": "A new idea"}
+        body = {"product_id": 4, "action": "item.create", "data": data, "timestamp": 1_790_000_000 + item}
+        _, answer = await history.post(json.dumps(body).encode())
+        return int(answer["position"])
+
+    async def shown(position: int) -> list[int]:
+        await browser.run(
+            f"await page.waitForFunction((wanted) => {FED}.includes(wanted), wanted)", wanted=position
+        )
+        found: list[int] = await browser.run(f"return page.evaluate(() => {FED})")
+        return found
+
+    try:
+        unasked = await fetched(1)
+        await opened(browser, history, "?view=feed")
+        meanwhile = await fetched(2)
+        seen = await shown(await delivered(3))
+        await browser.run("await page.getByLabel('back-fill').check()")
+        asked = await fetched(4)
+        assert not {unasked, meanwhile} & set(seen)
+        assert not {unasked, meanwhile} & set(await shown(asked))
+    finally:
+        await store.close()
+        await pool.close()
+
+
+async def test_it_says_since_when_everything_is_known_and_shows_a_sweep_that_runs(history, browser):
+    pool = await its_pool(history)
+    lease = Lease("sweep of product 4", 600)
+    try:
+        assert await lease.take(pool)
+        await pool.execute(
+            "insert into log.sweeps (product_id, kind, asked, head, requests, recorded)"
+            " values (4, 'BACKFILL', '{}', 0, 31, 260)"
+        )
+        await opened(browser, history, "?view=projections")
+        text = await browser.run(
+            """await page.locator('#projections', { hasText: 'backfill' }).waitFor();
+            return page.locator('#projections').innerText();"""
+        )
+    finally:
+        await lease.give_back(pool)
+        await pool.execute("delete from log.sweeps where product_id = 4")
+        await pool.close()
+
+    assert "31 requests, 260 events" in text
+    said = (await history.ask("{ ingest { knownSince } }"))["ingest"]["knownSince"]
+    since = datetime.fromisoformat(said)
+    assert f"history known since {since.day} {since:%b %Y}" in " ".join(text.split())
+    assert "of before nothing" in " ".join(text.split())

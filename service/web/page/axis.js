@@ -19,7 +19,7 @@ class Axis {
   }
 
   at(share) {
-    return this.low + Math.min(1, Math.max(0, share)) * (this.high - this.low);
+    return this.low + share * (this.high - this.low);
   }
 }
 
@@ -64,10 +64,6 @@ export class Happened extends Axis {
 export class Learnt extends Axis {
   clock = "RECORDED";
   day = 100;
-
-  constructor(low, high) {
-    super(Math.min(low, 1), high);
-  }
 
   valueOf(moment) {
     return moment.live ? this.high : moment.position;

@@ -133,8 +133,8 @@ class Row {
     write(this.votes, number(net));
     this.votes.title = `${number(up)} for, ${number(down)} against`;
     if (item.voteSeries) redraw(this.spark, item.voteSeries.map(({ cumulative }) => cumulative));
-    const gain = item.votesSince?.net ?? null;
-    write(this.gain, gain === null ? "–" : signed(gain));
+    const gain = item.votesSince?.net;
+    write(this.gain, gain == null ? "–" : signed(gain));
     this.gain.dataset.way = Math.sign(gain ?? 0);
   }
 

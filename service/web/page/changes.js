@@ -46,9 +46,9 @@ export class Changes {
     const counts = changed.filter((each) => !statuses.includes(each)).sort((a, b) => Math.abs(moved(b)) - Math.abs(moved(a)));
     this.frame.fill(
       el("p.quiet", `From ${began} to ${ended}: ${plural(added.length, "new item")}, ${removed.length} gone, ${statuses.length} changed, ${counts.length} moved by votes or comments alone.`),
-      this.#section("New", added, (item) => [nameOfItem(item, this.page), " ", statusChip(item.status), " ", plural(item.votes?.net ?? null, "vote")]),
+      this.#section("New", added, (item) => [nameOfItem(item, this.page), " ", statusChip(item.status), " ", plural(item.votes?.net, "vote")]),
       this.#section("Changed", statuses, (each) => [nameOfItem(each.after, this.page), " ", each.changes.filter(({ field }) => !COUNTS.has(field)).map(change), votesOf(each)]),
-      this.#section("Gone", removed, (item) => [nameOfItem(item, this.page), ` with ${plural(item.votes?.net ?? null, "vote")}`]),
+      this.#section("Gone", removed, (item) => [nameOfItem(item, this.page), ` with ${plural(item.votes?.net, "vote")}`]),
       this.#section("Moved by votes", counts.filter(moved), (each) => [nameOfItem(each.after, this.page), " ", votesOf(each)]),
       !added.length && !removed.length && !changed.length && el("p.empty", "Nothing changed between these moments."),
     );

@@ -51,7 +51,7 @@ export function voteCurve({ points, bands, from, to, label, width }) {
     svg("path", { d: area, class: "area" }),
     svg("path", { d: steps, class: "line" }),
     svg("line", { x1: 0, x2: width, y1: floor, y2: floor, class: "floor" }),
-    svg("text", { x: 4, y: 12, class: "scale" }, String(most)),
+    svg("text", { x: 4, y: 12 }, String(most)),
   );
 }
 

@@ -22,7 +22,7 @@ function made(name, [first, ...rest], create) {
   element.classList.add(...classes);
   const given = first?.constructor === Object;
   for (const [attribute, value] of Object.entries(given ? first : {})) {
-    if (value === undefined || value === null || value === false) continue;
+    if (value == null || value === false) continue;
     if (attribute.startsWith("on")) element.addEventListener(attribute.slice(2), value);
     else element.setAttribute(attribute, value === true ? "" : String(value));
   }
@@ -32,7 +32,7 @@ function made(name, [first, ...rest], create) {
 /** Add children; what is missing (null, undefined, false) is left out, lists are taken apart. */
 export function put(element, ...children) {
   for (const child of children.flat(Infinity)) {
-    if (child === undefined || child === null || child === false) continue;
+    if (child == null || child === false) continue;
     element.append(child instanceof Node ? child : document.createTextNode(String(child)));
   }
   return element;

@@ -6,23 +6,29 @@ import { change } from "./panel.js";
 
 /** What kind an event is of, by the first word of its type. */
 const KINDS = {
-  VOTE: "votes", ITEM: "items", COMMENT: "comments", USER: "people", SUBSCRIBED: "people", UNSUBSCRIBED: "people",
+  VOTE: "votes", ITEM: "items", MERGED: "items", COMMENT: "comments", USER: "people", SUBSCRIBED: "people", UNSUBSCRIBED: "people",
   SATISFACTION: "people", CHANGELOG: "changelog",
 };
 
-export const KIND_NAMES = [...new Set(Object.values(KINDS)), "other"];
-export const kindOf = (event) => KINDS[event.type?.split("_")[0]] ?? "other";
+export const FETCHED = "back-fill";
+export const KIND_NAMES = [...new Set(Object.values(KINDS)), "other", FETCHED];
+export const kindOf = ({ origin, type }) => origin === "BACKFILL" ? FETCHED : KINDS[type?.split("_")[0]] ?? "other";
+
+const ORIGINS = {
+  INFERRED: ["inferred", "No event says it: concluded from Sleekplan's totals"],
+  IMPORT: ["imported", "Read from a file, not delivered by Sleekplan"],
+  BACKFILL: ["backfilled", "Fetched from Sleekplan's API"],
+  RECONCILE: ["found later", "No delivery told it: found by comparing with Sleekplan's API"],
+};
 
 const TOLD = new Set(["title", "status", "description", "type"]);
 
 /** What an event has to say of itself beside its sentence. */
 export function badges(event) {
   return [
-    event.origin === "INFERRED" && badge("inferred", "No event says it: concluded from Sleekplan's totals"),
-    event.origin === "IMPORT" && badge("imported", "Read from a file, not delivered by Sleekplan"),
-    event.origin === "BACKFILL" && badge("backfilled", "Fetched from Sleekplan's API"),
+    event.origin in ORIGINS && badge(...ORIGINS[event.origin]),
     event.occurredAssumed && badge("assumed clock", "The body had no usable time: this is when it was received"),
-    kindOf(event) === "votes" && event.origin !== "INFERRED" && event.user === null && badge("voter unknown", "Sleekplan did not say who voted"),
+    event.type?.startsWith("VOTE") && event.origin !== "INFERRED" && event.user === null && badge("voter unknown", "Sleekplan did not say who voted"),
     event.erased && badge("erased", "A person's data was erased from this event"),
   ];
 }

@@ -4,10 +4,9 @@ import { el, write } from "./dom.js";
 import { Frame } from "./panel.js";
 import { LIVE_EVENTS } from "./queries.js";
 import { number, plural } from "./format.js";
-import { KIND_NAMES, entry, kindOf } from "./events.js";
+import { FETCHED, KIND_NAMES, entry, kindOf } from "./events.js";
 
 const SHOWN = 200;
-const WAITING = 1_000;
 
 export class Feed {
   #waiting = [];
@@ -16,7 +15,7 @@ export class Feed {
 
   constructor(root, page) {
     this.page = page;
-    this.hidden = new Set();
+    this.hidden = new Set([FETCHED]);
     this.frame = new Frame(root, "Live", page.api);
     this.pause = el("button", { "aria-pressed": "false", onclick: () => (this.#paused ? this.resume() : this.#stop()) }, "Pause");
     this.note = el("p.quiet.note", { role: "status" });
@@ -24,7 +23,7 @@ export class Feed {
     this.filters = el(
       "fieldset.filters", el("legend.unseen", "Kinds of events shown"),
       KIND_NAMES.map((kind) =>
-        el("label", el("input", { type: "checkbox", checked: true, onchange: ({ target }) => this.#filter(kind, target.checked) }), kind)),
+        el("label", el("input", { type: "checkbox", checked: kind !== FETCHED, onchange: ({ target }) => this.#filter(kind, target.checked) }), kind)),
     );
     this.frame.head.append(this.pause);
     const log = { role: "log", "aria-live": "off", "aria-label": "Live events, newest first" };
@@ -45,9 +44,11 @@ export class Feed {
   }
 
   take(event) {
+    // A back-fill tells thousands of old things at once.
+    if (kindOf(event) === FETCHED && this.hidden.has(FETCHED)) return;
     if (!this.#paused) return this.#add(event);
     this.#waiting.push(event);
-    if (this.#waiting.length > WAITING) {
+    if (this.#waiting.length > SHOWN) {
       this.#waiting.shift();
       this.#missed++;
     }
@@ -66,7 +67,7 @@ export class Feed {
   resume() {
     this.#paused = false;
     const waited = this.#waiting;
-    if (this.#missed) this.say(`${plural(this.#missed + waited.length, "event")} came meanwhile; the newest ${number(WAITING)} are shown.`);
+    if (this.#missed) this.say(`${plural(this.#missed + waited.length, "event")} came meanwhile; the newest ${number(SHOWN)} are shown.`);
     [this.#waiting, this.#missed] = [[], 0];
     for (const event of waited) this.#add(event);
     this.#tell();

@@ -17,15 +17,15 @@ export const time = saying(CLOCK);
 export const exactTime = saying({ ...CLOCK, second: "2-digit" });
 export const dateTime = (moment) => `${date(moment)}, ${time(moment)}`;
 
-export const number = (value) => (value === null || value === undefined ? "–" : whole.format(value));
+export const number = (value) => (value == null ? "–" : whole.format(value));
 export const signed = (value) => (value > 0 ? `+${whole.format(value)}` : value < 0 ? `−${whole.format(-value)}` : "±0");
-export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
+export const plural = (count, one) => `${number(count)} ${one}${count === 1 ? "" : "s"}`;
 
 const UNITS = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
 
-/** A length of time by its two greatest units: `12 d 4 h`. Takes seconds, or a duration as ISO 8601 writes it. */
-export function length(value) {
-  let left = Math.round(typeof value === "number" ? value : iso(value));
+/** Seconds by their two greatest units: `12 d 4 h`. */
+export function length(seconds) {
+  let left = Math.round(seconds);
   const parts = [];
   for (const [unit, size] of UNITS) {
     const count = Math.floor(left / size);
@@ -34,10 +34,4 @@ export function length(value) {
     else if (parts.length) break;
   }
   return parts.join(" ") || "0 s";
-}
-
-function iso(text) {
-  const found = /^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?$/.exec(text) ?? [];
-  const [days, hours, minutes, secs] = [1, 2, 3, 4].map((part) => Number(found[part] ?? 0));
-  return (days * 24 + hours) * 3_600 + minutes * 60 + secs;
 }

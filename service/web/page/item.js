@@ -5,7 +5,7 @@ import { Frame, change, nameOfField, plainText } from "./panel.js";
 import { ITEM } from "./queries.js";
 import { asOf } from "./moment.js";
 import { date, length, number, plural, signed } from "./format.js";
-import { ROLES, learn, nameOf, statusChip } from "./status.js";
+import { learn, nameOf, roleOf, statusChip } from "./status.js";
 import { voteCurve } from "./charts.js";
 import { badges, entry, place } from "./events.js";
 import { DAY_MS } from "./axis.js";
@@ -65,7 +65,7 @@ export class ItemView {
     return [
       el(
         "p.facts",
-        statusChip(item.status), el("strong", plural(net ?? null, "vote")),
+        statusChip(item.status), el("strong", plural(net, "vote")),
         el("span", `${number(up)} for, ${number(down)} against`),
         item.rank && el("span", `rank ${item.rank}`),
         el("span", plural(item.commentCount ?? 0, "comment")),
@@ -73,7 +73,7 @@ export class ItemView {
         item.deletedAt && badge(`deleted ${date(item.deletedAt)}`, "Sleekplan announced its deletion"),
       ),
       item.description && el("p.text", plainText(item.description)),
-      el("p.quiet", item.createdAt ? `Submitted ${date(item.createdAt)}` : "Submitted at a time not told", item.author?.name ? ` by ${item.author.name}` : ""),
+      el("p.quiet", item.createdAt ? `Submitted ${date(item.createdAt)}` : "Submitted at a time not told", item.author?.name && ` by ${item.author.name}`),
     ];
   }
 
@@ -83,19 +83,17 @@ export class ItemView {
     const from = Math.min(Date.parse(item.createdAt ?? known[0].t), Date.parse(known[0].t));
     // A step's total stands at its end; the last step's at the moment itself.
     const points = [{ at: from, value: 0 }, ...known.map(({ t, cumulative }) => ({ at: Math.min(Date.parse(t) + 7 * DAY_MS, now), value: cumulative }))];
-    const bands = item.statusHistory.map(({ to, enteredAt, leftAt }) => ({
-      from: Date.parse(enteredAt), to: leftAt ? Date.parse(leftAt) : now, role: ROLES[to?.role] ?? "none", name: nameOf(to),
+    const bands = item.statusHistory.map(({ to: status, enteredAt, leftAt }) => ({
+      status, leftAt, from: Date.parse(enteredAt), to: leftAt ? Date.parse(leftAt) : now, role: roleOf(status) ?? "none", name: nameOf(status),
     }));
+    const periods = bands.map(({ status, leftAt, from, to }) =>
+      el("li", statusChip(status), ` ${date(from)}`, el("span.quiet", leftAt ? " for " : " until now, ", length((to - from) / 1_000))));
     if (bands.length) bands[0].from = from;
     const label = `Votes from ${date(from)} to ${date(now)}: ${number(known[0].cumulative)} after the first week, ${number(known.at(-1).cumulative)} at the end.`;
     return [
       el("h3", "Votes and statuses"),
       voteCurve({ points, bands, from, to: now, label, width: Math.max(300, this.frame.body.clientWidth) }),
-      el(
-        "ol.periods",
-        item.statusHistory.map(({ to, enteredAt, leftAt, lasted }) =>
-          el("li", statusChip(to), ` ${date(enteredAt)}`, el("span.quiet", leftAt ? ` for ${length(lasted)}` : ` until now, ${length(lasted)}`))),
-      ),
+      el("ol.periods", periods),
     ];
   }
 
@@ -117,7 +115,7 @@ export class ItemView {
     return el(
       "li",
       place({ position, occurredAt: at }, this.page),
-      by?.name ? ` by ${by.name}` : "",
+      by?.name && ` by ${by.name}`,
       changes.filter(({ words }) => words).map(change),
       el(
         "p.split",
@@ -127,11 +125,11 @@ export class ItemView {
   }
 
   #provenance(item) {
-    const fields = { title: item.ofTitle, text: item.ofText, status: item.ofStatus, type: item.ofType, votes: item.ofVotes };
-    const rows = Object.entries(fields).map(([name, source]) => {
+    const sources = Object.entries(item).filter(([name]) => name.startsWith("of"));
+    const rows = sources.map(([name, source]) => {
       const event = source?.event;
       return el(
-        "div", el("dt", name),
+        "div", el("dt", name.slice(2).toLowerCase()),
         el("dd", event
           ? [place(event, this.page), ` position ${number(event.position)} `, badges(event)]
           : "no event told it"),
@@ -160,13 +158,6 @@ export class ItemView {
   }
 }
 
-const CONCLUSIONS = {
-  VOTE_WITHDRAWN: "Votes were probably taken back",
-  VOTE_CHANGED: "Votes were probably turned round",
-  LIKELY_MERGE: "Another item was probably merged into it",
-  COUNT_DRIFT: "The total moved otherwise than by the votes seen",
-};
-
-function concludes({ kind, field, delta, ours, theirs }) {
-  return `${CONCLUSIONS[kind] ?? kind}: ${nameOfField(field)} ${signed(delta)} (${number(ours)} seen, ${number(theirs)} by Sleekplan)`;
+function concludes({ likelyCause, field, delta, ours, theirs }) {
+  return `Probably ${likelyCause}: ${nameOfField(field)} ${signed(delta)} (${number(ours)} seen, ${number(theirs)} by Sleekplan)`;
 }

@@ -76,7 +76,7 @@ class Page {
     const times = events.map(({ occurredAt }) => Date.parse(occurredAt));
     this.extent = { from: Date.parse(days[0]?.t) || Date.now(), to: Math.max(...times), head: newest.position };
     if (!events.length) this.extent.to = Date.now();
-    this.feed.begin(events);
+    this.feed.begin(newest.data.news.nodes);
     this.feed.at(this.extent.head);
     this.bar.load(this.extent, days, []);
     this.#mark(productId, days);

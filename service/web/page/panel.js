@@ -7,8 +7,6 @@ import { labelOf } from "./status.js";
 
 /** A panel's frame: `head`, `body`, and below them the query that was asked. */
 export class Frame {
-  #asked = "";
-
   #lane;
 
   constructor(root, title, api) {
@@ -16,7 +14,7 @@ export class Frame {
     this.title = el("h2", title);
     this.head = el("div.head", this.title);
     this.trouble = el("p.trouble", { role: "status" });
-    this.body = el("div.body");
+    this.body = el("div");
     this.text = el("pre", { tabindex: "0", "aria-label": "Query and variables" });
     this.link = el("a", "Open in GraphiQL");
     const query = el("details.query", el("summary", "The query behind this"), this.text, this.link);
@@ -25,10 +23,7 @@ export class Frame {
 
   /** Show which question the body answers. */
   behind(document, variables) {
-    const asked = `${document}\n\n${JSON.stringify(variables, null, 2)}`;
-    if (asked === this.#asked) return;
-    this.#asked = asked;
-    this.text.textContent = asked;
+    write(this.text, `${document}\n\n${JSON.stringify(variables, null, 2)}`);
     this.link.href = graphiql(document, variables);
   }
 
@@ -99,11 +94,11 @@ export function nameOfField(field) {
 
 function plain(before, after) {
   return [
-    before !== null && before !== undefined && [el("del", said(before)), " → "],
-    after === null || after === undefined ? "not known" : el("ins", said(after)),
+    before != null && [el("del", said(before)), " → "],
+    after == null ? "not known" : el("ins", said(after)),
   ];
 }
 
 function said(value) {
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" ? JSON.stringify(value) : value;
 }

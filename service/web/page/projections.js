@@ -3,7 +3,7 @@
 import { badge, el } from "./dom.js";
 import { Frame, nameOfField, nameOfItem } from "./panel.js";
 import { PROJECTIONS } from "./queries.js";
-import { dateTime, length, number, plural, signed } from "./format.js";
+import { date, dateTime, length, number, plural, signed } from "./format.js";
 
 const EVERY_MS = 2_000;
 const TROUBLE = ["FAILED", "STUCK"];
@@ -33,9 +33,9 @@ export class Projections {
     }
   }
 
-  #draw({ projections, ingest, drift }) {
+  #draw({ projections, sweeps, ingest, drift }) {
     this.frame.fill(
-      el("ul.projections", (projections ?? []).map(row)),
+      el("ul.projections", sweeps?.map(sweep), projections?.map(row)),
       ingest && el("dl.ingest", facts(ingest)),
       el("h3", "Totals that no event explains"),
       drift?.length
@@ -61,8 +61,8 @@ function row({ name, state, position, head, lagEvents, lagSeconds, ratePerSecond
     el("strong", name), el(TROUBLE.includes(state) ? "span.trouble" : "span", String(state).toLowerCase().replaceAll("_", " ")),
     el("span.quiet", lagEvents ? `${plural(lagEvents, "event")} behind, ${length(lagSeconds ?? 0)}` : "up to the head"),
     ratePerSecond && (lagEvents || rebuildProgress !== null) ? el("span.quiet", `${number(Math.round(ratePerSecond))} events/s`) : null,
-    etaSeconds ? el("span.quiet", `${length(etaSeconds)} left`) : null,
-    rebuildProgress === null ? null : el("span", `rebuilt to ${Math.floor(share * 100)} %`),
+    etaSeconds > 0 && el("span.quiet", `${length(etaSeconds)} left`),
+    rebuildProgress !== null && el("span", `rebuilt to ${Math.floor(share * 100)} %`),
     parked ? el("span.trouble", `${plural(parked, "event")} parked`) : null,
     lastError && el("span.trouble", lastError),
     el("span.figure", `${number(position)} of ${number(head)}`),
@@ -70,8 +70,17 @@ function row({ name, state, position, head, lagEvents, lagSeconds, ratePerSecond
   );
 }
 
-function facts({ lastEventAt, eventsLastHour, duplicatesDropped, quarantined, quietAlarm }) {
+/** What asks Sleekplan's API; how much there is to ask is not known at first. */
+function sweep({ kind, progress: value, requests, events }) {
+  const name = kind.toLowerCase();
+  const done = `${plural(requests, "request")}, ${plural(events, "event")}`;
+  return el("li", el("strong", name), done, el("progress", { value, "aria-label": name }));
+}
+
+function facts({ knownSince, backfilledAt, lastEventAt, eventsLastHour, duplicatesDropped, quarantined, quietAlarm }) {
   const said = {
+    "history known since": knownSince ? date(knownSince) : "–",
+    "of before": backfilledAt ? `what stood on ${date(backfilledAt)}` : "nothing",
     "last event": lastEventAt ? `${dateTime(lastEventAt)} UTC` : "none yet",
     "in the last hour": number(eventsLastHour), "duplicates dropped": number(duplicatesDropped), quarantined: number(quarantined),
   };

@@ -51,13 +51,13 @@ export const ITEM = `query Item($id: ID!, $asOf: AsOf, $last: Int!) {
     author { name }
     votes { up down net }
     voteSeries(bucket: WEEK) { t cumulative }
-    statusHistory { to { key label role } enteredAt leftAt lasted }
+    statusHistory { to { key label role } enteredAt leftAt }
     revisions(fields: ["title", "description"]) {
       at position by { name }
       changes { field before after words { kind text } }
       votesBefore { net } votesAfter { net }
     }
-    inferences { position kind field delta ours theirs seenAt }
+    inferences { position kind likelyCause field delta ours theirs seenAt }
     ofTitle: provenance(field: "title") { ...Source }
     ofText: provenance(field: "description") { ...Source }
     ofStatus: provenance(field: "status") { ...Source }
@@ -94,13 +94,15 @@ export const PROJECTIONS = `query Projections($productId: ID) {
   projections {
     name state position head lagEvents lagSeconds ratePerSecond etaSeconds parked rebuildProgress lastError
   }
-  ingest(productId: $productId) { lastEventAt eventsLastHour duplicatesDropped quarantined quietAlarm }
+  sweeps(states: RUNNING, productId: $productId) { kind progress requests events }
+  ingest(productId: $productId) { knownSince backfilledAt lastEventAt eventsLastHour duplicatesDropped quarantined quietAlarm }
   drift(first: 10, productId: $productId) { item { id title } field ours theirs likelyCause }
 }`;
 
-/** The newest events, to begin the feed with. */
+/** The newest events, and those to begin the feed with. */
 export const NEWEST = `query Newest($productId: ID, $last: Int!) {
-  events(productId: $productId, last: $last) {
+  events(productId: $productId, last: $last) { nodes { occurredAt } }
+  news: events(productId: $productId, last: $last, filter: {origins: [WEBHOOK, IMPORT, RECONCILE]}) {
     nodes {${EVENT}
     }
   }

@@ -4,13 +4,13 @@ import { el, svg } from "./dom.js";
 
 const RING = "M3 8a5 5 0 1 0 10 0a5 5 0 1 0-10 0";
 const SIGNS = {
-  OPEN: [RING, null],
+  OPEN: [RING],
   ROADMAP: [RING, "M8 3a5 5 0 0 1 0 10z"],
   DONE: [RING, "M8 3a5 5 0 0 1 0 10a5 5 0 0 1 0-10z"],
-  DECLINED: ["M4 4l8 8M12 4l-8 8", null],
+  DECLINED: ["M4 4l8 8M12 4l-8 8"],
 };
 
-export const ROLES = { OPEN: "open", ROADMAP: "roadmap", DONE: "done", DECLINED: "declined" };
+export const roleOf = (status) => status?.role?.toLowerCase();
 
 const labels = new Map();
 
@@ -29,7 +29,7 @@ export function nameOf(status) {
 /** A status in words, with its sign. */
 export function statusChip(status) {
   if (!status) return el("span.status", "not known");
-  const role = ROLES[status.role];
+  const role = roleOf(status);
   return el(
     "span.status",
     { "data-role": role, title: role ? `${status.key}: ${role}` : status.key },
@@ -39,7 +39,7 @@ export function statusChip(status) {
 }
 
 function sign(role) {
-  const [outline, filled] = SIGNS[role] ?? ["M4 8h8", null];
+  const [outline, filled] = SIGNS[role] ?? ["M4 8h8"];
   return svg(
     "svg",
     { viewBox: "0 0 16 16", class: "sign", "aria-hidden": "true" },

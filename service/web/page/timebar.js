@@ -10,7 +10,6 @@ export class TimeBar {
   #days = [];
   #dragging = false;
   #chosen = null;
-  #pin = 0;
   #box = null;
 
   constructor(root, page) {
@@ -74,7 +73,6 @@ export class TimeBar {
   /** The log has grown. */
   extend(extent) {
     this.extent = extent;
-    this.#pin = extent.head;
     if (!this.axis) return this.setClock("OCCURRED");
     this.axis.high = Math.max(this.axis.high, this.axis.clock === "OCCURRED" ? extent.to : extent.head);
   }
@@ -125,7 +123,7 @@ export class TimeBar {
       // A browser tells a move again when something else has moved below the pointer.
       if (value === this.#chosen && !settled) return;
       this.#chosen = value;
-      this.page.go(this.axis.moment(value, this.#pin), { settled });
+      this.page.go(this.axis.moment(value, this.extent.head), { settled });
     };
     this.track.onpointerdown = (event) => {
       if (event.button !== 0) return;
