@@ -572,6 +572,32 @@ export type SubscriptionOrderBy = {
   field: SubscriptionOrder;
 };
 
+/** What a sweep is doing. */
+export type SweepState =
+  /** Somebody ended it for good. */
+  | 'ABANDONED'
+  /** It walked all that it was asked for. */
+  | 'COMPLETE'
+  /** It ended, and something is missing; the same call tries that again. */
+  | 'PARTIAL'
+  /** It asks Sleekplan's API. */
+  | 'RUNNING'
+  /** Its process ended before it did; the same call goes on with it. */
+  | 'STOPPED';
+
+/** How the walk through a list of Sleekplan's went. */
+export type SweptState =
+  /** It was walked to its end. */
+  | 'DONE'
+  /** It could not be read. */
+  | 'FAILED'
+  /** The key may not read it. */
+  | 'FORBIDDEN'
+  /** Its item was gone. */
+  | 'GONE'
+  /** It is still to be walked. */
+  | 'OPEN';
+
 /** A bound that is told when a total reaches it. */
 export type Threshold = {
   /** The bound: told when the total was below it and now is not. */
