@@ -25,7 +25,9 @@ select unnest(array[
 select unnest(array[
            case when p.content_told then 'post told' end,
            case when not p.newest then 'late post' end,
-           case when p.newest and not p.fetched and substr(p.told, 68) <> substr(p.before, 68) then 'moved totals' end,
+           case when p.newest and not p.fetched
+                 and substr(read_model.bytes_of(p.told), 68) <> substr(read_model.bytes_of(p.before), 68)
+                then 'moved totals' end,
            case when count(*) over (partition by p.product_id, p.item_id) > 1 then 'posts of one item' end
        ])
   from {posts} p;

@@ -46,7 +46,7 @@ select s.position, t.ordinal, s.product_id, s.item_id,
          from {posts} p
         where p.newest
           and not p.fetched
-          and substr(p.told, 68) <> substr(p.before, 68)
+          and substr(read_model.bytes_of(p.told), 68) <> substr(read_model.bytes_of(p.before), 68)
        ) s
  cross join lateral (
        values (1, 'votes_up', s.up, s.votes_up), (2, 'votes_down', s.down, s.votes_down)

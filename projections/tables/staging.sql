@@ -170,16 +170,18 @@ select w.position, w.product_id, w.item_id, w.voter, w.user_id, w.occurred_at, w
        w.fetched,
        w.before is null as first,
        w.before is null or w.told > w.before as newest,
-       case when w.stood then case substr(w.said_before, 53, 1) when '+' then 1 when '-' then -1 end end as value_before,
+       case when w.stood then case substr(read_model.bytes_of(w.said_before), 53, 1) when '+' then 1 when '-' then -1 end
+            end as value_before,
        (w.stands and not w.against)::int - (w.stood and not w.was_against)::int as effect_up,
        (w.stands and w.against)::int - (w.stood and w.was_against)::int as effect_down
   from (
        select b.*,
-              substr(greatest(b.before, b.told), 52, 1) = '1' as stands,
-              coalesce(substr(b.before, 52, 1) = '1', false) as stood,
-              coalesce(substr(case when b.value is null or b.told < b.said_before then b.said_before else b.told end, 53, 1) = '-',
+              substr(read_model.bytes_of(greatest(b.before, b.told)), 52, 1) = '1' as stands,
+              coalesce(substr(read_model.bytes_of(b.before), 52, 1) = '1', false) as stood,
+              coalesce(case when b.value is null or b.told < b.said_before
+                            then substr(read_model.bytes_of(b.said_before), 53, 1) = '-' else b.value = -1 end,
                        false) as against,
-              coalesce(substr(b.said_before, 53, 1) = '-', false) as was_against
+              coalesce(substr(read_model.bytes_of(b.said_before), 53, 1) = '-', false) as was_against
          from (
               select t.*,
                      greatest(v.told collate "C", max(t.told) over arrivals) as before,
@@ -230,7 +232,8 @@ select w.position, w.product_id, w.item_id, w.occurred_at, w.is_delete, w.update
        w.content_hash,
        w.before is null or w.told > w.before as newest,
        w.before is null or w.told > w.before
-           and substr(w.told, 52, 16) <> substr(w.before, 52, 16) as content_told
+           and substr(read_model.bytes_of(w.told), 52, 16) <> substr(read_model.bytes_of(w.before), 52, 16)
+           as content_told
   from (
        select t.*,
               greatest(t.newest_post, max(t.told) over (
@@ -280,7 +283,8 @@ select w.position, w.product_id, w.user_id, w.occurred_at, w.is_delete, w.update
        w.told is not null and (w.before is null or w.told > w.before) as newest,
        w.told is not null and (
            w.whole or w.before is null
-           or w.told > w.before and substr(w.told, 52, 16) <> substr(w.before, 52, 16)
+           or w.told > w.before
+              and substr(read_model.bytes_of(w.told), 52, 16) <> substr(read_model.bytes_of(w.before), 52, 16)
        ) as content_told
   from (
        select t.*,
