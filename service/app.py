@@ -48,7 +48,7 @@ from service.log.event_store import EventStore
 from service.log.hub import Hub
 from service.log.known import KnownDatabase
 from service.log.quarantine import Quarantine
-from service.operate import demo
+from service.operate import demo, demo_api
 from service.operate.erasure import Erasure
 from service.operate.gauges import Gauges
 from service.operate.probes import Probes
@@ -274,9 +274,21 @@ class Service:
         advance(done, head)
 
     async def tick(self, board: demo.Demo) -> None:
-        """Let the demo's board live on, by the same webhook that Sleekplan would use."""
+        """Let the demo's board live on."""
+        async with self._posting("the demo's own") as post:
+            await demo.tick(board, self.pool, post)
+
+    async def show_api(self, board: demo.Demo) -> None:
+        """Let an older board be fetched from an API of its own."""
+        async with self._posting("the older board's") as post:
+            knobs = demo_api.older_board(board.knobs.ending)
+            await demo_api.show(knobs, self.pool, self.hub, self.settings, post)
+
+    @asynccontextmanager
+    async def _posting(self, name: str) -> AsyncIterator[Callable[[bytes], Awaitable[None]]]:
+        """Give a way to deliver, by the same webhook that Sleekplan would use."""
         key = new_secret()
-        self.webhook_keys.add_fixed("the demo's own", key)
+        self.webhook_keys.add_fixed(name, key)
         async with aiohttp.ClientSession(headers={"X-Secret": key}) as session:
 
             async def post(body: bytes) -> None:
@@ -284,7 +296,7 @@ class Service:
                     async with session.post(f"{self.address}{PATH}", data=body) as answer:
                         await answer.read()
 
-            await demo.tick(board, self.pool, post)
+            yield post
 
     # Listening
 

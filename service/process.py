@@ -36,8 +36,10 @@ class Announcer(Protocol):
         """The service listens."""
 
 
-async def run(settings: Settings, plan: ToRun, announcer: Announcer) -> None:
+async def run(settings: Settings, plan: ToRun, announcer: Announcer, *, with_api: bool = False) -> None:
     """Run until SIGINT or SIGTERM; then answer what is in flight, flush, close and return.
+
+    A demo may have a second board `with_api`, which is fetched.
 
     Raises a RecountError when it cannot start.
     """
@@ -61,6 +63,8 @@ async def run(settings: Settings, plan: ToRun, announcer: Announcer) -> None:
         stack.enter_context(running.told(settings, service.port))
         if found is not None:
             await stack.enter_async_context(in_background(service.tick(found)))
+            if with_api:
+                await stack.enter_async_context(in_background(service.show_api(found)))
         announcer.ready(service.ready(is_demo=found is not None))
         await stop.wait()
         _log.info("stopping")

@@ -35,13 +35,14 @@ def serve() -> None:
 @data_dir_option
 @host_option
 @port_option
-def demo() -> None:
+@click.option("--with-api", is_flag=True, help="Also fetch an older board from a made-up API of Sleekplan's.")
+def demo(with_api: bool) -> None:
     """Serve a made-up board of 18 months.
 
     New events tick in. The history is written in seconds, once; killed half way, the next start goes on
     where it stopped. Refused where the log already holds other events.
     """
-    _run(ToRun.DEMO)
+    _run(ToRun.DEMO, with_api=with_api)
 
 
 @click.command()
@@ -56,11 +57,11 @@ def up() -> None:
     _run(ToRun.CHOOSE)
 
 
-def _run(plan: ToRun) -> None:
+def _run(plan: ToRun, *, with_api: bool = False) -> None:
     settings = given_settings()
     _set_up_logging(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, _Banner() as banner:
-        runner.run(run(settings, plan, banner))
+        runner.run(run(settings, plan, banner, with_api=with_api))
 
 
 def _set_up_logging(settings: Settings) -> None:

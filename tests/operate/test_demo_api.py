@@ -1,0 +1,75 @@
+"""`recount demo --with-api` fetches a board that was there before, and loses some of what happens then."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import asyncpg
+import pytest
+
+from service.config import load_settings
+from service.events import decode
+from service.log.event_store import EventStore
+from service.log.hub import Hub
+from service.operate import demo_api
+from service.operate.demo_api import LOST_EACH, MOVES, OLDER_PRODUCT_ID, older_board
+from service.simulator.fake import FakeSleekplan
+from tests.given.fake_board import JumpingClock
+from tests.given.waiting import eventually
+
+PATIENCE_SECONDS = 120
+
+
+async def test_an_older_board_is_fetched_once_and_then_moves_by_deliveries_of_which_some_are_lost(
+    pool: asyncpg.Pool, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.sleekplan.pace._OwnWaits", JumpingClock)
+    knobs = older_board(datetime(2026, 6, 1, tzinfo=UTC))
+    store = EventStore(pool)
+    delivered: list[bytes] = []
+
+    async def post(body: bytes) -> None:
+        await store.append([decode(body, datetime.now(UTC), "WEBHOOK")])
+        delivered.append(body)
+
+    async def origins() -> Counter[str]:
+        rows = await pool.fetch("select origin, product_id from log.events")
+        assert {row["product_id"] for row in rows} <= {OLDER_PRODUCT_ID}
+        return Counter(row["origin"] for row in rows)
+
+    async def shown(until: Callable[[], Awaitable[bool]]) -> Counter[str]:
+        running = asyncio.create_task(demo_api.show(knobs, pool, hub, load_settings({}), post))
+        try:
+            await eventually(until, seconds=PATIENCE_SECONDS)
+        finally:
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+        return await origins()
+
+    async def has_moved() -> bool:
+        return len(delivered) == MOVES - MOVES // LOST_EACH
+
+    async with Hub(database_url) as hub:
+        first = await shown(has_moved)
+        moves: list[object] = []
+        move = FakeSleekplan.move
+
+        def counted(fake: FakeSleekplan, now: datetime) -> bytes:
+            moves.append(now)
+            return move(fake, now)
+
+        async def has_moved_again() -> bool:
+            return len(moves) == MOVES
+
+        monkeypatch.setattr(FakeSleekplan, "move", counted)
+        again = await shown(has_moved_again)
+    await store.close()
+
+    assert first["WEBHOOK"] == MOVES - MOVES // LOST_EACH
+    assert first["BACKFILL"] > 1_000
+    assert again == first
