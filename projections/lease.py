@@ -29,6 +29,12 @@ class Lease:
         self._seconds = seconds
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._renew_at = 0.0
+        self._ends_at = 0.0
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is still ours for certain, without asking: nobody can have taken over yet."""
+        return asyncio.get_running_loop().time() < self._ends_at
 
     async def take(self, connection: AnyConnection | Pool) -> bool:
         """Return whether it is our turn now."""
@@ -84,6 +90,9 @@ class Lease:
                 await self._take(pool)
 
     async def _take(self, connection: AnyConnection | Pool) -> int | None:
-        self._renew_at = asyncio.get_running_loop().time() + self._seconds / RENEWALS_A_LEASE
+        asked_at = asyncio.get_running_loop().time()
+        self._renew_at = asked_at + self._seconds / RENEWALS_A_LEASE
         epoch: int | None = await connection.fetchval(_sql["take"], self.task, self._holder, self._seconds)
+        if epoch is not None:
+            self._ends_at = asked_at + self._seconds
         return epoch

@@ -53,6 +53,7 @@ from service.operate.erasure import Erasure
 from service.operate.gauges import Gauges
 from service.operate.probes import Probes
 from service.postgres.embedded import EmbeddedPostgres
+from service.reactions.reactions import reacting, refuse_wrong_rules
 from service.simulator import LABELS as DEMO_LABELS
 from service.web.key_files import LOCAL_KEY_FILE, KeyFiles, read_local_key
 from service.web.keys import Keys, Tokens, WebhookKeys, local_key, new_secret
@@ -113,6 +114,7 @@ class Service:
     async def opened(self) -> AsyncIterator[Service]:
         """Open the database and the log; deliveries could be taken, but nothing listens or counts yet."""
         settings = self.settings
+        await refuse_wrong_rules(settings)
         async with AsyncExitStack() as stack:
             dsn = await self._open_database(stack)
             self.spool = await stack.enter_async_context(
@@ -317,7 +319,9 @@ class Service:
             # for 57 ms, again and again.
             gc.collect()
             gc.freeze()
-            yield
+            graphql = self._graphql
+            async with reacting(graphql.services, graphql.operations, graphql.live, is_demo=self._is_demo):
+                yield
         finally:
             self.stopping = True
             await runner.cleanup()
@@ -345,7 +349,7 @@ class Service:
             projecting=self._projecting,
             stopping=lambda: self.stopping,
         ).add_to(application)
-        graphql = GraphQLEndpoint(
+        graphql = self._graphql = GraphQLEndpoint(
             build_schema(),
             Services(
                 self.pool,

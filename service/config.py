@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     labels: Path | None = Field(
         None, description="TOML or JSON file that gives status and type keys a label, and statuses a role"
     )
+    reactions: Path | None = Field(
+        None, description="TOML file of rules: what is told to whom when something happens"
+    )
     body_bytes_max: Positive = Field(1024 * 1024, description="largest webhook body that is taken, in bytes")
     spool_bytes_max: Positive = Field(
         1024**3, description="most that is kept in files while Postgres does not answer, in bytes"
@@ -149,7 +152,7 @@ class Settings(BaseSettings):
             Dsn.read(value.get_secret_value(), {})
         return value
 
-    @field_validator("data_dir", "labels")
+    @field_validator("data_dir", "labels", "reactions")
     @classmethod
     def _expanded(cls, value: Path | None) -> Path | None:
         try:
@@ -200,7 +203,7 @@ class Settings(BaseSettings):
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ValueError, OSError):
+        except (KeyError, ValueError, OSError):
             raise ValueError("is no zone's name; take one such as Europe/Berlin or UTC") from None
         return value
 

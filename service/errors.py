@@ -15,7 +15,8 @@
     ├── SettingsError                    the environment says something that cannot be meant
     │   ├── UnknownSetting
     │   ├── InvalidSetting
-    │   └── ExposedWithoutSecrets
+    │   ├── ExposedWithoutSecrets
+    │   └── ReactionsRefused
     ├── EmbeddedPostgresError            the Postgres of our own cannot be had
     │   ├── DataFolderNotWritable
     │   ├── DataFolderInUse
@@ -80,6 +81,10 @@
     │   ├── ProductNeeded
     │   ├── SweepRuns
     │   └── SweepUnknown
+    ├── ReactionUnknown                  no rule of RECOUNT_REACTIONS has this name
+    ├── NoReactions                      and there is no such file
+    ├── NothingToTry                     no event of late that a rule would tell
+    ├── ReactionNotTaken                 its target did not take what was sent to try it
     ├── TailRefused                      the service will not send its events
     ├── NotFound                         a command asked for what is not there
     └── QueryFailed
@@ -92,7 +97,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -987,3 +992,54 @@ class SweepUnknown(SweepRefused):
     def __init__(self, sweep: str) -> None:
         self.sweep = sweep
         super().__init__(f"there is no sweep {sweep!r}; `recount sweeps` lists them")
+
+
+# Reactions: service/reactions/
+
+
+class ReactionsRefused(SettingsError):
+    """The file of RECOUNT_REACTIONS has rules that cannot be meant: all of them, by line."""
+
+    def __init__(self, path: Path, wrong: Sequence[tuple[int, str]]) -> None:
+        self.path, self.wrong = path, tuple(wrong)
+        said = "\n".join(f"{path}:{line}: {text}" for line, text in wrong)
+        super().__init__(f"RECOUNT_REACTIONS names a file that cannot be used:\n{said}")
+
+
+class ReactionUnknown(RecountError):
+    """No rule has this name."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        there = ", ".join(sorted(known))
+        super().__init__(
+            f"there is no reaction {name!r}; " + (f"there are {there}" if there else "none ran here yet")
+        )
+
+
+class NoReactions(RecountError):
+    """A rule is to be tried, and the settings name no file of them."""
+
+    exit_code = 2
+
+    def __init__(self) -> None:
+        super().__init__("RECOUNT_REACTIONS names no file of rules; set it to the one that the service has")
+
+
+class NothingToTry(RecountError):
+    """A rule cannot be tried on what happened lately."""
+
+    def __init__(self, name: str, events: int) -> None:
+        self.name, self.events = name, events
+        super().__init__(
+            f"none of the last {events:,} events is one that {name} would tell; send one that is, "
+            "such as a file of docs/samples: recount send FILE"
+        )
+
+
+class ReactionNotTaken(RecountError):
+    """A rule's target did not take what was sent to try it."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"what {name} sent was not taken: {reason}")

@@ -30,6 +30,7 @@ from tests.given.asking import a_pool, new_database
 from tests.given.bodies import a_body, an_event
 from tests.given.fake_board import TINY, a_fake
 from tests.given.proxy import proxy_before
+from tests.given.receiver import a_file, a_rule, receiving
 from tests.given.running import recount, running
 from tests.given.serving import GRAPHQL, Started, serving
 from tests.given.waiting import eventually
@@ -105,6 +106,18 @@ async def label_of_planned(trial: Trial) -> str:
         await started.post(a_body(data={"feedback_id": 1, "title": "Dark mode", "status": "planned"}))
         answer = await started.ask("{ items(minPosition: 1) { nodes { status { label } } } }")
         return str(answer["data"]["items"]["nodes"][0]["status"]["label"])
+
+
+async def whether_a_reaction_is_told(trial: Trial) -> int:
+    async with receiving() as receiver:
+        (trial.folder / "all.url").write_text(receiver.url)
+        async with trial.started() as started:
+            states = "select count(*) from log.reactions"
+            with contextlib.suppress(TimeoutError):
+                await eventually(lambda: started.service.pool.fetchval(states), seconds=3)
+                await started.post(a_body())
+                await receiver.has(1)
+        return len(receiver.taken)
 
 
 async def status_for_a_long_body(trial: Trial) -> int:
@@ -340,6 +353,10 @@ def _is_json(line: str) -> bool:
         return False
 
 
+def reactions(trial: Trial) -> str:
+    return str(a_file(trial.folder, a_rule(trial.folder, "http://127.0.0.1:1/")))
+
+
 def labels(trial: Trial) -> str:
     file = trial.folder / "labels.toml"
     file.write_text('[status]\nplanned = "Next up"\n')
@@ -362,6 +379,7 @@ PROOFS: dict[str, Proof] = {
     "webhook_keys": Proof("key,another", status_for_another_key, 401, 200),
     "api_tokens": Proof("token", status_without_a_token, 200, 401),
     "labels": Proof(labels, label_of_planned, "Planned", "Next up"),
+    "reactions": Proof(reactions, whether_a_reaction_is_told, 0, 1),
     "body_bytes_max": Proof("1000", status_for_a_long_body, 200, 413),
     "spool_bytes_max": Proof("1000", status_while_postgres_is_away, 200, 503),
     "append_queue_max": Proof("1", whether_four_fill_the_queue, False, True),

@@ -467,6 +467,17 @@ export type QuarantineState =
   /** A retry made an event of it. */
   | 'RETRIED';
 
+/** Whether a reaction tells what happens. */
+export type ReactionStanding =
+  /** It is in the file no more; its place is kept. */
+  | 'ABSENT'
+  /** Somebody paused it. */
+  | 'PAUSED'
+  /** It tells what happens. */
+  | 'RUNNING'
+  /** It gave up; `problem` says why. */
+  | 'STOPPED';
+
 /** Which satisfaction answers. */
 export type SatisfactionFilter = {
   /** All of these as well. */

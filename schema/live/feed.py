@@ -42,6 +42,11 @@ class Subscriber:
     closed: bool = False
     task: asyncio.Task[None] | None = None
 
+    @property
+    def reached(self) -> int:
+        """The position up to which the sink was given all that is for it, also where that is nothing."""
+        return max(self.cursor, self.feed.sent) if self.following else self.cursor
+
     def cancel(self) -> None:
         """Send nothing more; the client completed, or is gone."""
         if self.closed:
@@ -55,7 +60,8 @@ class Subscriber:
 class Feed:
     """The subscribers whose answers are the same: one read and one encoding serve them all.
 
-    `cursor` is the position up to which its followers have been, or are just being, sent everything.
+    `cursor` is the position up to which its followers have been, or are just being, sent everything, `sent`
+    the one up to which they have been.
     `forget` is called when nobody is left.
     """
 
@@ -67,7 +73,7 @@ class Feed:
         work: Work,
         forget: Callable[[Feed], object],
     ) -> None:
-        self.cursor = follower.position
+        self.cursor = self.sent = follower.position
         self._caller = selecting.caller
         self._messages = Messages(selecting, source, work)
         self._follower = follower
@@ -127,6 +133,7 @@ class Feed:
                 self.cursor = upto
                 for start in range(0, len(meetings), RENDER_EVENTS):
                     await self._send(meetings[start : start + RENDER_EVENTS])
+                self.sent = upto
             except AWAY as error:
                 await pause(error)
             except Exception as error:

@@ -42,6 +42,16 @@ class Wanted:
     column: str | None = None
     values: frozenset[Any] = frozenset()
 
+    def of_origins(self, origins: frozenset[str]) -> Wanted:
+        """Return what is wanted, of events that came in these ways only."""
+        matches = self.matches
+        return Wanted(
+            (origins, self.key),
+            lambda fact: fact["origin"] in origins and matches(fact),
+            self.column,
+            self.values,
+        )
+
 
 class Index(Generic[_T]):
     """Members by what they want: an event meets only those filed under one of its own values."""

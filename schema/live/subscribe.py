@@ -57,9 +57,11 @@ class Live:
         sink: Sink,
         *,
         after: ResumePoint | None = None,
+        origins: frozenset[str] | None = None,
     ) -> Cancellable:
         """Start a subscription; `after`, when given, is where the client's last connection ended.
 
+        With `origins` nothing is told of events that came in other ways, whatever the document lets through.
         Raises Refused for what cannot be started. Returns once it is certain that nothing after its
         first position will be missed.
         """
@@ -67,7 +69,7 @@ class Live:
             raise Refused.because("the service stops; connect again", "STOPPING", status=503)
         self._starting += 1
         try:
-            return await self._subscribe(document, request, context, sink, after)
+            return await self._subscribe(document, request, context, sink, after, origins)
         except RecountError as error:
             raise Refused([GraphQLError(str(error), original_error=error)]) from error
         finally:
@@ -75,7 +77,13 @@ class Live:
             self._rest()
 
     async def _subscribe(
-        self, document: Document, request: Request, context: Context, sink: Sink, after: ResumePoint | None
+        self,
+        document: Document,
+        request: Request,
+        context: Context,
+        sink: Sink,
+        after: ResumePoint | None,
+        origins: frozenset[str] | None,
     ) -> Cancellable:
         selection = self._operations.asked(document, request).selection
         executor = self._operations.executor(document, request, context)
@@ -96,7 +104,8 @@ class Live:
             feed = self._feeds[key] = Feed(
                 selecting, source, self.follower, self.work, lambda feed: self._forget(key, feed)
             )
-        return feed.add(sink, source.wanted, cursor, after.ordinal if after is not None else 0)
+        wanted = source.wanted if origins is None else source.wanted.of_origins(origins)
+        return feed.add(sink, wanted, cursor, after.ordinal if after is not None else 0)
 
     def _broadcast(self, key: Hashable, selecting: Selecting, shared: Shared) -> Broadcast:
         broadcast = self._broadcasts.get(key)

@@ -181,6 +181,30 @@ class SweepProgress:
     )
 
 
+@strawberry.enum(description="Whether a reaction tells what happens.")
+class ReactionStanding(Enum):
+    RUNNING = enum_value("RUNNING", description="It tells what happens.")
+    PAUSED = enum_value("PAUSED", description="Somebody paused it.")
+    STOPPED = enum_value("STOPPED", description="It gave up; `problem` says why.")
+    ABSENT = enum_value("ABSENT", description="It is in the file no more; its place is kept.")
+
+
+@rows_of(
+    Entity("reaction"), "A rule of RECOUNT_REACTIONS, and how far it has told what it tells.", name="Reaction"
+)
+class ReactionProgress:
+    name: str = column("Its name.", "reaction.name")
+    state: ReactionStanding = column("Whether it tells what happens.", "reaction.state")
+    position: Position = column("The position up to which all is told.", "reaction.position")
+    behind: int = column("How many positions of the log lie after that.", "reaction.behind")
+    sent: int = column("How many messages were taken.", "reaction.sent")
+    sent_at: DateTime | None = moment("When the last of them was.", "reaction.sent_at")
+    skipped: int = column("How many were given up.", "reaction.skipped")
+    attempts: int = column("How often what is to be told next was not taken.", "reaction.attempts")
+    failing_since: DateTime | None = moment("When that was tried first.", "reaction.failing_since")
+    problem: str | None = column("Why it was not taken, or why the rule stopped.", "reaction.problem")
+
+
 def _states(args: Args) -> list[str] | None:
     return [each.value.lower() for each in args["states"]] if args.get("states") else None
 
@@ -196,6 +220,7 @@ PROJECTIONS: Final = Rows(
         "fingerprints": Parameter("text[]", lambda _: known()[1]),
     },
 )
+REACTIONS: Final = Rows("Reaction", _SQL["reactions"], "reaction.name", scope="admin")
 QUARANTINE: Final = Rows(
     "QuarantinedDelivery",
     _SQL["quarantine"],

@@ -70,3 +70,10 @@ select o.scope, o.state, count(*)::int as lists, sum(o.rows)::bigint as rows, mi
   from log.sweep_scopes as o
  where o.sweep_id = sweep.id
  group by o.scope, o.state
+
+-- name: reactions
+select r.name, case when r.in_file then r.state else 'ABSENT' end as state, r.position,
+       greatest(coalesce((select e.position from log.events as e order by e.position desc limit 1), 0) - r.position, 0) as behind,
+       r.sent, r.sent_at, (select count(*) from log.reactions_skipped as s where s.reaction = r.name) as skipped,
+       r.attempts, r.failing_since, r.problem
+  from log.reactions as r

@@ -51,12 +51,14 @@ from schema.objects.operating import (
     PRODUCTS,
     PROJECTIONS,
     QUARANTINE,
+    REACTIONS,
     SWEEPS,
     Ingest,
     Product,
     ProjectionProgress,
     QuarantinedDelivery,
     QuarantineState,
+    ReactionProgress,
     SweepProgress,
     SweepState,
 )
@@ -202,6 +204,9 @@ class Query:
         "The products that any event was about, of those that the caller sees.", PRODUCTS
     )
     projections: list[ProjectionProgress] = nested("How far each projection of the log has got.", PROJECTIONS)
+    reactions: list[ReactionProgress] = nested(
+        "The rules of RECOUNT_REACTIONS, and how far each has come. Needs the scope `admin`.", REACTIONS
+    )
     quarantine: list[QuarantinedDelivery] = nested(
         "Deliveries that could not be read as events, newest first. Needs the scope `admin`.",
         QUARANTINE,

@@ -30,6 +30,7 @@ SECTIONS: Final = {
         "migrate": ("log", "Bring the database up to this version."),
         "parked": ("projections", "Deal with events that a projection could not apply."),
         "quarantine": ("quarantine", "Deal with deliveries that are no events."),
+        "reactions": ("reactions", "Deal with what is told to other systems and people."),
         "rebuild": ("projections", "Count projections again from the first event."),
         "sweeps": ("backfill", "Look at what asked Sleekplan's API."),
         "sql": ("sql", "Print SQL for the database's administrator."),

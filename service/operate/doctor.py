@@ -18,12 +18,13 @@ from projections.read_model import tables
 from projections.status import lateness, status
 from service.backfill.sweeps import standing
 from service.config import Settings, is_loopback
-from service.errors import DatabaseError, RecountError
+from service.errors import DatabaseError, RecountError, SettingsError
 from service.log.database import POSTGRES_FAILURES, Connection, connect, pending_migrations
 from service.log.known import KnownDatabase
 from service.operate.finding import Finding, fine, note, problem
 from service.operate.gauges import silences
 from service.operate.reach import check_reach, check_service
+from service.reactions.reactions import refuse_wrong_rules
 from service.sql_files import load
 from service.web.key_files import DIGESTS_FILE, LOCAL_KEY_FILE, KeyFiles
 
@@ -188,6 +189,7 @@ async def check_database(settings: Settings, dsn: str) -> list[Finding]:
             _silence,
             _sweeps,
             _known_since,
+            _reactions,
         ):
             try:
                 findings += [finding async for finding in check(settings, connection)]
@@ -421,3 +423,25 @@ async def _known_since(settings: Settings, connection: Connection) -> AsyncItera
 
 def _day(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d}"
+
+
+async def _reactions(settings: Settings, connection: Connection) -> AsyncIterator[Finding]:
+    if settings.reactions is not None:
+        try:
+            await refuse_wrong_rules(settings)
+        except SettingsError as error:
+            yield problem("reactions", str(error), "mend the file: the service does not start with it")
+    if not await connection.fetchval("select to_regclass('log.reactions') is not null"):
+        return
+    rows = await connection.fetch(_sql["reactions"])
+    for row in rows:
+        if row["state"] == "STOPPED":
+            said = f"{row['name']} has stopped: {row['problem']}"
+            yield problem("reactions", said, f"mend that, then: recount reactions resume {row['name']}")
+        elif row["fails"]:
+            yield note(
+                "reactions", f"{row['name']} is tried again: {row['problem']}", "recount reactions list"
+            )
+    running = [row["name"] for row in rows if row["state"] == "RUNNING" and not row["fails"]]
+    if running:
+        yield fine("reactions", f"as far as they could be told: {', '.join(running)}")

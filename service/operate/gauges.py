@@ -23,6 +23,7 @@ SAMPLE_SECONDS_MAX: Final = 3.0
 SAMPLE_AGE_SECONDS_MAX: Final = 2.0
 PRODUCTS_AGE_SECONDS_MAX: Final = 60.0
 SILENT_AFTER_DAYS: Final = 3.0
+REACTION_STATES: Final = ("RUNNING", "PAUSED", "STOPPED")
 
 _sql = load(__file__, "gauges.sql")
 
@@ -67,6 +68,19 @@ _GAUGES: Final[tuple[tuple[str, str, tuple[str, ...]], ...]] = (
         "recount_key_last_used_timestamp_seconds",
         "When a key or token was last used; 0 for never. By the name that its owner gave it.",
         ("kind", "key"),
+    ),
+    (
+        "recount_reaction_state",
+        "1 for the state that a rule of RECOUNT_REACTIONS is in, 0 for the others.",
+        ("reaction", "state"),
+    ),
+    ("recount_reaction_behind_events", "Positions of the log after that of a rule.", ("reaction",)),
+    ("recount_reaction_sent_messages", "Messages of a rule that were taken.", ("reaction",)),
+    ("recount_reaction_skipped_messages", "Messages of a rule that were given up.", ("reaction",)),
+    (
+        "recount_reaction_failing_seconds",
+        "For how long what a rule tells next was not taken; 0 when nothing fails.",
+        ("reaction",),
     ),
     ("recount_key_expires_timestamp_seconds", "When a key or token ends.", ("kind", "key")),
     (
@@ -137,6 +151,7 @@ class Gauges(Collector):
             quarantine = await _rows(connection, _sql["quarantine"])
             keys = await _rows(connection, _sql["keys"])
             sweeps = await standing(connection)
+            reactions = await _rows(connection, _sql["reactions"])
             if time.monotonic() - self._products_at > PRODUCTS_AGE_SECONDS_MAX:
                 self._products = await silences(connection)
                 self._products_at = time.monotonic()
@@ -175,6 +190,12 @@ class Gauges(Collector):
             tell("recount_sweep_requests", swept.requests, label, swept.kind)
             tell("recount_sweep_events", swept.recorded, label, swept.kind)
             tell("recount_sweep_complete_timestamp_seconds", swept.completed_at, label, swept.kind)
+        for row in reactions:
+            for state in REACTION_STATES:
+                tell("recount_reaction_state", row["state"] == state, row["name"], state)
+            for measure, unit in (("behind", "events"), ("sent", "messages"), ("skipped", "messages")):
+                tell(f"recount_reaction_{measure}_{unit}", row[measure], row["name"])
+            tell("recount_reaction_failing_seconds", row["failing_seconds"], row["name"])
         for product in self._products:
             label = self._metrics.product_label(product.product_id)
             if label == OTHER:

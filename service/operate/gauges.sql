@@ -61,3 +61,14 @@ select p.product_id,
 -- name: server
 -- Postgres's version.
 select current_setting('server_version') as version;
+
+-- name: reactions
+-- How far each rule of RECOUNT_REACTIONS has come, of those that the file has.
+select name,
+       state,
+       greatest(coalesce((select e.position from log.events e order by e.position desc limit 1), 0) - position, 0) as behind,
+       sent,
+       (select count(*) from log.reactions_skipped s where s.reaction = r.name) as skipped,
+       coalesce(extract(epoch from clock_timestamp() - failing_since), 0)::float8 as failing_seconds
+  from log.reactions r
+ where in_file;

@@ -17,6 +17,7 @@ from tests.given.command_tree import all_commands, parameters
 from tests.given.fake_board import TINY, a_fake
 from tests.given.fake_board import environment as of_fake
 from tests.given.folders import ROOT
+from tests.given.receiver import a_file, a_rule
 from tests.given.running import Running, recount, running
 from tests.given.waiting import eventually
 
@@ -33,12 +34,13 @@ ANA = ("17", "--product", "647288130")
 class Board:
     """A service with the samples, a delivery in the quarantine, and an event that is set aside."""
 
-    def __init__(self, service: Running, url: str, fake: FakeSleekplan, address: str) -> None:
+    def __init__(self, service: Running, url: str, fake: FakeSleekplan, address: str, reactions: str) -> None:
         self.service = service
         self.env = of_fake(fake, url, address) | {
             "RECOUNT_SLEEKPLAN_RATE": "100",
             "RECOUNT_DATA_DIR": str(service.data_dir),
             "RECOUNT_PORT": service.address.rpartition(":")[2],
+            "RECOUNT_REACTIONS": reactions,
         }
 
     async def told(self, *arguments: str | Path) -> list[Any]:
@@ -51,11 +53,11 @@ class Board:
 @pytest.fixture
 async def board(database_url: str, tmp_path: Path) -> AsyncIterator[Board]:
     fake = a_fake(TINY)
-    async with (
-        fake.serving() as address,
-        running(tmp_path / "data", env={"RECOUNT_DATABASE_URL": database_url}) as service,
-    ):
-        board = Board(service, database_url, fake, address)
+    nobody = a_rule(tmp_path, "http://127.0.0.1:1/", "shipped", retry_hours=0, then="skip")
+    reactions = str(a_file(tmp_path, nobody))
+    settings = {"RECOUNT_DATABASE_URL": database_url, "RECOUNT_REACTIONS": reactions}
+    async with fake.serving() as address, running(tmp_path / "data", env=settings) as service:
+        board = Board(service, database_url, fake, address, reactions)
         await board.told("send", *SAMPLES)
         await service.post(b"no JSON")
         pool = await asyncpg.create_pool(database_url, min_size=1, max_size=1)
@@ -70,6 +72,7 @@ async def board(database_url: str, tmp_path: Path) -> AsyncIterator[Board]:
                 return bool(await pool.fetchval("select count(*) from read_model.parked"))
 
             await eventually(parked)
+            await eventually(lambda: pool.fetchval("select count(*) from log.reactions_skipped"), 30)
         finally:
             await pool.close()
         yield board
@@ -102,6 +105,9 @@ async def test_what_commands_print_has_the_shape_that_is_documented(board: Board
         "rebuild": ((),),
         "backfill": (("--dry-run",), ("--only", "users,posts,votes")),
         "sweeps list": ((),),
+        "reactions list": ((),),
+        "reactions test": (("shipped",),),
+        "reactions skipped": ((),),
         "sweeps show": (("",),),
         "erase": ((*ANA, "--dry-run"), (*ANA, "--yes"), ("--list",), ("--again",)),
     }

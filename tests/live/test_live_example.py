@@ -1,65 +1,45 @@
-"""The example that posts status changes to a chat: killed at any time, it leaves none out."""
+"""The example that tells status changes to a chat: stopped at any time, it leaves none out."""
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import signal
 from pathlib import Path
 
-from aiohttp import web
-
+from tests.given.bodies import a_body
 from tests.given.folders import ROOT
-from tests.given.live_board import an_update, live_board
+from tests.given.receiver import receiving
+from tests.given.running import Running, recount, running
+from tests.given.waiting import eventually
 
-EXAMPLE = ROOT / "examples" / "chat-notifier" / "notify.py"
-
-
-@asynccontextmanager
-async def _chat(heard: asyncio.Queue[str]) -> AsyncIterator[str]:
-    async def take(request: web.Request) -> web.Response:
-        heard.put_nowait((await request.json())["text"])
-        return web.Response()
-
-    application = web.Application()
-    application.router.add_post("/hook", take)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    finally:
-        await runner.cleanup()
+EXAMPLE = ROOT / "examples" / "chat-notifier" / "reactions.toml"
 
 
-async def test_it_goes_on_after_being_killed(database_url: str, tmp_path: Path) -> None:
-    script = shutil.copy(EXAMPLE, tmp_path)
-    place = tmp_path / "last-position"
-    place.write_text("0")
-    heard: asyncio.Queue[str] = asyncio.Queue()
+async def _move(service: Running, number: int, status: str) -> None:
+    data = {"feedback_id": 1, "title": "Dark mode", "status": status}
+    answer = await service.post(a_body(number, action="item.update", data=data))
+    assert answer[0] == 200, answer
 
-    async def hear(count: int, url: str, chat_url: str) -> list[str]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, script, url, env={"CHAT_URL": chat_url}
-        )
-        try:
-            async with asyncio.timeout(60):
-                return [await heard.get() for _ in range(count)]
-        finally:
-            process.kill()
-            await process.wait()
 
-    async with live_board(database_url) as board, _chat(heard) as chat_url:
-        await board.append(an_update(1, status="open"), an_update(1, status="planned"))
-        first = await hear(1, board.service.url, chat_url)
-        await board.append(
-            an_update(1, status="progress"), an_update(1, title="Only a title", status="progress")
-        )
-        place.write_text("2")  # killed between the chat's answer and the note, it would repeat the first
-        later = await hear(1, board.service.url, chat_url)
+async def test_it_goes_on_after_being_killed(tmp_path: Path, database_url: str) -> None:
+    file = tmp_path / "reactions.toml"
+    file.write_text(f'private_hosts = ["127.0.0.1"]\n{EXAMPLE.read_text()}')
+    async with receiving() as chat:
+        env = {"CHAT_URL": chat.people, "RECOUNT_REACTIONS": str(file), "RECOUNT_DATABASE_URL": database_url}
+        async with running(tmp_path / "data", env=env) as service:
+            await eventually(lambda: _has_begun(database_url), 60)
+            for number, status in enumerate(("open", "planned"), 1):
+                await _move(service, number, status)
+            await eventually(lambda: chat.texts, 60)
+            await service.stop(signal.SIGKILL)
+        async with running(tmp_path / "data", env={"RECOUNT_DATABASE_URL": database_url}) as without:
+            await _move(without, 3, "in-progress")
+        async with running(tmp_path / "data", env=env):
+            await eventually(lambda: "In progress" in chat.texts[-1], 60)
 
-    assert "planned" in first[0]
-    assert "progress" in later[0]
-    assert heard.empty()
+    assert "Planned" in chat.texts[0]
+    assert len(set(chat.texts)) == 2
+
+
+async def _has_begun(database_url: str) -> bool:
+    ended = await recount("reactions", "list", env={"RECOUNT_DATABASE_URL": database_url})
+    return "RUNNING" in ended.stdout

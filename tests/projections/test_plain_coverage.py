@@ -47,6 +47,8 @@ LEFT_OUT: Final = {
     "Query.projections": _OPERATING,
     "Projection": _OPERATING,
     "Query.quarantine": _OPERATING,
+    "Query.reactions": _OPERATING,
+    "Reaction": _OPERATING,
     "QuarantinedDelivery": _OPERATING,
     "Query.sweeps": _OPERATING,
     "Sweep": _OPERATING,

@@ -57,7 +57,7 @@ BOUND: Final = Caller(SCOPES, frozenset({PRODUCT}))
 BOUND_TO_TWO: Final = Caller(SCOPES, frozenset({PRODUCT, NOBODYS}))
 """Statements for one product and for several are not the same."""
 
-OF_THE_LOG: Final = {"projections"}
+OF_THE_LOG: Final = {"projections", "reactions"}
 """Root fields that tell how far the log is read, which is the same for every product."""
 
 ALL_OF: Final = """{
@@ -151,6 +151,7 @@ async def boards(server_url: str, template: str) -> AsyncIterator[Boards]:
             await board.tell(*HISTORY[:3])  # copies are counted
             await _refuse(board, PRODUCT)
             await _sweep(board, PRODUCT)
+            await pool.execute("insert into log.reactions (name, position) values ('rule', 1)")
             ids = _ids(await board.ask(ALL_OF))
         # A copy of the database has the same ids and times of receipt.
         async with new_database(server_url, urlsplit(url).path.removeprefix("/")) as copy:

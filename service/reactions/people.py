@@ -1,0 +1,82 @@
+"""Tells people: a text in a chat, a mail or whatever else Apprise has an address for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from service.reactions.addresses import is_address, is_public, refuse_private
+from service.reactions.rules import MessageTable
+from service.reactions.target import NotTaken, Telling
+from service.reactions.templates import EXTRA, rendered
+
+if TYPE_CHECKING:
+    from apprise import NotifyBase
+
+
+class PeopleTarget:
+    """A rule's message to people. What renders to nothing is not sent."""
+
+    def __init__(self, table: MessageTable, private_hosts: frozenset[str]) -> None:
+        self._table, self._private_hosts = table, private_hosts
+
+    async def tell(self, telling: Telling, timeout_seconds: float) -> None:
+        """Return once the service behind the address took it. Raises NotTaken."""
+        title, text = (rendered(each, telling.data) for each in (self._table.title, self._table.text))
+        if not text:
+            return
+        try:
+            plugin = _plugin(self._table.url.read())
+        except ValueError as error:
+            raise NotTaken(str(error)) from None
+        for host in _hosts(plugin):
+            await refuse_private(host, self._private_hosts)
+        plugin.socket_connect_timeout = plugin.socket_read_timeout = timeout_seconds
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                taken = await plugin.async_notify(body=text, title=title, body_format=self._table.format)
+        except TimeoutError:
+            raise NotTaken(f"no answer came within {timeout_seconds:g} seconds") from None
+        except Exception as error:
+            raise NotTaken(f"it could not be sent: {type(error).__name__}") from None
+        if not taken:
+            raise NotTaken(f"{plugin.service_name} did not take it")
+
+    def shown(self, telling: Telling) -> str:
+        """Return the text, below its title."""
+        title, text = (rendered(each, telling.data) for each in (self._table.title, self._table.text))
+        return f"{title}\n\n{text}" if title else text
+
+
+def message_faults(table: MessageTable, private_hosts: frozenset[str]) -> list[str]:
+    """Say what is wrong with the address of a message."""
+    try:
+        plugin = _plugin(table.url.read())
+    except ValueError as error:
+        return [f"url {error}"]
+    private = [host for host in _hosts(plugin) if is_address(host) and not is_public(host)]
+    if any(host not in private_hosts for host in private):
+        return ["url is on a private address; where that is meant, name the host in `private_hosts`"]
+    return []
+
+
+def _plugin(url: SecretStr) -> NotifyBase:
+    """Return what sends to an address. Raises ValueError, which quotes nothing of it."""
+    try:
+        from apprise import Apprise
+    except ImportError:
+        raise ValueError(EXTRA) from None
+    plugin = Apprise.instantiate(url.get_secret_value(), suppress_exceptions=True)
+    if plugin is None:
+        raise ValueError("is no address of Apprise's, such as slack://…, mailto://… or msteams://…")
+    plugin.redirects = False  # also where the address asks for them
+    return plugin
+
+
+def _hosts(plugin: Any) -> set[str]:
+    """Return the hosts that an address names itself; of a service that has one of its own there is none."""
+    named = any("{host}" in template for template in plugin.templates)
+    found = (plugin.host if named else None, getattr(plugin, "smtp_host", None))
+    return {host.strip("[]").lower() for host in found if host}
