@@ -24,6 +24,8 @@ def given_keys(headers: CIMultiDictProxy[str], target: str) -> list[str]:
     """
     keys = headers.getall(HEADER, [])[:KEYS_MAX]
     query = target.partition("?")[2]
+    if not query:
+        return keys
     if is_plain(query):
         return [*keys, query[4:]]
     parts = query.partition("#")[0].split("&")

@@ -39,7 +39,6 @@ BODIES_IN_FLIGHT_MAX: Final = 256
 
 _log = structlog.get_logger(__name__)
 
-_NOT_PLAIN: Final = (hdrs.CONTENT_ENCODING, hdrs.EXPECT)
 _NEARLY: Final = re.compile(r"/webhooks?\b", re.IGNORECASE)
 """What is in a path that is meant to be ours."""
 
@@ -131,7 +130,8 @@ class Webhook:
             message.method != "POST"
             or not payload.is_eof()
             or not 0 < payload.total_bytes <= self._body_bytes_max
-            or any(name in message.headers for name in _NOT_PLAIN)
+            or hdrs.CONTENT_ENCODING in message.headers
+            or hdrs.EXPECT in message.headers
             or self._appender.full
         ):
             return False
