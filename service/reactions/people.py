@@ -76,7 +76,8 @@ def _plugin(url: SecretStr) -> NotifyBase:
 
 
 def _hosts(plugin: Any) -> set[str]:
-    """Return the hosts that an address names itself; of a service that has one of its own there is none."""
+    """Return the host that an address names itself; a service that has hosts of its own names none."""
+    if smtp := getattr(plugin, "smtp_host", None):  # a mail's other host is that of an address
+        return {smtp.strip("[]").lower()}
     named = any("{host}" in template for template in plugin.templates)
-    found = (plugin.host if named else None, getattr(plugin, "smtp_host", None))
-    return {host.strip("[]").lower() for host in found if host}
+    return {plugin.host.strip("[]").lower()} if named and plugin.host else set()

@@ -234,3 +234,23 @@ async def test_every_problem_says_how_to_mend_it(settings: Settings, database_ur
     ]
 
     assert [one for one in _problems(findings) if not one.mend] == []
+
+
+async def test_a_reaction_that_stopped_is_a_problem_and_one_that_is_tried_again_worth_knowing(
+    settings: Settings, pool: asyncpg.Pool, database_url: str
+) -> None:
+    await pool.execute(
+        "insert into log.reactions (name, position, state, problem, failing_since, in_file) values"
+        " ('stopped', 1, 'STOPPED', 'it answered 500', null, true),"
+        " ('failing', 1, 'RUNNING', 'it answered 503', now(), true),"
+        " ('running', 1, 'RUNNING', null, null, true), ('absent', 1, 'STOPPED', 'gone', null, false)"
+    )
+
+    found = [one for one in await _database(settings, database_url) if one.check == "reactions"]
+
+    assert [(one.state, one.text) for one in found] == [
+        (State.NOTE, "failing is tried again: it answered 503"),
+        (State.PROBLEM, "stopped has stopped: it answered 500"),
+        (State.FINE, "as far as they could be told: running"),
+    ]
+    assert found[1].mend == "mend that, then: recount reactions resume stopped"

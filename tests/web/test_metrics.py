@@ -77,6 +77,7 @@ async def test_what_the_database_knows_is_sampled(pool: asyncpg.Pool, metrics: M
     await pool.execute(
         "insert into log.keys (digest, kind, label, last_used_at) values ('a', 'WEBHOOK', 'board', 'epoch')"
     )
+    await pool.execute("insert into log.reactions (name, position, state) values ('rule', 0, 'STOPPED')")
     metrics.watch_pool("reads", pool)
 
     assert await Gauges(pool, metrics).sample()
@@ -86,6 +87,9 @@ async def test_what_the_database_knows_is_sampled(pool: asyncpg.Pool, metrics: M
     assert _value(metrics, "recount_quarantine_deliveries") == 1
     assert _value(metrics, "recount_quarantine_oldest_timestamp_seconds") == 0
     assert _value(metrics, "recount_key_last_used_timestamp_seconds", kind="WEBHOOK", key="board") == 0
+    assert _value(metrics, "recount_reaction_state", reaction="rule", state="STOPPED") == 1
+    assert _value(metrics, "recount_reaction_state", reaction="rule", state="RUNNING") == 0
+    assert _value(metrics, "recount_reaction_behind_events", reaction="rule") == 0
     assert _value(metrics, "recount_pool_max_connections", pool="reads") == 10
 
 
