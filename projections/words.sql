@@ -3,11 +3,12 @@
 -- words that one table of the step gives; those it has no table of are none.
 
 -- name: hot
--- Entities by their names, these with their verbs, and comments that do not say their item.
+-- Entities by their names, these with their verbs, comments that do not say their item, and what was fetched.
 select unnest(array[
            h.entity,
            h.entity || '.' || h.verb,
-           case when h.entity = 'comment' and h.item_id is null then 'comment of no item' end
+           case when h.entity = 'comment' and h.item_id is null then 'comment of no item' end,
+           case when h.origin in ('BACKFILL', 'RECONCILE') then 'fetched' end
        ])
   from {hot} h;
 

@@ -231,6 +231,8 @@ export type EventType =
   | 'SNAPSHOT'
   /** Somebody follows an item. */
   | 'SUBSCRIBED'
+  /** What another event had told: a delivery that came late, or that was fetched before. Counted once. */
+  | 'TOLD_AGAIN'
   /** Somebody follows an item no longer. */
   | 'UNSUBSCRIBED'
   /** A user was created. */

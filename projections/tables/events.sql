@@ -30,9 +30,11 @@ create table {event_facts} (
     withdrawn         boolean,
     cast_at           timestamptz,
     effect_up         smallint,
-    effect_down       smallint
+    effect_down       smallint,
+    same_as           bigint
 );
 comment on column {event_facts}.user_id is 'Who did it, as far as it was told.';
+comment on column {event_facts}.same_as is 'The event of another origin that told the same fact before.';
 comment on column {event_facts}.private is 'Whether it tells of a private note, or of a comment while it was one.';
 comment on column {event_facts}.voter is 'Of votes of an item alone, as what follows: who voted, or the event''s own position.';
 comment on column {event_facts}.changed_fields is 'Null unless the event is an edit, or moves a vote; fields whose value was known before and differs.';
@@ -41,7 +43,7 @@ comment on column {event_facts}.changed_fields is 'Null unless the event is an e
 -- `votes` says.
 create view {vote_versions} as
 select product_id, item_id, voter, user_id, occurred_at, vote_deleted as is_delete, vote_updated_at as updated_at, position,
-       vote_newest as newest, value, withdrawn, cast_at, effect_up, effect_down
+       vote_newest as newest, value, withdrawn, cast_at, effect_up, effect_down, type
   from {event_facts}
  where voter is not null;
 
@@ -59,15 +61,18 @@ create index on {event_facts} (product_id, user_id, position) where user_id is n
 create index on {event_facts} (product_id, type, position);
 create index on {event_facts} (product_id, occurred_at);
 create index on {event_facts} (recorded_at, position);
+create index on {event_facts} (position) where origin in ('BACKFILL', 'RECONCILE');
 
 -- name: apply.facts
 insert into {event_facts} (
     position, product_id, action, type, entity, entity_id, item_id, user_id, comment_id, changelog_id, satisfaction_id,
-    origin, occurred_at, occurred_assumed, recorded_at, changed_fields, erased, private,
+    origin, occurred_at, occurred_assumed, recorded_at, changed_fields, erased, private, same_as,
     voter, vote_newest, vote_deleted, vote_updated_at, value, withdrawn, cast_at, effect_up, effect_down
 )
 select h.position, h.product_id, h.action,
        case
+           when h.action = 'vote.moved' then 'SNAPSHOT'
+           when h.about is not null and h.verb in ('create', 'named') then 'TOLD_AGAIN'
            when h.action in ('item.snapshot', 'comment.snapshot', 'user.snapshot', 'changelog.snapshot') then 'SNAPSHOT'
            when h.verb not in ('create', 'update', 'delete') and h.action <> 'changelog.subscribe' then 'OTHER'
            when h.entity = 'vote' then coalesce(d.vote_moved, 'VOTE_CAST')
@@ -91,7 +96,7 @@ select h.position, h.product_id, h.action,
        h.entity,
        h.entity_id,
        h.item_id,
-       case when h.verb = 'snapshot' then null
+       case when h.verb in ('snapshot', 'named') then null
             when h.entity in ('user', 'vote', 'subscription', 'comment', 'satisfaction')
                  or h.action = 'changelog.subscribe' then h.user_id
             when h.action = 'item.create' then h.author_id end,
@@ -100,6 +105,7 @@ select h.position, h.product_id, h.action,
        case when h.action in ('item.update', 'comment.update', 'changelog.update', 'user.update') then '{}'::text[]
             when d.vote_moved is not null and b.position is not null then '{value}' end,
        h.erased, h.private,
+       case when h.verb in ('create', 'named') then h.about end,
        b.voter, b.newest, b.is_delete, b.updated_at, b.value, b.withdrawn, b.cast_at, b.effect_up, b.effect_down
   from {hot} h
   left join {ballots} b on b.position = h.position
@@ -156,6 +162,82 @@ update {event_facts} f
           and v.position <= $2
           and not p.withdrawn
           and d.value <> v.value
+       ) s
+ where f.position = s.position;
+
+-- name: settle.told_again
+-- only with: item.create, vote.create, subscription.create, comment.create, user.create, changelog.create, satisfaction.create
+-- only if: exists (select from {event_facts} where origin in ('BACKFILL', 'RECONCILE'))
+-- One fact told by a delivery and by what was fetched is one: what came later is told again. Votes and followers have no
+-- id: within two minutes, one person cannot have voted twice for an item in the same direction.
+update {event_facts} f
+   set type = 'TOLD_AGAIN',
+       same_as = s.same_as
+  from (
+       select e.position, min(t.position) as same_as
+         from {event_facts} e
+        cross join lateral (
+              select o.position
+                from {item_lifecycles} o
+               where e.entity = 'item'
+                 and o.product_id = e.product_id and o.item_id = e.item_id and o.action = 'create'
+               union all
+              select o.position
+                from {comment_versions} o
+               where e.entity = 'comment'
+                 and o.product_id = e.product_id and o.comment_id = e.comment_id and o.action = 'create'
+               union all
+              select o.position
+                from {user_versions} o
+               where e.entity = 'user'
+                 and o.product_id = e.product_id and o.user_id = e.entity_id and o.action = 'create'
+               union all
+              select o.position
+                from {changelog_versions} o
+               where e.entity = 'changelog'
+                 and o.product_id = e.product_id and o.changelog_id = e.changelog_id and o.action = 'create'
+               union all
+              select o.position
+                from {satisfaction_versions} n
+                join {satisfaction_versions} o
+                  on o.product_id = n.product_id and o.satisfaction_id = n.satisfaction_id and o.answered_at = n.answered_at
+               where e.entity = 'satisfaction'
+                 and n.product_id = e.product_id and n.satisfaction_id = e.satisfaction_id and n.position = e.position
+               union all
+              select o.position
+                from {event_facts} o
+               where e.voter is not null
+                 and o.product_id = e.product_id and o.item_id = e.item_id and o.voter = e.voter
+                 and not e.withdrawn
+                 and not o.withdrawn
+                 and coalesce(o.value, 1) = coalesce(e.value, 1)
+                 and coalesce(o.cast_at, o.occurred_at)
+                     between coalesce(e.cast_at, e.occurred_at) - interval '2 minutes'
+                         and coalesce(e.cast_at, e.occurred_at) + interval '2 minutes'
+               union all
+              select o.position
+                from {subscription_versions} n
+                join {subscription_versions} o
+                  on o.product_id = n.product_id and o.item_id = n.item_id and o.subscriber = n.subscriber
+               where e.entity = 'subscription'
+                 and n.product_id = e.product_id and n.item_id = e.item_id and n.position = e.position
+                 and n.active
+                 and o.active
+                 and coalesce(o.since, o.occurred_at)
+                     between coalesce(n.since, n.occurred_at) - interval '2 minutes'
+                         and coalesce(n.since, n.occurred_at) + interval '2 minutes'
+              ) t
+         join {event_facts} o on o.position = t.position
+        where e.position > $1
+          and e.position <= $2
+          and e.action like '%.create'
+          and e.type <> 'VOTE_CHANGED'
+          and e.same_as is null
+          and o.position < e.position
+          and o.action like '%.create'
+          and o.origin <> e.origin
+          and (o.origin in ('BACKFILL', 'RECONCILE') or e.origin in ('BACKFILL', 'RECONCILE'))
+        group by e.position
        ) s
  where f.position = s.position;
 

@@ -15,8 +15,10 @@ create table {inferences} (
     theirs        int         not null,
     occurred_at   timestamptz not null,
     likely_cause  text        not null,
-    user_id       text
+    user_id       text,
+    explained_by  bigint
 );
+comment on column {inferences}.explained_by is 'The event that told it later: who voted or took it back, or which item was merged.';
 comment on column {inferences}.user_id is 'Always null: who it was, was not told.';
 
 -- name: indexes
@@ -72,12 +74,67 @@ update {inferences} n
                  and c.item_id <> i.item_id
                  and c.position < i.position
                  and c.occurred_at between i.occurred_at - interval '1 hour' and i.occurred_at
+                 -- One that was told to be merged into another is not behind it.
+                 and not exists (
+                     select
+                       from {item_contents} m
+                      where m.product_id = c.product_id
+                        and m.item_id = c.item_id
+                        and m.merged_into <> i.item_id
+                        and m.position < i.position
+                 )
                order by c.occurred_at desc, c.position desc
                limit 1
               ) c
         where i.position > $1
           and i.position <= $2
           and i.kind = 'COUNT_DRIFT'
+       ) s
+ where n.position = s.position
+   and n.ordinal = s.ordinal;
+
+-- name: settle.explained
+-- only with: post told, moved totals, fetched
+-- What was concluded, and told since: a vote that was fetched and moves the total that way, or the merge itself.
+update {inferences} n
+   set explained_by = s.explained_by
+  from (
+       select i.position, i.ordinal, min(t.position) as explained_by
+         from (
+              select e.product_id, e.item_id
+                from {event_facts} e
+               where e.position > $1
+                 and e.position <= $2
+                 and e.item_id is not null
+               union
+              select c.product_id, c.merged_into
+                from {item_contents} c
+               where c.position > $1
+                 and c.position <= $2
+                 and c.merged_into is not null
+              ) a
+         join {inferences} i on i.product_id = a.product_id and i.item_id = a.item_id
+        cross join lateral (
+              select v.position
+                from {event_facts} v
+               where v.product_id = i.product_id
+                 and v.item_id = i.item_id
+                 and v.position > i.position
+                 and v.position <= $2
+                 and v.origin in ('BACKFILL', 'RECONCILE')
+                 and sign(case i.field when 'votes_up' then v.effect_up else v.effect_down end) = sign(i.delta)
+               union all
+              select c.position
+                from {item_contents} c
+               where c.product_id = i.product_id
+                 and c.merged_into = i.item_id
+                 and not c.again
+                 and i.delta > 0
+                 and c.occurred_at between i.occurred_at - interval '1 hour' and i.occurred_at + interval '1 hour'
+                 and c.position <= $2
+              ) t
+        where i.explained_by is null
+        group by i.position, i.ordinal
        ) s
  where n.position = s.position
    and n.ordinal = s.ordinal;

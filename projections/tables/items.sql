@@ -138,6 +138,7 @@ create index on {item_contents} (product_id, item_id, position)
 create index on {item_contents} (product_id, item_id, position) where newest;
 create unique index on {item_contents} (position);
 create index on {item_contents} (product_id, occurred_at) where status = 'merged' and not again;
+create index on {item_contents} (product_id, merged_into) where merged_into is not null;
 create unique index on {item_lifecycles} (product_id, item_id, occurred_at, is_delete, updated_at, position);
 create unique index on {item_lifecycles} (position);
 create index on {item_lifecycles} (product_id, item_id, occurred_at, is_delete, updated_at, position) where is_delete;

@@ -40,6 +40,9 @@ select i.position, i.product_id, i.entity, i.entity_id, i.verb, i.action, i.occu
                      else read_model.moment_of(i.own_updated) end,
                 '-infinity') as updated_at,
        coalesce(i.entity = 'comment' and not read_model.public_of(i.data ->> 'public'), false) as private,
+       -- The vote that was told without its voter which this event is about: by the position that told it.
+       case when i.entity = 'vote' and i.origin in ('BACKFILL', 'RECONCILE') and i.data ->> 'vote_position' ~ '^[1-9][0-9]{0,17}$'
+            then (i.data ->> 'vote_position')::bigint end as about,
        case when i.entity not in ('vote', 'item') then i.data end as data
   from (
        select p.position, p.product_id, p.entity, p.entity_id, p.verb, p.action, p.occurred_at, p.occurred_assumed,
@@ -195,18 +198,22 @@ select w.position, w.product_id, w.item_id, w.voter, w.user_id, w.occurred_at, w
                                 || case when s.cast_at is not null then '2' when s.withdrawn then '0' else '1' end
                             ) collate "C" as told
                        from (
+                            -- A vote whose voter came to be known is another's from then on: nothing is left of it.
                             select h.position, h.product_id, h.item_id,
-                                   coalesce(h.user_id, 'p' || h.position) as voter,
-                                   h.user_id, h.occurred_at,
-                                   h.verb = 'delete' as is_delete,
+                                   case when h.verb = 'named' then 'p' || h.about
+                                        else coalesce(h.user_id, 'p' || coalesce(h.about, h.position)) end as voter,
+                                   case when h.verb <> 'named' then h.user_id end as user_id,
+                                   h.occurred_at,
+                                   h.verb in ('delete', 'named', 'moved') as is_delete,
                                    h.updated_at,
                                    nullif(sign(read_model.int_of(h.vote)), 0)::smallint as value,
-                                   h.verb = 'delete' or coalesce(read_model.int_of(h.vote) = 0, false) as withdrawn,
+                                   h.verb in ('delete', 'named', 'moved')
+                                       or coalesce(read_model.int_of(h.vote) = 0, false) as withdrawn,
                                    h.created_at as cast_at,
                                    h.origin in ('BACKFILL', 'RECONCILE') as fetched
                               from {hot} h
                              where h.entity = 'vote'
-                               and h.verb in ('create', 'update', 'delete')
+                               and (h.verb in ('create', 'update', 'delete', 'moved') or h.verb = 'named' and h.about is not null)
                                and h.item_id is not null
                             ) s
                      ) t
@@ -302,7 +309,7 @@ select w.position, w.product_id, w.user_id, w.occurred_at, w.is_delete, w.update
                             h.entity = 'user' and h.verb = 'delete' as is_delete,
                             case when h.entity = 'user' then h.updated_at else '-infinity' end as updated_at,
                             (h.entity in ('user', 'vote', 'subscription', 'comment', 'satisfaction')
-                                or h.action = 'changelog.subscribe') and not h.private and h.verb <> 'snapshot' as actor,
+                                or h.action = 'changelog.subscribe') and not h.private and h.verb not in ('snapshot', 'named', 'moved') as actor,
                             h.entity = 'user' as whole,
                             h.user_hash is null and h.author_hash is not null
                                 and h.author_id is not distinct from h.user_id as author,

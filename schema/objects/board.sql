@@ -396,6 +396,7 @@ select counted.local, counted.is_later, count(*) as events, max(counted.position
 
 -- name: drift
 select n.position, n.ordinal, n.product_id, n.item_id, n.kind, n.field, n.delta, n.ours, n.theirs, n.occurred_at,
-       n.likely_cause
+       n.likely_cause,
+       (select told.position from {event_facts} as told where told.position = n.explained_by and :known(told)) as explained_by
   from {inferences} as n
  where :visible(n) and :known(n)

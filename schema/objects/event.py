@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from strawberry import enum_value
 from schema.declare.arguments import AS_OF
 from schema.declare.blocks import put
 from schema.declare.comparators import PositionFilter, StringFilter
-from schema.declare.fields import column, moment, nested, rows_of
+from schema.declare.fields import column, computed, moment, nested, rows_of
 from schema.declare.filters import Between, Compare, Filter, Given, Ids
 from schema.declare.orders import Order, Orders
 from schema.declare.request import Env
@@ -71,7 +72,34 @@ class EventType(Enum):
     SNAPSHOT = enum_value(
         "SNAPSHOT", description="What something was like was seen at a moment; nobody did anything then."
     )
+    TOLD_AGAIN = enum_value(
+        "TOLD_AGAIN",
+        description="What another event had told: a delivery that came late, or that was fetched before. "
+        "Counted once.",
+    )
     OTHER = enum_value("OTHER", description="An action that this version does not know.")
+
+
+@strawberry.enum(description="By which date an event that was fetched stands where it does.")
+class ObservedClock(Enum):
+    CREATED = enum_value("CREATED", description="When Sleekplan says that it was made.")
+    UPDATED = enum_value("UPDATED", description="When Sleekplan says that it was edited last.")
+    SEEN = enum_value("SEEN", description="When it was seen to be so: it may have been so for long.")
+
+
+@strawberry.type(description="Who looked, and when: of an event that no delivery told.")
+class Observation:
+    sweep: str = computed("The sweep that saw it; `recount sweeps show` has more of it.")
+    seen_at: DateTime = computed("When it was seen, on Sleekplan's clock.")
+    not_before: DateTime | None = computed(
+        "It happened after this moment, at which the contrary was known last; null where nothing was known."
+    )
+    not_after: DateTime = computed("It happened by this moment.")
+    clock: ObservedClock = computed("What `occurredAt` is.")
+    evidence: str = computed(
+        "What shows it: `list` (it is listed, or was not, twice), `single` (asked for by itself, there is "
+        "nothing), `two sweeps`, `merge` (it left with its item), `named` (it is listed with a name)."
+    )
 
 
 # What an event changed
@@ -129,6 +157,32 @@ CHANGES: Final = put(
 )
 
 
+def _observation(_: Env, observed: str | None) -> Observation | None:
+    """Return who saw what an event tells; None where that cannot be read."""
+    told = None if observed is None else parse_json(observed)
+    if not isinstance(told, dict):
+        return None
+    seen_at, not_after = _moment_of(told.get("seen_at")), _moment_of(told.get("not_after"))
+    clock = str(told.get("clock")).upper()
+    if seen_at is None or not_after is None or clock not in ObservedClock.__members__:
+        return None
+    return Observation(
+        sweep=str(told.get("sweep")),
+        seen_at=seen_at,
+        not_before=_moment_of(told.get("not_before")),
+        not_after=not_after,
+        clock=ObservedClock[clock],
+        evidence=str(told.get("evidence")),
+    )
+
+
+def _moment_of(said: object) -> DateTime | None:
+    try:
+        return DateTime(datetime.fromisoformat(said)) if isinstance(said, str) else None
+    except ValueError:
+        return None
+
+
 def _whole_body(_: Env, envelope: str | None, data: str | None) -> object:
     """Return the body of an event as it was sent, put together from its two stored parts."""
     if envelope is None or data is None:
@@ -182,8 +236,12 @@ def _summary(
         return f"{item} moved to {(label.label if label else None) or status or 'another status'}"
     if event_type == "ITEM_EDITED":
         return f"{item} was edited: {fields}" if changed else f"{item} was updated"
+    if event_type == "TOLD_AGAIN":
+        return f"{action} was told again"
     if event_type == "SNAPSHOT":
         entity = action.partition(".")[0]
+        if entity == "vote":
+            return f"A vote on {item} moved with its merge"
         seen = {"item": item, "comment": f"a comment on {item}", "changelog": "a release note"}.get(entity)
         return f"It was seen what {seen or 'a user'} is like"
     phrase = _PHRASES.get(event_type)
@@ -220,6 +278,14 @@ class Event(Node):
     )
     deliveries: int = column(
         "How often it was delivered; copies after the first are not projected.", _SQL["deliveries"]
+    )
+    observation: Observation | None = column(
+        "Who saw it and between which moments it happened; null for what was delivered or imported.",
+        _SQL["observed"],
+        convert=_observation,
+    )
+    same_as: Position | None = column(
+        "The event that told the same before, where it is of the type TOLD_AGAIN.", _SQL["same_as"]
     )
     erased: bool = column("Whether a person's data was erased from it.", "event.erased")
     raw_payload: JSON | None = column(

@@ -64,6 +64,15 @@ case when event.type in ('VOTE_CHANGED', 'VOTE_WITHDRAWN') then :vote
 (select stored.data::text from log.events as stored
   where stored.position = event.position and stored.product_id = event.product_id)
 
+-- name: observed
+-- Of what was fetched alone: in a body that was delivered, a member of this name is Sleekplan's.
+case when event.origin in ('BACKFILL', 'RECONCILE') then (
+    select (stored.envelope -> 'observed')::text from log.events as stored
+     where stored.position = event.position and stored.product_id = event.product_id) end
+
+-- name: same_as
+(select told.same_as from {event_facts} as told where told.position = event.position)
+
 -- name: title_of_item
 (select about.title from :items(title) as about
   where about.product_id = event.product_id and about.item_id = event.item_id)

@@ -152,6 +152,10 @@ class Inference:
     seen_at: DateTime = moment("When the post that shows it happened.", "inference.occurred_at")
     position: Position = column("The event that revealed it.", "inference.position")
     likely_cause: str | None = column("What is likely behind it.", "inference.likely_cause")
+    explained_by: Position | None = column(
+        "The event that told it later, fetched from Sleekplan's API: a vote, or the merge. Null: nobody did.",
+        "inference.explained_by",
+    )
     item: LazyItem | None = nested("The item.", One("Item", "item_id"))
 
 

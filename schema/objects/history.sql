@@ -166,13 +166,17 @@ select bucket.starts_at, cast_then.up, cast_then.down, cast_then.withdrawn + coa
                  from {vote_versions} as o
                 where o.product_id = item.product_id and o.item_id = item.item_id and :known(o)
                   and o.occurred_at >= greatest(bucket.starts_at, :from)
-                  and o.occurred_at < least(bucket.ends_at, :until)) as v
+                  and o.occurred_at < least(bucket.ends_at, :until)
+                  -- Counted once, however often it was told; and a vote that got its name, or went along with a merge,
+                  -- was not withdrawn.
+                  and o.type not in ('TOLD_AGAIN', 'SNAPSHOT')) as v
        ) as cast_then
  cross join lateral (
        select -sum(n.delta)::int as withdrawn
          from {inferences} as n
         where n.product_id = item.product_id and n.item_id = item.item_id and :known(n)
           and n.kind = 'VOTE_WITHDRAWN' and n.delta < 0
+          and not exists (select from {event_facts} as told where told.position = n.explained_by and :known(told))
           and n.occurred_at >= greatest(bucket.starts_at, :from) and n.occurred_at < least(bucket.ends_at, :until)
        ) as inferred
 
@@ -222,7 +226,8 @@ select fact.position, fact.product_id, fact.action, fact.type, fact.entity, fact
 
 -- name: item_inferences
 select n.position, n.ordinal, n.product_id, n.item_id, n.kind, n.field, n.delta, n.ours, n.theirs, n.occurred_at,
-       n.likely_cause
+       n.likely_cause,
+       (select told.position from {event_facts} as told where told.position = n.explained_by and :known(told)) as explained_by
   from {inferences} as n
  where n.product_id = item.product_id and n.item_id = item.item_id and :known(n)
 

@@ -34,6 +34,7 @@ ASKED: Final = (STATE, HISTORY, DIFFERENCE, SERIES, STAGES, BELOW, *map(query_of
 _OPERATING: Final = "of how the service goes, not of what was told: tests/operate and test_status.py"
 _LIVE: Final = "told as it happens, of what queries answer as of the same position: tests/live"
 _DOES: Final = "does something and answers what became of it: tests/schema/test_graphql_mutations.py"
+_FETCHED: Final = "of what was fetched, which no example has: tests/projections/test_told_again.py"
 LEFT_OUT: Final = {
     "sleekplanId": "a part of the opaque id, which is compared",
     "productId": "a part of the opaque id, which is compared",
@@ -50,6 +51,10 @@ LEFT_OUT: Final = {
     "Query.reactions": _OPERATING,
     "Reaction": _OPERATING,
     "QuarantinedDelivery": _OPERATING,
+    "Event.observation": _FETCHED,
+    "Observation": _FETCHED,
+    "Event.sameAs": _FETCHED,
+    "Inference.explainedBy": _FETCHED,
     "Query.sweeps": _OPERATING,
     "Sweep": _OPERATING,
     "SweptLists": _OPERATING,

@@ -82,7 +82,16 @@ def test_every_connection_pages_both_ways() -> None:
 def test_every_field_of_an_object_that_is_a_row_says_where_its_data_comes_from() -> None:
     # A field without a source would be absent from what the planner makes, and fail when it is selected.
     made_by_python = {
-        *("Status", "WordChange", "FieldChange", "RankPoint", "StatusCount", "PageInfo", "UserError"),
+        *(
+            "Status",
+            "WordChange",
+            "FieldChange",
+            "RankPoint",
+            "StatusCount",
+            "PageInfo",
+            "UserError",
+            "Observation",
+        ),
         *("Query", "Mutation", "Subscription"),
     }
     without: list[str] = []
