@@ -28,6 +28,8 @@ class Known(NamedTuple):
     older: bool
     last_told: datetime | None
     silent: bool
+    nameless: Sequence[int] = ()
+    nameless_at: Sequence[datetime] = ()
 
     @property
     def same(self) -> bool:
@@ -46,5 +48,6 @@ async def compare(reader: Reader, kind: Kind, product_id: int, rows: Sequence[di
         return []
     found, _ = await reader.rows(_sql[kind], product_id, orjson.dumps(list(rows)).decode())
     return sorted(
-        (Known(*(row[name] for name in Known._fields)) for row in found), key=lambda known: known.place
+        (Known(**{name: row[name] for name in Known._fields if name in row.keys()}) for row in found),  # noqa: SIM118
+        key=lambda known: known.place,
     )

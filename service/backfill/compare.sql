@@ -46,10 +46,23 @@ select l.place::int - 1 as place,
                 where v.product_id = $1
                   and v.user_id = u.user_id
                   and v.action = 'create') as born,
-       read_model.otherwise(to_jsonb(c) - 'action' - 'stats', to_jsonb(u)) as fields,
+       -- In what customers and Sleekplan note as they like, numbers may be quoted or not.
+       read_model.otherwise(
+           (to_jsonb(c) - 'action' - 'stats') || jsonb_build_object(
+               'notify', translate(c.notify::text, '"', ''), 'custom', translate(c.custom::text, '"', ''),
+               'system', translate(c.system::text, '"', '')),
+           to_jsonb(u) || jsonb_build_object(
+               'notify', translate(u.notify::text, '"', ''), 'custom', translate(u.custom::text, '"', ''),
+               'system', translate(u.system::text, '"', ''))
+       ) as fields,
        false as counts,
        false as older,
-       null::timestamptz as last_told,
+       -- What is told beside their votes and posts says no more than their names.
+       (select max(v.occurred_at)
+          from {user_versions} v
+         where v.product_id = $1
+           and v.user_id = u.user_id
+           and (v.action is not null or v.created_at is not null)) as last_told,
        coalesce(u.erased, false) as silent
   from jsonb_array_elements($2::jsonb) with ordinality as l (row, place)
  cross join lateral read_model.user_content('user', 'user.update', l.row, false) c
@@ -87,7 +100,9 @@ select l.place as place,
   left join {users} u on u.product_id = $1 and u.user_id = l.author_id
 
 -- name: votes
--- A vote without its user is known where as many such votes of that moment and direction are as were listed up to it.
+-- A vote without its user is known where as many votes of that moment and direction are as were listed up to it: a
+-- deleted person's vote is listed without its user. `nameless` are the votes, told without a name within seconds of it
+-- and the nearest first, that one may be which is not known.
 --   $1 product_id
 --   $2 rows  a JSON list
 select l.place::int - 1 as place,
@@ -96,17 +111,22 @@ select l.place::int - 1 as place,
                                 from {votes} v
                                where v.product_id = $1
                                  and v.item_id = l.item_id
-                                 and v.user_id is null
                                  and v.cast_at = l.created_at
-                                 and v.value = l.value
+                                 and coalesce(v.value, l.value) = l.value
                                  and not v.withdrawn)
             else coalesce(not o.withdrawn and o.value is not null, false) end as known,
        true as born,
-       case when o.value <> l.value and not o.withdrawn then array['value'] else '{}' end as fields,
+       -- One that was taken back and cast again between two looks has another date.
+       case when o.withdrawn or o.value is null then '{}'
+            when o.value <> l.value then array['value']
+            when abs(extract(epoch from o.cast_at - l.created_at)) > 5 then array['cast_at']
+            else '{}' end as fields,
        false as counts,
        false as older,
        o.occurred_at as last_told,
-       false as silent
+       false as silent,
+       coalesce(n.positions, '{}') as nameless,
+       coalesce(n.moments, '{}') as nameless_at
   from (
        select w.place, w.item_id, w.user_id, w.value, w.created_at,
               row_number() over (partition by w.user_id, w.value, w.created_at order by w.place) as number
@@ -120,6 +140,17 @@ select l.place::int - 1 as place,
               ) w
        ) l
   left join {votes} o on o.product_id = $1 and o.item_id = l.item_id and o.voter = l.user_id
+  left join lateral (
+       select array_agg(v.position order by abs(extract(epoch from v.cast_at - l.created_at)), v.position) as positions,
+              array_agg(v.occurred_at order by abs(extract(epoch from v.cast_at - l.created_at)), v.position) as moments
+         from {votes} v
+        where v.product_id = $1
+          and v.item_id = l.item_id
+          and v.user_id is null
+          and not v.withdrawn
+          and v.cast_at between l.created_at - interval '5 seconds' and l.created_at + interval '5 seconds'
+          and coalesce(v.value, l.value) = l.value
+       ) n on l.user_id is not null and o.voter is null
 
 -- name: subscribers
 --   $1 product_id

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, Final, Literal
+from math import ceil
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
@@ -23,6 +24,27 @@ Told = Literal["created", "updated", "seen"]
 AHEAD_MAX: Final = timedelta(minutes=5)
 _CARD: Final = ("user_id", "admin_id", "data_name", "data_mail", "data_img")
 _PERSONAL: Final = ("data_system", "data")
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+NAMELESS: Final = "vote_position"
+"""Which vote an event is about that came without its voter: it is known by the position that told it."""
+
+
+class Seen(NamedTuple):
+    """Between which moments rows were so, by Sleekplan's clock: `at` a little before, `until` after."""
+
+    at: datetime
+    until: datetime
+
+
+class Absence(NamedTuple):
+    """Something that stood and is listed no more: when it was last seen to stand, and when it was gone."""
+
+    kind: Kind
+    item_id: str
+    id: str
+    evidence: str
+    not_before: datetime
+    seen: Seen
 
 
 @dataclass
@@ -34,12 +56,12 @@ class Composer:
     product_id: int
     zone: tzinfo = UTC
     ahead: int = 0
-    unreadable: int = 0
-    _seen_at: datetime = field(default=datetime.min.replace(tzinfo=UTC))
+    _seen: Seen = field(default_factory=lambda: Seen(_NEVER, _NEVER))
+    _named: set[int] = field(default_factory=set)
 
-    def events(self, kind: Kind, rows: list[Row], known: list[Known], seen_at: datetime) -> list[EventData]:
+    def events(self, kind: Kind, rows: list[Row], known: list[Known], seen: Seen) -> list[EventData]:
         """Return what is to be recorded of some rows, in their order; nothing of those that are known."""
-        self._seen_at = seen_at
+        self._seen = seen
         compose: Callable[[Row, Known], Iterator[EventData]] = getattr(self, f"_{kind}")
         return [
             event
@@ -86,7 +108,16 @@ class Composer:
             yield self._event("comment.snapshot", row, "seen", row)
 
     def _votes(self, row: Row, known: Known) -> Iterator[EventData]:
-        yield self._cast("vote.create", row, known)
+        free = (place for place in range(len(known.nameless)) if known.nameless[place] not in self._named)
+        place = next(free, None)
+        if place is None:
+            yield self._cast("vote.create", row, known)
+            return
+        nameless, told_at = known.nameless[place], known.nameless_at[place]
+        self._named.add(nameless)
+        yield self._cast("vote.create", {**row, NAMELESS: nameless}, known)
+        named = _taken(row, "feedback_id") | {"user": {"user_id": voter_of(row)}, NAMELESS: nameless}
+        yield self._event("vote.named", named, "created", row, at=told_at)
 
     def _subscribers(self, row: Row, known: Known) -> Iterator[EventData]:
         yield self._cast("subscription.create", {n: v for n, v in row.items() if n != "vote"}, known)
@@ -98,7 +129,7 @@ class Composer:
         scheduled = self._moment(row, "scheduled") or datetime.fromtimestamp(
             _seconds(row.get("scheduled")), UTC
         )
-        if row.get("draft") in (None, False, 0, "0", "false", "") and scheduled <= self._seen_at:
+        if row.get("draft") in (None, False, 0, "0", "false", "") and scheduled <= self._seen.at:
             birth = _taken(row, "changelog_id", "feedback_id", "product_id", "created")
             yield self._event("changelog.create", birth, "created", row)
         elif known.known and not known.fields:
@@ -107,6 +138,22 @@ class Composer:
 
     def _satisfaction(self, row: Row, known: Known) -> Iterator[EventData]:
         yield self._event("satisfaction.create", row, "updated", row)
+
+    # What is listed no more
+
+    def gone(self, absence: Absence) -> EventData:
+        """Return the event that something is not there any more, which it was `not_before`."""
+        self._seen = absence.seen
+        action, member = _GONE[absence.kind]
+        if absence.evidence in _TOLD_OTHERWISE:
+            action = _TOLD_OTHERWISE[absence.evidence]
+        data: Row = {} if absence.kind in ("posts", "users", "updates") else {"feedback_id": absence.item_id}
+        nameless = absence.kind == "votes" and is_nameless_id(absence.id)
+        data |= {NAMELESS: int(absence.id[1:])} if nameless else {member: absence.id}
+        # A vote that has its name now is counted under that from when it was told without one.
+        at = absence.not_before if absence.evidence == "named" else None
+        told: Told = "seen" if at is None else "created"
+        return self._event(action, data, told, {}, absence.not_before, at=at, evidence=absence.evidence)
 
     # How it is told
 
@@ -123,39 +170,42 @@ class Composer:
         return self._event(action, row, "updated" if news or not known.born else "seen", row, known.last_told)
 
     def _event(
-        self, action: str, data: Row, told: Told, row: Row, not_before: datetime | None = None
+        self,
+        action: str,
+        data: Row,
+        told: Told,
+        row: Row,
+        not_before: datetime | None = None,
+        *,
+        at: datetime | None = None,
+        evidence: str = "list",
     ) -> EventData:
-        at = None if told == "seen" else self._moment(row, told)
+        at = at or (None if told == "seen" else self._moment(row, told))
         told = "seen" if at is None else told
         body = {
             "product_id": self.product_id,
             "action": action,
-            **({} if at is None else {"timestamp": int(at.timestamp() * 1000)}),
+            **({} if at is None else {"timestamp": ceil(at.timestamp() * 1000)}),
             "data": data,
             "observed": {
                 "sweep": self.sweep,
                 "origin": self.origin,
-                "seen_at": self._seen_at.isoformat(),
+                "seen_at": self._seen.at.isoformat(),
                 "not_before": None if not_before is None else not_before.isoformat(),
-                "not_after": self._seen_at.isoformat(),
+                "not_after": self._seen.until.isoformat(),
                 "clock": told,
-                "evidence": "list",
+                "evidence": evidence,
             },
         }
         # Without a timestamp, an event happened when it was received: for what was seen, that is the moment.
-        return decode(orjson.dumps(body), self._seen_at if at is None else datetime.now(UTC), self.origin)
+        return decode(orjson.dumps(body), self._seen.at if at is None else datetime.now(UTC), self.origin)
 
     def _moment(self, row: Row, member: str) -> datetime | None:
         """Return the moment of a row's date; None where it cannot be read or lies ahead of what was seen."""
-        said = row.get(member)
-        if not isinstance(said, str) or len(said) != 19:
+        at = read_date(row.get(member), self.zone)
+        if at is None:
             return None
-        try:
-            at = datetime.fromisoformat(said).replace(tzinfo=self.zone).astimezone(UTC)
-        except (ValueError, OverflowError):
-            self.unreadable += 1
-            return None
-        if at > self._seen_at + AHEAD_MAX:
+        if at > self._seen.at + AHEAD_MAX:
             self.ahead += 1
             return None
         return at
@@ -164,6 +214,39 @@ class Composer:
 def basic(row: Row) -> Row:
     """Return a user without what the customer added and without addresses and places: the default."""
     return {name: value for name, value in row.items() if name not in _PERSONAL}
+
+
+def voter_of(row: Row) -> str | None:
+    """Return who voted or follows; None where it is not told."""
+    user = row.get("user")
+    return as_id(user.get("user_id") if isinstance(user, Mapping) else None) or as_id(row.get("user_id"))
+
+
+def is_nameless_id(voter: str) -> bool:
+    """Whether it stands for a vote that came without its voter: known by the position that told of it."""
+    return voter[:1] == "p" and voter[1:].isdecimal()
+
+
+def read_date(said: object, zone: tzinfo) -> datetime | None:
+    """Return the moment of a date that names no zone; None where it is none."""
+    if not isinstance(said, str) or len(said) != 19:
+        return None
+    try:
+        return datetime.fromisoformat(said).replace(tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+_GONE: Final[Mapping[Kind, tuple[str, str]]] = {
+    "posts": ("item.delete", "feedback_id"),
+    "comments": ("comment.delete", "comment_id"),
+    "votes": ("vote.delete", "user_id"),
+    "subscribers": ("subscription.delete", "user_id"),
+    "users": ("user.delete", "user_id"),
+    "updates": ("changelog.delete", "changelog_id"),
+}
+_TOLD_OTHERWISE: Final = {"named": "vote.named", "merge": "vote.moved"}
+"""What a vote that left its place is told as where it was not withdrawn, by the evidence for that."""
 
 
 def _taken(row: Row, *names: str) -> Row:

@@ -1,12 +1,12 @@
-"""Runs a back-fill from beginning to end: which board, whose turn, where it was left, and who projects."""
+"""Runs a sweep from beginning to end: which board, whose turn, where it was left, and who projects."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from projections.declare import declare
@@ -17,7 +17,7 @@ from service.backfill.choose import choose
 from service.backfill.compare import Kind
 from service.backfill.compose import Composer
 from service.backfill.estimate import EVERYTHING
-from service.backfill.sweep import Sweep, SweepReport, Watch
+from service.backfill.sweep import Comparing, Sweep, SweepReport, Watch
 from service.backfill.sweeps import SweepRecord
 from service.config import Settings
 from service.errors import SweepRuns
@@ -52,9 +52,24 @@ async def backfill(
 
     Raises NoApiKey, ProductNeeded, SweepRuns, SleekplanKeyRefused, LostLease, NotProjectedInTime.
     """
+    return await run_sweep(pool, hub, settings, wanted, "BACKFILL", wanted.asked(), None, watch)
+
+
+async def run_sweep(
+    pool: Pool,
+    hub: Hub,
+    settings: Settings,
+    wanted: WantedBoard,
+    origin: Literal["BACKFILL", "RECONCILE"],
+    asked: dict[str, Any],
+    comparing: Callable[[SweepRecord, Reader, int], Awaitable[Comparing]] | None,
+    watch: Watch,
+) -> SweepReport:
+    """Run a sweep of either kind, which the same words resume: `asked`. Raises as `backfill`."""
     async with pool.acquire() as connection:
         await declare(connection)
-    product_id, key = await choose(settings.sleekplan_api_key, wanted.product_id, Reader(pool))
+    reader = Reader(pool)
+    product_id, key = await choose(settings.sleekplan_api_key, wanted.product_id, reader)
     lease = Lease(f"sweep of product {product_id}", LEASE_SECONDS)
     async with lease.kept(pool) as ours:
         if not ours:
@@ -63,10 +78,8 @@ async def backfill(
             store = EventStore(pool)
             head = await store.head()
             await store.close()
-            record = await SweepRecord.begin(
-                pool, product_id, "BACKFILL", wanted.asked(), head, restart=wanted.restart
-            )
-            composer = Composer(str(record.id), "BACKFILL", product_id, ZoneInfo(settings.sleekplan_timezone))
+            record = await SweepRecord.begin(pool, product_id, origin, asked, head, restart=wanted.restart)
+            composer = Composer(str(record.id), origin, product_id, ZoneInfo(settings.sleekplan_timezone))
             pace = Pace(wanted.rate or settings.sleekplan_rate)
             async with sleekplan(settings.sleekplan_api_url, key, pace) as client:
                 sweep = Sweep(
@@ -78,6 +91,7 @@ async def backfill(
                     wanted.kinds,
                     lease=lease,
                     users_in_full=wanted.users_in_full,
+                    comparing=None if comparing is None else await comparing(record, reader, product_id),
                     watch=watch,
                 )
                 return await sweep.run()

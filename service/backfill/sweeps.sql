@@ -7,7 +7,8 @@ values ($1, $2, $3::jsonb, $4)
 returning id;
 
 -- name: unfinished
--- The newest sweep that the same call began and that is to be gone on with: what failed in it is tried again.
+-- The newest sweep that the same call began and that is to be gone on with: what failed in it is tried again. A comparison
+-- is gone on with only where it was stopped on its way: one that went through is looked at anew.
 --   $1 product_id  $2 kind  $3 asked  $4 for how many days
 select id
   from log.sweeps
@@ -16,6 +17,9 @@ select id
    and asked = $3::jsonb
    and state in ('RUNNING', 'PARTIAL')
    and started_at > clock_timestamp() - make_interval(days => $4)
+   and (state = 'RUNNING'
+        or kind = 'BACKFILL'
+        or exists (select from log.sweep_scopes c where c.sweep_id = sweeps.id and c.state = 'OPEN'))
    and not exists (select
                      from log.sweeps later
                     where later.product_id = $1
@@ -136,7 +140,8 @@ update log.sweeps
 returning state;
 
 -- name: drop_scopes
--- The items' scopes of sweeps before the one that is now complete are of no use any more.
+-- The items' scopes of sweeps before the one that is now complete are of no use any more, but for those that say when all
+-- of a list was seen last.
 --   $1 sweep
 delete from log.sweep_scopes o
  using log.sweeps b, log.sweeps s
@@ -146,7 +151,14 @@ delete from log.sweep_scopes o
    and b.started_at < s.started_at
    and b.state <> 'RUNNING'
    and o.sweep_id = b.id
-   and o.item_id <> '';
+   and o.item_id <> ''
+   and (not o.whole
+        or exists (select
+                     from log.sweep_scopes n
+                    where n.sweep_id = s.id
+                      and n.scope = o.scope
+                      and n.item_id = o.item_id
+                      and n.whole));
 
 -- name: counted
 -- The scopes of a sweep, by name and state.

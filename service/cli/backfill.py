@@ -92,14 +92,15 @@ def backfill(
     if not settings.sleekplan_api_key:
         raise NoApiKey(product_id)
     if dry_run:
-        _print_look(uvloop.run(_look(settings, wanted)), wanted, rate or settings.sleekplan_rate, as_json)
+        print_look(
+            uvloop.run(run_look_at(settings, wanted)), wanted, rate or settings.sleekplan_rate, as_json
+        )
         return
     report = uvloop.run(_backfill(settings, wanted))
     if as_json:
-        print_json(_report_as_json(report))
+        print_json(report_as_json(report))
     else:
-        for line in _report_in_words(report):
-            out.print(line, markup=False)
+        print_report(report)
     if report.state != "COMPLETE":
         raise SystemExit(1)
 
@@ -112,10 +113,18 @@ async def _backfill(settings: Settings, wanted: WantedBoard) -> SweepReport:
             )
 
 
-def _report_as_json(report: SweepReport) -> dict[str, Any]:
+def report_as_json(report: SweepReport) -> dict[str, Any]:
+    """Return how a sweep went."""
     recorded = [{"action": action, "events": count} for action, count in sorted(report.recorded.items())]
     scopes = [scope._asdict() for scope in report.scopes]
-    return {**asdict(report), "recorded": recorded, "scopes": scopes}
+    withheld = [each._asdict() for each in report.withheld]
+    return {**asdict(report), "recorded": recorded, "scopes": scopes, "withheld": withheld}
+
+
+def print_report(report: SweepReport) -> None:
+    """Say how a sweep went."""
+    for line in _report_in_words(report):
+        out.print(line, markup=False)
 
 
 def _report_in_words(report: SweepReport) -> Iterator[str]:
@@ -127,7 +136,9 @@ def _report_in_words(report: SweepReport) -> Iterator[str]:
         yield "  nothing that the log did not know"
     yield from _missing(report.scopes)
     if report.problem:
-        yield f"stopped: {report.problem}"
+        yield f"stopped: {report.problem}" if not report.withheld else f"not recorded: {report.problem}"
+    if report.spared:
+        yield f"{report.spared:,} votes are not listed as their people are gone; they stay"
     if report.dates_ahead:
         yield f"{report.dates_ahead:,} dates lay ahead of Sleekplan's clock and were not taken"
     if report.loops:
@@ -143,7 +154,8 @@ def _missing(scopes: list[ScopesCounted]) -> Iterator[str]:
             yield f"{scope.scope}: {scope.otherwise:,} items list another number than their totals say"
 
 
-async def _look(settings: Settings, wanted: WantedBoard) -> Look:
+async def run_look_at(settings: Settings, wanted: WantedBoard) -> Look:
+    """Look what a sweep would take and bring."""
     async with open_log(settings) as pool:
         async with pool.acquire() as connection:
             await declare(connection)
@@ -154,7 +166,8 @@ async def _look(settings: Settings, wanted: WantedBoard) -> Look:
             return await run_look(client, reader, product_id, wanted.kinds)
 
 
-def _print_look(told: Look, wanted: WantedBoard, rate: float, as_json: bool) -> None:
+def print_look(told: Look, wanted: WantedBoard, rate: float, as_json: bool) -> None:
+    """Say what was seen."""
     if as_json:
         print_json(_look_as_json(told, rate))
     else:

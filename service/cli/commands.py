@@ -32,6 +32,7 @@ SECTIONS: Final = {
         "quarantine": ("quarantine", "Deal with deliveries that are no events."),
         "reactions": ("reactions", "Deal with what is told to other systems and people."),
         "rebuild": ("projections", "Count projections again from the first event."),
+        "reconcile": ("reconcile", "Find what no webhook told."),
         "sweeps": ("backfill", "Look at what asked Sleekplan's API."),
         "sql": ("sql", "Print SQL for the database's administrator."),
         "verify": ("projections", "Count again beside the tables in use, and compare."),

@@ -43,6 +43,8 @@ class FakeSleekplan:
         self.broken: list[str] = []
         self.before_request: Callable[[int], Awaitable[None]] | None = None
         """Called with each request's number, from 1, before it is answered: where the board may move."""
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        """Sleekplan's clock."""
         self.fastest = 0.0
         """The least time between two requests that is allowed, in seconds."""
         self._last_at = 0.0
@@ -83,7 +85,7 @@ class FakeSleekplan:
             answer.headers["Date"] = ""
         else:
             ahead = timedelta(seconds=self.variant.ahead_seconds)
-            answer.headers["Date"] = format_datetime(datetime.now(UTC) + ahead, usegmt=True)
+            answer.headers["Date"] = format_datetime(self.now() + ahead, usegmt=True)
         return answer
 
     def _watch(self, request: web.Request) -> None:
@@ -190,6 +192,7 @@ class FakeSleekplan:
         elif variant.sort == "ignored":
             half = len(sources) // 2
             sources = sources[half:] + sources[:half]
+        sources = sources[: variant.cut_rows]
         page = int(query.get("page", "1"))
         if variant.first_page == "one" and page < 1:
             return _error(400, "page must be at least 1")

@@ -119,9 +119,11 @@ class BoardRows:
                 del row["user"]
         return self._dated(row)
 
-    def users(self, _query: dict[str, str]) -> Listed:
+    def users(self, query: dict[str, str]) -> Listed:
         """Everybody who was not deleted."""
         people = [person for person in self._scene.people.everybody if not person.gone]
+        if query.get("sort") == "updated":
+            people.sort(key=lambda person: person.updated, reverse=query.get("sort_dir") == "DESC")
         return Listed(people, lambda person: self._dated(person.full()))
 
     def updates(self, _query: dict[str, str]) -> Listed:

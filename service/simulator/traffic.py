@@ -114,6 +114,11 @@ class Traffic:
         self._scene.part_done = self._number / self._length
         return self._step(max(int(now.timestamp()), self._writer.not_before, self.at))
 
+    def next_of(self, action: str, now: datetime) -> bytes | None:
+        """Return one more body, of this action; None where it cannot happen."""
+        self.at = max(int(now.timestamp()), self._writer.not_before, self.at)
+        return self._happenings[action](self.at)
+
     def _step(self, at: int) -> bytes:
         self.at = at
         number = self._number

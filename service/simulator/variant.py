@@ -34,6 +34,9 @@ class Variant:
     hidden: bool = False
     """Whether merged posts are left out of the list."""
 
+    cut_rows: int | None = None
+    """After how many rows every list ends before its end, as if there were no more; None: it does not."""
+
     limit_every: int = 0
     """Each so manieth request is one too many; 0: none is."""
     retry_after: Literal["seconds", "date", "none"] = "seconds"

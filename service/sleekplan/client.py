@@ -33,14 +33,18 @@ ANSWER_SECONDS: Final = 30.0
 BODY_BYTES_MAX: Final = 32 * 1024 * 1024
 CLOCKS_APART_MAX: Final = timedelta(minutes=10)
 _PIECE_BYTES: Final = 64 * 1024
+# A line for each try is more than anybody wants to read: what fails in the end is told.
+stamina.instrumentation.set_on_retry_hooks(())
+
 _PASSING: Final = frozenset({408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 
 
 class Answered(NamedTuple):
-    """What was answered, and when it was asked: by our clock, right before the request."""
+    """What was answered, and between which moments it was so: by our clock, before the request and after."""
 
     content: Any
     asked_at: datetime
+    answered_at: datetime
 
 
 class Sleekplan:
@@ -91,14 +95,14 @@ class Sleekplan:
             if status != 429:
                 self._pace.went_well()
                 self._note_clock(headers, asked_at)
-                return Answered(_judged(path, status, body), asked_at)
-            self._pace.refused(path, retry_after(headers, datetime.now(UTC)))
+                return Answered(_judged(path, status, body), asked_at, _now())
+            self._pace.refused(path, retry_after(headers, _now()))
 
     async def _admitted(self) -> datetime:
         """Return the moment, once the next request may be sent."""
         await self._pace.turn()
         self.requests += 1
-        return datetime.now(UTC)
+        return _now()
 
     async def _send(self, path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         sent = 0
@@ -136,7 +140,7 @@ class Sleekplan:
         date = date_of(headers)
         if date is not None and len(self._apart) < 9:
             # `Date` is cut to the second, which takes half of one on average.
-            middle = asked_at + (datetime.now(UTC) - asked_at) / 2
+            middle = asked_at + (_now() - asked_at) / 2
             self._apart.append((date - middle).total_seconds() + 0.5)
 
 
@@ -149,6 +153,10 @@ async def sleekplan(address: str, key: SecretStr, pace: Pace) -> AsyncIterator[S
         headers={"Accept": "application/json", "User-Agent": "Recount"},
     ) as session:
         yield Sleekplan(session, address, key, pace)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _may_pass(error: Exception) -> bool:

@@ -34,11 +34,12 @@ class SleekplanList:
 
 
 class WalkedPage(NamedTuple):
-    """Rows that no page before had, when they were asked for, and whether the walk ends with them."""
+    """Rows that no page before had, between which moments they were so, and whether it is the last."""
 
     number: int
     rows: list[Row]
     asked_at: datetime
+    answered_at: datetime
     last: bool
 
 
@@ -58,6 +59,8 @@ class Walk:
     def __init__(self, client: Sleekplan, listing: SleekplanList, forms: Forms) -> None:
         self._client, self._listing, self._forms = client, listing, forms
         self._seen: set[str] = set()
+        self.looped = False
+        """Whether it ended with a page that brought nothing new: there may be more behind it."""
 
     async def pages(self, start: int | None = None) -> AsyncIterator[WalkedPage]:
         """Give the pages from `start` on, from the first where it is None.
@@ -102,7 +105,7 @@ class Walk:
         """Ask for a page. One that brings nothing new ends the walk, unless it may be an echo of page 0."""
         answer = await self._ask(number)
         found = rows_of(self._listing.path, answer.content)
-        known, fresh = len(self._seen), []
+        known, fresh, when = len(self._seen), [], (answer.asked_at, answer.answered_at)
         for place, (key, row) in enumerate(found.rows):
             id = self._id_of(key, row, place)
             if id not in self._seen:
@@ -111,13 +114,14 @@ class Walk:
                     row if not self._listing.id or self._listing.id in row else {self._listing.id: id, **row}
                 )
         if not found.rows:
-            return WalkedPage(number, [], answer.asked_at, number > 0)
+            return WalkedPage(number, [], *when, number > 0)
         if not fresh and known:
             echo = echoes and found.more is not False
             if not echo:
                 self._forms.loops.add(self._listing.name)
-            return WalkedPage(number, [], answer.asked_at, not echo)
-        return WalkedPage(number, fresh, answer.asked_at, found.more is False)
+                self.looped = True
+            return WalkedPage(number, [], *when, not echo)
+        return WalkedPage(number, fresh, *when, found.more is False)
 
     async def _ask(self, number: int) -> Answered:
         query = {**self._listing.query, "per_page": str(PER_PAGE), "page": str(number)}

@@ -9,9 +9,10 @@ import asyncpg
 import pytest
 import stamina
 
+from service.backfill.reconcile import WantedReconcile, reconcile
 from service.backfill.run import WantedBoard, backfill
 from service.backfill.sweep import SweepReport
-from service.config import load_settings
+from service.config import Settings, load_settings
 from service.log.hub import Hub
 from service.simulator.fake import FakeSleekplan
 from service.sleekplan.client import ATTEMPTS
@@ -20,25 +21,45 @@ from tests.given.fake_board import TINY, JumpingClock
 Backfill = Callable[..., Awaitable[SweepReport]]
 
 
+def settings_for(fake: FakeSleekplan, database_url: str, address: str, **more: str) -> Settings:
+    """What a sweep of the fake's board is run with."""
+    given = {
+        "RECOUNT_DATABASE_URL": database_url,
+        "RECOUNT_SLEEKPLAN_API_URL": address,
+        "RECOUNT_SLEEKPLAN_API_KEY": fake.key,
+    }
+    return load_settings(given | more)
+
+
 @pytest.fixture
-async def back_fill(
-    pool: asyncpg.Pool, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Backfill]:
-    """Run a back-fill of a fake's board: `await back_fill(fake, address, kinds=…)`."""
+async def hub(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
+    """A hub on the test's database, where nobody waits for Sleekplan."""
     monkeypatch.setattr("service.sleekplan.pace._OwnWaits", JumpingClock)
     async with Hub(database_url) as hub:
+        yield hub
 
-        async def run(fake: FakeSleekplan, address: str, zone: str = "UTC", **wanted: Any) -> SweepReport:
-            settings = load_settings(
-                {
-                    "RECOUNT_DATABASE_URL": database_url,
-                    "RECOUNT_SLEEKPLAN_API_URL": address,
-                    "RECOUNT_SLEEKPLAN_API_KEY": fake.key,
-                    "RECOUNT_SLEEKPLAN_TIMEZONE": zone,
-                }
-            )
-            asked = WantedBoard(**({"product_id": TINY.product_id, "rate": 100} | wanted))
-            with stamina.set_testing(True, attempts=ATTEMPTS):
-                return await backfill(pool, hub, settings, asked, lambda _done, _total, _what: None)
 
-        yield run
+@pytest.fixture
+def back_fill(pool: asyncpg.Pool, database_url: str, hub: Hub) -> Backfill:
+    """Run a back-fill of a fake's board: `await back_fill(fake, address, kinds=…)`."""
+
+    async def run(fake: FakeSleekplan, address: str, zone: str = "UTC", **wanted: Any) -> SweepReport:
+        settings = settings_for(fake, database_url, address, RECOUNT_SLEEKPLAN_TIMEZONE=zone)
+        asked = WantedBoard(**({"product_id": TINY.product_id, "rate": 100} | wanted))
+        with stamina.set_testing(True, attempts=ATTEMPTS):
+            return await backfill(pool, hub, settings, asked, lambda _done, _total, _what: None)
+
+    return run
+
+
+@pytest.fixture
+def compared(pool: asyncpg.Pool, database_url: str, hub: Hub) -> Backfill:
+    """Compare a fake's board with the log: `await compared(fake, address, full=True)`."""
+
+    async def run(fake: FakeSleekplan, address: str, **wanted: Any) -> SweepReport:
+        asked = WantedReconcile(**({"product_id": TINY.product_id, "rate": 100, "full": True} | wanted))
+        with stamina.set_testing(True, attempts=ATTEMPTS):
+            settings = settings_for(fake, database_url, address)
+            return await reconcile(pool, hub, settings, asked, lambda _done, _total, _what: None)
+
+    return run

@@ -47,7 +47,7 @@ async def counted(pool: asyncpg.Pool) -> Counter[tuple[str, ...]]:
 
 
 async def inferences(pool: asyncpg.Pool) -> set[tuple[Any, ...]]:
-    rows, _ = await Reader(pool).fetch("select to_jsonb(i)::text from {inferences} i")
+    rows, _ = await Reader(pool).fetch("select (to_jsonb(i) - 'explained_by')::text from {inferences} i")
     return {tuple(row) for row in rows}
 
 

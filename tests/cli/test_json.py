@@ -109,6 +109,7 @@ async def test_what_commands_print_has_the_shape_that_is_documented(board: Board
         "reactions test": (("shipped",),),
         "reactions skipped": ((),),
         "sweeps show": (("",),),
+        "reconcile": (("--dry-run",), ()),
         "erase": ((*ANA, "--dry-run"), (*ANA, "--yes"), ("--list",), ("--again",)),
     }
     shown = dict(examples())
