@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,7 @@ from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Services
 from schema.serve.held import SocketLimits
 from schema.serve.http import GraphQLEndpoint
+from service.backfill.schedule import Schedule
 from service.config import Settings, check_exposure, is_loopback, near_url
 from service.errors import DatabaseUnreachable, PostgresAway, RecountError, reason_of
 from service.intake.appender import Appender
@@ -217,8 +218,13 @@ class Service:
                 self._hindrance = str(error) if isinstance(error, RecountError) else reason_of(error)
         self._hindrance = None
         async with asyncio.TaskGroup() as group:
-            for work in (self.projector.run, self.rebuilder.run, self._erase):
+            for work in (self.projector.run, self.rebuilder.run, self._erase, *self._scheduled()):
                 group.create_task(_for_ever(work), name=work.__qualname__)
+
+    def _scheduled(self) -> Iterator[Callable[[], Awaitable[None]]]:
+        """What is done every so often, where it is wanted."""
+        if self.settings.reconcile_every_hours is not None and self.settings.sleekplan_api_key:
+            yield Schedule(self.pool, self.hub, self.settings).run
 
     async def _erase(self) -> None:
         """Finish erasures that were cut off, then honour Sleekplan's deletions as they come due."""

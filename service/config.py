@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     )
     sleekplan_api_key: Annotated[list[ApiKey], NoDecode] = Field(
         [],
-        description="key of Sleekplan's REST API, for `recount backfill`; several as key@5456534244, "
+        description="key of Sleekplan's REST API, to back-fill and compare; several as key@5456534244, "
         "separated by commas, each for one product",
     )
     sleekplan_api_url: str = Field(
@@ -137,6 +137,19 @@ class Settings(BaseSettings):
     )
     sleekplan_timezone: str = Field(
         "UTC", description="zone of the dates inside Sleekplan's objects, such as Europe/Berlin"
+    )
+    reconcile_every_hours: float | None = Field(
+        None,
+        gt=0,
+        le=100 * _YEAR_DAYS,
+        description="hours after which the service compares the board with the log by itself; "
+        "not at all where it is `never`",
+    )
+    reconcile_full_every_days: float | None = Field(
+        7,
+        gt=0,
+        le=100 * _YEAR_DAYS,
+        description="days after which such a comparison asks for all that belongs to items, or `never`",
     )
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="form of the log's lines: json, text, or auto: text on a terminal only"
@@ -171,7 +184,9 @@ class Settings(BaseSettings):
             )
         return host
 
-    @field_validator("erase_after_user_delete_days", mode="before")
+    @field_validator(
+        "erase_after_user_delete_days", "reconcile_every_hours", "reconcile_full_every_days", mode="before"
+    )
     @classmethod
     def _read_never(cls, value: object) -> object:
         return None if value == "never" else value

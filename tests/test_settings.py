@@ -340,6 +340,27 @@ async def hours_from_a_date_to_its_event(trial: Trial) -> float:
         return float(await pool.fetchval(apart))
 
 
+async def how_it_compared_by_itself(trial: Trial) -> str:
+    """How the service compared a made-up board once it had started."""
+    fake = a_fake(TINY, key=API_KEY)
+    async with a_pool(trial.url) as pool, fake.serving() as address:
+        store = EventStore(pool)
+        await store.append([an_event()])
+        await store.close()
+        trial.settings |= {
+            "sleekplan_api_url": address,
+            "sleekplan_api_key": API_KEY,
+            "sleekplan_rate": "100",
+        }
+        async with trial.started():
+            begun = "select asked ->> 'full' from log.sweeps where kind = 'RECONCILE'"
+            with contextlib.suppress(TimeoutError):
+                waits = 30 if "reconcile_every_hours" in trial.settings else 2
+                await eventually(lambda: pool.fetchval(begun), seconds=waits)
+                return "full" if await pool.fetchval(begun) == "true" else "light"
+            return "not at all"
+
+
 async def where_sleekplan_is(trial: Trial) -> str:
     settings = load_settings({variable(name): value for name, value in trial.settings.items()})
     async with sleekplan(settings.sleekplan_api_url, SecretStr(API_KEY), Pace(1)) as client:
@@ -405,6 +426,10 @@ PROOFS: dict[str, Proof] = {
         "http://127.0.0.1:1/v1",
     ),
     "sleekplan_timezone": Proof("Etc/GMT+3", hours_from_a_date_to_its_event, 0, 3),
+    "reconcile_every_hours": Proof("24", how_it_compared_by_itself, "not at all", "full"),
+    "reconcile_full_every_days": Proof(
+        "never", how_it_compared_by_itself, "full", "light", {"reconcile_every_hours": "24"}
+    ),
     "sleekplan_rate": Proof("20", requests_a_second, 2, 20),
     "log_format": Proof(
         "text", how_it_logs, {"told": True, "as JSON": True}, {"told": True, "as JSON": False}
