@@ -2,7 +2,8 @@
 
 The server is, in this order: what RECOUNT_TEST_DATABASE_URL or RECOUNT_DATABASE_URL names (its user must be
 allowed to create databases), a testcontainers Postgres where a Docker engine answers, an embedded one.
-`--postgres=15` runs an embedded one of that version, from the system's packages.
+`--postgres=15` runs an embedded one of that version, from the system's packages; `--postgres=/a/folder` one
+of the programs there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import gc
 import io
 import logging
 import os
+import re
 import secrets
+import shutil
 import sys
 import tempfile
 import warnings
@@ -38,21 +41,41 @@ _NOT_CHECKED = os.environ.get(
 )  # `make test` writes there what it left out before us
 # Nothing of it outlives the run; tests that end a Postgres in the middle of its work start one of their own.
 _HASTY = {"fsync": "off", "full_page_writes": "off"}
+_ROOM_BYTES_MIN = 8 * 2**30
 _DATABASE_URL = os.environ.get("RECOUNT_TEST_DATABASE_URL") or os.environ.get("RECOUNT_DATABASE_URL")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--postgres", type=int, metavar="MAJOR", help="the system's PostgreSQL of this version")
+    parser.addoption(
+        "--postgres", metavar="MAJOR", help="the system's PostgreSQL of this version, or a folder of programs"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Forget the settings of whoever runs the tests: each test says what it needs."""
     for name in [name for name in os.environ if name.startswith("RECOUNT_")]:
         del os.environ[name]
+    if not hasattr(config, "workerinput"):
+        _work_in_memory(config)
     # Where services leave word that they run: commands are to find those of this process's tests alone.
     own = tempfile.TemporaryDirectory(prefix="recount-tests-")
     config.add_cleanup(own.cleanup)
     os.environ["XDG_RUNTIME_DIR"] = own.name
+
+
+def _work_in_memory(config: pytest.Config) -> None:
+    """Have temporary folders in memory, if it has room: on a disk a database costs ten times as much."""
+    place = Path("/dev/shm")
+    if not place.is_dir() or not os.access(place, os.W_OK) or os.statvfs(place).f_flag & os.ST_NOEXEC:
+        return
+    available = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    if min(shutil.disk_usage(place).free, int(available[1]) * 1024 if available else 0) < _ROOM_BYTES_MIN:
+        return
+    folder = tempfile.TemporaryDirectory(prefix="r-", dir=place)
+    config.add_cleanup(folder.cleanup)
+    os.chmod(folder.name, 0o711)  # as /tmp is: Postgres is another user where we are root
+    os.environ["TMPDIR"] = folder.name
+    tempfile.tempdir = None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -86,18 +109,20 @@ def _reason(report: pytest.TestReport) -> str:
 @pytest.fixture(scope="session")
 async def server_url(request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """The address of a database on the run's server, by whose user others can be made."""
-    major: int | None = request.config.getoption("--postgres")
+    wanted: str | None = request.config.getoption("--postgres")
     named = getattr(request.config, "workerinput", {"database_url": _DATABASE_URL})["database_url"]
-    if major is None and named:
+    if wanted is None and named:
         yield named
-    elif major is None and _docker_answers():
+    elif wanted is None and _docker_answers():
         from testcontainers.community.postgres import PostgresContainer
 
         hasty = ["postgres", *(f"--{name}={value}" for name, value in _HASTY.items())]
         with PostgresContainer("postgres:18", driver=None).with_command(hasty) as container:
             yield container.get_connection_url()
     else:
-        bindir = find_binaries(major=major).folder if major else None
+        bindir = None
+        if wanted is not None:
+            bindir = find_binaries(major=int(wanted)).folder if wanted.isdecimal() else Path(wanted)
         async with temporary_postgres(bindir, _HASTY) as postgres:
             yield postgres.dsn
 
@@ -172,19 +197,15 @@ async def migrated(server_url: str) -> AsyncIterator[str]:
 @asynccontextmanager
 async def _new_database(server_url: str, template: str = "template1") -> AsyncIterator[str]:
     name = f"recount_test_{secrets.token_hex(6)}"
-    # Copying files takes half of the processor that logging their pages does, but has to wait for the disk.
-    copied = "file_copy" if await _run(server_url, "show fsync") == "off" else "wal_log"
-    await _run(server_url, f'create database "{name}" template "{template}" strategy {copied}')
+    connection = await asyncpg.connect(server_url)
     try:
-        yield _on_database(server_url, name)
-    finally:
-        await _run(server_url, f'drop database "{name}" with (force)')
-
-
-async def _run(url: str, statement: str) -> Any:
-    connection = await asyncpg.connect(url)
-    try:
-        return await connection.fetchval(statement)
+        # Copying files takes half of the processor that logging their pages does, but waits for the disk.
+        copied = "file_copy" if await connection.fetchval("show fsync") == "off" else "wal_log"
+        await connection.execute(f'create database "{name}" template "{template}" strategy {copied}')
+        try:
+            yield _on_database(server_url, name)
+        finally:
+            await connection.execute(f'drop database "{name}" with (force)')
     finally:
         await connection.close()
 

@@ -35,8 +35,12 @@ def written(path: Path | None) -> Iterator[BinaryIO]:
 
 
 def _is_plain(path: Path) -> bool:
-    """Whether a file can be put there. What the system lists (/dev/stdout, /proc/self/fd/1) are no files."""
-    if path.parent.resolve().parts[:2] in ((os.sep, "dev"), (os.sep, "proc")):
+    """Whether a file can be put there. What the system lists (/dev/stdout, /proc/self/fd/1) are no files.
+
+    /dev/shm is a folder for everybody's files, in memory.
+    """
+    place = path.parent.resolve().parts
+    if place[1:2] in (("dev",), ("proc",)) and place[1:3] != ("dev", "shm"):
         return False
     try:
         return stat.S_ISREG(path.stat().st_mode)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
+from typing import Final
 
 import click
 import uvloop
@@ -69,6 +70,10 @@ def _set_up_logging(settings: Settings) -> None:
     set_up_lines(json=None if wanted == "auto" else wanted == "json", level=settings.log_level)
 
 
+LINE_SECONDS: Final = 2
+"""How often a start is told of where no bar can be drawn."""
+
+
 class _Banner:
     """Tells a terminal how the start goes; elsewhere a few plain lines, and never a key."""
 
@@ -91,7 +96,9 @@ class _Banner:
     def _draw(self, title: str, done: int, total: int) -> None:
         if title not in self._bars:
             self._stack.close()
-            self._bars[title] = self._stack.enter_context(progress_bar(title))
+            if not err.is_terminal:
+                note(f"{title}: {total:,} events")
+            self._bars[title] = self._stack.enter_context(progress_bar(title, LINE_SECONDS))
         self._bars[title](done, total)
 
     def ready(self, ready: Ready) -> None:

@@ -1,7 +1,8 @@
 """Fills an empty log with the back-dated history of a made-up board, and lets it live on.
 
 The history is recorded as what it is: origin IMPORT, `occurredAt` of months ago, `recordedAt` of now. What
-happens afterwards is posted to the webhook of the running service, like Sleekplan's own deliveries.
+happens afterwards goes where Sleekplan's own deliveries do once they are read, without a request for each:
+the service's log tells of those that somebody sent.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SEED = 20_260
 PRODUCT_ID = 9_000_000_001
 """A product of its own, so that payloads sent to try things do not mix with the made-up board."""
 
-BATCH_EVENTS = 5_000
+BATCH_EVENTS = 1_000
 BATCH_SECONDS_MAX = 60.0
 TICK_SECONDS_MEAN = 3.0
 TICK_SECONDS_MAX = 12.0
@@ -111,8 +112,8 @@ def _batches(bodies: Iterator[bytes], received_at: datetime) -> Iterator[list[Ev
         yield batch
 
 
-async def tick(demo: Demo, pool: Pool, post: Callable[[bytes], Awaitable[None]]) -> None:
-    """Post one more event of the board every few seconds, for ever.
+async def tick(demo: Demo, pool: Pool, take: Callable[[bytes], Awaitable[None]]) -> None:
+    """Have `take` keep one more event of the board every few seconds, for ever.
 
     The board is first brought to where the log has it, by simulating again what was recorded.
     """
@@ -121,4 +122,4 @@ async def tick(demo: Demo, pool: Pool, post: Callable[[bytes], Awaitable[None]])
     pauses = random.Random()
     while True:
         await asyncio.sleep(min(pauses.expovariate(1 / TICK_SECONDS_MEAN), TICK_SECONDS_MAX))
-        await post(traffic.next_body(datetime.now(UTC)))
+        await take(traffic.next_body(datetime.now(UTC)))

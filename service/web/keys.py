@@ -95,10 +95,6 @@ class Keyring:
         """Whether nothing is known here that a secret could open."""
         return not (self._fixed or self._local or self._stored)
 
-    def add_fixed(self, label: str, secret: str) -> None:
-        """Take a secret of this process that opens everything of its kind."""
-        self._fixed.append(_grant(label, secret, frozenset(), None))
-
     def find(self, secret: str | None) -> Grant | None:
         """Return what the secret opens; None where it opens nothing, as it does once it has expired."""
         given = digest_of(secret or "")

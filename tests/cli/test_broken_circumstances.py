@@ -20,7 +20,7 @@ from service.log.database import connect
 from service.postgres.embedded import attach
 from tests.given import folders
 from tests.given.command_tree import all_commands, arguments
-from tests.given.forked import Ended, Forked, forked
+from tests.given.forked import Ended, Forked
 from tests.given.running import Running, running
 
 PAYLOADS = sorted(folders.PAYLOADS.glob("*.json"))
@@ -84,10 +84,10 @@ class Machine:
 @pytest.fixture(scope="module")
 async def machine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Machine]:
     folder = tmp_path_factory.mktemp("machine")
-    async with running(folder / "data") as service, forked(folder) as commands:
+    async with running(folder / "data") as service:
         sent = await service.run("send", *PAYLOADS)
         assert sent.returncode == 0
-        yield Machine(service, commands, folder)
+        yield Machine(service, Forked(folder), folder)
 
 
 def check(name: str, ended: Ended, *, speaks: bool = True) -> None:

@@ -18,6 +18,7 @@ from service.log.database import Connection, connect
 from service.postgres.embedded import attach
 from tests.given import folders
 from tests.given.running import RECOUNT, Running, environment, recount, running
+from tests.given.waiting import eventually
 
 PAYLOADS = sorted((folders.PAYLOADS).glob("*.json"))
 BOARD = """
@@ -171,10 +172,12 @@ async def test_a_second_service_on_one_data_folder_is_refused(service: Running) 
     assert str(service.process.pid) in refused.stderr
 
 
-async def test_a_demo_killed_half_way_goes_on_where_it_stopped(tmp_path: Path) -> None:
+async def test_a_demo_killed_half_way_goes_on_where_it_stopped_and_logs_what_others_send(
+    tmp_path: Path,
+) -> None:
     """With a key of its own: here others were added before its first start, and none was made."""
     data_dir = tmp_path / "data"
-    assert (await recount("keys", "add", "board", env={"RECOUNT_DATA_DIR": str(data_dir)})).returncode == 0
+    key = (await recount("keys", "add", "board", env={"RECOUNT_DATA_DIR": str(data_dir)})).stdout.strip()
     await _run_the_demo_until_it_writes_and_kill_it(data_dir)
 
     async with running(data_dir, command=("demo",)) as service:
@@ -184,10 +187,21 @@ async def test_a_demo_killed_half_way_goes_on_where_it_stopped(tmp_path: Path) -
               projections { head }
             }"""
         )
+        await eventually(lambda: _has_ticked(service))
+        assert (await service.post(PAYLOADS[0].read_bytes(), key))[0] == 200
 
     assert found["events"]["totalCount"] == 50_021
     assert found["projections"][0]["head"] < 50_100
     assert not (data_dir / "webhook-key").exists()
+    assert service.said.startswith("writing 18 months of history: 50,021 events\n")
+    assert service.said.count('/webhooks"') == 1
+
+
+async def _has_ticked(service: Running) -> bool:
+    told = await service.ask(
+        '{ events(productId: "9000000001", filter: {origins: [WEBHOOK]}, first: 1) { totalCount } }'
+    )
+    return bool(told["events"]["totalCount"])
 
 
 async def _run_the_demo_until_it_writes_and_kill_it(data_dir: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -62,6 +63,16 @@ async def test_an_export_to_a_link_writes_what_it_leads_to(
     assert [path.name for path in target.parent.iterdir()] == ["log.jsonl"]
     if there:
         assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+async def test_an_export_into_memory_that_is_a_folder_is_a_file_there(service: Running, lines: str) -> None:
+    if not os.access("/dev/shm", os.W_OK):
+        pytest.skip("there is no /dev/shm to write to")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        written = Path(folder) / "log.jsonl"
+
+        assert (await service.run("export", "--output", written)).returncode == 0
+        assert written.read_text() == lines
 
 
 async def test_an_export_to_a_device_leaves_it_a_device(service: Running, tmp_path: Path) -> None:

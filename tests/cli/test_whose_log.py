@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from service.simulator import made_up, simulate
 from tests.given import folders
 from tests.given.command_tree import all_commands, arguments, parameters
-from tests.given.forked import Forked, forked
+from tests.given.forked import Forked
 from tests.given.running import recount, running
 
 PAYLOADS = sorted(folders.PAYLOADS.glob("*.json"))
@@ -20,9 +19,8 @@ MAKING = {"serve", "demo", "up", "backfill", "import", "keys add", "migrate"}
 
 
 @pytest.fixture(scope="module")
-async def commands(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Forked]:
-    async with forked(tmp_path_factory.mktemp("whose")) as commands:
-        yield commands
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Forked:
+    return Forked(tmp_path_factory.mktemp("whose"))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """Runs commands as a shell would, from a process that has imported them: in milliseconds instead of a second.
 
-`Forked` keeps one such process. For each command it forks, brings the child into the circumstances that were
-asked for (streams, folders, namespaces), and lets it run `main` and end as Python ends.
+There is one such process for all tests of a run. For each command it forks, brings the child into the
+circumstances that were asked for (streams, folders, namespaces), and lets it run `main` and end as Python
+ends.
 """
 
 from __future__ import annotations
@@ -12,20 +13,91 @@ import ctypes
 import gc
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
 from tests.given.folders import ROOT
 
 SECONDS_MAX: Final = 60.0
+_ASKED_BYTES_MAX: Final = 1 << 17
 _NEW_MOUNTS: Final = 0x00020000
 _BIND, _REMOUNT, _READ_ONLY, _RECURSIVE, _PRIVATE = 4096, 32, 1, 16384, 1 << 18
+
+
+class Child:
+    """A command that runs, or ran: what of a process tests ask for."""
+
+    def __init__(self, pid: int, told: asyncio.StreamReader) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._ending = asyncio.create_task(self._end(told))
+
+    async def wait(self) -> int:
+        """Return its exit code once it has ended; of a signal, the number below zero."""
+        return await asyncio.shield(self._ending)
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal; nothing, if it has ended."""
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill it with -9."""
+        self.send_signal(signal.SIGKILL)
+
+    async def _end(self, told: asyncio.StreamReader) -> int:
+        self.returncode = int(await told.readline())
+        return self.returncode
+
+
+async def start(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    streams: tuple[int, int, int],
+    *circumstances: str,
+    folder: Path = ROOT,
+    **places: str,
+) -> Child:
+    """Start a command of ours with these descriptors as its standard streams, in a folder."""
+    asked = {
+        "argv": list(argv), "env": dict(env), "folder": str(folder),
+        "circumstances": circumstances, "places": places,
+    }  # fmt: skip
+    ours, theirs = socket.socketpair()
+    with theirs:
+        socket.send_fds(_forking(), [json.dumps(asked).encode()], [theirs.fileno(), *streams])
+    told, answers = await asyncio.open_unix_connection(sock=ours)
+    child = Child(int(await told.readline()), told)
+    child._ending.add_done_callback(lambda _: answers.close())
+    return child
+
+
+@cache
+def _forking() -> socket.socket:
+    """Start the process that commands are forked from; it ends with ours."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RECOUNT_")}
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.given.forked"], cwd=ROOT, env=env, stdin=theirs.fileno()
+        )
+
+    def end() -> None:
+        ours.close()
+        process.wait()
+
+    atexit.register(end)
+    return ours
 
 
 class Ended(NamedTuple):
@@ -37,10 +109,10 @@ class Ended(NamedTuple):
 
 
 class Forked:
-    """Runs commands of ours, one at a time."""
+    """Runs commands of ours in a folder, one at a time, with files as their streams."""
 
-    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
-        self._process, self._folder = process, folder
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     async def run(
         self,
@@ -52,80 +124,83 @@ class Forked:
     ) -> Ended:
         """Run a command to its end; with `until`, interrupt it once that has returned."""
         out, err = self._folder / "out", self._folder / "err"
-        asked = {
-            "argv": list(argv), "env": dict(env), "circumstances": circumstances, "places": places,
-            "out": str(out), "err": str(err), "folder": str(self._folder),
-        }  # fmt: skip
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
-        pid = int(await self._process.stdout.readline())
-        ending = asyncio.create_task(self._process.stdout.readline())
+        with _opened(out, err) as streams:
+            child = await start(argv, env, streams, *circumstances, folder=self._folder, **places)
+        ending = asyncio.create_task(child.wait())
         if until is not None:
             waiting = asyncio.create_task(until())
             await asyncio.wait({ending, waiting}, return_when=asyncio.FIRST_COMPLETED, timeout=SECONDS_MAX)
             waiting.cancel()
-            if not ending.done():
-                os.kill(pid, signal.SIGINT)
+            child.send_signal(signal.SIGINT)
         try:
-            code = int(await asyncio.wait_for(asyncio.shield(ending), SECONDS_MAX))
+            code = await asyncio.wait_for(ending, SECONDS_MAX)
         except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
-            await ending
+            child.kill()
+            await child.wait()
             raise AssertionError(f"{' '.join(argv)} did not end; it said: {err.read_text()}") from None
         return Ended(code, _text(out), _text(err))
 
 
+@contextmanager
+def _opened(out: Path, err: Path) -> Iterator[tuple[int, int, int]]:
+    with open(os.devnull, "rb") as nothing, out.open("wb") as said, err.open("wb") as complained:
+        yield nothing.fileno(), said.fileno(), complained.fileno()
+
+
 def _text(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", "replace") if path.exists() else ""
-
-
-@asynccontextmanager
-async def forked(folder: Path) -> AsyncIterator[Forked]:
-    """Start the process that the commands are forked from; `folder` is where they run and write."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.given.forked",
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        env={name: value for name, value in os.environ.items() if not name.startswith("RECOUNT_")},
-    )  # fmt: skip
-    try:
-        yield Forked(process, folder)
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        await process.wait()
+    return path.read_bytes().decode("utf-8", "replace")
 
 
 # In the process that is forked, and in its children
 
 
-def _serve() -> dict[str, Any] | None:
-    """Fork for each line of standard input; return what was asked in the child, None at the end."""
-    for line in sys.stdin.buffer:
-        asked: dict[str, Any] = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            return asked
-        print(pid, flush=True)
-        _, status = os.waitpid(pid, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
-    return None
+def _serve(asking: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """Fork for each message; return what was asked and its descriptors in the child, None at the end."""
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    signal.set_wakeup_fd(wakes)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    running: dict[int, int] = {}
+    while True:
+        readable, _, _ = select.select([asking.fileno(), woken], [], [])
+        if woken in readable:
+            os.read(woken, 4096)
+            _tell_ended(running)
+        if asking.fileno() in readable:
+            message, descriptors, _, _ = socket.recv_fds(asking, _ASKED_BYTES_MAX, 4)
+            if not message:
+                return None
+            pid = os.fork()
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                return json.loads(message), descriptors[1:]
+            told, *streams = descriptors
+            os.write(told, b"%d\n" % pid)
+            running[pid] = told
+            for descriptor in streams:
+                os.close(descriptor)
 
 
-def _enter(asked: dict[str, Any]) -> None:
+def _tell_ended(running: dict[int, int]) -> None:
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        told = running.pop(pid)
+        with suppress(BrokenPipeError):
+            os.write(told, b"%d\n" % os.waitstatus_to_exitcode(status))
+        os.close(told)
+
+
+def _enter(asked: dict[str, Any], streams: list[int]) -> None:
     """Become the command: its environment, its folder, its streams, its circumstances."""
     os.environ.clear()
     os.environ.update(asked["env"])
     os.chdir(asked["folder"])
-    for number, path, flags in (
-        (0, os.devnull, os.O_RDONLY),
-        (1, asked["out"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-        (2, asked["err"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
-    ):
-        opened = os.open(path, flags, 0o600)
-        os.dup2(opened, number)
-        os.close(opened)
-    os.closerange(3, 64)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    os.closerange(3, 256)
     for name in asked["circumstances"]:
         _CIRCUMSTANCES[name](asked["places"])
     sys.stdin, sys.stdout, sys.stderr = (_stream(number) for number in range(3))
@@ -244,9 +319,9 @@ if __name__ == "__main__":
     all_commands()
     build_schema()
     gc.freeze()
-    found = _serve()
+    found = _serve(socket.socket(fileno=0))
     if found is not None:
-        _enter(found)
+        _enter(*found)
         try:
             main()
         except SystemExit as ending:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import aiohttp
+
+from service.postgres.embedded import EmbeddedPostgres
+from tests.given.forked import Child, start
 
 RECOUNT = Path(sys.executable).with_name("recount")
 START_SECONDS_MAX = 60
@@ -23,7 +28,7 @@ STOP_SECONDS_MAX = 20
 class Running:
     """A service that runs: its address, its process, and the queries that tests ask it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, address: str, data_dir: Path) -> None:
+    def __init__(self, process: Child, address: str, data_dir: Path) -> None:
         self.process, self.address, self.data_dir = process, address, data_dir
         self.said = ""
 
@@ -33,12 +38,15 @@ class Running:
 
     @property
     def webhook_url(self) -> str:
-        key = (self.data_dir / "webhook-key").read_text().strip()
+        return self._webhook((self.data_dir / "webhook-key").read_text().strip())
+
+    def _webhook(self, key: str) -> str:
         return f"{self.address}/webhooks?key={key}"
 
-    async def post(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Deliver a body as Sleekplan would."""
-        async with aiohttp.ClientSession() as session, session.post(self.webhook_url, data=body) as answer:
+    async def post(self, body: bytes, key: str | None = None) -> tuple[int, dict[str, Any]]:
+        """Deliver a body as Sleekplan would; without a key, with the one made at the first start."""
+        url = self._webhook(key) if key else self.webhook_url
+        async with aiohttp.ClientSession() as session, session.post(url, data=body) as answer:
             return answer.status, await answer.json()
 
     async def ask(self, query: str, **variables: Any) -> Any:
@@ -58,8 +66,7 @@ class Running:
 
     async def stop(self, number: int = signal.SIGINT) -> int:
         """Tell it to stop, wait until it has, and return its exit code."""
-        if self.process.returncode is None:
-            self.process.send_signal(number)
+        self.process.send_signal(number)
         return await asyncio.wait_for(self.process.wait(), STOP_SECONDS_MAX)
 
     async def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -76,18 +83,19 @@ async def running(
     env: Mapping[str, str] | None = None,
     port: int = 0,
 ) -> AsyncIterator[Running]:
-    """Run `recount serve` on a data folder until the block ends; on any free port."""
-    process = await asyncio.create_subprocess_exec(
-        str(RECOUNT),
-        *command,
-        env=environment({"RECOUNT_DATA_DIR": str(data_dir), "RECOUNT_PORT": str(port), **(env or {})}),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        cwd=data_dir.parent,
-    )
+    """Run `recount serve` on a data folder until the block ends; on any free port.
+
+    Where it is to make a database there, it finds one as its first start would.
+    """
+    settings = {"RECOUNT_DATA_DIR": str(data_dir), "RECOUNT_PORT": str(port), **(env or {})}
+    if "RECOUNT_DATABASE_URL" not in settings and "--data-dir" not in command:
+        await _have_postgres(Path(settings["RECOUNT_DATA_DIR"]))
+    with _nothing() as nothing, _pipe() as (said, saying):
+        process = await start(
+            command, environment(settings), (nothing, nothing, saying), folder=data_dir.parent
+        )
     service = Running(process, "", data_dir)
-    reading = asyncio.create_task(_listen_to(service))
+    reading = asyncio.create_task(_listen_to(service, said))
     try:
         async with asyncio.timeout(START_SECONDS_MAX):
             while not service.address:
@@ -100,32 +108,83 @@ async def running(
         await reading
 
 
-async def _listen_to(service: Running) -> None:
+async def _listen_to(service: Running, said: int) -> None:
     """Gather what the service says; its banner tells the address."""
-    assert service.process.stderr is not None
-    async for line in service.process.stderr:
-        service.said += line.decode("utf-8", "replace")
-        found = re.search(r"GraphiQL\s+(http://\S+)/graphql", service.said)
-        if found:
-            service.address = found[1]
+    async with _reader(said) as lines:
+        async for line in lines:
+            service.said += line.decode("utf-8", "replace")
+            found = re.search(r"GraphiQL\s+(http://\S+)/graphql", service.said)
+            if found:
+                service.address = found[1]
 
 
 async def recount(
     *arguments: str | Path, env: Mapping[str, str] | None = None, stdin: BinaryIO | int = subprocess.DEVNULL
 ) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
-    process = await asyncio.create_subprocess_exec(
-        str(RECOUNT),
-        *map(str, arguments),
-        env=environment(env or {}),
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+    argv = [str(argument) for argument in arguments]
+    with _nothing() as nothing, _pipe() as (out, to_out), _pipe() as (err, to_err):
+        given = (
+            nothing if stdin == subprocess.DEVNULL else stdin if isinstance(stdin, int) else stdin.fileno()
+        )
+        process = await start(argv, environment(env or {}), (given, to_out, to_err))
+    try:
+        async with asyncio.timeout(START_SECONDS_MAX):
+            said, complained, code = await asyncio.gather(_all_of(out), _all_of(err), process.wait())
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(argv, code, said, complained)
+
+
+@contextmanager
+def _nothing() -> Iterator[int]:
+    with open(os.devnull, "r+b", buffering=0) as nothing:
+        yield nothing.fileno()
+
+
+@contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    """Give a pipe whose end to write to is the child's alone once the block has ended."""
+    reader, writer = os.pipe()
+    try:
+        yield reader, writer
+    finally:
+        os.close(writer)
+
+
+@asynccontextmanager
+async def _reader(descriptor: int) -> AsyncIterator[asyncio.StreamReader]:
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", buffering=0)
     )
-    out, err = await asyncio.wait_for(process.communicate(), START_SECONDS_MAX)
-    return subprocess.CompletedProcess(
-        [str(argument) for argument in arguments], process.returncode or 0, out.decode(), err.decode()
-    )
+    try:
+        yield reader
+    finally:
+        transport.close()
+
+
+async def _all_of(descriptor: int) -> str:
+    async with _reader(descriptor) as reader:
+        return (await reader.read()).decode()
+
+
+_made: dict[str, Path] = {}
+
+
+async def _have_postgres(data_dir: Path) -> None:
+    """Put into a new data folder the database that a first start makes, which takes most of its time."""
+    if (data_dir / "postgres").exists() or not os.access(data_dir.parent, os.W_OK):
+        return
+    if "made" not in _made:
+        folder = tempfile.TemporaryDirectory(prefix="recount-made-")
+        atexit.register(folder.cleanup)
+        async with EmbeddedPostgres(Path(folder.name)):
+            pass
+        _made["made"] = Path(folder.name) / "postgres"
+    data_dir.mkdir(mode=0o700, exist_ok=True)
+    copied = await asyncio.create_subprocess_exec("cp", "-a", _made["made"], data_dir)
+    assert await copied.wait() == 0
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
