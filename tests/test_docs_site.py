@@ -22,6 +22,16 @@ TYPES = [
     if not is_introspection_type(type_) and not is_specified_scalar_type(type_)
 ]
 ROOTS = {"Query", "Mutation", "Subscription"}
+WIDE, NARROW = 1280, 360
+LOOKED_AT = {
+    "": WIDE,
+    "graphql/": WIDE,
+    "reference/item/": WIDE,
+    "operations/": WIDE,
+    "benchmarks/": WIDE,
+    "quick-start/": NARROW,
+}
+"""Pages of each kind (prose, queries, tables, plots), with the width of the window."""
 
 
 @pytest.fixture(scope="module")
@@ -133,13 +143,24 @@ async def test_the_site_is_searched_and_read_in_a_browser_under_its_strict_polic
             await page.waitForURL(/reference/);"""
         )
         assert await browser.problems() == []
-        serious = {}
-        for path, width in (("graphql/", 1280), ("quick-start/", 360)):
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_serious_on_pages_of_the_site(site, scheme):
+    serious = {}
+    async with (
+        serving(Documentation(site).routes()) as address,
+        chromium() as browsers,
+    ):
+        browser = await browsers.tab(colorScheme=scheme, reducedMotion="reduce")
+        for path, width in LOOKED_AT.items():
             await browser.run(
                 "await page.setViewportSize({width, height: 740}); await page.goto(url)",
                 url=f"{address}/docs/{path}", width=width,
             )  # fmt: skip
             serious[path] = await browser.run("return axe()")
+        problems = await browser.problems()
 
-        assert {path: found for path, found in serious.items() if found} == {}
-        assert await browser.problems() == []
+    assert {path: found for path, found in serious.items() if found} == {}
+    assert problems == []
