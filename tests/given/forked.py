@@ -68,8 +68,12 @@ async def start(
     folder: Path = ROOT,
     **places: str,
 ) -> Child:
-    """Start a command of ours with these descriptors as its standard streams, in a folder."""
+    """Start a command of ours with these descriptors as its standard streams, in a folder.
+
+    With what Python itself reads at its start, PYTHONPATH say, it is a new Python.
+    """
     asked = {
+        "anew": "PYTHONPATH" in env,
         "argv": list(argv), "env": dict(env), "folder": str(folder),
         "circumstances": circumstances, "places": places,
     }  # fmt: skip
@@ -203,6 +207,9 @@ def _enter(asked: dict[str, Any], streams: list[int]) -> None:
     os.closerange(3, 256)
     for name in asked["circumstances"]:
         _CIRCUMSTANCES[name](asked["places"])
+    if asked["anew"]:
+        program = Path(sys.executable).with_name("recount")
+        os.execve(program, [str(program), *asked["argv"]], asked["env"])
     sys.stdin, sys.stdout, sys.stderr = (_stream(number) for number in range(3))
     sys.argv = ["recount", *asked["argv"]]
 
