@@ -13,6 +13,7 @@ from service.log.database import Pool
 from service.log.event_store import EventStore
 from service.reactions import courier
 from service.reactions.cursors import Cursors, ReactionState
+from service.reactions.reactions import reacting
 from tests.given.bodies import a_body, an_event
 from tests.given.receiver import Receiver, a_file, a_rule, answers, hang, receiving, take
 from tests.given.serving import Started, serving
@@ -309,3 +310,41 @@ async def test_without_a_match_its_place_is_noted_all_the_same(house: House, rec
         await eventually(lambda: _is_noted(house, 10))
 
     assert receiver.asked == []
+
+
+async def test_a_place_that_the_log_does_not_hold_any_more_stops_the_rule_and_says_so(
+    house: House, receiver: Receiver
+) -> None:
+    await house.append(an_event(1))
+    await house.pool.execute("insert into log.reactions (name, position) values ('all', 1000)")
+
+    async with house.begun(a_file(house.folder, a_rule(house.folder, receiver.url, then="skip"))):
+        await eventually(lambda: _has_state(house, "STOPPED"))
+
+    state = await house.state()
+    assert "the log does not hold its place any more" in str(state.problem)
+    assert "1000" in str(state.problem)
+    assert receiver.asked == []
+
+
+async def test_of_the_demo_only_a_rule_that_asks_for_it_tells(
+    house: House, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.app.reacting", lambda *given, is_demo: reacting(*given, is_demo=True))
+    path = a_file(
+        house.folder,
+        a_rule(house.folder, receiver.url, "quiet"),
+        a_rule(house.folder, receiver.url, "shows", demo=True),
+    )
+
+    async with house.begun(path) as started:
+        await started.post(a_body(1))
+        await receiver.has(1)
+        await eventually(lambda: _shows(house, 1))
+
+    assert [message["id"] for message in receiver.taken] == ["shows_1"]
+    assert (await house.state("quiet")).position == 0
+
+
+async def _shows(house: House, position: int) -> bool:
+    return (await house.state("shows")).position == position
