@@ -73,6 +73,13 @@ def printed() -> str:
     return str(build_schema()).rstrip() + "\n"
 
 
+def root_fields() -> list[str]:
+    """The names that a metric may tell of an operation: what a client calls it may be anything."""
+    schema = build_schema()._schema
+    roots = [root for root in (schema.query_type, schema.mutation_type) if root is not None]
+    return [name for root in roots for name in root.fields]
+
+
 async def _root(source: dict[str, Any], info: GraphQLResolveInfo[Any], **_: object) -> Any:
     # A coroutine, or else the first field that fails would keep graphql-core from telling of the others.
     found = source[str(info.path.key)]

@@ -73,6 +73,9 @@ class Actions(Protocol):
     async def erase_user(self, product_id: int, user_id: str, *, texts: bool, reason: str) -> int:
         """Erase a person's data; returns how many events were redacted."""
 
+    async def reconcile(self, product_id: int | None, *, full: bool) -> None:
+        """Begin to compare a board with Sleekplan's; returns once it has begun."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:

@@ -23,7 +23,7 @@ from projections.read_model import Reader
 from projections.rebuild.after_erasure import count_again
 from projections.rebuild.rebuild import Rebuilder
 from schema.answer.limits import Limits
-from schema.build import build_schema
+from schema.build import build_schema, root_fields
 from schema.context import EVERYTHING, Caller, Services
 from schema.serve.held import SocketLimits
 from schema.serve.http import GraphQLEndpoint
@@ -53,6 +53,7 @@ from service.operate import demo, demo_api
 from service.operate.erasure import Erasure
 from service.operate.gauges import Gauges
 from service.operate.probes import Probes
+from service.operate.sweeping import Sweeping
 from service.postgres.embedded import EmbeddedPostgres
 from service.reactions.reactions import reacting, refuse_wrong_rules
 from service.simulator import LABELS as DEMO_LABELS
@@ -103,7 +104,7 @@ class Service:
         self.stopping = False
         self.away = False
         self.port = settings.port
-        self.metrics = Metrics(operations=_root_fields())
+        self.metrics = Metrics(operations=root_fields())
         self.webhook_keys = WebhookKeys.of(settings.webhook_keys)
         self.tokens = Tokens.of(settings.api_tokens)
         self.known = KnownDatabase(settings.data_dir, settings.database_url)
@@ -148,6 +149,8 @@ class Service:
                     recorded=lambda position: self.hub.advance("head", position),
                 )
             )
+            self.sweeping = Sweeping(self.pool, self.hub, settings)
+            stack.push_async_callback(self.sweeping.close)
             self._watch()
             self._dsn = dsn
             yield self
@@ -254,6 +257,10 @@ class Service:
         """Erase a person's data; return how many events were redacted."""
         erased = await self.erasure.erase(product_id, user_id, texts=texts, reason=reason)
         return erased.events
+
+    async def reconcile(self, product_id: int | None, *, full: bool) -> None:
+        """Begin to compare a board with Sleekplan's."""
+        await self.sweeping.begin(product_id, full=full)
 
     # The demo
 
@@ -430,13 +437,6 @@ async def _prepared(dsn: str) -> None:
             await declare(connection)
     finally:
         await connection.close()
-
-
-def _root_fields() -> list[str]:
-    """The names that a metric may tell of an operation: what a client calls it may be anything."""
-    schema = build_schema()._schema
-    roots = [root for root in (schema.query_type, schema.mutation_type) if root is not None]
-    return [name for root in roots for name in root.fields]
 
 
 async def _close_pool(pool: Pool) -> None:

@@ -1,4 +1,4 @@
-"""The root fields that act: rebuilding, the quarantine, erasure. Each needs the scope `admin`.
+"""The root fields that act: rebuilding, the quarantine, erasure, comparing. Each needs the scope `admin`.
 
 What a client can mend comes back as `userErrors`; only what is wrong with the request itself is an error.
 """
@@ -51,6 +51,12 @@ class QuarantineDiscardPayload:
 class UserErasePayload:
     events_redacted: int | None = computed("How many events were redacted.")
     user_errors: list[UserError] = computed("Why none were.")
+
+
+@strawberry.type(description="What became of `reconcile`.")
+class ReconcilePayload:
+    started: bool = computed("Whether it began; `sweeps` shows how far it is.")
+    user_errors: list[UserError] = computed("Why it did not.")
 
 
 def _error(error: RecountError, *field: str) -> list[Any]:
@@ -143,6 +149,38 @@ class Mutation:
         except RecountError as error:
             return make(UserErasePayload, events_redacted=None, user_errors=_error(error, "id"))
         return make(UserErasePayload, events_redacted=redacted, user_errors=[])
+
+    @mutation(
+        description="Compares a board with Sleekplan's, by its API, and records what no delivery told."
+        " One at a time."
+    )
+    async def reconcile(
+        self,
+        info: Info,
+        full: Annotated[
+            bool,
+            argument(description="All lists of all items; left out: of those alone whose totals are others."),
+        ] = False,
+        product_id: Annotated[
+            strawberry.ID | None,
+            argument(description="Sleekplan's product; left out: the one that there is."),
+        ] = UNSET,
+    ) -> ReconcilePayload:
+        actions, caller = _actions(info, "reconcile"), info.context.caller
+        product = product_number(product_id) if product_id else None
+        if product is None and caller.products is not None:
+            if len(caller.products) > 1:
+                raise BadArgument(
+                    "productId", "nothing", "was named; this token is bound to several products"
+                )
+            product = next(iter(caller.products))
+        if product is not None and not caller.sees(product):
+            raise ForeignProduct(product)
+        try:
+            await actions.reconcile(product, full=full)
+        except RecountError as error:
+            return make(ReconcilePayload, started=False, user_errors=_error(error, "productId"))
+        return make(ReconcilePayload, started=True, user_errors=[])
 
 
 def _user_of(id: str | None, product_id: str | None, sleekplan_id: str | None) -> tuple[int, str]:

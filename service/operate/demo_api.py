@@ -1,7 +1,7 @@
 """Shows what a back-fill is for: a second made-up board, which was there before, behind an API of its own.
 
 Its history is in no log at first; a back-fill fetches what still stands of it. Then it moves, by webhooks of
-which every fourth gets lost, and a comparison finds those.
+which every fourth gets lost, and a reconcile finds those.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 from pydantic import SecretStr
 
+from service.backfill.reconcile import WantedReconcile, reconcile
 from service.backfill.run import WantedBoard, backfill
 from service.backfill.sweep import SweepReport
 from service.config import Settings
@@ -46,7 +47,7 @@ def older_board(ending: datetime) -> Knobs:
 
 
 async def show(knobs: Knobs, pool: Pool, hub: Hub, settings: Settings, post: Post) -> None:
-    """Serve the board's API for ever; fetch the board, then let it move.
+    """Serve the board's API for ever; fetch the board, let it move, and find what was lost of that.
 
     On another start it has moved already: nothing of before is fetched or delivered again.
     """
@@ -62,6 +63,8 @@ async def show(knobs: Knobs, pool: Pool, hub: Hub, settings: Settings, post: Pos
             for number, body in enumerate(_moves(fake, knobs.ending), 1):
                 if not moved and number % LOST_EACH:
                     await post(body)
+            compared = WantedReconcile(knobs.product_id, full=True, rate=RATE)
+            _tell("RECONCILE", await reconcile(pool, hub, asking, compared, _unwatched))
         except RecountError as error:
             _log.warning("demo_api_stopped", reason=str(error))
         await asyncio.Event().wait()

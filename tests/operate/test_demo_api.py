@@ -17,7 +17,6 @@ from service.log.event_store import EventStore
 from service.log.hub import Hub
 from service.operate import demo_api
 from service.operate.demo_api import LOST_EACH, MOVES, OLDER_PRODUCT_ID, older_board
-from service.simulator.fake import FakeSleekplan
 from tests.given.fake_board import JumpingClock
 from tests.given.waiting import eventually
 
@@ -30,11 +29,9 @@ async def test_an_older_board_is_fetched_once_and_then_moves_by_deliveries_of_wh
     monkeypatch.setattr("service.sleekplan.pace._OwnWaits", JumpingClock)
     knobs = older_board(datetime(2026, 6, 1, tzinfo=UTC))
     store = EventStore(pool)
-    delivered: list[bytes] = []
 
     async def post(body: bytes) -> None:
         await store.append([decode(body, datetime.now(UTC), "WEBHOOK")])
-        delivered.append(body)
 
     async def origins() -> Counter[str]:
         rows = await pool.fetch("select origin, product_id from log.events")
@@ -51,25 +48,18 @@ async def test_an_older_board_is_fetched_once_and_then_moves_by_deliveries_of_wh
                 await running
         return await origins()
 
-    async def has_moved() -> bool:
-        return len(delivered) == MOVES - MOVES // LOST_EACH
+    async def is_compared() -> bool:
+        ended = "select count(*) from log.sweeps where kind = 'RECONCILE' and state = 'COMPLETE'"
+        return bool(await pool.fetchval(ended) > compared)
 
     async with Hub(database_url) as hub:
-        first = await shown(has_moved)
-        moves: list[object] = []
-        move = FakeSleekplan.move
-
-        def counted(fake: FakeSleekplan, now: datetime) -> bytes:
-            moves.append(now)
-            return move(fake, now)
-
-        async def has_moved_again() -> bool:
-            return len(moves) == MOVES
-
-        monkeypatch.setattr(FakeSleekplan, "move", counted)
-        again = await shown(has_moved_again)
+        compared = 0
+        first = await shown(is_compared)
+        compared = 1
+        again = await shown(is_compared)
     await store.close()
 
     assert first["WEBHOOK"] == MOVES - MOVES // LOST_EACH
     assert first["BACKFILL"] > 1_000
+    assert first["RECONCILE"] > 5
     assert again == first

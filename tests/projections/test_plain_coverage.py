@@ -63,6 +63,7 @@ LEFT_OUT: Final = {
     "QuarantineDiscardPayload": _DOES,
     "QuarantineRetryPayload": _DOES,
     "UserErasePayload": _DOES,
+    "ReconcilePayload": _DOES,
     "UserError": _DOES,
     "Subscription": _LIVE,
     "ItemChange": _LIVE,

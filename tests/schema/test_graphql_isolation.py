@@ -102,7 +102,7 @@ NUMBERS_ALONE: Final = {
 """Root fields that answer with times and numbers, and hold no text of a product."""
 
 OF_OTHER_OPERATIONS: Final = {"ItemChange", "ThresholdHit", "QuarantineRetryPayload"} | {
-    f"{name}Payload" for name in ("ProjectionRebuild", "QuarantineDiscard", "UserErase")
+    f"{name}Payload" for name in ("ProjectionRebuild", "QuarantineDiscard", "UserErase", "Reconcile")
 }
 """Types that only subscriptions and mutations answer with."""
 
