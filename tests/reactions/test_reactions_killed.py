@@ -93,12 +93,19 @@ async def _positions(service: Running, newest: int) -> list[int]:
     }"""
     found: list[int] = []
     after = None
+    # The lease of the one that was killed may still keep the projector waiting.
+    await eventually(partial(_is_projected, service, newest), 60)
     while True:
         page = (await service.ask(query, after=after, newest=newest))["events"]
         found += [node["position"] for node in page["nodes"]]
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
             return sorted(found)
+
+
+async def _is_projected(service: Running, position: int) -> bool:
+    query = "query($position: Position) { events(first: 1, minPosition: $position) { totalCount } }"
+    return "errors" not in await service.ask_whole(query, position=position)
 
 
 def _has_all(receiver: Receiver, expected: list[int]) -> bool:
