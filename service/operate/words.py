@@ -69,7 +69,8 @@ class Called:
 
     def __init__(self, called: Sequence[str]) -> None:
         addresses = {word for each in called for word in _addresses(each)}
-        names = {each for each in called if each not in addresses}
+        # Who is called by signs alone that JSON escapes is not looked for: these stand in texts of everybody.
+        names = {each for each in called if each not in addresses and _PIECE.search(_one_case(each))}
         self.loosely = [_loosely(each) for each in sorted(names | addresses)]
         forms = [
             ("name", _NAME, names),
@@ -137,7 +138,7 @@ def _one_case(text: str) -> str:
 
 def _loosely(called: str) -> tuple[str, re.Pattern[str]]:
     """Return the longest piece of a name, and a pattern of all of them."""
-    pieces = _PIECE.findall(_one_case(called)) or [called.strip()[0]]
+    pieces = _PIECE.findall(_one_case(called))
     return max(pieces, key=len), re.compile(_BETWEEN.join(map(re.escape, pieces)))
 
 

@@ -52,6 +52,7 @@ CASES: Final[list[Callable[[str], str]]] = [str, str.upper, str.lower, str.title
 @settings(max_examples=400, deadline=None)
 @example("Hans Weber", " ", "Han\u017f WEBER", "", "", str, str, "NFC")
 @example("Ali Can", " ", "AL\u0130 CAN", "", "", str, str, "NFC")
+@example("\\", " ", "an an", "", "\n", str, str, "NFC")
 @example("Юлия Петрова", "\n", "ЮЛИЯ ПЕТРОВА", "", "", str, str, "NFC")
 @given(
     called=CALLED,
