@@ -420,6 +420,15 @@ export type Metric =
   /** Votes for. */
   | 'UPVOTES';
 
+/** By which date an event that was fetched stands where it does. */
+export type ObservedClock =
+  /** When Sleekplan says that it was made. */
+  | 'CREATED'
+  /** When it was seen to be so: it may have been so for long. */
+  | 'SEEN'
+  /** When Sleekplan says that it was edited last. */
+  | 'UPDATED';
+
 /** Where an event came from. */
 export type Origin =
   /** Fetched from Sleekplan's API. */
