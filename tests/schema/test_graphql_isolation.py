@@ -106,8 +106,8 @@ OF_OTHER_OPERATIONS: Final = {"ItemChange", "ThresholdHit", "QuarantineRetryPayl
 }
 """Types that only subscriptions and mutations answer with."""
 
-NEVER_ANSWERED: Final = {"Revision.by"}
-"""Fields that are empty: nobody is told to have edited."""
+NEVER_ANSWERED: Final = {"Revision.by", "Event.observation"}
+"""Fields that are empty: nobody is told to have edited, and none of these events was fetched."""
 
 LEVELS: Final = 100
 DEEP: Final = {"items", "users", "events"}
