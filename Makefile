@@ -1,7 +1,7 @@
 # Everything works on a machine that has Python 3.11 or later, make, and a package index. `make help` lists it.
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check coverage torture docker-test bench bench-quick docs dist release lock
+.PHONY: help install run test check coverage matrix torture docker-test bench bench-quick docs dist release lock
 PYTHON ?=
 export PYTHON
 PYTEST = pytest -n auto --maxprocesses 4 --dist loadfile
@@ -11,6 +11,7 @@ help: ## say what can be made
 	@echo "make test             every check and test, and a list of what could not be tested here"
 	@echo "make test-NAME        the tests of one folder: test-log, test-projections, test-schema, test-page, …"
 	@echo "make coverage         every test, and the lines that none of them reached; by hand, it takes longer"
+	@echo "make matrix           the log, projections and schema with each Python and PostgreSQL to be had; by hand"
 	@echo "make check            formatting, lint, types, import contract, known vulnerabilities"
 	@echo "make torture          kills, races and load for minutes"
 	@echo "make docker-test      the image, the compose file and testcontainers, in a Docker engine; root on Debian needs none"
@@ -42,10 +43,13 @@ coverage: install
 	.venv/bin/coverage run -m $(PYTEST); \
 	    .venv/bin/coverage combine -q && .venv/bin/coverage report
 
+matrix: install
+	@.venv/bin/python .ci/matrix.py
+
 check: install
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/mypy service projections schema tests docs/site .ci/dist.py .ci/release.py $(wildcard bench)
+	.venv/bin/mypy service projections schema tests docs/site .ci/dist.py .ci/matrix.py .ci/release.py $(wildcard bench)
 	.venv/bin/lint-imports
 	@sh .ci/audit
 
