@@ -14,7 +14,6 @@ from service.cli.database import open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import json_option, print_json, progress_bar
 from service.config import Settings
-from service.errors import NoApiKey
 
 CEILING_EXIT = 3
 
@@ -50,8 +49,6 @@ def reconcile(
     than is believed: 10 and 2 %.
     """
     settings = given_settings()
-    if not settings.sleekplan_api_key:
-        raise NoApiKey(product_id)
     if dry_run:
         wanted = WantedBoard(product_id, rate=rate)
         print_look(
@@ -68,7 +65,7 @@ def reconcile(
 
 
 async def _reconcile(settings: Settings, wanted: WantedReconcile) -> SweepReport:
-    async with open_log_and_hub(settings, makes=True) as (pool, hub):
+    async with open_log_and_hub(settings) as (pool, hub):
         with progress_bar("comparing, requests", LINE_SECONDS) as advance:
             return await run_reconcile(
                 pool, hub, settings, wanted, lambda done, total, _what: advance(done, total)
