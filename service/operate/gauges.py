@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, get_args
 
 import asyncpg
@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from projections.status import Standing, State, status
-from service.backfill.sweeps import SWEEP_STATES, Fetches, standing
+from service.backfill.sweeps import SWEEP_STATES, Fetches, SweepStanding, standing
 from service.log.database import POSTGRES_FAILURES, Pool
 from service.operate.silence import Silence
 from service.sql_files import load
@@ -28,6 +28,7 @@ REACTION_STATES: Final = ("RUNNING", "PAUSED", "STOPPED")
 _sql = load(__file__, "gauges.sql")
 
 _Rows = list[Mapping[str, Any]]
+_Tell = Callable[..., None]
 
 
 # What every gauge here says: name, what it means, labels.
@@ -182,20 +183,10 @@ class Gauges(Collector):
             )
             tell("recount_key_expires_timestamp_seconds", row["expires_at"], row["kind"], row["label"])
         for swept in sweeps:
-            label = self._metrics.product_label(swept.product_id)
-            if label == OTHER:
-                continue
-            for state in SWEEP_STATES:
-                tell("recount_sweep_state", swept.state == state, label, swept.kind, state)
-            tell("recount_sweep_requests", swept.requests, label, swept.kind)
-            tell("recount_sweep_events", swept.recorded, label, swept.kind)
-            tell("recount_sweep_complete_timestamp_seconds", swept.completed_at, label, swept.kind)
+            if (label := self._metrics.product_label(swept.product_id)) != OTHER:
+                _tell_sweep(tell, label, swept)
         for row in reactions:
-            for state in REACTION_STATES:
-                tell("recount_reaction_state", row["state"] == state, row["name"], state)
-            for measure, unit in (("behind", "events"), ("sent", "messages"), ("skipped", "messages")):
-                tell(f"recount_reaction_{measure}_{unit}", row[measure], row["name"])
-            tell("recount_reaction_failing_seconds", row["failing_seconds"], row["name"])
+            _tell_reaction(tell, row)
         for product in self._products:
             label = self._metrics.product_label(product.product_id)
             if label == OTHER:
@@ -205,6 +196,22 @@ class Gauges(Collector):
             tell("recount_usual_events_per_day", product.usual_a_day, label)
             tell("recount_silence_alarm", product.is_alarming(self._silent_after_days), label)
         return values
+
+
+def _tell_sweep(tell: _Tell, label: str, swept: SweepStanding) -> None:
+    for state in SWEEP_STATES:
+        tell("recount_sweep_state", swept.state == state, label, swept.kind, state)
+    tell("recount_sweep_requests", swept.requests, label, swept.kind)
+    tell("recount_sweep_events", swept.recorded, label, swept.kind)
+    tell("recount_sweep_complete_timestamp_seconds", swept.completed_at, label, swept.kind)
+
+
+def _tell_reaction(tell: _Tell, row: Mapping[str, Any]) -> None:
+    for state in REACTION_STATES:
+        tell("recount_reaction_state", row["state"] == state, row["name"], state)
+    for measure, unit in (("behind", "events"), ("sent", "messages"), ("skipped", "messages")):
+        tell(f"recount_reaction_{measure}_{unit}", row[measure], row["name"])
+    tell("recount_reaction_failing_seconds", row["failing_seconds"], row["name"])
 
 
 async def silences(connection: Fetches) -> list[Silence]:

@@ -26,7 +26,7 @@ class Come(NamedTuple):
 
 
 class ReactionState(NamedTuple):
-    """A rule as the database has it; see 0013_reactions.sql."""
+    """A rule as the database has it; see 0014_reactions.sql."""
 
     name: str
     position: int

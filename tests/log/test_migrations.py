@@ -60,6 +60,12 @@ async def test_a_fresh_database_and_one_that_was_migrated_step_by_step_are_ident
         await fresh.close()
 
 
+def test_each_migration_has_a_number_of_its_own() -> None:
+    numbers = [int(migration.name[:4]) for migration in migrations()]
+
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 async def test_three_that_start_at_once_run_each_migration_once(empty_database_url: str) -> None:
     connections = [await connect(empty_database_url) for _ in range(3)]
     try:
