@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from projections.steps import AnyConnection
+from service.ending_tasks import ended
 from service.errors import LostLease
 from service.log.database import POSTGRES_FAILURES, Pool
 from service.sql_files import load
@@ -77,11 +78,11 @@ class Lease:
         try:
             yield True
         finally:
-            keeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeping
-            with contextlib.suppress(*POSTGRES_FAILURES):
-                await self.give_back(pool)
+            try:
+                await ended(keeping)
+            finally:
+                with contextlib.suppress(*POSTGRES_FAILURES):
+                    await self.give_back(pool)
 
     async def _keep(self, pool: Pool) -> None:
         while True:

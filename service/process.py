@@ -15,6 +15,7 @@ import structlog
 
 from service.app import Ready, Service, ToRun
 from service.config import Settings, bracketed
+from service.ending_tasks import ended
 from service.errors import PortInUse, reason_of
 from service.operate import demo, running
 
@@ -92,9 +93,7 @@ async def in_background(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.T
     try:
         yield task
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await ended(task)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from service.backfill.estimate import EVERYTHING
 from service.backfill.sweep import Comparing, Sweep, SweepReport, Watch
 from service.backfill.sweeps import SweepRecord
 from service.config import Settings
+from service.ending_tasks import ended
 from service.errors import SweepRuns
 from service.log.database import Pool
 from service.log.event_store import EventStore
@@ -106,6 +107,4 @@ async def _projected_meanwhile(pool: Pool, hub: Hub) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        projecting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await projecting
+        await ended(projecting)

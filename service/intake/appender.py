@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import structlog
 
+from service.ending_tasks import ended
 from service.errors import BatchRefused, LogUnavailable, NotAnEvent, SpoolUnavailable
 from service.events import EventData, decode
 from service.intake.spool import Spool, Spooled
@@ -105,9 +106,7 @@ class Appender:
         self._closing = True
         self._wake_writer()
         await writer
-        drain.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await drain
+        await ended(drain)
         await self._store.close()
 
     @property

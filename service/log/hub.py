@@ -11,6 +11,7 @@ from typing import Final, Literal, get_args
 import asyncpg
 import structlog
 
+from service.ending_tasks import ended
 from service.errors import DatabaseUnreachable
 from service.log.database import POSTGRES_FAILURES, Pool, connect
 from service.sql_files import load
@@ -68,9 +69,7 @@ class Hub:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task)
             self._task = None
 
     def value(self, signal: Signal) -> int:

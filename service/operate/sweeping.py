@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Final
 
 import structlog
@@ -15,6 +14,7 @@ from service.backfill.reconcile import WantedReconcile, reconcile
 from service.backfill.run import LEASE_SECONDS
 from service.backfill.sweeps import standing
 from service.config import Settings
+from service.ending_tasks import ended
 from service.errors import RecountError, SweepRuns, reason_of
 from service.log.database import POSTGRES_FAILURES, Pool
 from service.log.hub import Hub
@@ -58,9 +58,7 @@ class Sweeping:
     async def close(self) -> None:
         """Stop what runs; another call goes on where it was."""
         if self._running is not None:
-            self._running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._running
+            await ended(self._running)
 
 
 def _unwatched(_done: int, _total: int, _what: str) -> None:

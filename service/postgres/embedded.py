@@ -36,6 +36,7 @@ from urllib.parse import parse_qs
 import structlog
 
 from service.dsn import DEFAULT_PORT, SOCKET_PATH_BYTES_MAX
+from service.ending_tasks import ended
 from service.errors import DataFolderNotWritable, PostgresDidNotStart, reason_of
 from service.postgres.binaries import Binaries, ServiceUser, find_binaries, runnable_by, service_user
 from service.postgres.folder_lock import FolderLock, dsn_of_holder
@@ -298,9 +299,7 @@ class EmbeddedPostgres:
 
     async def _stop(self) -> None:
         if self._watcher:
-            self._watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._watcher
+            await ended(self._watcher)
         if self._process:
             await self._stop_process(self._process)
         if self._sockets.parent != self.folder:

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from service.ending_tasks import ended
 from service.errors import DataFolderNotWritable, KeyNameTaken, KeyNotRotated, KeyUnknown
 from service.given_secrets import SCOPES, ApiToken, Scope, WebhookKey, in_one_spelling
 from service.log.database import POSTGRES_FAILURES, Pool
@@ -186,9 +187,7 @@ class Keys:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task)
             self._task = None
             await self._try_refresh()
 

@@ -299,6 +299,7 @@ async def test_a_saved_moment_opens_as_it_was_even_after_an_older_event_arrived_
     }
     status, answer = await history.post(json.dumps(told).encode())
     assert status == 200
+    await projected(history, answer["position"])
     now = await board_by_api(history, {"time": moment["time"], "position": answer["position"]})
 
     await browser.run("await page.goto('about:blank')")

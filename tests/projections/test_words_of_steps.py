@@ -33,4 +33,5 @@ def test_every_word_that_a_statement_waits_for_is_one_that_a_step_can_have_and_n
     }
 
     assert set(said) == set(STAGING)
-    assert asked - ENTITIES - {f"{entity}.update" for entity in ENTITIES} == phrases
+    actions = {f"{entity}.{verb}" for entity in ENTITIES for verb in ("create", "update")}
+    assert asked - ENTITIES - actions == phrases
