@@ -222,6 +222,8 @@ class Absences:
         kept = [each for each in gone if each.kind not in ("votes", "subscribers") or each.id not in users]
         self.spared = len(gone) - len(kept)
         withheld = await self._too_many(kept, accepted)
+        for each in withheld:
+            await self._pool.execute(_sql["not_whole"], self._record.id, each.kind, each.item_id)
         places = {(each.kind, each.item_id if each.kind == "votes" else "") for each in withheld}
         told = [
             each for each in kept if (each.kind, each.item_id if each.kind == "votes" else "") not in places

@@ -239,6 +239,11 @@ select max(c.seen_from)
   join log.sweep_scopes c on c.sweep_id = o.id and c.scope = $2 and c.item_id = $3 and c.whole
  where s.id = $1;
 
+-- name: not_whole
+-- What is not believed to be gone was not seen to stand there either.
+--   $1 sweep  $2 scope  $3 item, empty: any
+update log.sweep_scopes set whole = false where sweep_id = $1 and scope = $2 and $3 in ('', item_id);
+
 -- name: whole
 --   $1 sweep  $2 scope  $3 item
 update log.sweep_scopes set whole = true where sweep_id = $1 and scope = $2 and item_id = $3;
