@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import asyncpg
 
-_Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 # A machine that goes silent sends no word of its end. After this long without an answer from its kernel the
 # connection is lost, busy or idle; for a server that only takes long to answer, its kernel answers.
@@ -25,14 +25,14 @@ _SOCKET_OPTIONS: Final = {
 
 async def open_connection(
     *args: Any, host: list[str] | None = None, port: int | list[int] | None = None, **arguments: Any
-) -> _Connection:
+) -> Connection:
     """Return a connection as asyncpg.connect does, but with several hosts asked side by side, not in turn.
 
     Each has the whole time-out to itself, so that one that says nothing keeps none of the others waiting; the
     first that is as wanted wins. Raises what asyncpg.connect does; of several hosts, what says most.
     """
     if host is None or isinstance(port, int) or port is None or len(host) == 1:
-        connection: _Connection = await asyncpg.connect(*args, host=host, port=port, **arguments)
+        connection: Connection = await asyncpg.connect(*args, host=host, port=port, **arguments)
     else:
         connection = await _first(
             [
@@ -44,7 +44,7 @@ async def open_connection(
     return connection
 
 
-async def _first(attempts: Sequence[asyncio.Task[_Connection]]) -> _Connection:
+async def _first(attempts: Sequence[asyncio.Task[Connection]]) -> Connection:
     """Return the first connection that is made; every other is let go."""
     failures: list[Exception] = []
     pending, chosen = set(attempts), None
@@ -73,12 +73,12 @@ def _says(error: Exception) -> int:
     return int(isinstance(error, asyncpg.TargetServerAttributeNotMatched))
 
 
-def _let_go(attempt: asyncio.Task[_Connection]) -> None:
+def _let_go(attempt: asyncio.Task[Connection]) -> None:
     if not attempt.cancelled() and attempt.exception() is None:
         attempt.result().terminate()
 
 
-def _watch(connection: _Connection) -> None:
+def _watch(connection: Connection) -> None:
     """Let our end of a connection notice that the other is gone; a session's `tcp_…` are the server's end."""
     # The driver has no public way to its socket; without it only the limits of each step are left.
     transport = getattr(connection, "_transport", None)

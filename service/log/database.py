@@ -21,10 +21,10 @@ from service.errors import (
     RoleLacksPrivilege,
     reason_of,
 )
+from service.log.connecting import Connection as Connection
 from service.log.connecting import open_connection
 from service.sql_files import load
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 

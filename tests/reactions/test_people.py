@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,21 +10,9 @@ from schema.live.cursor import ResumePoint
 from service.reactions.rules import Rule
 from service.reactions.target import NotTaken, Target, Telling
 from service.reactions.targets import Targets, target_faults
-from tests.given.receiver import Receiver, answers, hang, receiving
+from tests.given.receiver import Receiver, answers, hang
 
 TELLING = Telling("all", "all_41", ResumePoint(41), {"events": {"summary": "Ana moved “Ä”", "item": None}})
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def targets() -> AsyncIterator[Targets]:
-    async with Targets() as opened:
-        yield opened
 
 
 def _rule(folder: Path, url: str, **members: str) -> Rule:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,21 +16,9 @@ from service.reactions.rules import Rule, WebhookTable
 from service.reactions.target import NotTaken, Target, Telling
 from service.reactions.targets import Targets
 from service.reactions.webhook import signed
-from tests.given.receiver import SECRET, Receiver, answers, hang, receiving
+from tests.given.receiver import SECRET, Receiver, answers, hang
 
 TELLING = Telling("all", "all_41_2", ResumePoint(41, 2), {"events": {"summary": "Ana moved “Ä”"}})
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def targets() -> AsyncIterator[Targets]:
-    async with Targets() as opened:
-        yield opened
 
 
 def _target(targets: Targets, folder: Path, url: str, *private_hosts: str) -> Target:
