@@ -76,20 +76,23 @@ class PublicResolver(AbstractResolver):
         await self._names.close()
 
 
+def refuse_private_address(host: str, private_hosts: frozenset[str]) -> None:
+    """Raise PrivateAddress for a host that is a private address itself, unless it is allowed."""
+    if host not in private_hosts and is_address(host) and not is_public(host):
+        raise PrivateAddress
+
+
 async def refuse_private(host: str, private_hosts: frozenset[str]) -> None:
     """Raise NotTaken for a host that has no public address, unless it is allowed by name.
 
     For what connects by itself: between this and its use the name can become another one.
     """
-    if host in private_hosts:
+    refuse_private_address(host, private_hosts)
+    if host in private_hosts or is_address(host):
         return
     resolver = PublicResolver()
     try:
-        if is_address(host):
-            if not is_public(host):
-                raise PrivateAddress
-        else:
-            await resolver.resolve(host)
+        await resolver.resolve(host)
     except OSError as error:
         raise NotTaken(f"its host is not known: {reason_of(error)}") from None
     finally:

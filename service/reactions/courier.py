@@ -11,8 +11,9 @@ from typing import Final
 import stamina
 import structlog
 
+from projections.lease import Lease
 from schema.live.cursor import ResumePoint
-from service.reactions.cursors import Cursors, ReactionState
+from service.reactions.cursors import Cursors, ReactionState, SenderTurn
 from service.reactions.rules import Rule
 from service.reactions.target import NotTaken, Target, Telling
 
@@ -28,18 +29,14 @@ class Stopped(Exception):
 
 
 class Courier:
-    """The way to a rule's target; `sent` counts what was taken. `is_ours`: nobody else may send now."""
+    """The way to a rule's target; `sent` counts what was taken."""
 
     def __init__(
-        self,
-        rule: Rule,
-        state: ReactionState,
-        target: Target,
-        cursors: Cursors,
-        is_ours: Callable[[], bool],
+        self, rule: Rule, state: ReactionState, target: Target, cursors: Cursors, lease: Lease
     ) -> None:
-        self.rule, self.revision, self.sent = rule, state.revision, 0
-        self._target, self._cursors, self._is_ours = target, cursors, is_ours
+        self.rule, self.sent = rule, 0
+        self._turn = SenderTurn(rule.name, state.revision, lease.task, lease.epoch)
+        self._target, self._cursors, self._lease = target, cursors, lease
         self._failing_since = state.failing_since
 
     async def bring(self, make: Callable[[], Telling | None], here: ResumePoint, behind: ResumePoint) -> None:
@@ -66,22 +63,22 @@ class Courier:
             return
         self.sent += 1
         if self._failing_since is not None:
-            await self._cursors.recovered(self.rule.name, self.revision)
+            await self._cursors.recovered(self._turn)
             self._failing_since = None
 
     async def stop(self, place: ResumePoint, problem: str) -> None:
         """End the rule at a place. Raises Stopped."""
-        await self._cursors.stop(self.rule.name, self.revision, place, problem)
+        await self._cursors.stop(self._turn, place, problem)
         _log.warning("reaction_stopped", reaction=self.rule.name, position=place.position, reason=problem)
         raise Stopped
 
     async def _try(self, telling: Telling) -> None:
-        while not self._is_ours():
+        while not self._lease.is_sure:
             await asyncio.sleep(PAUSE_SECONDS)
         try:
             await self._target.tell(telling, self.rule.timeout_seconds)
         except NotTaken as refused:
-            since = await self._cursors.failed(self.rule.name, self.revision, refused.reason)
+            since = await self._cursors.failed(self._turn, refused.reason)
             self._failing_since = since or self._failing_since
             raise
 
@@ -95,7 +92,7 @@ class Courier:
         self._failing_since = None
         if self.rule.then == "stop" or refused.ends:
             await self.stop(here, refused.reason)
-        await self._cursors.skip(self.rule.name, self.revision, behind, refused.reason)
+        await self._cursors.skip(self._turn, behind, refused.reason)
         _log.warning(
             "reaction_skipped", reaction=self.rule.name, position=behind.position, reason=refused.reason
         )

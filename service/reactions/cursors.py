@@ -25,6 +25,15 @@ class Come(NamedTuple):
     sent: int
 
 
+class SenderTurn(NamedTuple):
+    """Who says something of a rule: the sender of one of its revisions, by a lease."""
+
+    name: str
+    revision: int
+    task: str
+    epoch: int
+
+
 class ReactionState(NamedTuple):
     """A rule as the database has it; see 0014_reactions.sql."""
 
@@ -65,8 +74,10 @@ class Cursors:
         """Return how far each has come."""
         return {row["name"]: ReactionState(*row) for row in await self._pool.fetch(_sql["all"])}
 
+    # What senders say; it counts only while nobody set the rule meanwhile, and no other instance sends
+
     async def note(self, come: Iterable[Come], lease: Lease) -> None:
-        """Note how far rules have come, unless somebody set them meanwhile, or the lease is another's."""
+        """Note how far rules have come."""
         rows = [
             (one.name, one.revision, one.place.position, one.place.ordinal, one.told_to, one.sent)
             for one in come
@@ -75,22 +86,22 @@ class Cursors:
             columns = [list(column) for column in zip(*rows, strict=True)]
             await self._pool.execute(_sql["note"], *columns, lease.task, lease.epoch)
 
-    async def failed(self, name: str, revision: int, problem: str) -> datetime | None:
+    async def failed(self, turn: SenderTurn, problem: str) -> datetime | None:
         """Note that what is to be told next was not taken; return since when it is not."""
-        since: datetime | None = await self._pool.fetchval(_sql["failed"], name, revision, problem)
+        since: datetime | None = await self._pool.fetchval(_sql["failed"], *turn, problem)
         return since
 
-    async def recovered(self, name: str, revision: int) -> None:
+    async def recovered(self, turn: SenderTurn) -> None:
         """Note that it was taken at last."""
-        await self._pool.execute(_sql["recovered"], name, revision)
+        await self._pool.execute(_sql["recovered"], *turn)
 
-    async def skip(self, name: str, revision: int, place: ResumePoint, reason: str) -> None:
+    async def skip(self, turn: SenderTurn, place: ResumePoint, reason: str) -> None:
         """Give up the message before a place, and list it."""
-        await self._pool.execute(_sql["skip"], name, revision, place.position, place.ordinal, reason)
+        await self._pool.execute(_sql["skip"], *turn, place.position, place.ordinal, reason)
 
-    async def stop(self, name: str, revision: int, place: ResumePoint, problem: str) -> None:
+    async def stop(self, turn: SenderTurn, place: ResumePoint, problem: str) -> None:
         """End a rule at a place until somebody resumes it."""
-        await self._pool.execute(_sql["stop"], name, revision, place.position, place.ordinal, problem)
+        await self._pool.execute(_sql["stop"], *turn, place.position, place.ordinal, problem)
 
     # What people ask for
 

@@ -1,4 +1,6 @@
 -- How far each reaction has come: begun, noted, failed, skipped, stopped, set by somebody, shown.
+-- What a rule's sender says counts for as long as nobody set the rule meanwhile (its revision) and no other instance
+-- sends (the lease).
 
 -- name: begin
 -- Rules that are new begin at the head: what was before is none of theirs.
@@ -22,7 +24,7 @@ select name, position, ordinal, told_to, state, revision, in_file, attempts, fai
  order by name;
 
 -- name: note
--- Where rules are now. Nothing is noted of one that somebody set meanwhile, nor once another instance sends.
+-- Where rules are now.
 --   $1 names  $2 revisions  $3 positions  $4 ordinals  $5 moments told, null: as before  $6 how many messages more were taken
 --   $7 task and $8 epoch of the lease
 update log.reactions r
@@ -39,42 +41,46 @@ update log.reactions r
 
 -- name: failed
 -- What is to be told next was not taken once more; since when.
---   $1 name  $2 revision  $3 problem
+--   $1 name  $2 revision  $3 task and $4 epoch of the lease  $5 problem
 update log.reactions
-   set attempts = attempts + 1, failing_since = coalesce(failing_since, clock_timestamp()), problem = $3
+   set attempts = attempts + 1, failing_since = coalesce(failing_since, clock_timestamp()), problem = $5
  where name = $1
    and revision = $2
+   and exists (select from read_model.lease where task = $3 and epoch = $4)
 returning failing_since;
 
 -- name: recovered
 -- What was not taken is taken now.
---   $1 name  $2 revision
+--   $1 name  $2 revision  $3 task and $4 epoch of the lease
 update log.reactions
    set attempts = 0, failing_since = null, problem = null
  where name = $1
-   and revision = $2;
+   and revision = $2
+   and exists (select from read_model.lease where task = $3 and epoch = $4);
 
 -- name: skip
 -- Give up one message, list it, and go on behind it.
---   $1 name  $2 revision  $3 position  $4 ordinal  $5 reason
+--   $1 name  $2 revision  $3 task and $4 epoch of the lease  $5 position  $6 ordinal  $7 reason
 with given_up as (
     update log.reactions
-       set position = $3, ordinal = $4, attempts = 0, failing_since = null, problem = null
+       set position = $5, ordinal = $6, attempts = 0, failing_since = null, problem = null
      where name = $1
        and revision = $2
+       and exists (select from read_model.lease where task = $3 and epoch = $4)
     returning name
 )
 insert into log.reactions_skipped (reaction, position, ordinal, reason)
-select name, $3, $4, $5
+select name, $5, $6, $7
   from given_up;
 
 -- name: stop
 -- End a rule before the message that it cannot tell, until somebody resumes it.
---   $1 name  $2 revision  $3 position  $4 ordinal  $5 problem
+--   $1 name  $2 revision  $3 task and $4 epoch of the lease  $5 position  $6 ordinal  $7 problem
 update log.reactions
-   set state = 'STOPPED', position = $3, ordinal = $4, problem = $5
+   set state = 'STOPPED', position = $5, ordinal = $6, problem = $7
  where name = $1
-   and revision = $2;
+   and revision = $2
+   and exists (select from read_model.lease where task = $3 and epoch = $4);
 
 -- name: set_state
 --   $1 name  $2 state

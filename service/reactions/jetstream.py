@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from service.reactions.addresses import is_address, is_public, refuse_private
+from service.reactions.addresses import PrivateAddress, refuse_private, refuse_private_address
 from service.reactions.rules import JetStreamTable
 from service.reactions.target import NotTaken, Telling
 from service.reactions.templates import EXTRA
@@ -88,11 +88,11 @@ def jetstream_faults(table: JetStreamTable, private_hosts: frozenset[str]) -> li
     except ImportError:
         return [EXTRA]
     try:
-        host = _host(table.url.read())
+        refuse_private_address(_host(table.url.read()), private_hosts)
     except ValueError as error:
         return [f"url {error}"]
-    if host not in private_hosts and is_address(host) and not is_public(host):
-        return ["url is on a private address; where that is meant, name the host in `private_hosts`"]
+    except PrivateAddress as error:
+        return [f"url: {error.reason}"]
     return []
 
 

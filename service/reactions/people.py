@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from service.reactions.addresses import is_address, is_public, refuse_private
+from service.reactions.addresses import PrivateAddress, refuse_private, refuse_private_address
 from service.reactions.rules import MessageTable
 from service.reactions.target import NotTaken, Telling
 from service.reactions.templates import EXTRA, rendered
@@ -56,9 +56,11 @@ def message_faults(table: MessageTable, private_hosts: frozenset[str]) -> list[s
         plugin = _plugin(table.url.read())
     except ValueError as error:
         return [f"url {error}"]
-    private = [host for host in _hosts(plugin) if is_address(host) and not is_public(host)]
-    if any(host not in private_hosts for host in private):
-        return ["url is on a private address; where that is meant, name the host in `private_hosts`"]
+    try:
+        for host in _hosts(plugin):
+            refuse_private_address(host, private_hosts)
+    except PrivateAddress as error:
+        return [f"url: {error.reason}"]
     return []
 
 

@@ -151,7 +151,7 @@ class Reactions:
     def _start(self, reaction: Reaction, state: ReactionState, targets: Targets) -> None:
         assert self._file is not None
         target = targets.of(reaction.rule, self._file.private_hosts)
-        courier = Courier(reaction.rule, state, target, self._cursors, lambda: self._lease.is_sure)
+        courier = Courier(reaction.rule, state, target, self._cursors, self._lease)
         sender: Sender | Digest
         if reaction.rule.every is None:
             sender = Sender(reaction.followed, state, courier, self._live, self._services)

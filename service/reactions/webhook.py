@@ -12,7 +12,7 @@ import aiohttp
 from pydantic import SecretStr
 
 from service.errors import reason_of
-from service.reactions.addresses import PrivateAddress, is_address, is_public
+from service.reactions.addresses import PrivateAddress, refuse_private_address
 from service.reactions.rules import WebhookTable
 from service.reactions.target import NotTaken, Telling
 from service.reactions.templates import EXTRA
@@ -117,12 +117,9 @@ def _checked(url: SecretStr, private_hosts: frozenset[str]) -> None:
         host, right = "", False
     if not host or not right:
         raise ValueError("is no address such as https://crm.example.com/hooks")
-    if host in private_hosts:
-        return
-    if parts.scheme == "http":
+    if parts.scheme == "http" and host not in private_hosts:
         raise ValueError("must begin with https: what is sent would be readable on the way")
-    if is_address(host) and not is_public(host):
-        raise PrivateAddress
+    refuse_private_address(host, private_hosts)
 
 
 def _judge(answer: aiohttp.ClientResponse) -> None:

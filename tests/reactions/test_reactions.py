@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from projections.lease import Lease
+from schema.live.cursor import ResumePoint
 from service.log.database import Pool
 from service.log.event_store import EventStore
 from service.reactions import courier
-from service.reactions.cursors import Cursors, ReactionState
+from service.reactions.cursors import Come, Cursors, ReactionState, SenderTurn
 from service.reactions.reactions import reacting
 from tests.given.bodies import a_body, an_event
 from tests.given.receiver import Receiver, a_file, a_rule, answers, hang, receiving, take
@@ -348,3 +350,22 @@ async def test_of_the_demo_only_a_rule_that_asks_for_it_tells(
 
 async def _shows(house: House, position: int) -> bool:
     return (await house.state("shows")).position == position
+
+
+async def test_what_one_says_that_lost_its_turn_counts_no_more(house: House) -> None:
+    before, after = Lease("reactions", 0.0), Lease("reactions", 60.0)
+    await house.cursors.begin(["all"])
+    assert await before.take(house.pool)
+    assert await after.take(house.pool)
+    turn, place = SenderTurn("all", (await house.state()).revision, before.task, before.epoch), ResumePoint(7)
+
+    await house.cursors.failed(turn, "it answered 500")
+    await house.cursors.skip(turn, place, "it answered 500")
+    await house.cursors.stop(turn, place, "it answered 410")
+    await house.cursors.note([Come("all", turn.revision, place, None, 1)], before)
+    state = await house.state()
+
+    assert (state.state, state.position, state.attempts, state.sent) == ("RUNNING", 0, 0, 0)
+    assert await house.cursors.skipped("all", 10) == []
+    await house.cursors.failed(turn._replace(epoch=after.epoch), "it answered 500")
+    assert (await house.state()).attempts == 1

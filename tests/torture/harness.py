@@ -213,17 +213,26 @@ async def postgres(
 
 def kill_postgres(running: EmbeddedPostgres) -> None:
     """Kill Postgres with -9, all of it at once, so that nothing that is only in its memory is written."""
-    if running.pid is None:
-        return
+    if running.pid is not None:
+        kill_with_children(running.pid)
+
+
+def kill_with_children(parent: int) -> None:
+    """Kill a process and its children with -9."""
     children = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with contextlib.suppress(OSError):
-                if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == running.pid:
+                if parent_of(int(entry.name)) == parent:
                     children.append(int(entry.name))
-    for pid in (running.pid, *children):
+    for pid in (parent, *children):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def parent_of(pid: int) -> int:
+    """Return the process that started another. Raises OSError where there is none."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 async def storm(folder: Path, *, kills: int, events: int, variant: str = AS_DESIGNED, seed: int = 1) -> Toll:
