@@ -6,6 +6,7 @@ import hashlib
 
 from projections.catalogue import SCHEMA, Projection, all_projections
 from projections.checkpoints import checkpoints, next_generation
+from projections.shown import show_current
 from projections.status import FUNCTION
 from projections.steps import AnyConnection, create_indexes, create_lookups, create_tables, tables_of
 from service.log.database import make_missing
@@ -28,6 +29,7 @@ async def declare(connection: AnyConnection) -> None:
         missing = [projection for projection in all_projections() if projection.name not in known]
         if missing:
             await _create(connection, missing, await next_generation(connection), fresh=not known)
+        await show_current(connection)
 
 
 async def _declare_functions(connection: AnyConnection) -> None:

@@ -17,6 +17,8 @@ create table if not exists read_model.declared (
     fingerprint  text    not null
 );
 
+alter table read_model.declared add column if not exists views text not null default '';
+
 -- Who may advance the projections ('projector') and who rebuilds ('rebuild'). The clock is the
 -- database's, so hosts whose clocks disagree still agree on whose turn it is.
 create table if not exists read_model.lease (
@@ -67,6 +69,16 @@ alter table read_model.rebuilds add column if not exists indexed boolean[] not n
 create table if not exists read_model.discarded (
     table_name    text        primary key,
     discarded_at  timestamptz not null default clock_timestamp()
+);
+
+alter table read_model.discarded add column if not exists discarded_by xid8 not null default pg_current_xact_id();
+
+-- Which child of each parent is read by views that stay: `shown_…` look it up in their own snapshot.
+create table if not exists read_model.shown (
+    parent      regclass  primary key,
+    version     text      not null,
+    table_name  text      not null,
+    child       regclass
 );
 
 -- Events that a projection could not apply, and the later ones of the same entity that wait for them.

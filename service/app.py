@@ -54,6 +54,7 @@ from service.operate.erasure import Erasure
 from service.operate.gauges import Gauges
 from service.operate.probes import Probes
 from service.operate.sweeping import Sweeping
+from service.operate.views import Views
 from service.postgres.embedded import EmbeddedPostgres
 from service.reactions.reactions import reacting, refuse_wrong_rules
 from service.simulator import LABELS as DEMO_LABELS
@@ -134,6 +135,7 @@ class Service:
             self.reader = Reader(self.pool)
             self.projector = Projector(self.pool, self.hub)
             self.rebuilder = Rebuilder(self.pool)
+            self.views = Views(self.pool)
             self.erasure = Erasure(
                 self.pool, self._count_again, data_dir=settings.data_dir, counted=self.metrics.erased
             )
@@ -221,7 +223,13 @@ class Service:
                 self._hindrance = str(error) if isinstance(error, RecountError) else reason_of(error)
         self._hindrance = None
         async with asyncio.TaskGroup() as group:
-            for work in (self.projector.run, self.rebuilder.run, self._erase, *self._scheduled()):
+            for work in (
+                self.projector.run,
+                self.rebuilder.run,
+                self._erase,
+                self.views.run,
+                *self._scheduled(),
+            ):
                 group.create_task(_for_ever(work), name=work.__qualname__)
 
     def _scheduled(self) -> Iterator[Callable[[], Awaitable[None]]]:

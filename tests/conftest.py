@@ -30,6 +30,7 @@ import pytest
 import structlog
 
 from projections.declare import declare
+from schema.views import declare_views
 from service.lines import set_up_lines
 from service.log.database import connect, migrate, open_pool
 from service.postgres.binaries import find_binaries
@@ -189,6 +190,7 @@ async def migrated(server_url: str) -> AsyncIterator[str]:
         try:
             await migrate(connection)
             await declare(connection)
+            await declare_views(connection)
         finally:
             await connection.close()
         yield _name_of(url)

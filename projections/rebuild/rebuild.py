@@ -17,6 +17,7 @@ from projections.lease import Lease
 from projections.rebuild.build import EVENTS_A_STEP, Build, Lane, new_generation
 from projections.rebuild.replay import OF_AN_ITEM, refused_at, replay_rows
 from projections.rebuild.report import Progress, RebuildReport, Watch
+from projections.shown import attach, drop_childless, let_plans_pass, show
 from projections.steps import AnyConnection, drop_tables, failure_of, is_lasting, reason_of
 from service.errors import LostLease, ProjectionError, RebuildRuns, RebuildStopped, UnknownProjection
 from service.log.database import POSTGRES_FAILURES, Pool, is_away
@@ -166,6 +167,8 @@ class Rebuilder:
                 dropped.append(table)
         if dropped:
             await self._pool.execute(_sql["dropped"], dropped)
+            async with self._pool.acquire() as connection:
+                await drop_childless(connection)
         return dropped
 
     async def _ended(self, number: int) -> RebuildReport:
@@ -250,9 +253,12 @@ class _Run:
             if not self._settled:
                 await self._load()
                 await self._settle()
+            async with self._connection.transaction():
+                shown = await attach(self._connection, self._build.projections, self._build.names)
             position = await self._catch_up(self._build.position)
+            await let_plans_pass(self._connection)
             switch_began = loop.time()
-            position = await self._switch(position)
+            position = await self._switch(position, shown)
             switch_seconds = loop.time() - switch_began
         except asyncpg.PostgresError as error:
             if not is_lasting(error):
@@ -362,7 +368,7 @@ class _Run:
             self._head = await self._live()
         return position
 
-    async def _switch(self, position: int) -> int:
+    async def _switch(self, position: int, shown: Sequence[str]) -> int:
         """Count the last events in while the live checkpoints stand still; use these tables from then on."""
         projections = self._build.projections
         names = [projection.name for projection in projections]
@@ -384,6 +390,7 @@ class _Run:
                 live,
                 [",".join(projection.relations) for projection in projections],
             )
+            await show(self._connection, shown)
             rows += await self._connection.fetch(_sql["forget"], [each.name for each in all_projections()])
             old = [f"read_model.{table}_{row['generation']}" for row in rows for table in row["tables"]]
             await self._connection.execute(_sql["discard"], old)

@@ -140,12 +140,24 @@ select t.table_name
     on conflict (table_name) do nothing;
 
 -- name: to_drop
+-- Tables that are read no longer: not by whoever holds a snapshot of before the switch, nor by views that could not be
+-- made anew yet. Views first, as they stand on tables.
 --   $1 grace in seconds
--- Views first, as they stand on tables.
 select d.table_name
   from read_model.discarded d
   left join pg_catalog.pg_class c on c.oid = to_regclass(d.table_name)
  where d.discarded_at < clock_timestamp() - make_interval(secs => $1)
+   and not exists (select from read_model.shown s where s.child = c.oid)
+   and not exists (
+       select
+         from pg_catalog.pg_stat_activity a
+        where a.datname = current_database()
+          and coalesce(a.backend_type, 'client backend') = 'client backend'
+          and a.pid <> pg_backend_pid()
+          and age(a.backend_xmin) >= age(d.discarded_by::xid)
+          -- Where a dump was restored, the number is of another server, and may be of no transaction yet.
+          and d.discarded_by < pg_snapshot_xmax(pg_current_snapshot())
+       )
  order by coalesce(c.relkind = 'v', false) desc;
 
 -- name: dropped

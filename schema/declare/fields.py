@@ -15,6 +15,7 @@ from schema.declare.source import SPEC, Entity, Leaf, Page, Spec
 T = TypeVar("T")
 
 _ROWS: Final = "__recount_rows__"
+_AS_TEXT: Final = " at time zone 'UTC')"
 
 
 def rows_of(entity: Entity, description: str, *, name: str | None = None) -> Callable[[type[T]], type[T]]:
@@ -46,7 +47,12 @@ def column(
 
 def moment(description: str, expr: str) -> Any:
     """Declare a moment; JSON has none, so SQL hands it over as text without a zone."""
-    return column(description, f"({expr} at time zone 'UTC')")
+    return column(description, f"({expr}{_AS_TEXT}")
+
+
+def without_zone_undone(expr: str) -> str:
+    """Return the expression of a field, of a moment as it is in the table."""
+    return expr[1:].removesuffix(_AS_TEXT) if expr.endswith(_AS_TEXT) else expr
 
 
 def computed(description: str) -> Any:

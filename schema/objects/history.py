@@ -172,6 +172,11 @@ def status_steps(which: str) -> str:
     return put(_SQL["status_steps"], which=which)
 
 
+def every_status_period() -> str:
+    """Return the block of the statuses that all items stood in."""
+    return put(_SQL["status_history"], status_steps=status_steps("true"))
+
+
 _REVISED: Final = (
     *("title", "description", "status", "type", "effort", "tags"),
     *("owner", "estimated", "mergedInto"),

@@ -207,10 +207,10 @@ class Statement:
             self.argument(place, "timestamptz", lambda args: args[name_of_argument]["time"]) if time else None
         )
         if recorded:
-            bounds.append(put(_SQL["position_at"], time=str(at_time)))
+            bounds.append(position_at(str(at_time)))
         p = f"least({', '.join(bounds)})" if bounds else "9223372036854775807::bigint"
         t = "'infinity'::timestamptz" if at_time is None or recorded else at_time
-        at = at_time or f"coalesce({put(_SQL['time_at'], position='known.p')}, {self._clock()})"
+        at = at_time or f"coalesce({time_at('known.p')}, {self._clock()})"
         if pinned and not at_time and position is None:
             at = self._clock()
         name = self.table(
@@ -339,6 +339,16 @@ def columns_of(alias: str, *texts: str) -> set[str]:
 def as_of_position(position: str, outer: Moment, time: str = "'infinity'::timestamptz") -> Moment:
     """Return the moment of one row's position, and of a time where one is given."""
     return Moment(False, time == "'infinity'::timestamptz", position, time, outer.at, constant=False)
+
+
+def position_at(time: str) -> str:
+    """Return the block of the last position that was recorded at a time."""
+    return put(_SQL["position_at"], time=time)
+
+
+def time_at(position: str) -> str:
+    """Return the block of how far Sleekplan's clock had come at a position."""
+    return put(_SQL["time_at"], position=position)
 
 
 def every_product() -> str:
