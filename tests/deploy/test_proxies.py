@@ -1,0 +1,262 @@
+"""The proxies of deploy/, by the real programs: two instances behind each, and clients as they are."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+import pytest
+
+from tests.given.bodies import a_body
+from tests.given.folders import ROOT
+from tests.given.running import Running, running
+
+KEY, TOKEN = "key-of-a-test", "token-of-a-test"
+LIVE = "subscription { events { position } }"
+INSTANCES = ("127.0.0.1:8081", "127.0.0.1:8082")
+
+
+class Front(NamedTuple):
+    """A proxy that runs: its address, where its logs are, and the instances behind it."""
+
+    address: str
+    folder: Path
+    instances: list[Running]
+
+    def deliver(
+        self, session: aiohttp.ClientSession, body: bytes | io.BytesIO
+    ) -> aiohttp.client._RequestContextManager:
+        """Post a body as Sleekplan would."""
+        return session.post(f"{self.address}/webhooks?key={KEY}", data=body)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _changed(file: Path, changes: dict[str, str]) -> str:
+    """Return a shipped file with what everybody has to change changed."""
+    text = file.read_text()
+    for given, mine in changes.items():
+        assert given in text, f"{file.name} says {given} no longer"
+        text = text.replace(given, mine)
+    return text
+
+
+def _nginx(folder: Path, port: int, changes: dict[str, str]) -> tuple[list[str], str]:
+    """Write what nginx needs, and return its command and its address."""
+    subject = ["-subj", "/CN=board.example.com", "-addext", "subjectAltName=DNS:board.example.com"]
+    files = ["-keyout", f"{folder}/privkey.pem", "-out", f"{folder}/fullchain.pem"]
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, *files],
+        check=True,
+        capture_output=True,
+    )
+    changes |= {
+        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+        "/etc/ssl/board.example.com": str(folder),
+        "/var/log/nginx/recount.log": str(folder / "access.log"),
+    }
+    (folder / "recount.conf").write_text(_changed(ROOT / "deploy/nginx/recount.conf", changes))
+    kept = " ".join(
+        f"{name}_temp_path {folder / name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    user = "user root;" if os.geteuid() == 0 else ""  # who may read the test's folder
+    (folder / "nginx.conf").write_text(
+        f"daemon off; {user} pid {folder / 'nginx.pid'}; error_log stderr; worker_processes 1;\n"
+        f"events {{}}\nhttp {{ {kept} include {folder / 'recount.conf'}; }}\n"
+    )
+    command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+    subprocess.run([*command, "-t"], check=True, capture_output=True)
+    return command, f"https://127.0.0.1:{port}"
+
+
+def _caddy(folder: Path, port: int, changes: dict[str, str]) -> tuple[list[str], str]:
+    """Write what Caddy needs, and return its command and its address; certificates are its own business."""
+    changes |= {
+        "\n{\n": "\n{\n\tadmin off\n",
+        "\nboard.example.com {": f"\nhttp://board.example.com:{port} {{\n\tbind 127.0.0.1",
+    }
+    (folder / "Caddyfile").write_text(_changed(ROOT / "deploy/caddy/Caddyfile", changes))
+    return ["caddy", "run", "--config", str(folder / "Caddyfile")], f"http://127.0.0.1:{port}"
+
+
+PROXIES: dict[str, Callable[[Path, int, dict[str, str]], tuple[list[str], str]]] = {
+    "nginx": _nginx,
+    "caddy": _caddy,
+}
+
+
+@asynccontextmanager
+async def _proxy(name: str, folder: Path, instances: list[Running]) -> AsyncIterator[Front]:
+    port = _free_port()
+    served = [instance.address.removeprefix("http://") for instance in instances]
+    command, address = PROXIES[name](folder, port, dict(zip(INSTANCES, served, strict=True)))
+    with (folder / "said").open("wb") as said:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdout=said,
+            stderr=said,
+            env={"HOME": str(folder), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        )
+    try:
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                except ConnectionRefusedError:
+                    assert process.returncode is None, (folder / "said").read_text()
+                    await asyncio.sleep(0.02)
+                else:
+                    writer.close()
+                    break
+        yield Front(address, folder, instances)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def _environment(database_url: str) -> dict[str, str]:
+    return {
+        "RECOUNT_DATABASE_URL": database_url,
+        "RECOUNT_WEBHOOK_KEYS": KEY,
+        "RECOUNT_API_TOKENS": TOKEN,
+    }
+
+
+@pytest.fixture(params=PROXIES)
+async def front(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) -> AsyncIterator[Front]:
+    """Two instances behind a proxy."""
+    if shutil.which(request.param) is None:
+        pytest.skip(f"{request.param} is not installed")
+    tmp_path.chmod(0o755)
+    async with AsyncExitStack() as stack:
+        instances = [
+            await stack.enter_async_context(running(tmp_path / name, env=_environment(database_url)))
+            for name in ("one", "two")
+        ]
+        yield await stack.enter_async_context(_proxy(request.param, tmp_path, instances))
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that knows the board by its name, whoever signed its certificate."""
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=False), headers={"Host": "board.example.com"}
+    ) as opened:
+        yield opened
+
+
+async def test_deliveries_and_questions_pass_and_no_log_has_the_key(front: Front, session) -> None:
+    async with front.deliver(session, a_body(1)) as answer:
+        assert answer.status == 200, await answer.text()
+
+    asked = {"query": "{ projections { name } }"}
+    async with session.post(f"{front.address}/graphql", json=asked) as answer:
+        assert answer.status == 401, await answer.text()
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    async with session.post(f"{front.address}/graphql", json=asked, headers=bearer) as answer:
+        assert (await answer.json())["data"]["projections"]
+
+    # Also what goes wrong is logged without it.
+    for instance in front.instances:
+        await instance.stop(signal.SIGKILL)
+    async with front.deliver(session, a_body(2)) as answer:
+        assert answer.status == 502
+
+    said = "".join(file.read_text() for file in front.folder.iterdir() if file.name in ("access.log", "said"))
+    assert "/webhooks" in said
+    assert "/graphql" in said
+    assert KEY not in said
+    assert TOKEN not in said
+
+
+async def test_frames_of_sockets_and_event_streams_pass_at_once(front: Front, session) -> None:
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    stream = {"query": LIVE}
+    accept = bearer | {"Accept": "text/event-stream"}
+    async with (
+        session.ws_connect(f"{front.address}/graphql", protocols=("graphql-transport-ws",)) as opened,
+        session.post(f"{front.address}/graphql", json=stream, headers=accept) as streamed,
+        asyncio.timeout(60),
+    ):
+        await opened.send_json({"type": "connection_init", "payload": {"token": TOKEN}})
+        assert (await opened.receive_json())["type"] == "connection_ack"
+        await opened.send_json({"id": "1", "type": "subscribe", "payload": {"query": LIVE}})
+        # What is sent after this answer comes after the subscription began.
+        await opened.send_json({"id": "2", "type": "subscribe", "payload": {"query": "{ __typename }"}})
+        while (await opened.receive_json())["id"] != "2":
+            pass
+
+        async with front.deliver(session, a_body(1)) as answer:
+            position = (await answer.json())["position"]
+
+        frame = await opened.receive_json()
+        while frame["type"] != "next" or frame["id"] != "1":
+            frame = await opened.receive_json()
+        assert frame["payload"]["data"]["events"]["position"] == position
+        text = b""
+        while (found := re.search(rb"data: ?(\{.*\})\n", text)) is None:
+            text += await streamed.content.readany()
+        assert json.loads(found[1])["data"]["events"]["position"] == position
+
+
+async def test_what_is_not_for_the_world_is_not_there(front: Front, session) -> None:
+    for path in ("/metrics", "/livez", "/readyz"):
+        async with session.get(f"{front.address}{path}") as answer:
+            assert answer.status == 404, path
+
+
+async def test_recount_itself_says_what_is_too_large(front: Front, session) -> None:
+    async with front.deliver(session, io.BytesIO(b"x" * (1024 * 1024 + 1))) as answer:
+        assert answer.status == 413
+        assert "RECOUNT_BODY_BYTES_MAX" in await answer.text()
+
+
+@pytest.mark.parametrize("front", ["nginx"], indirect=True)  # Caddy keeps no body to send again
+async def test_no_delivery_is_refused_while_an_instance_is_killed_and_started_again(
+    front: Front, session, database_url: str, pool
+) -> None:
+    posted = asyncio.Event()
+    ended = False
+
+    async def post_all() -> list[int]:
+        statuses = []
+        number = 0
+        while not ended:
+            number += 1
+            async with front.deliver(session, a_body(number)) as answer:
+                statuses.append(answer.status)
+            if number == 20:
+                posted.set()
+        return statuses
+
+    posting = asyncio.create_task(post_all())
+    await posted.wait()
+    first = front.instances[0]
+    port = int(first.address.rpartition(":")[2])
+    await first.stop(signal.SIGKILL)
+    async with running(first.data_dir, env=_environment(database_url), port=port) as again:
+        # It takes deliveries again: the proxy sends it some, or would.
+        status, _ = await again.post(a_body(1), KEY)
+        assert status == 200
+        ended = True
+        statuses = await posting
+
+    assert set(statuses) == {200}
+    assert await pool.fetchval("select count(*) from log.events") == len(statuses)
