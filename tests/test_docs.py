@@ -12,7 +12,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +26,7 @@ from service.labels import load_labels
 from service.web.pages import DOCS
 from tests.given.bodies import NOON
 from tests.given.folders import ROOT
+from tests.given.forked import write_program
 from tests.given.running import Running, running
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -100,7 +100,7 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
     """The service that all pages talk about, in a folder that looks like a checkout."""
     folder = tmp_path_factory.mktemp("docs")
     (folder / "docs").symlink_to(ROOT / "docs")
-    (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    (folder / ".venv" / "bin").mkdir(parents=True)
     async with running(folder / "board") as service:
         yield service
 
@@ -120,14 +120,14 @@ async def _run(service: Running, block: Block) -> None:
     if "curl" in block.text and not shutil.which("curl"):
         pytest.skip("curl is not installed")
     folder = service.data_dir.parent
+    commands = folder / ".venv" / "bin"
+    asking = write_program(commands / "recount")
     process = await asyncio.create_subprocess_exec(
         "bash", "-e", "-o", "pipefail", "-c", block.text,
         cwd=folder,
+        pass_fds=[asking],
         env={
-            "PATH": f"{folder / '.venv' / 'bin'}:/usr/local/bin:/usr/bin:/bin",
-            # The commands are those of this checkout, as the service is, whichever one the venv was made for:
-            # those of an older one would count the board into the tables of their own version.
-            "PYTHONPATH": str(ROOT),
+            "PATH": f"{commands}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(folder),
             "RECOUNT_DATA_DIR": str(service.data_dir),
             "RECOUNT_PORT": service.address.rpartition(":")[2],

@@ -187,7 +187,7 @@ async def test_a_demo_killed_half_way_goes_on_where_it_stopped_and_logs_what_oth
               projections { head }
             }"""
         )
-        await eventually(lambda: _has_ticked(service))
+        await eventually(lambda: _has_ticked(service), 60)
         assert (await service.post(PAYLOADS[0].read_bytes(), key))[0] == 200
 
     assert found["events"]["totalCount"] == 50_021
@@ -213,15 +213,12 @@ async def _run_the_demo_until_it_writes_and_kill_it(data_dir: Path) -> None:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        async with asyncio.timeout(30):
-            while (dsn := await asyncio.to_thread(attach, data_dir)) is None:
-                pass
-            connection = await connect(dsn)
-            try:
-                while not await _has_events(connection):
-                    pass
-            finally:
-                connection.terminate()
+        await eventually(lambda: asyncio.to_thread(attach, data_dir), 60)
+        connection = await connect(attach(data_dir) or "")
+        try:
+            await eventually(lambda: _has_events(connection), 60)
+        finally:
+            connection.terminate()
     finally:
         process.kill()
         await process.wait()

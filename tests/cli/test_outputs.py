@@ -133,3 +133,12 @@ async def test_simulated_traffic_to_where_nobody_listens_is_one_line() -> None:
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert "no service answers at http://127.0.0.1:1/webhooks" in ended.stderr
     assert "s3cret" not in ended.stderr
+
+
+async def test_words_between_colons_are_told_as_they_stand(tmp_path: Path) -> None:
+    env = {"RECOUNT_DATA_DIR": str(tmp_path / "data"), "RECOUNT_LABELS": str(tmp_path / ":key:.toml")}
+
+    refused = await recount("serve", env=env)
+
+    assert refused.returncode == 2
+    assert ":key:.toml" in refused.stderr

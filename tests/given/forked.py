@@ -86,6 +86,28 @@ async def start(
     return child
 
 
+_PROGRAM: Final = """#!{python} -IS
+import json, os, socket, sys
+ours, theirs = socket.socketpair()
+asked = {{
+    "anew": "PYTHONPATH" in os.environ,
+    "argv": sys.argv[1:], "env": dict(os.environ), "folder": os.getcwd(), "circumstances": [], "places": {{}}
+}}
+with socket.socket(fileno={asking}) as asking, theirs:
+    socket.send_fds(asking, [json.dumps(asked).encode()], [theirs.fileno(), 0, 1, 2])
+code = int([*ours.makefile()][1])
+sys.exit(code if code >= 0 else 128 - code)
+"""
+
+
+def write_program(path: Path) -> int:
+    """Write a program that does what `recount` does; whoever is to run it inherits this descriptor."""
+    asking = _forking().fileno()
+    path.write_text(_PROGRAM.format(python=sys.executable, asking=asking))
+    path.chmod(0o755)
+    return asking
+
+
 @cache
 def _forking() -> socket.socket:
     """Start the process that commands are forked from; it ends with ours."""
@@ -320,9 +342,10 @@ def _end(code: object) -> NoReturn:
 
 if __name__ == "__main__":
     from schema.build import build_schema
-    from service.cli import main
+    from service.cli import ending, main
     from tests.given.command_tree import all_commands
 
+    assert ending  # what `main` itself imports
     all_commands()
     build_schema()
     gc.freeze()
