@@ -73,8 +73,7 @@ async def browser(browsers: Chromium) -> AsyncIterator[Driver]:
 
 async def projected(service: Running, position: int) -> None:
     """Wait until what stands at a position is what the page shows: a delivery is answered before."""
-    while "errors" in (told := await service.ask_whole(PROJECTED, position=position)):
-        assert told["errors"][0]["extensions"]["code"] == "NOT_YET_PROJECTED", told
+    await service.ask(PROJECTED, position=position)
 
 
 async def told_to(service: Running, body: bytes) -> None:
