@@ -10,9 +10,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
+import asyncpg
 import pytest
 
 from projections.declare import declare
+from schema.views import declare_views
 from service.dsn import Dsn
 from service.errors import MigrationChanged
 from service.log.database import connect, migrate, pending_migrations
@@ -95,6 +97,9 @@ async def test_schemas_that_were_made_for_a_role_are_enough(role: str, hardened:
         ran = await migrate(connection)
         await declare(connection)
 
+        # All is there but the views for SQL, whose schema nobody made.
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await declare_views(connection)
         assert ran[0] == "0001_log"
         assert await migrate(connection) == []
         assert (
@@ -131,6 +136,7 @@ async def test_what_an_administrator_made_before_is_handed_over(role: str, harde
     administrator = await connect(hardened)
     await migrate(administrator)
     await declare(administrator)
+    assert await declare_views(administrator)
     await administrator.execute(service_grants(role))
     await administrator.close()
     connection = await connect(await _as(role, hardened))
@@ -138,9 +144,12 @@ async def test_what_an_administrator_made_before_is_handed_over(role: str, harde
     try:
         await connection.execute("select log.add_partition(); drop schema if exists none; analyze log.events")
         await declare(connection)
+        await connection.execute("update read_model.declared set views = ''")
+        assert await declare_views(connection)
         owned_by_others = await connection.fetchval(
             "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace "
-            "where n.nspname in ('log', 'read_model') and pg_get_userbyid(c.relowner) <> current_user"
+            "where n.nspname in ('log', 'read_model', 'board') "
+            "and pg_get_userbyid(c.relowner) <> current_user"
         )
         assert owned_by_others == 0
     finally:
@@ -202,6 +211,24 @@ async def test_what_is_no_name_of_a_role_is_refused(name: str) -> None:
     told = await recount("sql", "grants", "--service", name)
 
     assert (told.returncode, "is no name of a role" in told.stderr) == (2, True)
+
+
+async def test_what_a_reader_is_granted_is_printed() -> None:
+    told = await recount("sql", "grants", "Analyst", "--personal", "--product", "7")
+
+    assert told.returncode == 0, told.stderr
+    assert 'grant usage on schema board_7 to "Analyst";' in told.stdout
+    assert "board_7.users_personal" in told.stdout
+    assert "{" not in told.stdout
+
+
+@pytest.mark.parametrize(
+    "given", [["--personal"], ["--product", "7"], ["analyst", "--service", "recount"], ["a b"]]
+)
+async def test_options_that_say_nothing_of_a_reader_are_refused(given: list[str]) -> None:
+    told = await recount("sql", "grants", *given)
+
+    assert (told.returncode, told.stdout) == (2, "")
 
 
 def test_a_role_s_name_is_quoted() -> None:
