@@ -24,6 +24,7 @@ from service.log.known import KnownDatabase
 from service.operate.finding import Finding, fine, note, problem
 from service.operate.gauges import silences
 from service.operate.reach import check_reach, check_service
+from service.operate.views import check_views
 from service.reactions.reactions import refuse_wrong_rules
 from service.sql_files import load
 from service.web.key_files import DIGESTS_FILE, LOCAL_KEY_FILE, KeyFiles
@@ -190,6 +191,7 @@ async def check_database(settings: Settings, dsn: str) -> list[Finding]:
             _sweeps,
             _known_since,
             _reactions,
+            check_views,
         ):
             try:
                 findings += [finding async for finding in check(settings, connection)]
