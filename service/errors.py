@@ -66,6 +66,8 @@
     ├── UserUnknown                      nobody to erase
     ├── UserAmbiguous
     ├── ImportLineUnreadable             a line of an import that is neither a body nor of an export
+    ├── ParquetNotInstalled              a table is to be written by a package that is not there
+    ├── ViewsNotMade                     or has no view yet to be read from
     ├── OutputLost                       an answer cannot be written where it should go
     ├── InputLost                        standard input cannot be read
     ├── SystemRefused                    a file, the disk or the network is not as a command needs it
@@ -810,6 +812,28 @@ class ImportLineUnreadable(RecountError):
 
 
 # Any command: service/cli
+
+
+class ParquetNotInstalled(RecountError):
+    """A file of Parquet is wanted, and what writes it is not installed."""
+
+    exit_code = 2
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Parquet needs a package that is not installed: pip install 'recount-feedback[parquet]'; "
+            "--format csv needs none"
+        )
+
+
+class ViewsNotMade(RecountError):
+    """The schema `board` is not as this version has it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the views of the schema board cannot be made yet: tables of this version are being counted, or "
+            "somebody reads what is to be made anew; try again, and see `recount doctor`"
+        )
 
 
 class OutputLost(RecountError):

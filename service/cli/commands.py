@@ -38,7 +38,7 @@ SECTIONS: Final = {
         "verify": ("projections", "Count again beside the tables in use, and compare."),
     },
     "Data": {
-        "export": ("log", "Write the log as JSON lines."),
+        "export": ("export", "Write the log, or a table of the board, as a file."),
         "import": ("log", "Record JSON lines."),
         "schema": ("read", "Print the GraphQL schema."),
         "send": ("traffic", "Post payload files to a running service."),

@@ -1,4 +1,4 @@
-"""The log: bring it up to date, write it out, read it in, watch it grow."""
+"""The log: bring it up to date, read it in, watch it grow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, BinaryIO, get_args
 
 import aiohttp
@@ -16,16 +15,14 @@ import orjson
 import uvloop
 
 from projections.follow.projector import Projector
-from service.cli.database import open_database, open_log, open_log_and_hub
+from service.cli.database import open_database, open_log_and_hub
 from service.cli.options import data_dir_option, given_settings, host_option, port_option
-from service.cli.output import written
 from service.cli.terminal import json_option, note, out, print_json, progress_bar, web_address, without_key
 from service.config import Settings
 from service.errors import ServiceNotReachable, TailRefused
 from service.events import Origin
 from service.log.database import connect
 from service.log.database import migrate as run_migrations
-from service.operate.interchange import export as export_lines
 from service.operate.interchange import import_lines
 from service.operate.running import address_of_service
 
@@ -69,36 +66,6 @@ async def _migrate(settings: Settings) -> list[str]:
             return await run_migrations(connection)
         finally:
             await connection.close()
-
-
-@click.command()
-@click.option(
-    "--after", type=click.IntRange(min=0), default=0, show_default=True, help="Begin behind a position."
-)
-@click.option("--product", "product_id", type=int, help="One product's events only.")
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    help="A file, a FIFO or a device to write, or - for standard output, which is the default.",
-)
-@data_dir_option
-def export(after: int, product_id: int | None, output: Path | None) -> None:
-    """Write the log as JSON lines.
-
-    Each line is an event: it has the position, both clocks, the digest and the body, the bytes too where
-    JSON cannot hold them; `recount import` of all lines into an empty log makes the same log. Who was
-    erased comes first, by id. May run beside the service; what arrives meanwhile is left out.
-    """
-    with written(output) as file:
-        asyncio.run(_export(file, after, product_id))
-
-
-async def _export(file: BinaryIO, after: int, product_id: int | None) -> None:
-    async with open_log(given_settings()) as pool:
-        with progress_bar("exporting") as advance:
-            async for line in export_lines(pool, after=after, product_id=product_id, advance=advance):
-                file.write(line)
 
 
 @click.command(name="import")
@@ -300,4 +267,4 @@ async def _frames(stream: aiohttp.StreamReader) -> AsyncGenerator[tuple[str, str
                 data += value
 
 
-COMMANDS: tuple[click.Command, ...] = (migrate, export, import_, tail)
+COMMANDS: tuple[click.Command, ...] = (migrate, import_, tail)

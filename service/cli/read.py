@@ -153,7 +153,7 @@ def asof(when: str, product_id: int | None, first: int, recorded: bool, as_json:
     The items with the most votes come first. WHEN is a position (812), a day (2026-06-14, as it began), a
     moment (2026-06-14T09:13:10Z; UTC unless it says otherwise) or a span back from now ("3 days ago").
     """
-    as_of = _as_of(when, recorded, datetime.now(UTC))
+    as_of = as_of_when(when, recorded, datetime.now(UTC))
     variables = {"asOf": as_of, "productId": product_id and str(product_id), "first": first}
     found = _ask(_BOARD, variables)["items"]
     if as_json:
@@ -178,12 +178,12 @@ def asof(when: str, product_id: int | None, first: int, recorded: bool, as_json:
         out.print(f"the first {shown} of {found['totalCount']}")
 
 
-def _as_of(when: str, recorded: bool, now: datetime) -> dict[str, Any]:
+def as_of_when(when: str, recorded: bool, now: datetime) -> dict[str, Any]:
     """Return the argument `asOf`.
 
-    >>> _as_of("812", False, datetime(2026, 1, 1, tzinfo=UTC))
+    >>> as_of_when("812", False, datetime(2026, 1, 1, tzinfo=UTC))
     {'position': 812}
-    >>> _as_of("2 days ago", True, datetime(2026, 1, 3, tzinfo=UTC))
+    >>> as_of_when("2 days ago", True, datetime(2026, 1, 3, tzinfo=UTC))
     {'time': '2026-01-01T00:00:00+00:00', 'clock': 'RECORDED'}
     """
     if when.isdecimal():
