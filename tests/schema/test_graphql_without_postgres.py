@@ -39,6 +39,7 @@ async def behind_proxy(direct: tuple[str, Pool]) -> AsyncIterator[tuple[Proxy, B
     """A board whose every connection leads through a proxy."""
     async with proxy_before(direct[0]) as (proxy, through), a_pool(through) as pool, a_board(pool) as board:
         await board.tell(*HISTORY)
+        await board.projector.rest()
         yield proxy, board
 
 
