@@ -15,7 +15,7 @@ from projections.read_model import Generation, Reader, tables
 from projections.steps import LiveSteps
 from service.log.database import open_pool
 from service.log.event_store import EventStore
-from tests.given.asking import Board, services_on
+from tests.given.asking import Board, Following, services_on
 from tests.given.projecting import PRODUCT, record
 
 # Not item_sightings: it is as long as the product has items, so reading it whole may be the shortest way.
@@ -83,7 +83,7 @@ async def _read(board: tuple[asyncpg.Pool, Generation], question: str) -> str:
 
     pool, generation = board
     reader, store = Noting(pool), EventStore(pool)
-    answer = await Board(services_on(pool, reader, store), Projector(pool)).ask(question)
+    answer = await Board(services_on(pool, reader, store), Following(pool)).ask(question)
     await store.close()
     assert None not in answer.values()
     [(sql, arguments)] = noted

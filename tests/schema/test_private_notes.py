@@ -10,7 +10,6 @@ import asyncpg
 import pytest
 from graphql import GraphQLInterfaceType, GraphQLNonNull, Undefined, get_named_type, is_leaf_type
 
-from projections.read_model import tables
 from projections.rebuild.rebuild import rebuild
 from projections.rebuild.verify import verify
 from schema.answer.documents import Request
@@ -26,6 +25,7 @@ from tests.given.asking import (
     a_board,
     a_pool,
     body,
+    drop_column,
     new_database,
     person,
     post,
@@ -299,10 +299,13 @@ async def test_until_old_tables_are_rebuilt_others_are_told_of_no_comment(pool: 
     async with a_board(pool) as board:
         for each in told():
             await board.tell(each)
-        for column in ("{event_facts} drop column private", "{items} drop column noted"):
-            await pool.execute((await tables(pool)).fill(f"alter table {column}"))
-        for column in ("{comments} drop column public cascade", "{comment_versions} drop column public"):
-            await pool.execute((await tables(pool)).fill(f"alter table {column}"))
+        for table, column in (
+            ("event_facts", "private"),
+            ("items", "noted"),
+            ("comments", "public"),
+            ("comment_versions", "public"),
+        ):
+            await drop_column(pool, table, column)
         query = """query ($a: AsOf) {
             comments(asOf: $a) { totalCount } events(asOf: $a) { nodes { action } }
             items(asOf: $a) { nodes { version } }
