@@ -228,7 +228,8 @@ language sql stable parallel safe
 begin atomic
     select o.title, o.description, o.status, o.type, read_model.int_of(o.effort), read_model.moment_of(o.created),
            coalesce(read_model.id_of(o.author_user_id), read_model.id_of(o.user_id)), read_model.tags_of(o.tags),
-           case when o.owner in ('', '0') then '' else read_model.id_of(o.owner) end, o.estimated, read_model.id_of(o.merge_id)
+           case when o.owner in ('', '0') then '' else read_model.id_of(o.owner) end, o.estimated,
+           case when o.merge_id in ('', '0') then '' else read_model.id_of(o.merge_id) end
       from (
            select p.post ->> 'title' as title, p.post ->> 'description' as description, p.post ->> 'status' as status,
                   p.post ->> 'type' as type, p.post ->> 'effort' as effort, p.post ->> 'created' as created,
@@ -239,6 +240,11 @@ begin atomic
            offset 0
            ) o;
 end;
+
+-- Whose a row of Sleekplan's API is: of the user in it, else of the `user_id` that it says.
+create or replace function read_model.whose(row_ jsonb) returns text
+language sql immutable parallel safe
+return coalesce(read_model.id_of(row_ -> 'user' ->> 'user_id'), read_model.id_of(row_ ->> 'user_id'));
 
 -- A list of text from a JSON list; of another kind of JSON, nothing.
 create or replace function read_model.text_list(list jsonb) returns text[]

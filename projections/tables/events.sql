@@ -310,12 +310,12 @@ update {event_facts} f
 -- Over all steps at once, what was known before each version of an item is found in one pass, unless some came late.
 update {event_facts} f
    set changed_fields = s.changed_fields,
-       type = case when 'merged_into' = any (s.changed_fields) then 'MERGED'
+       type = case when 'merged_into' = any (s.changed_fields) and s.merged_into <> '' then 'MERGED'
                    when 'status' = any (s.changed_fields) then 'ITEM_STATUS_CHANGED' else f.type end
   from (
-       select w.position, w.changed_fields
+       select w.position, w.changed_fields, w.merged_into
          from (
-              select v.position,
+              select v.position, v.merged_into,
                      bool_and(v.newest) over (partition by v.item_id collate "C", v.product_id) as in_order,
                      array_remove(array[
                          case when v.title <> read_model.last_told(v.title) over before then 'title' end,
@@ -358,7 +358,8 @@ update {event_facts} f
                   case when v.estimated <> m.estimated then 'estimated' end,
                   -- Of what is known by a post it is known too that it was not merged, where none said so.
                   case when b.told > 0 and v.merged_into <> coalesce(m.merged_into, '') then 'merged_into' end
-              ], null) as changed_fields
+              ], null) as changed_fields,
+              v.merged_into
          from {item_contents} v
          join {item_lifecycles} l on l.position = v.position and l.action = 'update'
         cross join lateral (

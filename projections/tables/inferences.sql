@@ -80,7 +80,7 @@ update {inferences} n
                        from {item_contents} m
                       where m.product_id = c.product_id
                         and m.item_id = c.item_id
-                        and m.merged_into <> i.item_id
+                        and m.merged_into not in ('', i.item_id)
                         and m.position < i.position
                  )
                order by c.occurred_at desc, c.position desc
@@ -111,7 +111,7 @@ update {inferences} n
                 from {item_contents} c
                where c.position > $1
                  and c.position <= $2
-                 and c.merged_into is not null
+                 and c.merged_into <> ''
               ) a
          join {inferences} i on i.product_id = a.product_id and i.item_id = a.item_id
         cross join lateral (
@@ -128,6 +128,7 @@ update {inferences} n
                 from {item_contents} c
                where c.product_id = i.product_id
                  and c.merged_into = i.item_id
+                 and c.merged_into <> ''
                  and not c.again
                  and i.delta > 0
                  and c.occurred_at between i.occurred_at - interval '1 hour' and i.occurred_at + interval '1 hour'

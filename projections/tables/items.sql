@@ -102,6 +102,7 @@ create table {item_contents} (
 
 comment on column {item_contents}.complete is 'Whether it says all but `tags` and what follows, which whole posts leave out as well.';
 comment on column {item_contents}.owner_id is 'Empty where it is told that nobody owns it.';
+comment on column {item_contents}.merged_into is 'Empty where it is told that it is not merged.';
 comment on column {item_contents}.again is 'Added after its time, because a late post came before it; it may repeat what was known.';
 
 create table {item_lifecycles} (
@@ -138,7 +139,7 @@ create index on {item_contents} (product_id, item_id, position)
 create index on {item_contents} (product_id, item_id, position) where newest;
 create unique index on {item_contents} (position);
 create index on {item_contents} (product_id, occurred_at) where status = 'merged' and not again;
-create index on {item_contents} (product_id, merged_into) where merged_into is not null;
+create index on {item_contents} (product_id, merged_into) where merged_into <> '';
 create unique index on {item_lifecycles} (product_id, item_id, occurred_at, is_delete, updated_at, position);
 create unique index on {item_lifecycles} (position);
 create index on {item_lifecycles} (product_id, item_id, occurred_at, is_delete, updated_at, position) where is_delete;
@@ -487,7 +488,7 @@ update {items} i
   from (
        select t.product_id, t.item_id,
               v.title, v.description, v.status, v.type, v.effort, v.created_at, v.author_id, g.tags,
-              m.owner_id, m.estimated, m.merged_into,
+              m.owner_id, m.estimated, nullif(m.merged_into, '') as merged_into,
               coalesce(l.deleted, false) as deleted,
               case when l.deleted then l.occurred_at end as deleted_at,
               f.occurred_at as status_since

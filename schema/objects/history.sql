@@ -64,10 +64,10 @@ select changed.product_id, changed.item_id, changed.occurred_at, changed.positio
                             max(s.type) over (partition by s.types) as type,
                             max(s.effort) over (partition by s.efforts) as effort,
                             max(s.tags) over (partition by s.taggings) as tags,
-                            -- Nobody, and no date, are told as empty texts.
+                            -- Nobody, no date and no merge are told as empty texts.
                             nullif(max(s.owner_id) over (partition by s.ownings), '') as owner_id,
                             nullif(max(s.estimated) over (partition by s.estimates), '') as estimated,
-                            max(s.merged_into) over (partition by s.merges) as merged_into
+                            nullif(max(s.merged_into) over (partition by s.merges), '') as merged_into
                        from (
                             select c.product_id, c.item_id, c.occurred_at, c.is_delete, c.updated_at, c.position,
                                    c.title, c.description, c.status, c.type, c.effort, c.tags,

@@ -74,7 +74,8 @@ ITEM: Final = Entity(
     columns={
         **_COUNTS,
         **_CONTENTS,
-        **each(_SQL["tags_of"], "tags", "owner_id", "estimated", "merged_into"),
+        **each(_SQL["tags_of"], "tags", "owner_id", "estimated"),
+        "merged_into": f"nullif({put(_SQL['tags_of'], column='merged_into')}, '')",
         "search": put(_SQL["search_of"], title=_CONTENTS["title"], description=_CONTENTS["description"]),
         "votes_net": f"({_COUNTS['votes_up']}\n- coalesce({_COUNTS['votes_down']}\n, 0))",
         "updated_at": _SQL["updated_at"],

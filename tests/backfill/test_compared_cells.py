@@ -95,7 +95,7 @@ async def test_a_changed_cell_is_told_by_a_comparison_and_by_verify(
         ("posts", {"owner_id": "6"}, ["owner_id"]),
         ("posts", {"estimated": ""}, ["estimated"]),
         ("posts", {"merge_id": 3}, ["merged_into"]),
-        ("posts", {"merge_id": 0}, []),  # says nothing: a merge is not taken back
+        ("posts", {"merge_id": 0}, ["merged_into"]),
         ("posts", {"owner_id": "5", "merge_id": "2", "trend": 9, "is_active": False, "vote": 1}, []),
         ("comments", {"parent": 6}, ["parent_id"]),
         ("comments", {"parent": 0}, []),

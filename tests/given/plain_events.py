@@ -119,7 +119,9 @@ def _fact(event: Event, earlier: list[Event]) -> Fact:
     changes = _changes(_EDITS[event.action], event, earlier)
     merge = _merge(event, earlier) if event.action == "item.update" else None
     if merge is not None:
-        return Fact("MERGED", changes | {"mergedInto": merge})
+        changes |= {"mergedInto": merge}
+        if merge[1]:
+            return Fact("MERGED", changes)
     moved = event.action == "item.update" and "status" in changes
     return Fact("ITEM_STATUS_CHANGED" if moved else kind, changes)
 
@@ -138,14 +140,14 @@ def _changes(compared: Compared, event: Event, earlier: list[Event]) -> dict[str
 
 
 def _merge(event: Event, earlier: list[Event]) -> tuple[Any, Any] | None:
-    """Into what an item was merged before and now, where a post of it was known before."""
+    """Into what an item was merged before and now, where a post of it was known before; empty: nothing."""
     (mine,) = posts([event]).get(item_id_of(event) or "", []) or (None,)
     if mine is None or "merged_into" not in mine.fields:
         return None
     said = [one for one in posts(earlier).get(item_id_of(event) or "", []) if one.key < mine.key]
     before, now = merged(said).get("merged_into"), mine.fields["merged_into"]
     known = any(says_something(one.event) for one in said)
-    return (before, now) if known and before != now else None
+    return (before, now) if known and (before or "") != now else None
 
 
 def _vote(event: Event, earlier: list[Event]) -> Fact:

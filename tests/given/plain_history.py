@@ -16,12 +16,12 @@ _TEXTS: Final = {
     "estimated": "estimated",
     "mergedInto": "merged_into",
 }
-"""What a revision changes, by its name in the schema. Of owner and estimated an empty text is none."""
+"""What a revision changes, by its name in the schema. Of the last three an empty text is none."""
 
 
 def _told(row: Row, name: str) -> Any:
     value = row.get(name)
-    return None if value == "" and name in ("owner_id", "estimated") else value
+    return None if value == "" and name in ("owner_id", "estimated", "merged_into") else value
 
 
 def _in_order(events: Iterable[Event], item_id: str) -> list[Said]:

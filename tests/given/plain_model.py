@@ -93,7 +93,7 @@ def board(events: Iterable[Event], at: Moment, *, personal: bool = True) -> Boar
     items, users = _items(seen, homes(events), unseen), _users(seen)
     for row in items.values():
         # What is told may not be known: filters go by the first, what is read is the second.
-        row |= {"_owner": row.pop("owner_id", None) or None, "_merged": row.get("merged_into")}
+        row |= {"_owner": row.pop("owner_id", None) or None, "_merged": row.get("merged_into") or None}
         if row["_owner"] in users:
             row["owner_id"] = row["_owner"]
         if row["_merged"] not in items:

@@ -72,6 +72,11 @@ def identity(value: Any) -> str | None:
     return None if found in ("", "0") or len(found or "") > 200 else found
 
 
+def identity_or_none(value: Any) -> str | None:
+    """An id, or the empty text where it is said that there is none."""
+    return "" if text(value) in ("", "0") else identity(value)
+
+
 def whole(value: Any) -> int | None:
     found = text(value)
     return int(found) if found is not None and re.fullmatch(r"-?[0-9]{1,9}", found) else None
@@ -203,9 +208,9 @@ def posts(events: Iterable[Event]) -> dict[str, list[Said]]:
                 "type": text(post.get("type")),
                 "effort": whole(post.get("effort")),
                 "tags": tags(post.get("tags")),
-                "owner_id": "" if text(post.get("owner_id")) in ("", "0") else identity(post.get("owner_id")),
+                "owner_id": identity_or_none(post.get("owner_id")),
                 "estimated": text(post.get("estimated")),
-                "merged_into": identity(post.get("merge_id")),
+                "merged_into": identity_or_none(post.get("merge_id")),
                 "created_at": moment(post.get("created")),
                 "author_id": author_id_of(event),
                 "updated_at": moment(post.get("updated")),

@@ -42,7 +42,39 @@ async def test_a_merge_that_is_told_is_read_from_both_sides_now_and_then(pool: a
         assert types == ["ITEM_CREATED", "ITEM_CREATED", "MERGED", "ITEM_EDITED"]
         merge: dict[str, Any] = told["events"]["nodes"][2]
         assert merge["summary"] == "“Dark mode” was merged into another"
-        assert {"field": "mergedInto", "before": None, "after": "2"} in merge["changes"]
+        assert {"field": "mergedInto", "before": "", "after": "2"} in merge["changes"]
+        assert (await verify(pool)).equal
+
+
+async def test_a_merge_that_is_taken_back_is_told_now_and_then_and_explains_no_votes(
+    pool: asyncpg.Pool,
+) -> None:
+    async with a_board(pool) as board:
+        await board.tell(
+            body("item.create", "2026-05-01 10:00", post(1, title="Dark mode", merge_id=0)),
+            body("item.create", "2026-05-01 11:00", post(2, title="Darker mode")),
+            body("item.update", "2026-05-02 10:00", post(1, title="Dark mode", merge_id=2)),
+            body("item.update", "2026-05-03 10:00", post(1, title="Dark mode", merge_id="0")),
+        )
+
+        merged, now = [await board.ask(READ, a=moment) for moment in ({"position": 3}, None)]
+        told = await board.ask(
+            '{ item(sleekplanId: 1) { revisions(fields: ["mergedInto"]) { changes { before after } } }'
+            "  items(filter: {mergedIntoId: {isNull: false}}) { totalCount }"
+            "  events(last: 2) { nodes { type changedFields } } }"
+        )
+
+        assert merged["two"]["mergedFrom"] == [{"sleekplanId": "1", "title": "Dark mode"}]
+        assert now == await board.ask(READ, a={"position": 4})
+        assert now["one"] == {"mergedInto": None, "mergedFrom": []}
+        assert now["two"] == {"mergedInto": None, "mergedFrom": []}
+        assert told["item"]["revisions"] == [
+            {"changes": [{"before": None, "after": "2"}]},
+            {"changes": [{"before": "2", "after": None}]},
+        ]
+        assert told["items"] == {"totalCount": 0}
+        assert [node["type"] for node in told["events"]["nodes"]] == ["MERGED", "ITEM_EDITED"]
+        assert told["events"]["nodes"][1]["changedFields"] == ["mergedInto"]
         assert (await verify(pool)).equal
 
 
