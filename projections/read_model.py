@@ -18,6 +18,8 @@ from service.sql_files import load
 
 _sql = load(__file__, "read_model.sql")
 
+PRODUCTS: Final = _sql["products"]
+"""A statement of every product that the log knows."""
 ATTEMPTS_MAX: Final = 5
 STATEMENTS_KEPT: Final = 2_000
 _GENERATIONS: Final = {"value_read_at": "generations", "rows_read_at": "read_generations"}

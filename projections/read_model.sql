@@ -12,6 +12,17 @@ select stated.answer, read_at.generations, read_at.position
           from read_model.checkpoints
        ) as read_at;
 
+-- name: products
+-- Every product of the log, by one index probe each.
+with recursive found as (
+    (select f.product_id from {event_facts} f order by f.product_id limit 1)
+    union all
+    select (select f.product_id from {event_facts} f where f.product_id > found.product_id order by f.product_id limit 1)
+      from found
+     where found.product_id is not null
+)
+select found.product_id from found where found.product_id is not null
+
 -- name: rows_read_at
 -- The rows of a statement, and with each the generations and the position as above; one row that is not
 -- `found` where the statement has none. In no order.

@@ -1000,13 +1000,25 @@ class ProductNeeded(SweepRefused):
         )
 
 
+class ProductUnknown(SweepRefused):
+    """Neither the log nor a key knows a product: recorded by mistake, it would stay for ever."""
+
+    def __init__(self, product_id: int, products: Sequence[int]) -> None:
+        self.product_id, self.products = product_id, tuple(products)
+        super().__init__(
+            f"the log knows product {', '.join(map(str, products))}, not {product_id}; "
+            f"where it is a new one, say so with its key: RECOUNT_SLEEKPLAN_API_KEY=KEY@{product_id}"
+        )
+
+
 class SweepRuns(SweepRefused):
     """Another sweep of this product is under way."""
 
     def __init__(self, product_id: int, holder: str) -> None:
         self.product_id, self.holder = product_id, holder
         super().__init__(
-            f"another sweep of product {product_id} runs ({holder}); see `recount sweeps`, and wait for it"
+            f"another sweep of product {product_id} runs ({holder}); see `recount sweeps list`, "
+            "and wait for it"
         )
 
 
@@ -1015,7 +1027,7 @@ class SweepUnknown(SweepRefused):
 
     def __init__(self, sweep: str) -> None:
         self.sweep = sweep
-        super().__init__(f"there is no sweep {sweep!r}; `recount sweeps` lists them")
+        super().__init__(f"there is no sweep {sweep!r}; `recount sweeps list` lists them")
 
 
 # Reactions: service/reactions/

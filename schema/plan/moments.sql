@@ -13,17 +13,6 @@ coalesce((select heard.position from {event_facts:all} as heard
    from (select told.occurred_at from {event_facts:all} as told
           where told.position <= :position order by told.position desc limit 100) as latest)
 
--- name: products
--- Every product of the log, by one index probe each.
-with recursive found as (
-    (select fact.product_id from {event_facts:all} as fact order by fact.product_id limit 1)
-    union all
-    select (select fact.product_id from {event_facts:all} as fact
-             where fact.product_id > found.product_id order by fact.product_id limit 1)
-      from found where found.product_id is not null
-)
-select found.product_id from found where found.product_id is not null
-
 -- name: but_private
 -- The rows of a table that tell of no private note. Tables that an older version counted say of none whether it does,
 -- until they are rebuilt: there `private` means that of `unsaid`, which is further out, and all is taken for private.

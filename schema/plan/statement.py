@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from projections.read_model import PRODUCTS
 from schema.declare.blocks import named, put
 from schema.declare.request import Args, Values
 from schema.declare.source import Entity, Parameter
@@ -353,4 +354,4 @@ def time_at(position: str) -> str:
 
 def every_product() -> str:
     """Return the block of all products of the log."""
-    return _SQL["products"]
+    return PRODUCTS.replace("{event_facts}", "{event_facts:all}")

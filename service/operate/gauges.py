@@ -12,6 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from projections.read_model import PRODUCTS
 from projections.status import Standing, State, status
 from service.backfill.sweeps import SWEEP_STATES, Fetches, SweepStanding, standing
 from service.log.database import POSTGRES_FAILURES, Pool
@@ -26,6 +27,7 @@ SILENT_AFTER_DAYS: Final = 3.0
 REACTION_STATES: Final = ("RUNNING", "PAUSED", "STOPPED")
 
 _sql = load(__file__, "gauges.sql")
+_SILENCES: Final = _sql["products"].replace(":every_product", PRODUCTS)
 
 _Rows = list[Mapping[str, Any]]
 _Tell = Callable[..., None]
@@ -221,7 +223,7 @@ async def silences(connection: Fetches) -> list[Silence]:
         if not found:
             return []
         facts = found[0]["name"]
-        rows = await _rows(connection, _sql["products"].replace("{facts}", facts))
+        rows = await _rows(connection, _SILENCES.replace("{event_facts}", facts))
         if rows:
             return [
                 Silence(row["product_id"], row["last_at"], row["age_seconds"], row["usual_a_day"])

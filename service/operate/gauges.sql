@@ -30,32 +30,23 @@ select format('read_model.%I', 'event_facts_' || c.generation) as name
  where 'event_facts' = any (c.tables);
 
 -- name: products
--- Each product's last event, and how many came in the 30 days before it: steps from product to product
--- by the index, so that its cost is that of the answer. {facts} is the table that `facts_table` names.
-with recursive products as (
-    (select product_id from {facts} order by product_id limit 1)
-    union all
-    select (select f.product_id from {facts} f where f.product_id > p.product_id order by f.product_id limit 1)
-      from products p
-     where p.product_id is not null
-)
+-- Each product's last event, and how many came in the 30 days before it. {event_facts} is the table that `facts_table` names.
 select p.product_id,
        extract(epoch from l.recorded_at)::float8 as last_at,
        extract(epoch from clock_timestamp() - l.recorded_at)::float8 as age_seconds,
        (select count(*)
           from (select 1
-                  from {facts} f
+                  from {event_facts} f
                  where f.product_id = p.product_id
                    and f.occurred_at > l.recorded_at - interval '30 days'
                    and f.occurred_at <= l.recorded_at
                  limit 30000) as month) / 30.0::float8 as usual_a_day
-  from products p
+  from (:every_product) p
  cross join lateral (select f.recorded_at
-                       from {facts} f
+                       from {event_facts} f
                       where f.product_id = p.product_id
                       order by f.position desc
                       limit 1) as l
- where p.product_id is not null
  limit 50;
 
 -- name: server

@@ -32,7 +32,7 @@ class Sweeping:
         self._running: asyncio.Task[None] | None = None
 
     async def begin(self, product_id: int | None, *, full: bool) -> None:
-        """Begin to compare a board. Raises NoApiKey, ProductNeeded, SweepRuns."""
+        """Begin to compare a board. Raises NoApiKey, ProductNeeded, ProductUnknown, SweepRuns."""
         product, _ = await choose(self._settings.sleekplan_api_key, product_id, Reader(self._pool))
         async with self._pool.acquire() as connection:
             found = await standing(connection)
