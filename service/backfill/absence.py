@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from projections.read_model import Reader
@@ -133,7 +133,7 @@ class Absences:
 
         `wherever` in the list it would be: also where that may have been cut.
         """
-        look = await self._pool.fetchval(_sql["look_before"], self._record.id, kind, item_id)
+        look = await self._pool.fetchrow(_sql["look_before"], self._record.id, kind, item_id) or (None, None)
         listed = [
             id
             for row in walked.rows
@@ -142,7 +142,9 @@ class Absences:
         told = (_BEGINNING, _END) if wherever else _told_beside(kind, walked.rows)
         if told is None:
             return []
-        found, _ = await self._reader.rows(_sql[kind], self._product_id, item_id, listed, look, *told)
+        found, _ = await self._reader.rows(
+            _standing_of(kind), self._product_id, item_id, listed, *look, *told
+        )
         return [(row["id"], row["not_before"], row["cast_at"]) for row in found]
 
     async def _is_merged(self, item_id: str) -> bool:
@@ -192,7 +194,7 @@ class Absences:
         twice = await self._pool.fetchval(_sql["unsure_before"], self._record.id, "posts", id)
         dates = _dates_between(listed)
         if twice and dates is not None:
-            between, _ = await self._reader.rows(_sql["posts"], self._product_id, "", [], None, *dates)
+            between, _ = await self._reader.rows(_sql["posts"], self._product_id, "", [], None, None, *dates)
             twice = any(row["id"] == id for row in between)
         sure = bool(twice and dates is not None)
         await self._settle("posts", "", found, ["two sweeps"], seen, "GONE" if sure else "UNSURE")
@@ -265,11 +267,21 @@ async def of_items(reader: Reader, product_id: int, items: Sequence[str], head: 
     return {row["item_id"]: row for row in found}
 
 
+async def items_not_listed(reader: Reader, product_id: int, listed: Sequence[str]) -> int:
+    """Return how many items stand that are not among those that were listed."""
+    found, _ = await reader.rows(_sql["posts"], product_id, "", list(listed), None, None, None, None)
+    return len(found)
+
+
 async def before(pool: Pool, record: SweepRecord) -> tuple[int, datetime | None]:
     """Return the newest position when the last complete comparison began, and when that was."""
     row = await pool.fetchrow(_sql["before"], record.id)
     assert row is not None
     return row["head"], row["started_at"]
+
+
+def _standing_of(kind: Kind) -> str:
+    return _sql[kind].replace(":stood", _sql["stood"])
 
 
 def _told_beside(kind: Kind, rows: Sequence[Row]) -> tuple[str | None, str | None] | None:
@@ -305,7 +317,7 @@ def _has_a_name_now(id: str, cast_at: datetime | None, rows: Sequence[Row]) -> b
         return False
     return any(
         voter_of(row) is not None
-        and (at := read_date(row.get("created"), UTC)) is not None
+        and (at := read_date(row.get("created"))) is not None
         and abs((at - cast_at).total_seconds()) <= NAMED_SECONDS
         for row in rows
     )

@@ -2,105 +2,93 @@
 -- to stand last: by what was told of it, by the sweep that told it, or by the last look that found all there was.
 -- Whether what is noted went is settled by a second look, here too.
 
+-- name: stood
+-- When it was seen to stand last, of a row `t` that the event `e` told: then, when the sweep saw it that fetched the event, or
+-- at the last look that found all there was, before which the event was recorded.
+greatest(t.occurred_at,
+         case when e.origin in ('BACKFILL', 'RECONCILE') then (e.envelope -> 'observed' ->> 'seen_at')::timestamptz end,
+         case when t.position <= $5 then $4::timestamptz end)
+
 -- name: posts
---   $1 product_id  $2 item_id  unused  $3 ids that are listed  $4 the last whole look
---   $5 and $6 between which dates they were made; null: whenever
+--   $1 product_id  $2 item_id  unused  $3 ids that are listed  $4 the last whole look  $5 the head before it
+--   $6 and $7 between which dates they were made; null: whenever
 select i.item_id as id,
        greatest((select max(c.occurred_at) from {item_counts} c where c.product_id = $1 and c.item_id = i.item_id),
-                i.first_seen_at, case when e.recorded_at < $4 then $4::timestamptz end) as not_before,
+                i.first_seen_at, case when i.first_position <= $5 then $4::timestamptz end) as not_before,
        null::timestamptz as cast_at
   from {items} i
-  left join log.events e on e.position = i.first_position and e.product_id = i.product_id
   left join unnest($3::text[]) l (id) on l.id = i.item_id
  where i.product_id = $1
    and not i.deleted
    and l.id is null
    and $2::text is not null
-   and ($5::text is null or i.created_at > read_model.moment_of($5))
-   and ($6::text is null or i.created_at < read_model.moment_of($6))
+   and ($6::text is null or i.created_at > read_model.moment_of($6))
+   and ($7::text is null or i.created_at < read_model.moment_of($7))
 
 -- name: comments
 -- Private notes are listed to team members alone: where none is, nothing is known of them.
---   $1 product_id  $2 item_id  $3 ids that are listed  $4 the last whole look  $5 whether a private note is listed  $6 unused
-select c.comment_id as id,
-       greatest(c.occurred_at, e.seen_at, case when e.recorded_at < $4 then $4::timestamptz end) as not_before,
+--   $1 product_id  $2 item_id  $3 ids that are listed  $4 the last whole look  $5 the head before it
+--   $6 whether a private note is listed  $7 unused
+select t.comment_id as id,
+       :stood as not_before,
        null::timestamptz as cast_at
-  from {comments} c
-  left join unnest($3::text[]) l (id) on l.id = c.comment_id
- cross join lateral (
-       select e.recorded_at, case when e.origin in ('BACKFILL', 'RECONCILE')
-                                  then (e.envelope -> 'observed' ->> 'seen_at')::timestamptz end as seen_at
-         from log.events e
-        where e.position = c.position
-          and e.product_id = c.product_id
-       ) e
- where c.product_id = $1
-   and c.item_id = $2
-   and not c.deleted
+  from {comments} t
+  join log.events e on e.position = t.position and e.product_id = t.product_id
+  left join unnest($3::text[]) l (id) on l.id = t.comment_id
+ where t.product_id = $1
+   and t.item_id = $2
+   and not t.deleted
    and l.id is null
-   and (not c.private or $5::text = 'private')
-   and $6::text is null
+   and (not t.private or $6::text = 'private')
+   and $7::text is null
 
 -- name: votes
 -- A person who was deleted is not listed any more, or without a name; the vote stays.
---   $1 product_id  $2 item_id  $3 users that are listed  $4 the last whole look
---   $5 when votes were cast that are listed without a user  $6 unused
-select v.voter as id,
-       greatest(v.occurred_at, e.seen_at, case when e.recorded_at < $4 then $4::timestamptz end) as not_before,
-       v.cast_at
-  from {votes} v
-  left join {users} u on u.product_id = v.product_id and u.user_id = v.user_id
-  left join unnest($3::text[]) l (id) on l.id = v.voter
- cross join lateral (
-       select e.recorded_at, case when e.origin in ('BACKFILL', 'RECONCILE')
-                                  then (e.envelope -> 'observed' ->> 'seen_at')::timestamptz end as seen_at
-         from log.events e
-        where e.position = v.position
-          and e.product_id = v.product_id
-       ) e
- where v.product_id = $1
-   and v.item_id = $2
-   and not v.withdrawn
+--   $1 product_id  $2 item_id  $3 users that are listed  $4 the last whole look  $5 the head before it
+--   $6 when votes were cast that are listed without a user  $7 unused
+select t.voter as id,
+       :stood as not_before,
+       t.cast_at
+  from {votes} t
+  join log.events e on e.position = t.position and e.product_id = t.product_id
+  left join {users} u on u.product_id = t.product_id and u.user_id = t.user_id
+  left join unnest($3::text[]) l (id) on l.id = t.voter
+ where t.product_id = $1
+   and t.item_id = $2
+   and not t.withdrawn
    and l.id is null
    and not coalesce(u.deleted, false)
-   and not exists (select from unnest(string_to_array($5::text, ',')) n (created)
-                    where read_model.moment_of(n.created) = v.cast_at)
-   and $6::text is null
+   and not exists (select from unnest(string_to_array($6::text, ',')) n (created)
+                    where read_model.moment_of(n.created) = t.cast_at)
+   and $7::text is null
 
 -- name: subscribers
---   $1 product_id  $2 item_id  $3 users that are listed  $4 the last whole look  $5 and $6 unused
-select s.subscriber as id,
-       greatest(s.occurred_at, e.seen_at, case when e.recorded_at < $4 then $4::timestamptz end) as not_before,
+--   $1 product_id  $2 item_id  $3 users that are listed  $4 the last whole look  $5 the head before it  $6 and $7 unused
+select t.subscriber as id,
+       :stood as not_before,
        null::timestamptz as cast_at
-  from {subscriptions} s
-  left join {users} u on u.product_id = s.product_id and u.user_id = s.user_id
-  left join unnest($3::text[]) l (id) on l.id = s.subscriber
- cross join lateral (
-       select e.recorded_at, case when e.origin in ('BACKFILL', 'RECONCILE')
-                                  then (e.envelope -> 'observed' ->> 'seen_at')::timestamptz end as seen_at
-         from log.events e
-        where e.position = s.position
-          and e.product_id = s.product_id
-       ) e
- where s.product_id = $1
-   and s.item_id = $2
-   and s.active
-   and s.user_id is not null
+  from {subscriptions} t
+  join log.events e on e.position = t.position and e.product_id = t.product_id
+  left join {users} u on u.product_id = t.product_id and u.user_id = t.user_id
+  left join unnest($3::text[]) l (id) on l.id = t.subscriber
+ where t.product_id = $1
+   and t.item_id = $2
+   and t.active
+   and t.user_id is not null
    and l.id is null
    and not coalesce(u.deleted, false)
-   and $5::text is not distinct from $6::text
+   and $6::text is not distinct from $7::text
 
 -- name: users
 -- Those who were told whole once: guests may never be listed. The list is in the order of their dates; whoever comes before
 -- its first, or after its last, may have been cut off with the rest of it.
---   $1 product_id  $2 item_id  unused  $3 ids that are listed  $4 the last whole look
---   $5 and $6 between which dates they were made that are listed
+--   $1 product_id  $2 item_id  unused  $3 ids that are listed  $4 the last whole look  $5 the head before it
+--   $6 and $7 between which dates they were made that are listed
 select u.user_id as id,
-       greatest(u.created_at, v.occurred_at, case when e.recorded_at < $4 then $4::timestamptz end) as not_before,
+       greatest(u.created_at, v.occurred_at, case when u.position <= $5 then $4::timestamptz end) as not_before,
        null::timestamptz as cast_at
   from {users} u
   left join unnest($3::text[]) l (id) on l.id = u.user_id
-  left join log.events e on e.position = u.position and e.product_id = u.product_id
   left join lateral (
        select max(v.occurred_at) as occurred_at
          from {user_versions} v
@@ -114,31 +102,25 @@ select u.user_id as id,
    and not u.deleted
    and not u.erased
    and l.id is null
-   and u.created_at > read_model.moment_of($5)
-   and u.created_at < read_model.moment_of($6)
+   and u.created_at > read_model.moment_of($6)
+   and u.created_at < read_model.moment_of($7)
 
 -- name: updates
 -- As users.
---   $1 product_id  $2 item_id  unused  $3 ids that are listed  $4 the last whole look
---   $5 and $6 between which dates they were made that are listed
-select c.changelog_id as id,
-       greatest(c.occurred_at, e.seen_at, case when e.recorded_at < $4 then $4::timestamptz end) as not_before,
+--   $1 product_id  $2 item_id  unused  $3 ids that are listed  $4 the last whole look  $5 the head before it
+--   $6 and $7 between which dates they were made that are listed
+select t.changelog_id as id,
+       :stood as not_before,
        null::timestamptz as cast_at
-  from {changelog_entries} c
-  left join unnest($3::text[]) l (id) on l.id = c.changelog_id
- cross join lateral (
-       select e.recorded_at, case when e.origin in ('BACKFILL', 'RECONCILE')
-                                  then (e.envelope -> 'observed' ->> 'seen_at')::timestamptz end as seen_at
-         from log.events e
-        where e.position = c.position
-          and e.product_id = c.product_id
-       ) e
- where c.product_id = $1
+  from {changelog_entries} t
+  join log.events e on e.position = t.position and e.product_id = t.product_id
+  left join unnest($3::text[]) l (id) on l.id = t.changelog_id
+ where t.product_id = $1
    and $2::text is not null
-   and not c.deleted
+   and not t.deleted
    and l.id is null
-   and c.created_at > read_model.moment_of($5)
-   and c.created_at < read_model.moment_of($6)
+   and t.created_at > read_model.moment_of($6)
+   and t.created_at < read_model.moment_of($7)
 
 -- name: standing
 -- How many stand of each kind of which a ceiling is kept.
@@ -231,13 +213,15 @@ select exists (select
                   and a.state = 'UNSURE');
 
 -- name: look_before
--- When the last complete sweep saw all that there was of a list.
+-- When the last complete sweep saw all that there was of a list, by Sleekplan's clock, and what the newest position was before.
 --   $1 sweep  $2 scope  $3 item
-select max(c.seen_from)
+select c.seen_from, o.head
   from log.sweeps s
   join log.sweeps o on o.product_id = s.product_id and o.id <> s.id and o.started_at < s.started_at
   join log.sweep_scopes c on c.sweep_id = o.id and c.scope = $2 and c.item_id = $3 and c.whole
- where s.id = $1;
+ where s.id = $1
+ order by c.seen_from desc
+ limit 1;
 
 -- name: not_whole
 -- What is not believed to be gone was not seen to stand there either.

@@ -30,6 +30,7 @@ class Known(NamedTuple):
     silent: bool
     nameless: Sequence[int] = ()
     nameless_at: Sequence[datetime] = ()
+    stranger: bool = False
 
     @property
     def same(self) -> bool:
@@ -51,3 +52,9 @@ async def compare(reader: Reader, kind: Kind, product_id: int, rows: Sequence[di
         (Known(**{name: row[name] for name in Known._fields if name in row.keys()}) for row in found),  # noqa: SIM118
         key=lambda known: known.place,
     )
+
+
+async def dates_apart(reader: Reader, product_id: int) -> int | None:
+    """Return by how many minutes dates inside items seem to be of another zone; None: too few say it."""
+    found, _ = await reader.rows(_sql["dates_apart"], product_id)
+    return next((row["minutes"] for row in found), None)

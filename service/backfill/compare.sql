@@ -8,6 +8,7 @@
 --   older      whether something newer was told meanwhile: then the row has nothing to say
 --   last_told  when it was told last, by the clock that `updated` has
 --   silent     whether who wrote it was erased: texts stay redacted, and are not compared
+--   stranger   whether no more than an id is known of whose it is
 --
 -- What changes by itself (trend, scoring, ratio, a user's numbers) is not compared.
 
@@ -28,7 +29,8 @@ select l.place::int - 1 as place,
            as counts,
        coalesce(i.updated_at > read_model.moment_of(l.row ->> 'updated'), false) as older,
        i.updated_at as last_told,
-       coalesce(u.erased, false) as silent
+       coalesce(u.erased, false) as silent,
+       coalesce(u.name, u.mail) is null and not coalesce(u.deleted or u.erased, false) as stranger
   from jsonb_array_elements($2::jsonb) with ordinality as l (row, place)
  cross join lateral read_model.post_content('item', l.row) p
   left join {items} i
@@ -87,11 +89,12 @@ select l.place as place,
        coalesce(c.likes, 0) <> coalesce(p.likes, 0) as counts,
        coalesce(c.updated_at > l.updated_at, false) as older,
        c.updated_at as last_told,
-       coalesce(u.erased, false) as silent
+       coalesce(u.erased, false) as silent,
+       coalesce(u.name, u.mail) is null and not coalesce(u.deleted or u.erased, false) as stranger
   from (
        select r.place::int - 1 as place, r.row,
               read_model.id_of(r.row ->> 'feedback_id') as item_id,
-              coalesce(read_model.id_of(r.row -> 'user' ->> 'user_id'), read_model.id_of(r.row ->> 'user_id')) as author_id,
+              read_model.whose(r.row) as author_id,
               read_model.moment_of(r.row ->> 'updated') as updated_at
          from jsonb_array_elements($2::jsonb) with ordinality as r (row, place)
        ) l
@@ -125,6 +128,7 @@ select l.place::int - 1 as place,
        false as older,
        o.occurred_at as last_told,
        false as silent,
+       coalesce(u.name, u.mail) is null and not coalesce(u.deleted or u.erased, false) as stranger,
        coalesce(n.positions, '{}') as nameless,
        coalesce(n.moments, '{}') as nameless_at
   from (
@@ -133,13 +137,14 @@ select l.place::int - 1 as place,
          from (
               select r.place,
                      read_model.id_of(r.row ->> 'feedback_id') as item_id,
-                     coalesce(read_model.id_of(r.row -> 'user' ->> 'user_id'), read_model.id_of(r.row ->> 'user_id')) as user_id,
+                     read_model.whose(r.row) as user_id,
                      sign(read_model.int_of(r.row ->> 'vote'))::smallint as value,
                      read_model.moment_of(r.row ->> 'created') as created_at
                 from jsonb_array_elements($2::jsonb) with ordinality as r (row, place)
               ) w
        ) l
   left join {votes} o on o.product_id = $1 and o.item_id = l.item_id and o.voter = l.user_id
+  left join {users} u on u.product_id = $1 and u.user_id = l.user_id
   left join lateral (
        select array_agg(v.position order by abs(extract(epoch from v.cast_at - l.created_at)), v.position) as positions,
               array_agg(v.occurred_at order by abs(extract(epoch from v.cast_at - l.created_at)), v.position) as moments
@@ -162,12 +167,14 @@ select r.place::int - 1 as place,
        false as counts,
        false as older,
        s.occurred_at as last_told,
-       false as silent
+       false as silent,
+       coalesce(u.name, u.mail) is null and not coalesce(u.deleted or u.erased, false) as stranger
   from jsonb_array_elements($2::jsonb) with ordinality as r (row, place)
   left join {subscriptions} s
     on s.product_id = $1
    and s.item_id = read_model.id_of(r.row ->> 'feedback_id')
-   and s.subscriber = coalesce(read_model.id_of(r.row -> 'user' ->> 'user_id'), read_model.id_of(r.row ->> 'user_id'))
+   and s.subscriber = read_model.whose(r.row)
+  left join {users} u on u.product_id = $1 and u.user_id = read_model.whose(r.row)
 
 -- name: updates
 --   $1 product_id
@@ -205,11 +212,30 @@ select l.place::int - 1 as place,
        false as counts,
        coalesce(a.answered_at > read_model.moment_of(l.row ->> 'updated'), false) as older,
        a.answered_at as last_told,
-       coalesce(u.erased, false) as silent
+       coalesce(u.erased, false) as silent,
+       coalesce(u.name, u.mail) is null and not coalesce(u.deleted or u.erased, false) as stranger
   from jsonb_array_elements($2::jsonb) with ordinality as l (row, place)
   left join {satisfaction_answers} a
     on a.product_id = $1
    and a.satisfaction_id = coalesce(read_model.id_of(l.row ->> 'satisfaction_id'), read_model.id_of(l.row ->> 'id'))
   left join {users} u
     on u.product_id = $1
-   and u.user_id = coalesce(read_model.id_of(l.row -> 'user' ->> 'user_id'), read_model.id_of(l.row ->> 'user_id'))
+   and u.user_id = read_model.whose(l.row)
+
+-- name: dates_apart
+-- By how many minutes webhooks told later that items were made than the dates in them say, to a quarter of an hour: by the
+-- newest hundred, where three at least tell both. Sleekplan does not say which zone its dates are of.
+--   $1 product_id
+select percentile_disc(0.5) within group (order by round(extract(epoch from t.apart) / 900) * 15)::int as minutes
+  from (
+       select e.occurred_at - read_model.moment_of(read_model.post_of('item', e.data) ->> 'created') as apart
+         from {item_lifecycles} l
+         join log.events e on e.position = l.position and e.product_id = l.product_id
+        where l.product_id = $1
+          and l.action = 'create'
+          and e.origin = 'WEBHOOK'
+          and not e.occurred_assumed
+        order by l.position desc
+        limit 100
+       ) t
+having count(t.apart) >= 3

@@ -1,15 +1,16 @@
 """Composes events of what was listed, each as a webhook's body would say it, with who saw it beside.
 
-Two rules. A birth, at the date that the row says, tells only what cannot have changed since: ids, who, when.
-All else is told at the moment at which it was seen. So no title, text, status or total of today stands at a
-date of the past.
+Two rules. A birth, at the date that the row says, tells only what cannot have changed since: ids, who, when;
+an edit, at its date, what it may have edited. All else is told at the moment at which it was seen. So no
+title, text, status, total or name of today stands at a date of the past.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any, Final, Literal, NamedTuple
 
@@ -23,7 +24,11 @@ Told = Literal["created", "updated", "seen"]
 
 AHEAD_MAX: Final = timedelta(minutes=5)
 _CARD: Final = ("user_id", "admin_id", "data_name", "data_mail", "data_img")
+"""What a row says of whose it is."""
+_COUNTED: Final = re.compile(r"total_\w+|trend|scoring|likes|pinned|child_count|has_child|stats_\w+")
+"""Members that change without an edit."""
 _PERSONAL: Final = ("data_system", "data")
+_DATE: Final = re.compile(r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 NAMELESS: Final = "vote_position"
 """Which vote an event is about that came without its voter: it is known by the position that told it."""
@@ -54,10 +59,10 @@ class Composer:
     sweep: str
     origin: Origin
     product_id: int
-    zone: tzinfo = UTC
     ahead: int = 0
     _seen: Seen = field(default_factory=lambda: Seen(_NEVER, _NEVER))
     _named: set[int] = field(default_factory=set)
+    _introduced: set[str] = field(default_factory=set)
 
     def events(self, kind: Kind, rows: list[Row], known: list[Known], seen: Seen) -> list[EventData]:
         """Return what is to be recorded of some rows, in their order; nothing of those that are known."""
@@ -67,19 +72,29 @@ class Composer:
             event
             for row, found in zip(rows, known, strict=True)
             if not found.same and not (found.known and found.older and found.born)
-            for event in compose(row, found)
+            for event in (*self._introduction(row, found), *compose(row, found))
         ]
+
+    def _introduction(self, row: Row, known: Known) -> Iterator[EventData]:
+        """Tell how somebody is called now who is known by an id alone: guests are in no list of people."""
+        who, card = voter_of(row), row.get("user")
+        if not known.stranger or who is None or who in self._introduced or not isinstance(card, Mapping):
+            return
+        self._introduced.add(who)
+        said = {name: value for name in _CARD if (value := card.get(name)) not in (None, "", 0, "0")}
+        if said.keys() > {"user_id"}:
+            yield self._event("user.snapshot", said, "seen", row)
 
     # What is listed
 
     def _posts(self, row: Row, known: Known) -> Iterator[EventData]:
         if not known.born:
             first = ("title", "description", "type") if row.get("updated") == row.get("created") else ()
-            birth = _taken(row, "feedback_id", "product_id", "created", *first) | _author(row)
+            birth = _taken(row, "feedback_id", "product_id", "created", "user", *first)
             yield self._event("item.create", birth, "created", row)
             yield self._event("item.snapshot", row, "seen", row)
         elif known.edited or not known.known:
-            yield self._edit("item.update", row, known)
+            yield from self._edit("item", row, known)
         else:
             yield self._event("item.snapshot", row, "seen", row)
 
@@ -88,22 +103,21 @@ class Composer:
             yield self._event("user.create", _taken(row, "user_id", "data_id", "created"), "created", row)
             yield self._event("user.snapshot", row, "seen", row)
         else:
-            yield self._edit("user.update", row, known)
+            yield from self._edit("user", row, known)
 
     def _comments(self, row: Row, known: Known) -> Iterator[EventData]:
         whole = row.get("modified") in (False, 0, "0", "false") or row.get("updated") == row.get("created")
-        likes = _number(row.get("likes"))
         if not known.born:
-            fixed = ("comment_id", "feedback_id", "product_id", "created", "parent", "public")
-            said = {name: value for name, value in row.items() if name not in ("likes", "pinned")}
-            birth = said if whole else _taken(row, *fixed) | _author(row)
-            yield self._event("comment.create", birth, "created", row)
+            fixed = ("comment_id", "feedback_id", "product_id", "created", "parent", "public", "user")
+            yield self._event(
+                "comment.create", _edited(row) if whole else _taken(row, *fixed), "created", row
+            )
             if not whole:
-                yield self._edit("comment.update", row, known)
-            elif likes or row.get("pinned") not in (None, False, 0, "0", "false"):
+                yield from self._edit("comment", row, known)
+            elif known.counts or _is_pinned(row):
                 yield self._event("comment.snapshot", row, "seen", row)
         elif known.edited or not known.known:
-            yield self._edit("comment.update", row, known)
+            yield from self._edit("comment", row, known)
         else:
             yield self._event("comment.snapshot", row, "seen", row)
 
@@ -163,11 +177,19 @@ class Composer:
         late = known.last_told is not None and (created is None or created <= known.last_told)
         return self._event(action, row, "seen" if late else "created", row, known.last_told)
 
-    def _edit(self, action: str, row: Row, known: Known) -> EventData:
-        """At the date of the row's last edit, where that is news; else at the moment at which it was seen."""
+    def _edit(self, entity: str, row: Row, known: Known) -> Iterator[EventData]:
+        """At the date of the row's last edit, where that is news; else at the moment at which it was seen.
+
+        What changes without an edit is told as it was seen.
+        """
         updated = self._moment(row, "updated")
         news = updated is not None and (known.last_told is None or updated > known.last_told) and known.known
-        return self._event(action, row, "updated" if news or not known.born else "seen", row, known.last_told)
+        if updated is None or not (news or not known.born):
+            yield self._event(f"{entity}.update", row, "seen", row, known.last_told)
+            return
+        yield self._event(f"{entity}.update", _edited(row), "updated", row, known.last_told)
+        if known.counts or "pinned" in known.fields or (not known.born and _is_pinned(row)):
+            yield self._event(f"{entity}.snapshot", row, "seen", row)
 
     def _event(
         self,
@@ -182,6 +204,8 @@ class Composer:
     ) -> EventData:
         at = at or (None if told == "seen" else self._moment(row, told))
         told = "seen" if at is None else told
+        if told != "seen" and "user" in data:
+            data = _by_id_alone(data)
         body = {
             "product_id": self.product_id,
             "action": action,
@@ -202,7 +226,7 @@ class Composer:
 
     def _moment(self, row: Row, member: str) -> datetime | None:
         """Return the moment of a row's date; None where it cannot be read or lies ahead of what was seen."""
-        at = read_date(row.get(member), self.zone)
+        at = read_date(row.get(member))
         if at is None:
             return None
         if at > self._seen.at + AHEAD_MAX:
@@ -227,13 +251,16 @@ def is_nameless_id(voter: str) -> bool:
     return voter[:1] == "p" and voter[1:].isdecimal()
 
 
-def read_date(said: object, zone: tzinfo) -> datetime | None:
-    """Return the moment of a date that names no zone; None where it is none."""
-    if not isinstance(said, str) or len(said) != 19:
+def read_date(said: object) -> datetime | None:
+    """Return the moment of a date inside an object; None where it is none.
+
+    As `read_model.moment_of` reads the same of a webhook: it names no zone, and is taken for UTC.
+    """
+    if not isinstance(said, str) or not _DATE.fullmatch(said):
         return None
     try:
-        return datetime.fromisoformat(said).replace(tzinfo=zone).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return datetime.fromisoformat(said).replace(tzinfo=UTC)
+    except ValueError:
         return None
 
 
@@ -253,11 +280,19 @@ def _taken(row: Row, *names: str) -> Row:
     return {name: row[name] for name in names if name in row}
 
 
-def _author(row: Row) -> Row:
-    """The one who wrote it, by id alone: a name may have changed."""
-    user = row.get("user")
+def _edited(row: Row) -> Row:
+    return {name: value for name, value in row.items() if not _COUNTED.fullmatch(name)}
+
+
+def _is_pinned(row: Row) -> bool:
+    return row.get("pinned") not in (None, False, 0, "0", "false")
+
+
+def _by_id_alone(data: Row) -> Row:
+    """What is told at a date of the past, with whose it is by the id: their name may have changed since."""
+    user = data["user"]
     id = user.get("user_id") if isinstance(user, Mapping) else None
-    return {"user": {"user_id": id}} if as_id(id) else {}
+    return data | {"user": {} if as_id(id) is None else {"user_id": id}}
 
 
 def _number(value: object) -> int:

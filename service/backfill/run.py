@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
-from zoneinfo import ZoneInfo
 
 from projections.declare import declare
 from projections.follow.projector import Projector
@@ -51,7 +50,8 @@ async def backfill(
 ) -> SweepReport:
     """Fetch what still stands on a board and record what is not known of it.
 
-    Raises NoApiKey, ProductNeeded, SweepRuns, SleekplanKeyRefused, LostLease, NotProjectedInTime.
+    Raises NoApiKey, ProductNeeded, ProductUnknown, SweepRuns, SleekplanKeyRefused, LostLease, and
+    NotProjectedInTime.
     """
     return await run_sweep(pool, hub, settings, wanted, "BACKFILL", wanted.asked(), None, watch)
 
@@ -76,11 +76,9 @@ async def run_sweep(
         if not ours:
             raise SweepRuns(product_id, await lease.holder(pool))
         async with _projected_meanwhile(pool, hub):
-            store = EventStore(pool)
-            head = await store.head()
-            await store.close()
+            head = await EventStore(pool).head()
             record = await SweepRecord.begin(pool, product_id, origin, asked, head, restart=wanted.restart)
-            composer = Composer(str(record.id), origin, product_id, ZoneInfo(settings.sleekplan_timezone))
+            composer = Composer(str(record.id), origin, product_id)
             pace = Pace(wanted.rate or settings.sleekplan_rate)
             async with sleekplan(settings.sleekplan_api_url, key, pace) as client:
                 sweep = Sweep(

@@ -41,9 +41,7 @@ class Schedule:
 
         At first when all is projected: which product it is about is asked of the read model.
         """
-        store = EventStore(self._pool)
-        head = await store.head()
-        await store.close()
+        head = await EventStore(self._pool).head()
         while self._hub.value("projected") < head:
             await self._hub.wait_beyond("projected", head - 1, LOOK_SECONDS)
         while True:

@@ -11,6 +11,7 @@ import uvloop
 
 from projections.declare import declare
 from projections.read_model import Reader
+from service.backfill.absence import AGAIN
 from service.backfill.choose import choose
 from service.backfill.compare import KINDS, Kind
 from service.backfill.estimate import CHILDREN, EVERYTHING
@@ -38,6 +39,7 @@ from service.sleekplan.client import sleekplan
 from service.sleekplan.pace import Pace
 
 LINE_SECONDS = 60
+_GONE = ("items", "merged", *CHILDREN)
 
 
 def _kinds(context: click.Context, parameter: click.Parameter, value: str | None) -> frozenset[Kind] | None:
@@ -92,9 +94,7 @@ def backfill(
     if not settings.sleekplan_api_key:
         raise NoApiKey(product_id)
     if dry_run:
-        print_look(
-            uvloop.run(run_look_at(settings, wanted)), wanted, rate or settings.sleekplan_rate, as_json
-        )
+        show_look(settings, wanted, as_json)
         return
     report = uvloop.run(_backfill(settings, wanted))
     if as_json:
@@ -146,16 +146,29 @@ def _report_in_words(report: SweepReport) -> Iterator[str]:
 
 
 def _missing(scopes: list[ScopesCounted]) -> Iterator[str]:
+    forbidden = [scope for scope in scopes if scope.state == "FORBIDDEN"]
+    if forbidden:
+        names = dict.fromkeys(scope.scope.removesuffix(AGAIN) for scope in forbidden)
+        yield f"missing: {', '.join(names)}: {forbidden[0].problem}"
     for scope in scopes:
-        if scope.state in ("OPEN", "FAILED", "FORBIDDEN"):
+        if scope.state in ("OPEN", "FAILED"):
             why = f": {scope.problem}" if scope.problem else ""
             yield f"missing: {scope.scope}, {scope.scopes:,} {scope.state.lower()}{why}"
         elif scope.otherwise:
             yield f"{scope.scope}: {scope.otherwise:,} items list another number than their totals say"
 
 
-async def run_look_at(settings: Settings, wanted: WantedBoard) -> Look:
-    """Look what a sweep would take and bring."""
+def show_look(settings: Settings, wanted: WantedBoard, as_json: bool, *, gone: bool = False) -> None:
+    """Look what a sweep would take and bring, with what a comparison would find `gone`, and say it."""
+    told, rate = uvloop.run(_look(settings, wanted, gone)), wanted.rate or settings.sleekplan_rate
+    if as_json:
+        print_json(_look_as_json(told, rate))
+    else:
+        for line in _look_in_words(told, wanted.kinds, rate):
+            out.print(line, markup=False)
+
+
+async def _look(settings: Settings, wanted: WantedBoard, gone: bool) -> Look:
     async with open_log(settings) as pool:
         async with pool.acquire() as connection:
             await declare(connection)
@@ -163,16 +176,7 @@ async def run_look_at(settings: Settings, wanted: WantedBoard) -> Look:
         product_id, key = await choose(settings.sleekplan_api_key, wanted.product_id, reader)
         pace = Pace(wanted.rate or settings.sleekplan_rate)
         async with sleekplan(settings.sleekplan_api_url, key, pace) as client:
-            return await run_look(client, reader, product_id, wanted.kinds)
-
-
-def print_look(told: Look, wanted: WantedBoard, rate: float, as_json: bool) -> None:
-    """Say what was seen."""
-    if as_json:
-        print_json(_look_as_json(told, rate))
-    else:
-        for line in _look_in_words(told, wanted.kinds, rate):
-            out.print(line, markup=False)
+            return await run_look(client, reader, product_id, wanted.kinds, gone=gone)
 
 
 def _look_as_json(told: Look, rate: float) -> dict[str, Any]:
@@ -185,8 +189,14 @@ def _look_as_json(told: Look, rate: float) -> dict[str, Any]:
         "known": told.known,
         "known_otherwise": told.otherwise,
         "unknown": told.unknown,
+        **(
+            {}
+            if told.gone is None
+            else {"gone": [{"what": what, "least": told.gone[what]} for what in _GONE]}
+        ),
         "rows_of_other_products": told.other_products,
         "clock_ahead_seconds": told.ahead_seconds,
+        "dates_apart_minutes": told.dates_apart_minutes,
         "first_page": told.forms.first_pages.get("posts"),
         "contract": [
             {"list": name, "member": member, "kinds": kinds}
@@ -206,12 +216,23 @@ def _look_in_words(told: Look, kinds: frozenset[Kind], rate: float) -> Iterator[
         f"the log knows {told.known:,} of the items as they are, {told.otherwise:,} otherwise, "
         f"and {told.unknown:,} not"
     )
+    if told.gone is not None:
+        yield "gone by what the posts say, at least: " + ", ".join(
+            f"{told.gone[what]:,} {what}" for what in _GONE
+        )
+    full = "" if told.gone is None else "with --full "
     yield (
-        f"{counted.requests:,} requests for what belongs to items, {for_people(counted.requests / rate)} at "
+        f"{full}{counted.requests:,} requests for what belongs to items, "
+        f"{for_people(counted.requests / rate)} at "
         f"{rate:g} a second; one more for each hundred items, users, entries and answers"
     )
     if told.other_products:
-        note("rows name another product than this; the log's is taken")
+        note(f"rows name another product; they are taken for {told.product_id}'s")
+    if told.dates_apart_minutes:
+        note(
+            f"by webhooks, items were made {told.dates_apart_minutes} minutes later than their dates say: "
+            "Sleekplan's dates may be of another zone than UTC"
+        )
 
 
 @click.group(cls=Group)

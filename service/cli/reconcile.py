@@ -9,7 +9,7 @@ from service.backfill.reconcile import WantedReconcile
 from service.backfill.reconcile import reconcile as run_reconcile
 from service.backfill.run import WantedBoard
 from service.backfill.sweep import SweepReport
-from service.cli.backfill import LINE_SECONDS, print_look, print_report, report_as_json, run_look_at
+from service.cli.backfill import LINE_SECONDS, print_report, report_as_json, show_look
 from service.cli.database import open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import json_option, print_json, progress_bar
@@ -21,7 +21,9 @@ CEILING_EXIT = 3
 @click.command()
 @click.option("--product", "product_id", type=click.IntRange(min=1), help="Which product's board it is.")
 @click.option("--full", is_flag=True, help="Ask for all that belongs to items, not only where totals differ.")
-@click.option("--dry-run", is_flag=True, help="Ask for posts alone, write nothing, and say what differs.")
+@click.option(
+    "--dry-run", is_flag=True, help="Ask for posts alone, write nothing, and say what differs and is gone."
+)
 @click.option(
     "--accept-deletions",
     type=click.IntRange(min=0),
@@ -50,10 +52,7 @@ def reconcile(
     """
     settings = given_settings()
     if dry_run:
-        wanted = WantedBoard(product_id, rate=rate)
-        print_look(
-            uvloop.run(run_look_at(settings, wanted)), wanted, rate or settings.sleekplan_rate, as_json
-        )
+        show_look(settings, WantedBoard(product_id, rate=rate), as_json, gone=True)
         return
     report = uvloop.run(_reconcile(settings, WantedReconcile(product_id, full, accept_deletions, rate)))
     if as_json:

@@ -127,6 +127,9 @@ class Sleekplan:
                 timeout=aiohttp.ClientTimeout(total=self.answer_seconds, connect=CONNECT_SECONDS),
             ) as response:
                 return response.status, response.headers, await _body(path, response)
+        except aiohttp.ClientConnectorError as error:
+            what = f"did not come: {error.host} cannot be reached ({type(error).__name__})"
+            failed = SleekplanFailed(path, None, what, passing=True)
         except TimeoutError:
             failed = SleekplanFailed(path, None, "did not come in time", passing=True)
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -43,9 +43,10 @@ async def hub(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 def back_fill(pool: asyncpg.Pool, database_url: str, hub: Hub) -> Backfill:
     """Run a back-fill of a fake's board: `await back_fill(fake, address, kinds=…)`."""
 
-    async def run(fake: FakeSleekplan, address: str, zone: str = "UTC", **wanted: Any) -> SweepReport:
-        settings = settings_for(fake, database_url, address, RECOUNT_SLEEKPLAN_TIMEZONE=zone)
+    async def run(fake: FakeSleekplan, address: str, **wanted: Any) -> SweepReport:
         asked = WantedBoard(**({"product_id": TINY.product_id, "rate": 100} | wanted))
+        key = f"{fake.key}@{asked.product_id}"
+        settings = settings_for(fake, database_url, address, RECOUNT_SLEEKPLAN_API_KEY=key)
         with stamina.set_testing(True, attempts=ATTEMPTS):
             return await backfill(pool, hub, settings, asked, lambda _done, _total, _what: None)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 from collections import Counter
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +13,6 @@ import pytest
 
 from projections.follow.projector import Projector
 from projections.read_model import Reader
-from projections.rebuild.verify import verify
 from service.backfill.sweeps import abandon_sweep, list_sweeps
 from service.errors import SleekplanKeyRefused, SweepRuns, SweepUnknown
 from service.events import decode
@@ -33,15 +30,18 @@ MORE: dict[str, dict[str, Any]] = {
     "filter=all brings those for it alone": {"votes": "only_up"},
     "votes without users": {"voterless": True},
     "merged posts are not listed": {"hidden": True},
+    "dates of another zone": {"zone_minutes": -210},
 }
 EVERY = {**VARIANTS, **MORE}
 
 
-async def counted(pool: asyncpg.Pool) -> Counter[tuple[str, ...]]:
-    """What the log holds, but for when it was seen and by which sweep."""
+async def counted(pool: asyncpg.Pool, product_id: int = PRODUCT) -> Counter[tuple[str, ...]]:
+    """What sweeps recorded of a product, but for when it was seen, and by which of them."""
     rows = await pool.fetch(
-        "select action, data::text, case when occurred_assumed then '' else occurred_at::text end, origin"
-        "  from log.events"
+        "select action, (data - '{product_id,vote_position}'::text[])::text as data,"
+        "       case when occurred_assumed then '' else occurred_at::text end as at, origin"
+        "  from log.events where product_id = $1 and origin <> 'WEBHOOK'",
+        product_id,
     )
     return Counter(tuple(row) for row in rows)
 
@@ -70,39 +70,6 @@ async def test_the_state_is_the_boards_and_a_second_back_fill_records_nothing(
     assert await pool.fetchval("select count(*) from log.events where origin <> 'BACKFILL'") == 0
     assert await pool.fetchval("select count(*) from log.quarantine") == 0
     assert fake.broken == []
-
-
-async def test_stopped_at_every_request_and_gone_on_with_it_records_the_same(
-    back_fill: Backfill, pool: asyncpg.Pool
-) -> None:
-    fake = a_fake(TINY)
-    runs = 0
-
-    async def stop_at_the_third(number: int) -> None:
-        if number - began == 3:
-            running.cancel()
-            await asyncio.sleep(60)
-
-    fake.before_request = stop_at_the_third
-    async with fake.serving() as address:
-        while True:
-            began, runs = len(fake.asked), runs + 1
-            running = asyncio.ensure_future(back_fill(fake, address))
-            with suppress(asyncio.CancelledError):
-                report = await running
-                break
-    assert runs > 10
-    assert report.state == "COMPLETE"
-    assert report.resumed
-    in_pieces = await counted(pool)
-    assert len(await list_sweeps(pool, 10)) == 1
-
-    assert set(in_pieces.values()) == {1}
-    state = await projected(pool, PRODUCT)
-    for kind, stands in on_board(fake).items():
-        assert state[kind] == stands, kind
-    await Projector(pool).catch_up()
-    assert (await verify(pool)).equal
 
 
 async def test_it_may_be_the_first_that_a_database_hears_of(back_fill: Backfill, pool: asyncpg.Pool) -> None:
@@ -193,18 +160,6 @@ async def test_each_thing_stands_at_its_own_date_with_only_what_cannot_have_chan
             assert not {"data_system", "data"} & set(data)
         if row["action"].endswith(".snapshot"):
             assert row["occurred_at"] == datetime.fromisoformat(observed["seen_at"])
-
-
-async def test_the_zone_of_dates_is_the_settings(back_fill: Backfill, pool: asyncpg.Pool) -> None:
-    fake = a_fake(TINY, zone_minutes=-210)
-    created = {item.number: item.post["created"] for item in fake.traffic.scene.board.items}
-    async with fake.serving() as address:
-        await back_fill(fake, address, zone="Etc/GMT+3", kinds=frozenset({"posts"}))
-
-    born = "select entity_id, occurred_at from log.events where action = 'item.create'"
-    for row in await pool.fetch(born):
-        told = datetime.fromisoformat(created[int(row["entity_id"])]).replace(tzinfo=UTC)
-        assert row["occurred_at"] == told - timedelta(minutes=30)
 
 
 async def test_dates_that_cannot_be_read_are_none(back_fill: Backfill, pool: asyncpg.Pool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -83,35 +82,6 @@ async def test_more_gone_than_is_believed_is_not_recorded_unless_accepted(
     assert f"--accept-deletions {gone}" in refused.problem
     assert (accepted.state, accepted.recorded["comment.delete"]) == ("COMPLETE", gone)
     await is_the_boards(pool, board.fake)
-
-
-async def test_stopped_at_every_request_and_gone_on_with_it_records_the_same(
-    compared: Backfill, pool: asyncpg.Pool
-) -> None:
-    board = MovingBoard(LIVELY)
-    fake = board.fake
-    await tell(pool, board.bodies[:-60])
-    runs = 0
-
-    async def stop_at_the_seventh(number: int) -> None:
-        if number - began == 7:
-            running.cancel()
-            await asyncio.sleep(60)
-
-    fake.before_request = stop_at_the_seventh
-    async with fake.serving() as address:
-        while True:
-            began, runs = len(fake.asked), runs + 1
-            running = asyncio.ensure_future(compared(fake, address))
-            with suppress(asyncio.CancelledError):
-                report = await running
-                break
-        fake.before_request = None
-        again = await compared(fake, address)
-
-    assert runs > 3
-    assert (report.state, report.resumed, again.recorded.total()) == ("COMPLETE", True, 0)
-    await is_the_boards(pool, fake)
 
 
 async def test_votes_of_people_who_were_deleted_stay(compared: Backfill, pool: asyncpg.Pool) -> None:
