@@ -156,6 +156,7 @@ class Sweep:
         self.report.dates_ahead, self.report.loops = self._composer.ahead, sorted(self._forms.loops)
         if refused is not None:
             raise refused
+        await self._all_is_projected()  # whoever looks next, sees what was found
         return self.report
 
     async def _walk_all(self) -> str | None:
