@@ -19,14 +19,13 @@ from bench.harness import (
     Report,
     bench_postgres,
     clean_environment,
-    cores,
     database,
     main,
     own_memory_mib,
     say,
 )
 from bench.long_log import SETTINGS, LongLog
-from bench.ours import projected, recount
+from bench.rebuild import rebuilt
 
 EVENTS: Final = (100_000, 1_000_000)
 QUICK_EVENTS: Final = (5_000, 20_000)
@@ -46,15 +45,14 @@ async def bench(options: Options, report: Report) -> None:
         log = LongLog(dsn)
         for events in QUICK_EVENTS if options.quick else EVENTS:
             await log.grow(events)
-            async with recount(dsn, on=cores().all):
-                await projected(dsn, seconds=1_800)
-                for way, arguments in WAYS.items():
-                    seconds, memory, mib = await exported(dsn, arguments)
-                    what = f"export of {events:,} events"
-                    say(f"  {what}, {way}: {seconds:.1f} s, {memory:.0f} MiB, a file of {mib:.0f} MiB")
-                    report.add(f"{what}: rate", way, events / seconds, unit="events/s")
-                    report.add(f"{what}: the most memory of its own", way, memory, unit="MiB")
-                    report.add(f"{what}: the file", way, mib, unit="MiB")
+            await rebuilt(dsn)
+            for way, arguments in WAYS.items():
+                seconds, memory, mib = await exported(dsn, arguments)
+                what = f"export of {events:,} events"
+                say(f"  {what}, {way}: {seconds:.1f} s, {memory:.0f} MiB, a file of {mib:.0f} MiB")
+                report.add(f"{what}: rate", way, events / seconds, unit="events/s")
+                report.add(f"{what}: the most memory of its own", way, memory, unit="MiB")
+                report.add(f"{what}: the file", way, mib, unit="MiB")
 
 
 async def exported(dsn: str, arguments: tuple[str, ...]) -> tuple[float, float, float]:

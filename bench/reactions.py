@@ -78,7 +78,8 @@ def rule(folder: Path, port: int, name: str, document: str, when: str = "") -> s
     (folder / "url").write_text(f"http://127.0.0.1:{port}/")
     (folder / "secret").write_text(SECRET)
     return (
-        f"[[reaction]]\nname = {name!r}\ndocument = {document!r}\n{when}"
+        # The made-up board has private notes, and is counted with them.
+        f'[[reaction]]\nname = {name!r}\nscopes = ["read", "personal"]\ndocument = {document!r}\n{when}'
         f"webhook = {{ url_file = {str(folder / 'url')!r}, secret_file = {str(folder / 'secret')!r} }}\n"
     )
 
