@@ -14,12 +14,13 @@ import pytest
 
 from projections.follow.projector import Projector
 from projections.rebuild.verify import verify
+from service.simulator import Knobs
 from tests.backfill.conftest import Backfill
 from tests.backfill.test_backfill import counted
 from tests.conftest import _new_database as new_database
 from tests.given.asking import a_pool
 from tests.given.board_state import on_board, projected
-from tests.given.fake_board import TINY, a_fake, environment
+from tests.given.fake_board import SMALL, TINY, a_fake, environment
 from tests.given.running import RECOUNT
 from tests.given.running import environment as alone
 
@@ -28,11 +29,14 @@ SECONDS_MAX = 120
 
 
 class Killed:
-    """Runs `recount backfill` and kills it so many times, each a moment after a request of chance."""
+    """Runs `recount backfill` and kills it so many times, each a moment after a request of chance.
 
-    def __init__(self, url: str, folder: Path, kills: int, seed: int) -> None:
-        self.fake = a_fake(TINY)
-        self.left, self.made, self._chance = kills, 0, Random(seed)
+    That is one of the first few of a run, so that the board lasts for all kills.
+    """
+
+    def __init__(self, url: str, folder: Path, knobs: Knobs, kills: int, within: int) -> None:
+        self.fake, self.product_id, self._within = a_fake(knobs), str(knobs.product_id), within
+        self.left, self.made, self._chance = kills, 0, Random(kills)
         self._url, self._folder = url, folder
         self._process: asyncio.subprocess.Process | None = None
         self._at = 0
@@ -48,10 +52,10 @@ class Killed:
 
     async def run(self, address: str) -> int:
         """Return what it ended with."""
-        self._at = len(self.fake.asked) + self._chance.randint(1, 12)
+        self._at = len(self.fake.asked) + self._chance.randint(1, self._within)
         self._process = process = await asyncio.create_subprocess_exec(
             str(RECOUNT),
-            *("backfill", "--product", str(TINY.product_id), "--rate", "100"),
+            *("backfill", "--product", self.product_id, "--rate", "100"),
             env=alone(environment(self.fake, self._url, address) | {"RECOUNT_DATA_DIR": str(self._folder)}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -60,12 +64,22 @@ class Killed:
         return await asyncio.wait_for(process.wait(), SECONDS_MAX)
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(40, marks=[pytest.mark.torture, pytest.mark.slow])])
+@pytest.mark.parametrize(
+    ("kills", "knobs", "within"),
+    [(3, TINY, 12), pytest.param(40, SMALL, 2, marks=[pytest.mark.torture, pytest.mark.slow])],
+)
 async def test_killed_and_called_again_it_records_what_it_would_have(
-    kills: int, back_fill: Backfill, pool: asyncpg.Pool, server_url: str, template: str, tmp_path: Path
+    kills: int,
+    knobs: Knobs,
+    within: int,
+    back_fill: Backfill,
+    pool: asyncpg.Pool,
+    server_url: str,
+    template: str,
+    tmp_path: Path,
 ) -> None:
     async with new_database(server_url, template) as url, a_pool(url) as other:
-        killed = Killed(url, tmp_path, kills, seed=kills)
+        killed = Killed(url, tmp_path, knobs, kills, within)
         async with killed.fake.serving() as address:
             for _ in range(RUNS_MAX):
                 code = await killed.run(address)
@@ -78,14 +92,14 @@ async def test_killed_and_called_again_it_records_what_it_would_have(
                 )
             asked = len(killed.fake.asked)
             killed.left = 0
-            await back_fill(killed.fake, address)
+            await back_fill(killed.fake, address, product_id=knobs.product_id)
         await Projector(other).catch_up()
         await Projector(pool).catch_up()
 
         assert killed.made == kills
         assert asked > len(killed.fake.asked) - asked
         assert await counted(other) == await counted(pool)
-        state: dict[str, Any] = await projected(other, TINY.product_id)
+        state: dict[str, Any] = await projected(other, knobs.product_id)
         for kind, stands in on_board(killed.fake).items():
             assert state[kind] == stands, kind
         assert (await verify(other)).equal
