@@ -73,7 +73,8 @@ async def attach(
     # All of them or none: older views are to show one generation.
     with contextlib.suppress(asyncpg.SyntaxOrAccessError):
         async with connection.transaction():
-            for row in await connection.fetch(_sql["older"], tables, _versions()):
+            today = [table for projection in BUILT_IN for table in projection.tables]
+            for row in await connection.fetch(_sql["older"], tables, _versions(), today):
                 await _adopt(connection, names[row["table_name"]], row["parent"])
     return [names[table] for table in tables]
 

@@ -20,12 +20,19 @@ select exists (
 );
 
 -- name: older
--- The parents of other versions of the tables: views of another version of the service may read them still.
---   $1 tables  $2 versions of today
+-- The parents of other versions of the tables: views of another version of the service may read them still. None where
+-- they read a table that there is no more: it would stay at the generation before.
+--   $1 tables  $2 versions of today  $3 all tables of today
 select parent::text, table_name
   from read_model.shown
  where table_name = any ($1::text[])
-   and version <> all ($2::text[]);
+   and version <> all ($2::text[])
+   and not exists (
+       select
+         from read_model.shown
+        where version <> all ($2::text[])
+          and table_name <> all ($3::text[])
+       );
 
 -- name: show
 -- Which child of each parent is read from here on: one row a table, so a snapshot shows the old one or the new one.

@@ -6,11 +6,10 @@
 -- newest one that did.
 
 -- name: tables
-create table {items} (
+create table {item_states} (
     product_id        bigint      not null,
     item_id           text        not null,
     title             text,
-    description       text,
     status            text,
     type              text,
     effort            int,
@@ -45,17 +44,21 @@ create table {items} (
     votes_most        bigint,
     newest_post       text collate "C",
     incomplete        boolean     not null default false,
-    noted             boolean     not null default false,
-    search            tsvector generated always as (
-        setweight(to_tsvector('simple', read_model.searched(coalesce(title, ''))), 'A')
-        || setweight(to_tsvector('simple', read_model.searched(left(coalesce(description, ''), 100000))), 'B')
-    ) stored
+    noted             boolean     not null default false
+) with (fillfactor = 80);
+comment on column {item_states}.incomplete is 'Whether the newest post did not tell all totals: some are an older one''s.';
+comment on column {item_states}.heard_up is 'Of the known votes those that were delivered; what was fetched explains no change of a total.';
+comment on column {item_states}.noted is 'Whether a private note is or was about it, so that what its events come to depends on who asks.';
+comment on column {item_states}.votes_most is 'No less than its net votes at any moment; 2^63 - 1 where one of both totals came alone.';
+comment on column {item_states}.newest_post is 'Key of the newest post, its content''s hash and drift: what a step compares the next post with.';
+
+-- What every vote and comment would write again, were it in the row of their item.
+create table {item_texts} (
+    product_id   bigint   not null,
+    item_id      text     not null,
+    description  text,
+    search       tsvector not null
 );
-comment on column {items}.incomplete is 'Whether the newest post did not tell all totals: some are an older one''s.';
-comment on column {items}.heard_up is 'Of the known votes those that were delivered; what was fetched explains no change of a total.';
-comment on column {items}.noted is 'Whether a private note is or was about it, so that what its events come to depends on who asks.';
-comment on column {items}.votes_most is 'No less than its net votes at any moment; 2^63 - 1 where one of both totals came alone.';
-comment on column {items}.newest_post is 'Key of the newest post, its content''s hash and drift: what a step compares the next post with.';
 
 create table {item_counts} (
     product_id   bigint      not null,
@@ -122,16 +125,26 @@ create table {item_sightings} (
     position     bigint      not null
 );
 
+-- An item with its text. A read that asks for none of it does not look there.
+create view {items} as
+select s.product_id, s.item_id, s.title, t.description, s.status, s.type, s.effort, s.tags, s.owner_id,
+       s.estimated, s.merged_into, s.scoring, s.trend, s.ratio, s.votes_up, s.votes_down, s.votes_net,
+       s.total_sum, s.comments, s.subscribers, s.created_at, s.updated_at, s.author_id, s.deleted, s.deleted_at,
+       s.status_since, s.first_seen_at, s.last_activity_at, s.first_position, s.position, s.events, s.known_up,
+       s.known_down, s.heard_up, s.heard_down, s.votes_most, s.newest_post, s.incomplete, s.noted, t.search
+  from {item_states} s
+  left join {item_texts} t on t.product_id = s.product_id and t.item_id = s.item_id;
+
 -- name: keys
 -- What a step needs while it loads; the other indexes can wait until a rebuild has loaded.
-alter table {items} add primary key (product_id, item_id);
+alter table {item_states} add primary key (product_id, item_id);
+alter table {item_texts} add primary key (product_id, item_id);
 
 -- name: indexes
-create index on {items} (position) where incomplete;
 create unique index on {item_counts} (product_id, item_id, occurred_at, is_delete, updated_at, position);
 create index on {item_counts} (product_id, item_id, position)
     include (occurred_at, votes_up, votes_down, complete) where newest;
-create index on {item_counts} (position) where not newest;
+create index on {item_counts} (position) where not newest or not complete;
 create unique index on {item_contents} (product_id, item_id, occurred_at, is_delete, updated_at, position);
 create index on {item_contents} (product_id, item_id, occurred_at, is_delete, updated_at, position) where tags is not null;
 create index on {item_contents} (product_id, item_id, position)
@@ -148,14 +161,14 @@ create index on {item_sightings} (product_id, occurred_at);
 
 -- name: lookups
 -- What reads need of tables that `settle` writes: a rebuild makes these indexes last.
-create index on {items} (product_id, created_at desc nulls last, item_id);
-create index on {items} (product_id, updated_at desc nulls last, item_id);
-create index on {items} (product_id, votes_net desc nulls last, item_id);
-create index on {items} (product_id, trend desc nulls last, item_id);
-create index on {items} (product_id, status_since, item_id);
-create index on {items} (product_id, deleted_at) where deleted;
-create index on {items} (product_id, merged_into) where merged_into is not null;
-create index on {items} using gin (search);
+create index on {item_states} (product_id, created_at desc nulls last, item_id);
+create index on {item_states} (product_id, updated_at desc nulls last, item_id);
+create index on {item_states} (product_id, votes_net desc nulls last, item_id);
+create index on {item_states} (product_id, trend desc nulls last, item_id);
+create index on {item_states} (product_id, status_since, item_id);
+create index on {item_states} (product_id, deleted_at) where deleted;
+create index on {item_states} (product_id, merged_into) where merged_into is not null;
+create index on {item_texts} using gin (search);
 
 -- name: apply.sightings
 -- When an item was first heard of, by either clock: a row only where an event happened before all that
@@ -170,7 +183,7 @@ select s.product_id, s.item_id, s.occurred_at, s.position
                   rows between unbounded preceding and 1 preceding
               )) as first_seen_at
          from {hot} h
-         left join {items} i on i.product_id = h.product_id and i.item_id = h.item_id
+         left join {item_states} i on i.product_id = h.product_id and i.item_id = h.item_id
         where h.item_id is not null
        ) s
  where s.first_seen_at is null or s.occurred_at < s.first_seen_at;
@@ -218,7 +231,7 @@ select product_id, item_id, occurred_at, deletes_item, post_updated_at, position
 -- name: apply.items
 -- Every item that an event of the step is about, known by its id alone if nothing more was said; with the
 -- totals of its newest post, and those that it did not tell as they were. `settle.counts` finds what that misses.
-insert into {items} as i (
+insert into {item_states} as i (
     product_id, item_id, first_seen_at, last_activity_at, first_position, position, events,
     noted, known_up, known_down, heard_up, heard_down, votes_most, newest_post, incomplete,
     updated_at, votes_up, votes_down, total_sum, comments, subscribers, trend, scoring, ratio
@@ -286,7 +299,7 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
 -- only with: comment of no item
 -- Events of comments that do not say their item count with the item that the comment was told of before; see
 -- settle.comment_items of the events.
-update {items} i
+update {item_states} i
    set events = i.events + a.events,
        last_activity_at = greatest(i.last_activity_at, a.last_activity_at),
        position = greatest(i.position, a.position)
@@ -316,7 +329,7 @@ update {items} i
 -- only with: comment
 -- only if: exists (select from {comment_versions} where public is false)
 -- The items of comments that are or were private notes, by whichever of their events told it.
-update {items} i
+update {item_states} i
    set noted = true
   from (
        select distinct v.product_id, v.item_id
@@ -386,11 +399,11 @@ select s.product_id, s.item_id, s.occurred_at, s.is_delete, s.updated_at, s.posi
 
 -- name: settle.counts
 -- only with: late post, posts of one item
--- only if: exists (select from {items} where incomplete and position > $1 and position <= $2)
+-- only if: exists (select from {item_counts} where (not newest or not complete) and position > $1 and position <= $2)
 -- The totals of items whose newest post did not tell all of them: each from the newest post that told it. Where
 -- none came late, those are posts of this step, or what was known before it: an item is not read from its
 -- beginning. Else, or over all steps at once, none older than the newest complete one is needed.
-update {items} i
+update {item_states} i
    set updated_at = s.updated_at,
        votes_up = s.votes_up,
        votes_down = s.votes_down,
@@ -411,7 +424,7 @@ update {items} i
               coalesce(n.trend, t.trend) as trend,
               coalesce(n.scoring, t.scoring) as scoring,
               coalesce(n.ratio, t.ratio) as ratio
-         from {items} t
+         from {item_states} t
         cross join lateral (
               select substr(max((c.key || nullif(c.updated_at, '-infinity')::text) collate "C"), 52)::timestamptz as updated_at,
                      substr(max((c.key || c.votes_up::text) collate "C"), 52)::int as votes_up,
@@ -458,8 +471,13 @@ update {items} i
                      ) c
               ) n
         where t.incomplete
-          and t.position > $1
-          and t.position <= $2
+          and (t.product_id, t.item_id) in (
+                 select p.product_id, p.item_id
+                   from {item_counts} p
+                  where (not p.newest or not p.complete)
+                    and p.position > $1
+                    and p.position <= $2
+              )
        ) s
  where s.product_id = i.product_id
    and s.item_id = i.item_id
@@ -469,10 +487,118 @@ update {items} i
 
 -- name: settle.contents
 -- only with: item, post told, late post
--- What else is known now, of the items of which something new was told.
-update {items} i
+-- What else is known now, of the items of which something new was told; a text that is the same stays as it is.
+with told as (
+    select t.product_id, t.item_id,
+           v.title, v.description, v.status, v.type, v.effort, v.created_at, v.author_id, g.tags,
+           m.owner_id, m.estimated, nullif(m.merged_into, '') as merged_into,
+           coalesce(l.deleted, false) as deleted,
+           case when l.deleted then l.occurred_at end as deleted_at,
+           f.occurred_at as status_since
+      from (
+           select product_id, item_id
+             from {item_contents}
+            where position > $1
+              and position <= $2
+            union
+           select product_id, item_id
+             from {item_lifecycles}
+            where position > $1
+              and position <= $2
+           ) t
+      left join lateral (
+           select substr(max((c.key || c.title) collate "C"), 52) collate "default" as title,
+                  substr(max((c.key || c.description) collate "C"), 52) collate "default" as description,
+                  substr(max((c.key || c.status) collate "C"), 52) collate "default" as status,
+                  substr(max((c.key || c.type) collate "C"), 52) collate "default" as type,
+                  substr(max((c.key || c.effort::text) collate "C"), 52)::int as effort,
+                  substr(max((c.key || c.created_at::text) collate "C"), 52)::timestamptz as created_at,
+                  substr(max((c.key || c.author_id) collate "C"), 52) collate "default" as author_id
+             from (
+                  select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
+                         c.author_id, c.created_at, c.description, c.effort, c.status, c.title, c.type
+                    from {item_contents} c
+                   where c.product_id = t.product_id
+                     and c.item_id = t.item_id
+                     and c.occurred_at >= coalesce((
+                             select o.occurred_at from {item_contents} o
+                              where o.product_id = t.product_id and o.item_id = t.item_id and o.complete
+                             order by o.occurred_at desc, o.is_delete desc, o.updated_at desc, o.position desc
+                             limit 1
+                        ), '-infinity')
+                  offset 0
+                  ) c
+           ) v on true
+      left join lateral (
+           -- As the tags below.
+           select substr(max((c.key || c.owner_id) collate "C"), 52) collate "default" as owner_id,
+                  substr(max((c.key || c.estimated) collate "C"), 52) collate "default" as estimated,
+                  substr(max((c.key || c.merged_into) collate "C"), 52) collate "default" as merged_into
+             from (
+                  select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
+                         c.owner_id, c.estimated, c.merged_into
+                    from {item_contents} c
+                   where c.product_id = t.product_id
+                     and c.item_id = t.item_id
+                     and coalesce(c.owner_id, c.estimated, c.merged_into) is not null
+                  offset 0
+                  ) c
+           ) m on true
+      left join lateral (
+           -- The newest tags may be older than the newest complete row.
+           select c.tags
+             from {item_contents} c
+            where c.product_id = t.product_id
+              and c.item_id = t.item_id
+              and c.tags is not null
+            order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
+            limit 1
+           ) g on true
+      left join lateral (
+           select c.action = 'delete' as deleted, c.occurred_at
+             from {item_lifecycles} c
+            where c.product_id = t.product_id
+              and c.item_id = t.item_id
+            order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
+            limit 1
+           ) l on true
+      left join lateral (
+           -- The last row that says another status …
+           select c.occurred_at, c.is_delete, c.updated_at, c.position
+             from {item_contents} c
+            where c.product_id = t.product_id
+              and c.item_id = t.item_id
+              and c.status <> v.status
+            order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
+            limit 1
+           ) x on true
+      left join lateral (
+           -- … and the first one after it that says the present one.
+           select c.occurred_at
+             from {item_contents} c
+            where c.product_id = t.product_id
+              and c.item_id = t.item_id
+              and c.status = v.status
+              and (c.occurred_at, c.is_delete, c.updated_at, c.position)
+                  > (coalesce(x.occurred_at, '-infinity'), coalesce(x.is_delete, false),
+                     coalesce(x.updated_at, '-infinity'), coalesce(x.position, 0))
+            order by c.occurred_at, c.is_delete, c.updated_at, c.position
+            limit 1
+           ) f on true
+), written as (
+    insert into {item_texts} as x (product_id, item_id, description, search)
+    select product_id, item_id, description,
+           setweight(to_tsvector('simple', read_model.searched(coalesce(title, ''))), 'A')
+           || setweight(to_tsvector('simple', read_model.searched(left(coalesce(description, ''), 100000))), 'B')
+      from told
+     where coalesce(title, description) is not null
+        on conflict (product_id, item_id) do update
+       set description = excluded.description,
+           search = excluded.search
+     where (x.description, x.search) is distinct from (excluded.description, excluded.search)
+)
+update {item_states} i
    set title = s.title,
-       description = s.description,
        status = s.status,
        type = s.type,
        effort = s.effort,
@@ -485,103 +611,6 @@ update {items} i
        deleted = s.deleted,
        deleted_at = s.deleted_at,
        status_since = s.status_since
-  from (
-       select t.product_id, t.item_id,
-              v.title, v.description, v.status, v.type, v.effort, v.created_at, v.author_id, g.tags,
-              m.owner_id, m.estimated, nullif(m.merged_into, '') as merged_into,
-              coalesce(l.deleted, false) as deleted,
-              case when l.deleted then l.occurred_at end as deleted_at,
-              f.occurred_at as status_since
-         from (
-              select product_id, item_id
-                from {item_contents}
-               where position > $1
-                 and position <= $2
-               union
-              select product_id, item_id
-                from {item_lifecycles}
-               where position > $1
-                 and position <= $2
-              ) t
-         left join lateral (
-              select substr(max((c.key || c.title) collate "C"), 52) collate "default" as title,
-                     substr(max((c.key || c.description) collate "C"), 52) collate "default" as description,
-                     substr(max((c.key || c.status) collate "C"), 52) collate "default" as status,
-                     substr(max((c.key || c.type) collate "C"), 52) collate "default" as type,
-                     substr(max((c.key || c.effort::text) collate "C"), 52)::int as effort,
-                     substr(max((c.key || c.created_at::text) collate "C"), 52)::timestamptz as created_at,
-                     substr(max((c.key || c.author_id) collate "C"), 52) collate "default" as author_id
-                from (
-                     select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
-                            c.author_id, c.created_at, c.description, c.effort, c.status, c.title, c.type
-                       from {item_contents} c
-                      where c.product_id = t.product_id
-                        and c.item_id = t.item_id
-                        and c.occurred_at >= coalesce((
-                                select o.occurred_at from {item_contents} o
-                                 where o.product_id = t.product_id and o.item_id = t.item_id and o.complete
-                                order by o.occurred_at desc, o.is_delete desc, o.updated_at desc, o.position desc
-                                limit 1
-                           ), '-infinity')
-                     offset 0
-                     ) c
-              ) v on true
-         left join lateral (
-              -- As the tags below.
-              select substr(max((c.key || c.owner_id) collate "C"), 52) collate "default" as owner_id,
-                     substr(max((c.key || c.estimated) collate "C"), 52) collate "default" as estimated,
-                     substr(max((c.key || c.merged_into) collate "C"), 52) collate "default" as merged_into
-                from (
-                     select read_model.key(c.occurred_at, c.is_delete, c.updated_at, c.position) as key,
-                            c.owner_id, c.estimated, c.merged_into
-                       from {item_contents} c
-                      where c.product_id = t.product_id
-                        and c.item_id = t.item_id
-                        and coalesce(c.owner_id, c.estimated, c.merged_into) is not null
-                     offset 0
-                     ) c
-              ) m on true
-         left join lateral (
-              -- The newest tags may be older than the newest complete row.
-              select c.tags
-                from {item_contents} c
-               where c.product_id = t.product_id
-                 and c.item_id = t.item_id
-                 and c.tags is not null
-               order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
-               limit 1
-              ) g on true
-         left join lateral (
-              select c.action = 'delete' as deleted, c.occurred_at
-                from {item_lifecycles} c
-               where c.product_id = t.product_id
-                 and c.item_id = t.item_id
-               order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
-               limit 1
-              ) l on true
-         left join lateral (
-              -- The last row that says another status …
-              select c.occurred_at, c.is_delete, c.updated_at, c.position
-                from {item_contents} c
-               where c.product_id = t.product_id
-                 and c.item_id = t.item_id
-                 and c.status <> v.status
-               order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
-               limit 1
-              ) x on true
-         left join lateral (
-              -- … and the first one after it that says the present one.
-              select c.occurred_at
-                from {item_contents} c
-               where c.product_id = t.product_id
-                 and c.item_id = t.item_id
-                 and c.status = v.status
-                 and (c.occurred_at, c.is_delete, c.updated_at, c.position)
-                     > (coalesce(x.occurred_at, '-infinity'), coalesce(x.is_delete, false),
-                        coalesce(x.updated_at, '-infinity'), coalesce(x.position, 0))
-               order by c.occurred_at, c.is_delete, c.updated_at, c.position
-               limit 1
-              ) f on true
-       ) s
+  from told s
  where s.product_id = i.product_id
    and s.item_id = i.item_id;

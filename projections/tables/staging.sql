@@ -269,7 +269,7 @@ select w.position, w.product_id, w.item_id, w.occurred_at, w.is_delete, w.update
                                 + sum(case when b.fetched then 0 else coalesce(b.effect_down, 0) end) over arrivals as heard_down
                        from {hot} h
                        left join {ballots} b on b.position = h.position and (b.effect_up <> 0 or b.effect_down <> 0)
-                       left join {items} i on i.product_id = h.product_id and i.item_id = h.item_id
+                       left join {item_states} i on i.product_id = h.product_id and i.item_id = h.item_id
                       where h.has_post
                          or b.position is not null
                      window arrivals as (

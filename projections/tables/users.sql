@@ -26,7 +26,7 @@ create table {users} (
     first_position  bigint      not null,
     position        bigint      not null,
     newest_mention  text collate "C"
-);
+) with (fillfactor = 85);
 comment on column {users}.newest_mention is 'Key of the newest mention and its hash: what a step compares the next one with.';
 
 create table {user_versions} (
@@ -77,7 +77,7 @@ alter table {users} add primary key (product_id, user_id);
 create unique index on {user_versions} (product_id, user_id, occurred_at, is_delete, updated_at, position);
 create index on {user_versions} (product_id, user_id, position) where newest;
 create index on {user_versions} (position);
-create unique index on {user_sightings} (product_id, user_id, occurred_at, is_delete, updated_at, position);
+create unique index on {user_sightings} (product_id, user_id, occurred_at, position);
 create index on {user_sightings} (position) where said and not newest;
 
 -- name: lookups

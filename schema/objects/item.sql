@@ -30,7 +30,7 @@ coalesce(counts.:column, case when not counts.complete then (
 
 -- name: search_of
 -- Of texts that are the same still, what is kept of them; others are parsed anew, as nothing is kept of the past.
-case when (:title) is not distinct from known.title and (:description) is not distinct from known.description then known.search
+case when (:title) is not distinct from known.title and (:description) is not distinct from known.description then coalesce(known.search, '')
      else setweight(to_tsvector('simple', read_model.searched(coalesce(:title, ''))), 'A')
          || setweight(to_tsvector('simple', read_model.searched(left(coalesce(:description, ''), 100000))), 'B') end
 

@@ -55,6 +55,25 @@ async def test_a_vote_after_a_deletion_updates_totals_and_leaves_it_deleted(pool
     assert item["deleted_at"] == datetime.fromtimestamp(1781428455, UTC)
 
 
+async def test_a_vote_leaves_the_text_of_its_item_where_it_is(pool: asyncpg.Pool) -> None:
+    text = "select ctid, description, search from {item_texts}"
+    await record(pool, [payload("item.update")])
+    await Projector(pool).catch_up()
+    before = await _row(pool, text)
+
+    await record(
+        pool,
+        [
+            payload("vote.create"),
+            payload("item.update", feedback_id=42, timestamp=1799990000, status="planned"),
+        ],
+    )
+    await Projector(pool).catch_up()
+
+    assert before["description"]
+    assert await _row(pool, text) == before
+
+
 async def test_an_item_known_by_its_id_alone_is_a_stub(pool: asyncpg.Pool) -> None:
     await record(pool, [payload("vote.create.flat")])
 

@@ -230,7 +230,7 @@ async def test_one_product_is_counted_again_in_place(pool: asyncpg.Pool) -> None
     await Projector(pool).catch_up()
     before = await dump(pool)
     names = (await tables(pool)).names
-    await pool.execute(f"update {names['items']} set title = 'broken' where product_id = $1", PRODUCT)
+    await pool.execute(f"update {names['item_states']} set title = 'broken' where product_id = $1", PRODUCT)
     await pool.execute(f"delete from {names['user_versions']} where product_id = $1", PRODUCT)
     assert await dump(pool) != before
 
@@ -246,7 +246,7 @@ async def test_one_item_is_counted_again_in_place(followed: asyncpg.Pool) -> Non
     before = await dump(followed)
     names = (await tables(followed)).names
     item_id = await followed.fetchval(f"select item_id from {names['items']} order by events desc limit 1")
-    for table in ("items", "item_counts", "item_contents", "votes", "event_facts"):
+    for table in ("item_states", "item_texts", "item_counts", "item_contents", "votes", "event_facts"):
         await followed.execute(f"delete from {names[table]} where item_id = $1", item_id)
 
     await rebuild(followed, product_id=PRODUCT, item_id=item_id)

@@ -131,7 +131,7 @@ async def test_the_switch_waits_for_no_query_and_this_goes_on_with_what_it_began
     followed: asyncpg.Pool, database_url: str
 ) -> None:
     before: Any = await followed.fetchrow(COUNTED)
-    old = (await tables(followed)).names["items"]
+    old = (await tables(followed)).names["item_states"]
     rebuilder = Rebuilder(followed, grace_seconds=0)
     reading = await asyncpg.connect(database_url)
     try:
@@ -200,6 +200,7 @@ def upgraded(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 ADDED = ("    title             text,\n", "    title             text,\n    shine             int,\n")
 GONE = ("    ratio        float8\n", "    ratio        numeric\n")
+RENAMED = ("{item_texts}", "{item_words}")
 
 
 async def test_an_upgrade_that_adds_a_column_is_not_seen_by_who_polls(
@@ -225,15 +226,16 @@ async def test_an_upgrade_that_adds_a_column_is_not_seen_by_who_polls(
     assert versions == len(BUILT_IN)
 
 
+@pytest.mark.parametrize("change", [GONE, RENAMED])
 async def test_views_that_new_tables_do_not_fit_show_the_old_ones_until_they_are_made_anew(
-    followed: asyncpg.Pool, database_url: str, upgraded: Any
+    followed: asyncpg.Pool, database_url: str, upgraded: Any, change: tuple[str, str]
 ) -> None:
     before = await followed.fetchrow(COUNTED)
-    old = (await tables(followed)).names["items"]
+    old = (await tables(followed)).names["item_states"]
     reading = await asyncpg.connect(database_url)
     try:
         await reading.execute("begin; declare held cursor for select item_id from board.items")
-        upgraded(changed("items", GONE))
+        upgraded(changed("items", change))
         async with followed.acquire() as connection:
             await declare(connection)
             await rebuild(followed)
@@ -242,6 +244,11 @@ async def test_views_that_new_tables_do_not_fit_show_the_old_ones_until_they_are
             # Somebody reads: they cannot be made anew.
             assert not await declare_views(connection)
             assert await connection.fetchrow(COUNTED) == before
+            mixed = (
+                "select version from read_model.shown group by version "
+                "having count(distinct substring(child::text from '[0-9]+$')) > 1"
+            )
+            assert await connection.fetch(mixed) == []
             await reading.execute("rollback")
             assert await declare_views(connection)
             assert await connection.fetchrow(COUNTED) == before

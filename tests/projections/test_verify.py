@@ -33,7 +33,7 @@ async def test_tables_that_follow_the_log_are_equal_and_nothing_is_left_behind(p
 async def test_a_row_changed_by_hand_is_found_and_shown(pool: asyncpg.Pool) -> None:
     await record(pool, a_history(120))
     await Projector(pool).catch_up()
-    items = (await tables(pool)).names["items"]
+    items = (await tables(pool)).names["item_states"]
     await pool.execute(
         f"update {items} set votes_up = votes_up + 1000 where item_id = (select min(item_id) from {items})"
     )
@@ -41,7 +41,7 @@ async def test_a_row_changed_by_hand_is_found_and_shown(pool: asyncpg.Pool) -> N
     report = await verify(pool)
 
     (different,) = [table for table in report.tables if not table.equal]
-    assert different.table == "items"
+    assert different.table == "item_states"
     assert {side for side, _ in different.differences} == {"in use", "anew"}
     assert not report.equal
 

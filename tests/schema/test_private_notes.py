@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from graphql import GraphQLInterfaceType, GraphQLNonNull, Undefined, get_named_type, is_leaf_type
 
+from projections.read_model import tables
 from projections.rebuild.rebuild import rebuild
 from projections.rebuild.verify import verify
 from schema.answer.documents import Request
@@ -301,11 +302,11 @@ async def test_until_old_tables_are_rebuilt_others_are_told_of_no_comment(pool: 
             await board.tell(each)
         for table, column in (
             ("event_facts", "private"),
-            ("items", "noted"),
             ("comments", "public"),
             ("comment_versions", "public"),
         ):
             await drop_column(pool, table, column)
+        await pool.execute((await tables(pool)).fill("alter view {items} rename column noted to unsaid"))
         query = """query ($a: AsOf) {
             comments(asOf: $a) { totalCount } events(asOf: $a) { nodes { action } }
             items(asOf: $a) { nodes { version } }

@@ -139,13 +139,29 @@ async def test_a_sorted_page_comes_from_its_sorted_index(
 
     found = await plan(board, query)
 
-    indexes = {node["Index Name"] for node in found if node.get("Index Name", "").startswith("items_")}
-    assert indexes == {f"items_1_product_id_{SORTED[order]}_item_id_idx"}
+    indexes = {node["Index Name"] for node in found if node.get("Index Name", "").startswith("item_")}
+    assert indexes == {f"item_states_1_product_id_{SORTED[order]}_item_id_idx"}
     # What is sorted whole is the page, put together of what is known and what is not, and what is not known.
     for node in found:
         if node["Node Type"] == "Sort":
             [part] = node["Plans"]
             assert part["Node Type"] in {"Append", "Subquery Scan"} or "IS NULL" in part["Recheck Cond"]
+
+
+async def test_a_page_that_asks_for_no_text_looks_up_none(board: Board) -> None:
+    page = f"items(first: 20, productId: {PRODUCT}) {{ nodes {{ title votes {{ net }} :text }} }}"
+
+    def tables(found: list[dict[str, Any]]) -> set[str]:
+        return {node["Relation Name"] for node in found if "Relation Name" in node} & {
+            "item_states_1",
+            "item_texts_1",
+        }
+
+    without = await plan(board, f"{{ {page.replace(':text', '')} }}")
+    asked = await plan(board, f"{{ {page.replace(':text', 'description')} }}")
+
+    assert tables(without) == {"item_states_1"}
+    assert tables(asked) == {"item_states_1", "item_texts_1"}
 
 
 async def test_a_timeline_comes_from_its_sorted_index(board: Board) -> None:
