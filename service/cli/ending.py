@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sys
+import warnings
 
 import asyncpg
 import click
@@ -37,6 +40,11 @@ def ended() -> int:
             return _code(ending.code)
         finally:
             sys.stdout.flush()
+    except (KeyboardInterrupt, click.exceptions.Abort, asyncio.CancelledError):
+        # Whoever pressed Ctrl-C asked for the end: what it left half done is no news.
+        logging.getLogger("asyncio").disabled = True
+        warnings.simplefilter("ignore")
+        raise KeyboardInterrupt from None
     except Exception as error:
         give_up_output()
         return _told(error)
@@ -52,7 +60,7 @@ def _told(error: BaseException) -> int:
         error = error.exceptions[0]
     if isinstance(error, NobodyReads):
         return 0
-    if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):
+    if isinstance(error, click.exceptions.Abort | KeyboardInterrupt):  # out of a group
         raise KeyboardInterrupt
     if isinstance(error, click.ClickException):
         error.show()

@@ -42,10 +42,11 @@ COMMENT: dict[str, Any] = {
     "likes": 3,
 }
 CELLS = [
-    *[("posts", "items", column, value) for column, value in {
+    *[("posts", "item_states", column, value) for column, value in {
         "owner_id": "6", "estimated": "2026-10", "merged_into": "3", "tags": ["api"], "title": "Light mode",
-        "description": "", "status": "open", "type": "idea", "effort": 2, "author_id": "18",
+        "status": "open", "type": "idea", "effort": 2, "author_id": "18",
     }.items()],
+    ("posts", "item_texts", "description", ""),
     *[("comments", "comments", column, value) for column, value in {
         "parent_id": "6", "pinned": False, "public": True, "body": "No.", "status": "spam", "type": "note",
         "author_id": "18",
