@@ -15,7 +15,6 @@ from schema.declare.source import Entity, One, Parameter, Rows
 from schema.objects.calendar import series, starts_of, steps_from
 from schema.objects.history import net_of, status_steps
 from schema.objects.names import LazyItem
-from schema.objects.satisfaction import SUPERSEDED_AT
 from schema.objects.values import Status, duration, make, status_keys, status_of
 from schema.scalars import DateTime, Duration, Position
 from service.errors import BadArgument
@@ -227,7 +226,7 @@ STATUS_REGRESSIONS: Final = Rows(
 )
 SATISFACTION_SERIES: Final = series(
     "ScorePoint",
-    put(_SQL["satisfaction_series"], buckets=_BUCKETS, superseded_at=SUPERSEDED_AT),
+    put(_SQL["satisfaction_series"], buckets=_BUCKETS),
     group=Parameter("text", lambda args: args["group"]),
 )
 STATUS_BACKLOG: Final = series("BacklogPoint", _calendar(_SQL["status_backlog"]))

@@ -298,16 +298,23 @@ select steps.product_id, steps.item_id, steps.before_key, steps.key, steps.enter
               when steps.before_key = any(:closed_keys) then 3 end
 
 -- name: satisfaction_series
+-- An answer is replaced by the user's next one within 30 days, as in `superseded_at`: found for all in one pass.
 select bucket.starts_at,
-       count(answered.score) filter (where answered.replaced_at is null)::int as n,
-       avg(answered.score) filter (where answered.replaced_at is null)::float8 as avg,
-       count(answered.score) filter (where answered.replaced_at is not null)::int as replaced
+       count(answered.score) filter (where answered.replaced is not true)::int as n,
+       avg(answered.score) filter (where answered.replaced is not true)::float8 as avg,
+       count(answered.score) filter (where answered.replaced)::int as replaced
   from (:buckets) as bucket
   left join (
-       select answer.answered_at, answer.score, :superseded_at as replaced_at
-         from :satisfaction_answers() as answer
-        where :visible(answer) and not answer.deleted and answer.grp = :group
-          and answer.answered_at >= :from and answer.answered_at < :until
+       select stood.answered_at, stood.score,
+              stood.user_id is not null and stood.next_at < stood.answered_at + interval '30 days' as replaced
+         from (
+              select answer.answered_at, answer.score, answer.user_id,
+                     lead(answer.answered_at) over (partition by answer.product_id, answer.user_id
+                         order by answer.answered_at, answer.position) as next_at
+                from :satisfaction_answers() as answer
+               where :visible(answer) and not answer.deleted and answer.grp = :group
+              ) as stood
+        where stood.answered_at >= :from and stood.answered_at < :until
        ) as answered on answered.answered_at >= bucket.starts_at and answered.answered_at < bucket.ends_at
  group by bucket.starts_at
 
