@@ -17,6 +17,8 @@ GRAPHIQL: Final = Path(__file__).with_name("graphiql")
 DOCS: Final = Path(__file__).with_name("docs")
 """What `make docs` builds."""
 GZIP_BYTES_MIN: Final = 1_000
+VIEWS: Final = ("items", "changes", "ask", "feed", "projections")
+"""Where the page answers beside `/`: it reads from the address what to show."""
 
 NOT_BUILT: Final = (
     "404: this Recount was installed without its documentation. In a checkout, `make docs` builds it, and "
@@ -66,8 +68,11 @@ class _File:
     policy: str
 
 
-def _read(path: Path, policy: str = _POLICY) -> _File:
+def _read(path: Path, policy: str = _POLICY, *, below: bool = False) -> _File:
+    """Read a file; what it names lies one folder up where it is answered `below` its own place."""
     body = path.read_bytes()
+    if below:
+        body = re.sub(rb'(src|href)="(?=page/|graphql")', rb'\1="../', body)
     packable = len(body) >= GZIP_BYTES_MIN and path.suffix not in (".png", ".webp")
     compressed = gzip.compress(body, mtime=0) if packable else None
     return _File(_TYPES[path.suffix], body, compressed, sha256(body).hexdigest()[:20], policy)
@@ -77,19 +82,25 @@ class PageFiles:
     """The page's files, by name; only what lies in the folder at the start is ever served."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
-        self._files = {path.name: _read(path) for path in sorted(folder.iterdir()) if path.suffix in _TYPES}
+        paths = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.suffix in _TYPES]
+        served = [path for path in paths if path.parts[0] != "vendor"]
+        self._files = {path.as_posix(): _read(folder / path) for path in served}
+        self._below = _read(folder / "index.html", below=True)
 
     def routes(self) -> list[web.AbstractRouteDef]:
-        """The routes to add to an application: `/`, and what the page loads from `/page/`."""
-        return [web.get("/", self._index), web.get("/page/{name}", self._file)]
-
-    @property
-    def bytes_sent(self) -> int:
-        """How many bytes all files have together, uncompressed."""
-        return sum(len(file.body) for file in self._files.values())
+        """The routes to add to an application: `/`, the views, and what the page loads from `/page/`."""
+        return [
+            web.get("/", self._index),
+            *(web.get(f"/{view}", self._index) for view in VIEWS),
+            web.get("/{view:items|ask}/{which}", self._below_index),
+            web.get("/page/{name:.+}", self._file),
+        ]
 
     async def _index(self, request: web.Request) -> web.Response:
         return _answer(request, self._files["index.html"])
+
+    async def _below_index(self, request: web.Request) -> web.Response:
+        return _answer(request, self._below)
 
     async def _file(self, request: web.Request) -> web.Response:
         file = self._files.get(request.match_info["name"])

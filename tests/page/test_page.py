@@ -3,126 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 
 from projections.lease import Lease
 from service.events import decode
-from service.log.database import connect, migrate, open_pool
+from service.log.database import open_pool
 from service.log.event_store import EventStore
-from service.operate import demo
-from service.postgres.embedded import EmbeddedPostgres, attach
-from service.simulator import LABELS
-from tests.given.chromium import Chromium, Driver, chromium
+from service.postgres.embedded import attach
 from tests.given.folders import PAYLOADS
+from tests.given.paged import (
+    DRAG,
+    ROWS,
+    board_by_api,
+    moment_of,
+    opened,
+    projected,
+    rows,
+    small_board,
+    told_to,
+    votes,
+)
 from tests.given.running import Running, running
 
 pytestmark = pytest.mark.browser
-
-
-PROJECTED = "query($position: Position!) { items(first: 1, minPosition: $position) { totalCount } }"
-
-BOARD = """query Board($asOf: AsOf, $minPosition: Position) {
-  items(asOf: $asOf, minPosition: $minPosition, first: 25, orderBy: {field: VOTES, direction: DESC}) {
-    nodes { id title votes { net } }
-  }
-}"""
-
-ROWS = """[...document.querySelectorAll('.board tbody tr')].map((row) =>
-    [row.dataset.id, ...['button.title', '.votes'].map((part) => row.querySelector(part).textContent)])"""
-SETTLED = "document.body.dataset.ready === 'true' && document.querySelector('.board tbody tr')"
-
-
-@pytest.fixture(scope="session")
-async def history(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    """A service with the demo's board, 18 months in 50,000 events; tests add to it and take nothing away."""
-    folder = tmp_path_factory.mktemp("page") / "data"
-    async with EmbeddedPostgres(folder) as postgres:
-        connection = await connect(postgres.dsn)
-        await migrate(connection)
-        await connection.close()
-        pool = await open_pool(postgres.dsn, min_size=1, max_size=2, application_name="recount-tests")
-        store = EventStore(pool)
-        board = await demo.begin(pool, store, datetime(2026, 11, 20, tzinfo=UTC))
-        await demo.write_history(board, pool, store, lambda done, total: None)
-        pool.terminate()
-    async with running(folder, env={"RECOUNT_LABELS": str(LABELS)}) as service:
-        await projected(service, board.events)
-        yield service
-
-
-@pytest.fixture(scope="module")
-async def browsers() -> AsyncIterator[Chromium]:
-    async with chromium() as running:
-        yield running
-
-
-@pytest.fixture
-async def browser(browsers: Chromium) -> AsyncIterator[Driver]:
-    """A tab with an empty profile; the page may complain of nothing."""
-    driver = await browsers.tab(reducedMotion="reduce")
-    yield driver
-    assert await driver.problems() == []
-
-
-async def projected(service: Running, position: int) -> None:
-    """Wait until what stands at a position is what the page shows: a delivery is answered before."""
-    await service.ask(PROJECTED, position=position)
-
-
-async def told_to(service: Running, body: bytes) -> None:
-    """Deliver a body, and wait until the page would show it."""
-    _, answer = await service.post(body)
-    await projected(service, answer["position"])
-
-
-async def opened(driver: Driver, service: Running, address: str = "") -> None:
-    await driver.run(
-        f"await page.goto(url); await page.waitForFunction(() => {SETTLED});",
-        url=f"{service.address}/{address}",
-    )
-
-
-async def rows(driver: Driver) -> list[list[str]]:
-    found: list[list[str]] = await driver.run(f"return page.evaluate(() => {ROWS})")
-    return found
-
-
-async def board_by_api(service: Running, as_of: dict[str, Any] | None) -> list[list[str]]:
-    position = as_of["position"] if as_of else None
-    items = (await service.ask(BOARD, asOf=as_of, minPosition=position))["items"]["nodes"]
-    return [[item["id"], item["title"], f"{item['votes']['net']:,}"] for item in items]
-
-
-async def moment_of(driver: Driver) -> dict[str, Any]:
-    """Wait until the address tells a moment in the past, and return it as `AsOf`."""
-    said = await driver.run(
-        """await page.waitForFunction(() => new URLSearchParams(location.search).has('at'));
-        return page.evaluate(() => Object.fromEntries(new URLSearchParams(location.search)));"""
-    )
-    return {"time": said["at"], "position": int(said["position"])}
-
-
-DRAG = """
-    const box = await page.locator('.track').boundingBox();
-    const at = (share) => [box.x + box.width * share, box.y + 20];
-    await page.mouse.move(...at(from));
-    await page.mouse.down();
-    for (let i = 1; i <= steps; i++) {
-        const before = await page.evaluate(() => performance.getEntriesByName('recount:step').length);
-        await page.mouse.move(...at(from + (to - from) * i / steps));
-        await page.waitForFunction(
-            (seen) => performance.getEntriesByName('recount:step').length > seen, before);
-    }
-    await page.mouse.up();
-    return page.evaluate(() => performance.getEntriesByName('recount:step').map(({duration}) => duration));
-"""
 
 
 async def test_dragging_shows_the_board_as_the_api_has_it_at_that_moment(history, browser):
@@ -310,7 +216,7 @@ async def test_a_saved_moment_opens_as_it_was_even_after_an_older_event_arrived_
 
 async def test_an_item_shows_its_course_its_wordings_with_their_votes_and_its_events(history, browser):
     reworded = await history.ask(
-        """{ items(first: 60) { nodes { id title revisions(fields: ["title"]) { position } } } }"""
+        """{ items(first: 60) { nodes { sleekplanId title revisions(fields: ["title"]) { position } } } }"""
     )
     item = next(item for item in reworded["items"]["nodes"] if item["revisions"])
     await opened(browser, history)
@@ -330,8 +236,8 @@ async def test_an_item_shows_its_course_its_wordings_with_their_votes_and_its_ev
             split: document.querySelectorAll('#item .revisions .split strong').length,
             diffs: document.querySelectorAll('#item ins, #item del').length,
             provenance: document.querySelector('#item .provenance dl').textContent,
-            query: document.querySelector('#item .query pre').textContent,
-            address: location.search}))"""
+            query: document.querySelector('#item > .query pre').textContent,
+            address: location.pathname}))"""
     )
     assert shown["heading"] == item["title"]
     assert shown["curve"].startswith("Votes from ")
@@ -340,8 +246,8 @@ async def test_an_item_shows_its_course_its_wordings_with_their_votes_and_its_ev
     assert shown["diffs"] > 0
     assert "position" in shown["provenance"]
     assert "query Item(" in shown["query"]
-    assert item["id"] in shown["query"]
-    assert "view=item" in shown["address"] or "item=" in shown["address"]
+    assert f'"sleekplanId": "{item["sleekplanId"]}"' in shown["query"]
+    assert shown["address"] == f"/items/{item['sleekplanId']}"
 
 
 async def test_what_changed_names_new_items_and_moves_since_a_week_before(history, browser):
@@ -369,22 +275,7 @@ async def test_each_panel_shows_the_query_behind_it(history, browser):
         query = await browser.run("return page.locator(`#${view} .query pre`).textContent()", view=view)
         assert query.startswith(("query ", "subscription "))
     link = await browser.run("return page.locator('#board .query a').getAttribute('href')")
-    assert link.startswith("graphql?query=query+Board")
-
-
-@asynccontextmanager
-async def small_board(folder: Path, port: int = 0) -> AsyncIterator[Running]:
-    async with running(folder / "data", port=port, env={"RECOUNT_LABELS": str(LABELS)}) as service:
-        yield service
-
-
-def votes(first: int) -> Iterator[bytes]:
-    """Votes of people nobody has named, each another delivery."""
-    told = json.loads((PAYLOADS / "vote.create.json").read_text())
-    while True:
-        told["timestamp"] = str(int((datetime.now(UTC) + timedelta(milliseconds=first)).timestamp() * 1000))
-        yield json.dumps(told).encode()
-        first += 1
+    assert link.startswith("/graphql?query=query+Board")
 
 
 async def test_a_paused_feed_keeps_what_it_shows_and_resumes_across_a_restart_of_the_service(
@@ -768,7 +659,7 @@ async def test_it_says_since_when_everything_is_known_and_shows_a_sweep_that_run
         )
         await opened(browser, history, "?view=projections")
         text = await browser.run(
-            """await page.locator('#projections', { hasText: 'backfill' }).waitFor();
+            """await page.locator('#projections .projections', { hasText: 'backfill' }).waitFor();
             return page.locator('#projections').innerText();"""
         )
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import AsyncIterator
 
@@ -9,11 +10,16 @@ import aiohttp
 import pytest
 from graphql import build_schema, parse, validate
 
-from service.web.pages import FOLDER, PageFiles
+from service.web.pages import FOLDER, VIEWS, PageFiles
 from tests.given.folders import ROOT
 from tests.given.pages import pages
 
-MODULES = {path.name: path.read_text() for path in sorted(FOLDER.glob("*.js"))}
+MODULES = {
+    path.relative_to(FOLDER).as_posix(): path.read_text()
+    for path in sorted(FOLDER.rglob("*.js"))
+    if "vendor" not in path.parts
+}
+OURS = {name: text for name, text in MODULES.items() if not name.startswith("assets/")}
 
 
 @pytest.fixture
@@ -22,16 +28,56 @@ async def served() -> AsyncIterator[tuple[str, aiohttp.ClientSession]]:
         yield address, session
 
 
-def test_the_page_is_smaller_than_100_kb():
-    assert PageFiles().bytes_sent < 100_000
-    assert PageFiles().bytes_sent == sum(path.stat().st_size for path in FOLDER.iterdir())
+def imported(name: str) -> list[str]:
+    """Return the modules that one imports, by their paths in the folder of the page."""
+    wanted = re.findall(r'^import (?:[^;]* from )?"([^"]+)"', MODULES[name], re.MULTILINE)
+    return [posixpath.normpath(posixpath.join(posixpath.dirname(name), each)) for each in wanted]
+
+
+def needed(*names: str) -> set[str]:
+    """Return the modules that these load before they run, themselves too."""
+    found, more = set(), set(names)
+    while more:
+        found |= more
+        more = {each for name in more for each in imported(name)} - found
+    return found
+
+
+def test_what_others_made_brings_its_licence():
+    licences = (FOLDER / "assets" / "LICENSES.txt").read_text()
+
+    for package, licence in (("@sanity/diff-match-patch", "Apache-2.0"), ("uplot", "MIT")):
+        assert re.search(rf"^{package} [\d.]+ \({licence}\)$", licences, re.MULTILINE)
+        assert package in (FOLDER / "vendor" / "package.json").read_text()
+
+
+def test_the_first_view_is_smaller_than_100_kb():
+    first = {"index.html", "page.css", *needed("main.js", "views/feed.js")}
+
+    assert sum((FOLDER / name).stat().st_size for name in first) < 100_000
+
+
+def test_a_view_is_loaded_by_who_needs_it_and_knows_no_other_view():
+    views = {name for name in MODULES if name.startswith("views/")}
+
+    assert {name for name in needed("main.js") if name in views} == {"views/board.js"}
+    for view in views:
+        assert not (needed(view) - {view}) & views
+        assert "main.js" not in needed(view)
+
+
+def test_the_service_answers_where_the_page_has_addresses():
+    told = re.search(r"^const PATHS = \[(.*)\];", MODULES["address.js"], re.MULTILINE)
+
+    assert told
+    assert tuple(re.findall(r'"(\w+)"', told[1])) == VIEWS
 
 
 def test_it_loads_only_files_that_are_ours():
     named = re.findall(r'(?:src|href)="([^"#][^"]*)"', (FOLDER / "index.html").read_text())
-    for name, text in MODULES.items():
-        for wanted in re.findall(r'from "([^"]+)"', text):
-            assert (FOLDER / wanted).is_file(), f"{name} imports {wanted}"
+    for name in MODULES:
+        for wanted in imported(name):
+            assert wanted in MODULES, f"{name} imports {wanted}"
 
     assert sorted(named) == ["data:,", "graphql", "graphql", "page/main.js", "page/page.css"]
     assert not re.search(r"url\(|@import", (FOLDER / "page.css").read_text())
@@ -42,7 +88,7 @@ def test_no_text_ever_becomes_markup_or_code():
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment"
         r"|\beval\(|new Function|javascript:"
     )
-    found = {name: re.findall(ways, text) for name, text in MODULES.items()}
+    found = {name: re.findall(ways, text) for name, text in OURS.items()}
 
     assert {name: ways for name, ways in found.items() if ways} == {}
     assert not re.search(
@@ -52,16 +98,17 @@ def test_no_text_ever_becomes_markup_or_code():
 
 def test_every_question_that_the_page_asks_is_valid_in_the_public_schema():
     schema = build_schema((ROOT / "schema" / "schema.graphql").read_text())
-    documents = re.findall(r"export const (\w+) = `(.*?)`;", MODULES["queries.js"], re.DOTALL)
-    event = re.search(r"const EVENT = `(.*?)`;", MODULES["queries.js"], re.DOTALL)
-    assert event
+    texts = dict(re.findall(r"const ([A-Z_]+) = `(.*?)`;", "".join(OURS.values()), re.DOTALL))
+    asked = [
+        text for module in OURS.values() for text in re.findall(r"= `(\w+ \w+\(.*?)`;", module, re.DOTALL)
+    ]
 
-    wrong = {}
-    for name, text in documents:
-        errors = validate(schema, parse(text.replace("${EVENT}", event[1])))
-        wrong[name] = [error.message for error in errors]
+    def whole(text: str) -> str:
+        return re.sub(r"\$\{([A-Z_]+)\}", lambda part: whole(texts[part[1]]), text)
 
-    assert len(wrong) > 8
+    wrong = {text[:40]: [str(error) for error in validate(schema, parse(whole(text)))] for text in asked}
+
+    assert len(wrong) > 16
     assert {name: errors for name, errors in wrong.items() if errors} == {}
 
 
@@ -80,6 +127,19 @@ async def test_its_policy_lets_nothing_in_from_elsewhere_and_nothing_inline(serv
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+@pytest.mark.parametrize("path", ["", *VIEWS, "items/42", "items/42@5456534244", "ask/rising"])
+async def test_wherever_the_page_is_answered_it_finds_its_files(served, path):
+    address, session = served
+    from yarl import URL
+
+    async with session.get(f"{address}/{path}") as answer:
+        assert answer.status == 200
+        named = re.findall(r'(?:src|href)="([^"#d][^"]*)"', await answer.text())
+
+    found = {URL(f"{address}/{path}").join(URL(name)).path for name in named}
+    assert found == {"/graphql", "/page/main.js", "/page/page.css"}
 
 
 async def test_a_file_that_has_not_changed_is_not_sent_again(served):

@@ -2,7 +2,12 @@
 
 import { badge, el } from "./dom.js";
 import { dateTime, number } from "./format.js";
-import { change } from "./panel.js";
+
+/** What is asked of an event to show it. */
+export const EVENT = `
+    position type origin occurredAt occurredAssumed recordedAt erased summary
+    user { name }
+    item { sleekplanId productId title }`;
 
 /** What kind an event is of, by the first word of its type. */
 const KINDS = {
@@ -14,14 +19,12 @@ export const FETCHED = "back-fill";
 export const KIND_NAMES = [...new Set(Object.values(KINDS)), "other", FETCHED];
 export const kindOf = ({ origin, type }) => origin === "BACKFILL" ? FETCHED : KINDS[type?.split("_")[0]] ?? "other";
 
-const ORIGINS = {
+export const ORIGINS = {
   INFERRED: ["inferred", "No event says it: concluded from Sleekplan's totals"],
   IMPORT: ["imported", "Read from a file, not delivered by Sleekplan"],
   BACKFILL: ["backfilled", "Fetched from Sleekplan's API"],
   RECONCILE: ["found later", "No delivery told it: found by comparing with Sleekplan's API"],
 };
-
-const TOLD = new Set(["title", "status", "description", "type"]);
 
 /** What an event has to say of itself beside its sentence. */
 export function badges(event) {
@@ -39,17 +42,16 @@ export function place(event, page) {
   return el("button.when", { title, onclick: () => page.travel(event) }, el("time", { datetime: event.occurredAt }, dateTime(event.occurredAt)));
 }
 
-/** One event as an entry of a list. */
-export function entry(event, page) {
-  const told = (event.changes ?? []).filter(({ field, words }) => words || TOLD.has(field));
+/** One event as an entry of a list, with what else is `told` of it. */
+export function entry(event, page, told = []) {
   return el(
     "li.event", { "data-kind": kindOf(event), "data-position": event.position },
     place(event, page),
     el(
       "div.what",
-      event.item ? el("button.title", { onclick: () => page.open(event.item.id) }, event.summary) : event.summary,
+      event.item ? el("button.title", { onclick: () => page.open(page.reference(event.item)) }, event.summary) : event.summary,
       badges(event).map((mark) => mark && [" ", mark]),
-      told.map(change),
+      told,
     ),
     el("span.position", { title: "Position in the log" }, number(event.position)),
   );

@@ -1,49 +1,66 @@
-// Joins the parts: one moment, shown by a bar and by panels, and a live connection that is kept apart from it.
+// Joins the parts: one moment, shown by a bar and by views, and a live connection that is kept apart from it.
 
 import { Api, Refused, Unauthenticated, Unreachable } from "./graphql.js";
-import { DENSITY, LIVE_EVENTS, MARKS, NEWEST } from "./queries.js";
-import { LIVE, fromAddress, past, toAddress } from "./moment.js";
-import { Board, WINDOWS } from "./board.js";
-import { Changes } from "./changes.js";
-import { Feed } from "./feed.js";
-import { Follower } from "./socket.js";
-import { ItemView } from "./item.js";
-import { Player, Steps } from "./player.js";
-import { Projections } from "./projections.js";
+import { ROOT, naming, read, reference, write as addressOf } from "./address.js";
+import { LIVE, past } from "./moment.js";
+import { readExtent, readMarks } from "./extent.js";
+import { Board, WINDOWS } from "./views/board.js";
+import { Connection } from "./connection.js";
+import { FIND } from "./finder.js";
+import { Player } from "./player.js";
+import { Tabs, WIDE } from "./tabs.js";
 import { TimeBar } from "./timebar.js";
-import { choice, el, put, refill, write } from "./dom.js";
-import { longDate, number, plural, time } from "./format.js";
+import { choice, refill, write } from "./dom.js";
+import { listen } from "./keys.js";
+import { longDate, time } from "./format.js";
 
 const SETTLE_MS = 180;
 const REFRESH_MS = 700;
-const MARK_PAGES = 8;
-const VIEWS = { board: "Board", item: "Item", changes: "What changed", feed: "Live", projections: "Projections" };
-const WIDE = matchMedia("(min-width: 66rem)");
+const NEWS_MOST = 200;
+/** What an address says of a question beside the moment. */
+const ASK = ["over", "metric", "top", "counted", "span"];
+const VIEWS = { board: "Board", item: "Item", changes: "Changes", ask: "Ask", feed: "Feed", projections: "Projections" };
+/** An item as addresses named it before they had paths. */
+const NAMED = "query Named($id: ID!) { item(id: $id) { sleekplanId productId } }";
 
 const $ = (id) => document.getElementById(id);
-const endpoint = new URL("graphql?scopes=read", document.baseURI);
-const socketEndpoint = Object.assign(new URL(endpoint), { protocol: endpoint.protocol.replace("http", "ws") });
 
+/**
+ * What views are given: `api` and `product` to ask with, `reference(item)` and `open(reference)` for items, `travel(event)`
+ * for moments, and `change(part)` for what else an address says. A view has `show(shown)`, and `visible(is)` where it
+ * wants to know; what it is loaded for is the view that an address names.
+ */
 class Page {
   #settling = 0;
   #refreshing = 0;
+  #views = new Map();
+  #steps = null;
+  #presented = [];
+  #push = false;
+  #opener = null;
 
   constructor() {
-    const said = fromAddress(location.search);
-    this.api = new Api(endpoint);
-    this.#tabs();
-    Object.assign(this, { moment: said.moment, item: said.item, product: said.product, looked: looked() });
-    this.view = said.view in VIEWS ? said.view : this.#first();
-    this.window = said.window in WINDOWS ? said.window : "P30D";
-    this.since = said.since ?? (this.looked ? "look" : "week");
+    this.api = new Api(new URL("graphql?scopes=read", ROOT));
+    this.looked = looked();
+    this.tabs = new Tabs($("tabs"), document.querySelector("main"), VIEWS, (name) => this.show(name, { push: true }));
+    this.#take(read(location));
     this.board = new Board($("board"), this);
-    this.itemView = new ItemView($("item"), this);
-    this.changes = new Changes($("changes"), this);
-    this.feed = new Feed($("feed"), this);
-    this.projections = new Projections($("projections"), this);
+    this.#views.set("board", this.board);
     this.player = new Player(this);
     this.bar = new TimeBar($("bar"), this);
     this.#keys();
+    WIDE.addEventListener("change", () => this.show(this.view));
+    addEventListener("popstate", () => this.#return());
+  }
+
+  /** Take what an address says. */
+  #take({ moment, view, item, question, opaque, product, window, since, problem, ...said }) {
+    const some = (names) => Object.fromEntries(names.filter((name) => said[name]).map((name) => [name, said[name]]));
+    Object.assign(this, { moment, opaque, product, item, question, find: some(FIND), ask: some(ASK) });
+    this.view = view in VIEWS ? view : "board";
+    this.window = window in WINDOWS ? window : "P30D";
+    this.since = since ?? (this.looked ? "look" : "week");
+    write($("notice"), problem ?? "");
   }
 
   async start() {
@@ -54,61 +71,62 @@ class Page {
     }
     $("token").hidden = true;
     document.body.classList.remove("waiting");
-    this.steps = new Steps(this.api, this.product);
+    this.#steps = null;
     this.bar.setClock(this.moment.clock);
-    this.follower = new Follower({
-      endpoint: socketEndpoint, document: LIVE_EVENTS, variables: { productId: this.product }, token: () => this.api.token,
-      onevent: (event) => this.#happened(event), onstate: (state, why) => this.#connection(state, why),
+    this.connection = new Connection({
+      api: this.api, product: this.product, place: $("connection"),
+      onevent: (event) => this.#happened(event), onback: () => this.moment.live && this.go(this.moment, { settled: true }),
     });
-    this.follower.start(this.extent.head);
+    this.connection.start(this.extent.head);
     this.show(this.view);
     await this.go(this.moment, { settled: true });
     looked(this.extent.head);
   }
 
   async #load() {
-    const { product: productId } = this;
-    const [{ data: { eventSeries: days, products } }, newest] = await Promise.all([
-      this.api.ask(DENSITY, { productId }), this.api.ask(NEWEST, { productId, last: 60 }),
-    ]);
+    const { product } = this;
+    const { extent, products, news } = await readExtent(this.api, product);
+    Object.assign(this, { extent, news, several: products.length > 1 && !product });
     this.#offer(products);
-    const events = newest.data.events.nodes;
-    const times = events.map(({ occurredAt }) => Date.parse(occurredAt));
-    this.extent = { from: Date.parse(days[0]?.t) || Date.now(), to: Math.max(...times), head: newest.position };
-    if (!events.length) this.extent.to = Date.now();
-    this.feed.begin(newest.data.news.nodes);
-    this.feed.at(this.extent.head);
-    this.bar.load(this.extent, days, []);
-    this.#mark(productId, days);
+    if (this.opaque) await this.#find(this.opaque);
+    if (!this.moment.live && !this.moment.position) this.moment = past(this.moment.clock, this.moment.time, extent.head);
+    this.#views.get("feed")?.begin(news);
+    this.bar.load(extent, []);
+    readMarks(this.api, product, (marks) => {
+      if (product === this.product) this.bar.load(extent, marks);
+      return product === this.product;
+    }).then(() => {
+      this.board.warm({ ...this.#shown(), moment: this.#now() });
+      this.board.learn();
+      document.body.dataset.ready = "true";
+    });
+  }
+
+  /** Take the item of an old link by its name of today. */
+  async #find(id) {
+    const { data } = await this.api.ask(NAMED, { id }).catch(() => ({ data: {} }));
+    this.item = data.item ? this.reference(data.item) : null;
+    if (!data.item) write($("notice"), `The address names the item ${id}, which nobody has heard of.`);
+    this.opaque = undefined;
   }
 
   /** Offer the products, where there are several. */
   #offer(products) {
     const options = products.map(({ sleekplanId: id }) => [id, `product ${id}`]);
     const select = choice("Product", [["", "all products"], ...options], () => {
-      this.player.stop();
-      this.follower.stop();
-      Object.assign(this, { product: select.value || undefined, item: null });
-      this.bar.axis = null;
-      this.start();
+      Object.assign(this, { product: select.value || undefined, item: null, view: this.view === "item" ? "board" : this.view });
+      this.#restart();
     });
     select.value = this.product ?? "";
     refill($("product"), products.length > 1 && select);
   }
 
-  /** Mark what stands out on the bar; the page works before this is there, and without. */
-  async #mark(productId, days) {
-    let [marks, after, more] = [[], null, true];
-    for (let page = 0; more && page < MARK_PAGES; page++) {
-      const answer = await this.api.ask(MARKS, { productId, after }).catch(() => null);
-      if (productId !== this.product) return;
-      const { nodes, pageInfo } = answer?.data.events ?? { nodes: [], pageInfo: {} };
-      marks = [...marks, ...nodes];
-      [after, more] = [pageInfo.endCursor, pageInfo.hasNextPage];
-      this.bar.load(this.extent, days, marks);
-    }
-    this.board.warm({ ...this.#shown(), moment: this.#now() });
-    document.body.dataset.ready = "true";
+  #restart() {
+    this.player.stop();
+    this.connection.stop();
+    this.bar.axis = null;
+    this.#presented = [];
+    this.start();
   }
 
   #stumble(error) {
@@ -145,28 +163,37 @@ class Page {
   }
 
   #shown() {
-    const { moment, window, item, since } = this;
-    return { moment, window, item, since, at: this.bar.happened(moment) };
+    const { moment, window, item, since, find, question, ask } = this;
+    return { moment, window, item, since, find, question, ask, at: this.bar.happened(moment) };
   }
 
-  async #attempt(panel, shown) {
+  async #attempt(view, shown) {
     try {
-      return await panel.show(shown);
+      return await view.show?.(shown);
     } catch (error) {
-      panel.frame.say(error);
+      view.frame?.say(error);
       if (!(error instanceof Refused)) throw error;
       return false;
     }
   }
 
-  /** What can wait until the moment stands still: the other panels, the address, a word to screen readers. */
+  /** Have the view beside the board show what is shown, unless it does. */
+  #present() {
+    const view = this.#views.get(this.tabs.chosen);
+    const { moment, window, item, since, question, ask } = this;
+    const asked = [view, moment, window, item, since, question, ask];
+    if (!view || view === this.board || asked.every((each, i) => each === this.#presented[i])) return;
+    this.#presented = asked;
+    this.#attempt(view, this.#shown());
+  }
+
+  /** What can wait until the moment stands still: the other views, the address, a word to screen readers. */
   #settle() {
     const shown = this.#shown();
     if (this.moving) this.#attempt(this.board, shown);
     this.moving = false;
-    const panel = { item: this.itemView, changes: this.changes }[this.view];
-    if (panel) this.#attempt(panel, shown);
-    history.replaceState(null, "", this.#address(this.moment));
+    this.#present();
+    this.#note();
     const { moment } = this;
     if (moment.live || this.player.playing) return;
     const first = $("board").querySelector("button.title")?.textContent ?? "nothing";
@@ -176,26 +203,55 @@ class Page {
 
   /** Learn when a position was recorded, and by what. */
   async #name(moment) {
-    const found = await this.steps.from(moment, 0).catch(() => null);
+    const found = await this.#beside(moment, 0).catch(() => null);
     if (!found || this.moment !== moment) return;
     this.moment = found.moment;
     this.bar.show(found.moment, found.events);
-    history.replaceState(null, "", this.#address(found.moment));
+    this.#note();
+  }
+
+  /** Write the address of what is shown; what was opened or travelled to is an entry of its own. */
+  #note() {
+    const address = this.#address(this.moment);
+    const method = this.#push && address !== location.pathname + location.search ? "pushState" : "replaceState";
+    this.#push = false;
+    history[method](null, "", address);
   }
 
   #address(moment) {
-    const { view, item, window, since, product } = this;
-    return toAddress(moment, {
-      view: view !== this.#first() && view, item, product,
-      window: window !== "P30D" && window, since: view === "changes" && since,
+    const { view, item, question, window, since, product, find, ask } = this;
+    return addressOf({
+      view, item, question, moment, product, window: window !== "P30D" && window, since: view === "changes" && since,
+      ...find, ...(view === "ask" && ask),
     });
+  }
+
+  /** Show what the address says once Back or Forward was pressed. */
+  #return() {
+    const { product, item } = this;
+    this.player.stop();
+    this.#take(read(location));
+    if (product !== this.product || this.opaque) return this.#restart();
+    if (!this.moment.live && !this.moment.position) this.moment = past(this.moment.clock, this.moment.time, this.extent.head);
+    if (this.moment.clock !== this.bar.axis.clock) this.bar.setClock(this.moment.clock);
+    this.board.mark(this.item);
+    this.show(this.view);
+    this.go(this.moment, { settled: true });
+    if (item && !this.item) this.#refocus(item);
+  }
+
+  /** The events next to a moment; how to find them is loaded when it is first wanted. */
+  async #beside(moment, direction) {
+    const { Steps } = await import("./steps.js");
+    this.#steps ??= new Steps(this.api, this.product);
+    return this.#steps.from(moment, direction);
   }
 
   /** Go one event on or back; says whether there was one. */
   async step(direction) {
     const from = this.moment.live ? this.#now() : this.moment;
     if (this.moment.live && direction > 0) return false;
-    const found = await this.steps.from(from, direction).catch((error) => (this.board.frame.say(error), null));
+    const found = await this.#beside(from, direction).catch((error) => (this.board.frame.say(error), null));
     return found !== null && this.go(found.moment, { events: found.events });
   }
 
@@ -211,6 +267,7 @@ class Page {
     return true;
   }
 
+  /** All that is known, as a moment that stays: on Sleekplan's clock after everything that has happened by then. */
   #now() {
     const { head, to } = this.extent;
     return past(this.moment.clock, new Date(to).toISOString().replace("Z", "999Z"), head);
@@ -236,13 +293,14 @@ class Page {
     const moment = this.moment.clock === "RECORDED"
       ? past("RECORDED", event.recordedAt ?? event.occurredAt, event.position)
       : past("OCCURRED", event.occurredAt, Math.max(this.moment.position ?? 0, this.extent.head));
+    this.#push = true;
     this.go(moment, { settled: true, events: event.summary ? [event] : [] });
   }
 
   /** Take the other clock, at the event that the moment shows last. */
   async setClock(clock) {
     this.player.stop();
-    const found = this.moment.live ? null : await this.steps.from(this.moment, 0).catch(() => null);
+    const found = this.moment.live ? null : await this.#beside(this.moment, 0).catch(() => null);
     this.bar.setClock(clock);
     this.moment = { ...LIVE, clock };
     if (found) this.travel(found.events.at(-1));
@@ -255,123 +313,101 @@ class Page {
     write(this.bar.said, done ? "Link copied: it answers the same for good." : href);
   }
 
-  // Panels
+  // Views
 
-  open(id) {
-    this.item = id;
-    this.board.mark(id);
-    this.show(this.#first());
-    if (id) $("item").focus({ preventScroll: WIDE.matches });
+  /** An item as addresses name it. */
+  reference(item) {
+    return reference(item, this.several);
   }
 
-  /** Take another window for gains, or another beginning for what changed. */
-  change(part) {
+  /** The arguments of `item` for a reference. */
+  naming(reference) {
+    return naming(reference, this.product);
+  }
+
+  /** Open an item, or with null close it. */
+  open(item) {
+    if (item) this.#opener = document.activeElement;
+    const before = this.item;
+    this.item = item;
+    this.board.mark(item);
+    this.show(item ? "item" : "board", { push: true });
+    if (!item) return this.#refocus(before);
+    const { panels } = this.tabs;
+    panels.get("item").scrollTop = 0;
+    panels.get("item").focus({ preventScroll: true });
+    if (!WIDE.matches) panels.get("item").scrollIntoView();
+  }
+
+  /** Put the focus back to where the item was opened, so that reading goes on there. */
+  #refocus(item) {
+    if (this.#opener?.isConnected) this.#opener.focus();
+    else this.board.focus(item);
+    this.#opener = null;
+  }
+
+  /** Take another window for gains, another beginning for what changed, look for or ask something else; `push` is told by Back. */
+  change(part, push = false) {
     Object.assign(this, part);
-    if (part.window) this.#attempt(this.board, this.#shown());
+    this.#push ||= push;
+    if (part.window || part.find) this.#attempt(this.board, this.#shown());
     this.#settle();
   }
 
-  /** The view that an address without one means. */
-  #first() {
-    return this.item ? "item" : WIDE.matches ? "feed" : "board";
-  }
-
-  /** Show a view; where there is room the board stands beside it. */
-  show(view) {
-    this.view = view === "board" && WIDE.matches ? "feed" : view;
-    for (const name of Object.keys(VIEWS)) {
-      const chosen = name === this.view;
-      const tab = $(`tab-${name}`);
-      tab.ariaSelected = chosen;
-      tab.tabIndex = chosen ? 0 : -1;
-      $(name).hidden = !(chosen || (name === "board" && WIDE.matches));
+  /** Show a view; where there is room the feed stands beside the board. */
+  async show(view, { push = false } = {}) {
+    this.view = view === "feed" && WIDE.matches ? "board" : view;
+    const name = this.view === "board" && WIDE.matches ? "feed" : this.view;
+    const before = this.tabs.chosen;
+    this.tabs.choose(name);
+    this.#push ||= push;
+    this.#note();
+    if (before !== name) this.#views.get(before)?.visible?.(false);
+    if (!this.#views.has(name)) {
+      const { default: View } = await import(`./views/${name}.js`);
+      if (!this.#views.has(name)) this.#views.set(name, new View(this.tabs.panels.get(name), this));
     }
-    this.projections.visible(this.view === "projections");
-    this.#settle();
-  }
-
-  #tabs() {
-    const names = Object.keys(VIEWS);
-    put($("tabs"), names.map((name) => el("button", { role: "tab", id: `tab-${name}`, "aria-controls": name, onclick: () => this.show(name) }, VIEWS[name])));
-    put(document.querySelector("main"), names.map((id) => el("section", { id, role: "tabpanel", "aria-labelledby": `tab-${id}`, tabindex: -1 })));
-    $("tabs").addEventListener("keydown", (event) => {
-      const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (!by) return;
-      event.preventDefault();
-      event.stopPropagation();
-      const shown = names.filter((name) => $(`tab-${name}`).offsetParent);
-      const next = shown[(shown.indexOf(this.view) + by + shown.length) % shown.length];
-      this.show(next);
-      $(`tab-${next}`).focus();
-    });
-    WIDE.addEventListener("change", () => this.show(this.view));
+    if (this.tabs.chosen !== name) return;
+    this.#views.get(name).visible?.(true);
+    this.#present();
   }
 
   #keys() {
-    addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || !this.bar.axis) return;
-      if (event.target.closest("input, select, textarea, pre")) return;
-      if (event.key === " " && event.target.closest("button, a, summary")) return;
-      const arrow = (direction) => (event.shiftKey ? this.advance(direction * this.bar.axis.day) : this.step(direction));
-      const does = {
-        ArrowLeft: () => arrow(-1), ArrowRight: () => arrow(1), Home: () => this.advance(-Infinity), End: () => this.live(),
-        "[": () => this.bar.jump(this.moment, -1), "]": () => this.bar.jump(this.moment, 1),
-        Escape: () => this.item && this.open(null),
-      };
-      if (event.key === " ") this.play();
-      else if (event.key in does) does[event.key](this.player.stop());
-      else return;
-      event.preventDefault();
-    });
+    const { bar } = this;
+    const arrow = (direction) => ({ shiftKey }) => {
+      this.player.stop();
+      if (shiftKey) this.advance(direction * bar.axis.day);
+      else this.step(direction);
+    };
+    const moving = (does) => (event) => bar.axis ? does(event) : false;
+    listen({
+      ArrowLeft: moving(arrow(-1)), ArrowRight: moving(arrow(1)), " ": moving(() => this.play()),
+      Home: moving(() => { this.player.stop(); this.advance(-Infinity); }), End: moving(() => this.live()),
+      "[": moving(() => bar.jump(this.moment, -1, this.player.stop())), "]": moving(() => bar.jump(this.moment, 1, this.player.stop())),
+      Escape: () => this.item ? this.open(null) : false, "/": () => this.#search(),
+    }, () => this.#search());
+  }
+
+  #search() {
+    if (!WIDE.matches) this.show("board", { push: true });
+    this.board.finder.focus();
   }
 
   // What happens meanwhile
 
   #happened(event) {
-    const { extent } = this;
-    extent.head = event.position;
-    extent.to = Math.max(extent.to, Date.parse(event.occurredAt));
-    this.bar.extend(extent);
-    this.feed.take(event);
-    this.feed.at(event.position);
-    this.#replayed(event.position);
+    this.extent.grow(event);
+    this.bar.extend(this.extent);
+    this.news = [...this.news.slice(1 - NEWS_MOST), event];
+    this.#views.get("feed")?.take(event);
     // The board follows at its own pace: many events are one look.
     this.#refreshing ||= setTimeout(() => {
       this.#refreshing = 0;
       this.bar.show(this.moment);
       if (!this.moment.live) return;
       this.#attempt(this.board, this.#shown());
-      if (this.view === "item") this.#attempt(this.itemView, this.#shown());
+      if (this.view === "item" && this.#views.has("item")) this.#attempt(this.#views.get("item"), this.#shown());
     }, REFRESH_MS);
-  }
-
-  #connection(state, why) {
-    document.body.dataset.connection = state;
-    if (state === "refused") return write($("connection"), `Live updates were refused: ${why}`);
-    if (state === "lost") {
-      this.cutAt ??= this.follower.position;
-      return write($("connection"), `Connection lost at position ${number(this.cutAt)}. Trying again …`);
-    }
-    if (state !== "open") return;
-    if (this.cutAt === undefined) return write($("connection"), "Live");
-    // Events are counted until the head is known, and so how much was missed.
-    this.replay = { after: this.cutAt, until: null };
-    this.cutAt = undefined;
-    this.api.ask(NEWEST, { productId: this.product, last: 1 }).then(({ position }) => {
-      if (this.replay) this.replay.until = position;
-      this.#replayed(this.follower.position);
-      if (this.moment.live) this.go(this.moment, { settled: true });
-    }, () => {});
-  }
-
-  /** Once everything missed has come again, say how much it was. */
-  #replayed(position) {
-    const { after, until } = this.replay ?? {};
-    if (!this.replay || until === null || position < until) return;
-    this.replay = null;
-    const text = `Connected again: resumed after position ${number(after)}, ${until > after ? plural(until - after, "event") : "nothing"} replayed.`;
-    write($("connection"), text);
-    this.feed.say(text);
   }
 }
 

@@ -16,26 +16,3 @@ export function asOf(moment) {
   if (moment.clock === "RECORDED") return { position: moment.position };
   return { time: moment.time, position: moment.position };
 }
-
-/** What an address says: the moment, and which view, item and window were shown. */
-export function fromAddress(search) {
-  const said = new URLSearchParams(search);
-  const position = Number(said.get("position"));
-  const time = said.get("at");
-  const clock = said.get("clock") === "recorded" ? "RECORDED" : "OCCURRED";
-  const named = Number.isSafeInteger(position) && position > 0 && (clock === "RECORDED" || Date.parse(time) > 0);
-  return { ...Object.fromEntries(said), moment: named ? past(clock, time, position) : { ...LIVE, clock } };
-}
-
-/** The address of what is shown, without the origin. */
-export function toAddress(moment, shown) {
-  const said = new URLSearchParams();
-  if (!moment.live) {
-    if (moment.time) said.set("at", moment.time);
-    said.set("position", moment.position);
-  }
-  if (!moment.live || moment.clock === "RECORDED") said.set("clock", moment.clock.toLowerCase());
-  for (const [name, value] of Object.entries(shown)) if (value) said.set(name, value);
-  const text = said.toString().replaceAll("%3A", ":");
-  return text ? `?${text}` : "./";
-}

@@ -2,23 +2,27 @@
 
 import { el, put, refill, write } from "./dom.js";
 import { Lane } from "./graphql.js";
-import { graphiql } from "./queries.js";
-import { labelOf } from "./status.js";
+import { graphiql } from "./address.js";
 
 /** A panel's frame: `head`, `body`, and below them the query that was asked. */
 export class Frame {
   #lane;
 
   constructor(root, title, api) {
-    this.#lane = new Lane(api);
+    this.turnTo(api);
     this.title = el("h2", title);
-    this.head = el("div.head", this.title);
+    this.head = el("div.head", title && this.title);
     this.trouble = el("p.trouble", { role: "status" });
     this.body = el("div");
     this.text = el("pre", { tabindex: "0", "aria-label": "Query and variables" });
     this.link = el("a", "Open in GraphiQL");
     const query = el("details.query", el("summary", "The query behind this"), this.text, this.link);
     put(root, this.head, this.trouble, this.body, query);
+  }
+
+  /** Ask another API from now on. */
+  turnTo(api) {
+    this.#lane = new Lane(api);
   }
 
   /** Show which question the body answers. */
@@ -46,59 +50,7 @@ export class Frame {
   }
 }
 
-const CONTEXT_WORDS = 6;
-
-/** Pieces of a difference of words, as insertions and deletions; of what stayed the same, only what stands around them. */
-export function wording(words, field) {
-  return words.map(({ kind, text }, i) => {
-    const shown = field === "title" ? text : plainText(text);
-    if (kind !== "SAME") return el(kind === "ADDED" ? "ins" : "del", {}, shown);
-    return shortened(shown, i > 0, i < words.length - 1);
-  });
-}
-
-function shortened(text, after, before) {
-  const words = text.split(/(?<=\s)(?=\S)/);
-  if (words.length <= 2 * CONTEXT_WORDS + 2) return text;
-  const [head, tail] = [words.slice(0, after ? CONTEXT_WORDS : 0), words.slice(before ? -CONTEXT_WORDS : words.length)];
-  return [head.join("").trimEnd(), "…", tail.join("")].filter(Boolean).join(" ");
-}
-
-/** The words of a text that may be HTML: tags are left out of what is shown, and nothing is ever parsed as markup. */
-export function plainText(text) {
-  return text.replace(/<\/?[a-z][^>]*>/gi, " ").replace(/\s+/g, " ");
-}
-
-const KEYS = new Set(["status", "type"]);
-const NAMES = { votesUp: "votes for", votesDown: "votes against", commentCount: "comments", createdAt: "created" };
-
-/** One field's difference, in a line. */
-export function change({ field, before, after, words }) {
-  return el(
-    "p.change",
-    el("span.field", nameOfField(field)),
-    " ",
-    words ? el("span.words", wording(words, field)) : plain(...(KEYS.has(field) ? [labelOf(before), labelOf(after)] : [before, after])),
-  );
-}
-
 /** An item by its title; chosen, it opens. */
-export function nameOfItem({ id, title }, page) {
-  return el("button.title", { onclick: () => page.open(id) }, title ?? "(title not known)");
-}
-
-/** A field of the API in words: `commentCount` is "comments". */
-export function nameOfField(field) {
-  return NAMES[field] ?? field.replace(/_|(?=[A-Z])/g, " ").toLowerCase();
-}
-
-function plain(before, after) {
-  return [
-    before != null && [el("del", said(before)), " → "],
-    after == null ? "not known" : el("ins", said(after)),
-  ];
-}
-
-function said(value) {
-  return typeof value === "object" ? JSON.stringify(value) : value;
+export function nameOfItem(item, page) {
+  return el("button.title", { onclick: () => page.open(page.reference(item)) }, item.title ?? "(title not known)");
 }

@@ -59,12 +59,17 @@ export class TimeBar {
       ),
     );
     this.#listen();
-    new ResizeObserver(() => this.axis && this.#drawTicks()).observe(this.track);
+    new ResizeObserver(() => {
+      // What stands still while the page is scrolled begins below the bar, where that does.
+      const high = getComputedStyle(root).position === "sticky" ? root.offsetHeight : 0;
+      document.documentElement.style.setProperty("--under", `${high}px`);
+      if (this.axis) this.#drawTicks();
+    }).observe(root);
   }
 
   /** Take the bounds of the log on both clocks, and what is drawn between them. */
-  load(extent, days, marks) {
-    this.#days = days;
+  load(extent, marks) {
+    this.#days = extent.days;
     this.#marks = marks;
     this.extend(extent);
     this.#draw();
@@ -225,7 +230,7 @@ export class TimeBar {
 }
 
 function placeOf(moment, at, extent) {
-  if (moment.live) return `position ${number(extent.head)} · ${dateTime(at)} UTC`;
+  if (moment.live) return `position ${number(extent.head)}${extent.latest ? ` · newest event ${dateTime(extent.latest)} UTC` : ""}`;
   if (moment.clock === "RECORDED")
     return `position ${number(moment.position)}${moment.time ? ` · learnt ${dateTime(moment.time)} UTC` : ""}`;
   return `${exactTime(at)} UTC · as known at position ${number(moment.position)}`;

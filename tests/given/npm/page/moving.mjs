@@ -39,10 +39,10 @@ await pause(1);
 await page.locator(".board button.title").nth(1).click();
 await page.waitForSelector("#item .curve");
 await pause(2.5);
-await page.getByRole("tab", { name: "What changed" }).click();
+await page.getByRole("tab", { name: "Changes" }).click();
 await pause(2.5);
 await page.getByRole("button", { name: "Back to live" }).click();
-await page.getByRole("tab", { name: "Live" }).click();
+await page.getByRole("tab", { name: "Feed" }).click();
 await pause(3);
 
 await session.send("Page.stopScreencast");

@@ -1,17 +1,31 @@
 // What changed on the board between two moments; the later one is the moment shown.
 
-import { choice, el } from "./dom.js";
-import { Frame, change, nameOfItem } from "./panel.js";
-import { CHANGES } from "./queries.js";
-import { asOf } from "./moment.js";
-import { dateTime, number, plural, signed } from "./format.js";
-import { learn, statusChip } from "./status.js";
-import { DAY_MS } from "./axis.js";
+import { choice, el } from "../dom.js";
+import { Frame, nameOfItem } from "../panel.js";
+import { change } from "../difference.js";
+import { asOf } from "../moment.js";
+import { dateTime, number, plural, signed } from "../format.js";
+import { learn, statusChip } from "../status.js";
+import { DAY_MS } from "../axis.js";
+
+/** What two moments differ by. */
+const CHANGES = `query Changes($from: AsOf!, $to: AsOf, $productId: ID) {
+  boardDiff(from: $from, to: $to, productId: $productId) {
+    added { ...Brief }
+    removed { ...Brief }
+    changed {
+      before { ...Brief }
+      after { ...Brief }
+      changes { field before after }
+    }
+  }
+}
+fragment Brief on Item { sleekplanId productId title status { key label role } votes { net } }`;
 
 const SHOWN = 60;
 const AGO = { day: DAY_MS, week: 7 * DAY_MS, month: 30 * DAY_MS, quarter: 91 * DAY_MS };
 
-export class Changes {
+export default class Changes {
   constructor(root, page) {
     this.page = page;
     // Since when is a key of AGO, `look`, or a moment.

@@ -1,14 +1,14 @@
 // What happens now: every event as it is projected. It never shows the past as if it were now.
 
-import { el, write } from "./dom.js";
-import { Frame } from "./panel.js";
-import { LIVE_EVENTS } from "./queries.js";
-import { number, plural } from "./format.js";
-import { FETCHED, KIND_NAMES, entry, kindOf } from "./events.js";
+import { el, write } from "../dom.js";
+import { Frame } from "../panel.js";
+import { LIVE_EVENTS } from "../connection.js";
+import { number, plural } from "../format.js";
+import { FETCHED, KIND_NAMES, entry, kindOf } from "../events.js";
 
 const SHOWN = 200;
 
-export class Feed {
+export default class Feed {
   #waiting = [];
   #missed = 0;
   #paused = false;
@@ -16,7 +16,7 @@ export class Feed {
   constructor(root, page) {
     this.page = page;
     this.hidden = new Set([FETCHED]);
-    this.frame = new Frame(root, "Live", page.api);
+    this.frame = new Frame(root, "Feed", page.api);
     this.pause = el("button", { "aria-pressed": "false", onclick: () => (this.#paused ? this.resume() : this.#stop()) }, "Pause");
     this.note = el("p.quiet.note", { role: "status" });
     this.list = el("ol.events");
@@ -28,6 +28,7 @@ export class Feed {
     this.frame.head.append(this.pause);
     const log = { role: "log", "aria-live": "off", "aria-label": "Live events, newest first" };
     this.frame.fill(this.note, this.filters, el("div", log, this.list));
+    this.begin(page.news);
   }
 
   /** Begin with the newest events, oldest first. */
@@ -36,14 +37,16 @@ export class Feed {
     [this.#waiting, this.#missed] = [[], 0];
     this.#tell();
     for (const event of events) this.#add(event);
+    this.#at(this.page.extent.head);
   }
 
   /** Where the subscription stands, for the query that is shown. */
-  at(position) {
+  #at(position) {
     this.frame.behind(LIVE_EVENTS, { after: position, productId: this.page.product });
   }
 
   take(event) {
+    this.#at(event.position);
     // A back-fill tells thousands of old things at once.
     if (kindOf(event) === FETCHED && this.hidden.has(FETCHED)) return;
     if (!this.#paused) return this.#add(event);

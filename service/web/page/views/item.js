@@ -1,20 +1,61 @@
 // One item as of the moment shown: its course, its wordings and the votes for each, who said what, and its events.
 
-import { badge, el, put } from "./dom.js";
-import { Frame, change, nameOfField, plainText } from "./panel.js";
-import { ITEM } from "./queries.js";
-import { asOf } from "./moment.js";
-import { date, length, number, plural, signed } from "./format.js";
-import { learn, nameOf, roleOf, statusChip } from "./status.js";
-import { voteCurve } from "./charts.js";
-import { badges, entry, place } from "./events.js";
-import { DAY_MS } from "./axis.js";
+import { badge, el, put, refill, styled } from "../dom.js";
+import { Frame } from "../panel.js";
+import { change } from "../difference.js";
+import { plainText } from "../text.js";
+import { comments } from "../item/comments.js";
+import { followers, voters } from "../item/people.js";
+import { concluded, countOf, timeline } from "../item/timeline.js";
+import { asOf } from "../moment.js";
+import { date, length, number, plural, signed } from "../format.js";
+import { learn, nameOf, roleOf, statusChip } from "../status.js";
+import { voteCurve } from "../curve.js";
+import { badges, place } from "../events.js";
+import { DAY_MS } from "../axis.js";
+
+/** One item as of a moment, with all that led there. */
+const ITEM = `query Item($sleekplanId: ID!, $productId: ID, $asOf: AsOf, $last: Int!) {
+  item(sleekplanId: $sleekplanId, productId: $productId, asOf: $asOf) {
+    title description typeLabel type createdAt deletedAt commentCount rank
+    status { key label role }
+    author { name }
+    votes { up down net }
+    voteSeries(bucket: WEEK) { t cumulative }
+    statusHistory { to { key label role } enteredAt leftAt }
+    revisions(fields: ["title", "description"]) {
+      at position by { name }
+      changes { field before after }
+      votesBefore { net } votesAfter { net }
+    }
+    comments(first: 0, filter: {deleted: null}) { totalCount }
+    castVotes(first: 0, filter: {withdrawn: null}) { totalCount }
+    subscriptions(first: 0, filter: {active: null}) { totalCount }
+    inferences { position kind likelyCause field delta ours theirs seenAt }
+    ofTitle: provenance(field: "title") { ...Source }
+    ofText: provenance(field: "description") { ...Source }
+    ofStatus: provenance(field: "status") { ...Source }
+    ofType: provenance(field: "type") { ...Source }
+    ofVotes: provenance(field: "votes") { ...Source }
+    timeline(last: $last) {
+      totalCount
+      nodes {
+        position type origin occurredAt occurredAssumed erased summary
+        user { name }
+        changes { field before after }
+      }
+    }
+  }
+}
+fragment Source on Provenance { event { position occurredAt origin summary } }`;
+
+await styled(new URL("item.css", import.meta.url));
 
 const PAGE = 30;
 const MOST = 480;
 const REVISIONS = 4;
 
-export class ItemView {
+export default class ItemView {
   #last = PAGE;
   #of = null;
   #drawn = "";
@@ -22,6 +63,13 @@ export class ItemView {
   constructor(root, page) {
     this.page = page;
     this.frame = new Frame(root, "Item", page.api);
+    this.close = el("button.quiet.close", { onclick: () => page.open(null), title: "Close this item (Escape)" }, "Close");
+    this.frame.head.append(this.close);
+    this.parts = { comments: comments(page), castVotes: voters(page), subscriptions: followers(page) };
+    [this.facts, this.history] = [el("div"), el("div")];
+    this.none = el("p.empty");
+    this.shown = el("div", this.facts, Object.values(this.parts).map(({ element }) => element), this.history);
+    this.frame.fill(this.none, this.shown);
     this.#nothing();
   }
 
@@ -30,7 +78,7 @@ export class ItemView {
     if (item !== this.#of) this.#last = PAGE;
     this.#of = item;
     if (!item) return this.#nothing();
-    const variables = { id: item, asOf: asOf(moment), last: this.#last };
+    const variables = { ...this.page.naming(item), asOf: asOf(moment), last: this.#last };
     const data = await this.frame.ask(ITEM, variables, { fixed: !moment.live });
     if (!data) return;
     // An open list or a focus would be lost by drawing the same once more.
@@ -42,7 +90,9 @@ export class ItemView {
   #nothing(why = "Choose an item on the board to see how it came to be.") {
     this.#drawn = "";
     this.frame.title.textContent = "Item";
-    this.frame.fill(el("p.empty", why));
+    this.shown.hidden = this.close.hidden = true;
+    this.none.hidden = false;
+    this.none.textContent = why;
   }
 
   #draw(item, now) {
@@ -50,14 +100,11 @@ export class ItemView {
     this.frame.title.textContent = item.title ?? "(title not known)";
     learn(item.type, item.typeLabel);
     for (const { to } of item.statusHistory) learn(to?.key, to?.label);
-    this.frame.fill(
-      this.#facts(item),
-      this.#course(item, now),
-      this.#wordings(item),
-      this.#provenance(item),
-      this.#timeline(item),
-      el("button.quiet", { onclick: () => this.page.open(null) }, "Close this item"),
-    );
+    this.shown.hidden = this.close.hidden = false;
+    this.none.hidden = true;
+    refill(this.facts, this.#facts(item), this.#course(item, now));
+    for (const [name, section] of Object.entries(this.parts)) section.show(this.asked, item[name].totalCount);
+    refill(this.history, this.#wordings(item), this.#provenance(item), this.#timeline(item));
   }
 
   #facts(item) {
@@ -116,7 +163,7 @@ export class ItemView {
       "li",
       place({ position, occurredAt: at }, this.page),
       by?.name && ` by ${by.name}`,
-      changes.filter(({ words }) => words).map(change),
+      changes.map(change),
       el(
         "p.split",
         el("strong", number(votesBefore.net)), " votes for the words before · ", el("strong", signed(votesAfter.net ?? 0)), " since",
@@ -141,23 +188,19 @@ export class ItemView {
   #timeline(item) {
     const { totalCount, nodes } = item.timeline;
     const oldest = nodes[0]?.position ?? 0;
-    const concluded = item.inferences
+    const inferred = item.inferences
       .filter(({ position }) => nodes.length >= totalCount || position >= oldest)
-      .map((inference) => ({ ...inference, origin: "INFERRED", type: inference.kind, occurredAt: inference.seenAt, summary: concludes(inference), later: true }));
-    const events = [...nodes, ...concluded].sort((a, b) => b.position - a.position || Number(b.later ?? 0) - Number(a.later ?? 0));
+      .map(concluded);
+    const events = [...nodes, ...inferred].sort((a, b) => b.position - a.position || Number(b.later ?? 0) - Number(a.later ?? 0));
     const more = nodes.length < totalCount && this.#last < MOST;
     return [
       el("h3", "What happened to it"),
-      el("ol.events", events.map((event) => entry(event, this.page))),
+      timeline(events, this.page),
       put(
         el("p"),
-        el("span.quiet", `${number(nodes.length)} of ${plural(totalCount, "event")}. `),
+        el("span.quiet", countOf(nodes.length, totalCount)),
         more && el("button.quiet", { onclick: () => { this.#last = Math.min(this.#last * 4, MOST); this.show(this.asked); } }, "Show earlier ones"),
       ),
     ];
   }
-}
-
-function concludes({ likelyCause, field, delta, ours, theirs }) {
-  return `Probably ${likelyCause}: ${nameOfField(field)} ${signed(delta)} (${number(ours)} seen, ${number(theirs)} by Sleekplan)`;
 }

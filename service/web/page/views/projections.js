@@ -1,14 +1,24 @@
 // How far the service has got: projections, what came in, drift.
 
-import { badge, el } from "./dom.js";
-import { Frame, nameOfField, nameOfItem } from "./panel.js";
-import { PROJECTIONS } from "./queries.js";
-import { date, dateTime, length, number, plural, signed } from "./format.js";
+import { badge, el } from "../dom.js";
+import { Frame, nameOfItem } from "../panel.js";
+import { nameOfField } from "../text.js";
+import { date, dateTime, length, number, plural, signed } from "../format.js";
+
+/** How far everything has got. */
+const PROJECTIONS = `query Projections($productId: ID) {
+  projections {
+    name state position head lagEvents lagSeconds ratePerSecond etaSeconds parked rebuildProgress lastError
+  }
+  sweeps(states: RUNNING, productId: $productId) { kind progress requests events }
+  ingest(productId: $productId) { knownSince backfilledAt lastEventAt eventsLastHour duplicatesDropped quarantined quietAlarm }
+  drift(first: 10, productId: $productId) { item { sleekplanId productId title } field ours theirs likelyCause }
+}`;
 
 const EVERY_MS = 2_000;
 const TROUBLE = ["FAILED", "STUCK"];
 
-export class Projections {
+export default class Projections {
   #timer = 0;
 
   constructor(root, page) {
@@ -21,7 +31,6 @@ export class Projections {
     clearInterval(this.#timer);
     if (!is) return;
     this.#timer = setInterval(() => this.show(), EVERY_MS);
-    this.show();
   }
 
   async show() {

@@ -1,0 +1,1 @@
+export { cleanupSemantic, makeDiff } from "@sanity/diff-match-patch";

@@ -1,0 +1,191 @@
+"""Where the page is: addresses that are read and written, Back and Forward, and what is loaded for them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.given.folders import PAYLOADS
+from tests.given.paged import board_by_api, opened, rows, small_board, told_to
+
+pytestmark = pytest.mark.browser
+
+FIRST_ITEM = "{ items(first: 1) { nodes { id sleekplanId title } } }"
+HEADING = "document.querySelector('#item h2')?.textContent"
+
+
+async def first_item(service):
+    return (await service.ask(FIRST_ITEM))["items"]["nodes"][0]
+
+
+async def test_back_closes_what_was_opened_and_gives_the_focus_back_and_forward_opens_it_again(
+    history, browser
+):
+    item = await first_item(history)
+    await opened(browser, history)
+
+    await browser.run(
+        """const title = page.locator('.board button.title').nth(2);
+        await title.focus();
+        await page.keyboard.press('Enter');
+        await page.waitForFunction(() => location.pathname.startsWith('/items/'));
+        await page.locator('#item .facts').waitFor();
+        await page.waitForFunction(() => document.activeElement.id === 'item');
+        await page.goBack();
+        await page.waitForFunction(() => location.pathname === '/');
+        await page.waitForFunction(
+            () => document.activeElement === document.querySelectorAll('.board button.title')[2]);
+        await page.goForward();
+        await page.waitForFunction(() => location.pathname.startsWith('/items/'));
+        await page.locator('#item').waitFor();
+        await page.keyboard.press('Escape');
+        await page.waitForFunction(() => location.pathname === '/');"""
+    )
+
+    await opened(browser, history, f"items/{item['sleekplanId']}")
+    await browser.run(
+        f"await page.waitForFunction((title) => {HEADING} === title, title)", title=item["title"]
+    )
+
+
+async def test_a_time_in_a_list_is_gone_back_from_to_the_moment_before(history, browser):
+    await opened(browser, history)
+
+    await browser.run(
+        """await page.locator('#feed button.when').nth(30).click();
+        await page.waitForFunction(() => location.search.includes('at='));
+        await page.goBack();
+        await page.waitForFunction(() => location.search === '');"""
+    )
+
+    assert await browser.run("return page.locator('.day').textContent()") == "Now"
+
+
+async def test_an_old_link_to_an_item_is_understood(history, browser):
+    item = await first_item(history)
+
+    await opened(
+        browser,
+        history,
+        f"?at=2026-03-02T10:00:00Z&position=50000&clock=occurred&view=item&item={item['id']}",
+    )
+
+    await browser.run(
+        "await page.waitForFunction((path) => location.pathname === path, path)",
+        path=f"/items/{item['sleekplanId']}",
+    )
+    assert await rows(browser) == await board_by_api(
+        history, {"time": "2026-03-02T10:00:00Z", "position": 50000}
+    )
+
+
+async def test_a_time_without_a_position_is_read_by_what_is_known_today(history, browser):
+    await opened(browser, history, "?at=2026-03-02T10:00:00Z")
+
+    said = await browser.run(
+        """await page.waitForFunction(() => new URLSearchParams(location.search).has('position'));
+        return page.evaluate(() => new URLSearchParams(location.search).get('position'));"""
+    )
+    assert int(said) >= 50000
+    assert await rows(browser) == await board_by_api(
+        history, {"time": "2026-03-02T10:00:00Z", "position": int(said)}
+    )
+
+
+async def test_a_position_without_a_time_is_read_on_our_own_clock(history, browser):
+    await opened(browser, history, "?position=15000")
+
+    assert await rows(browser) == await board_by_api(history, {"position": 15000})
+    assert await browser.run("return page.getByLabel('Clock').inputValue()") == "RECORDED"
+
+
+@pytest.mark.parametrize(
+    ("address", "word"),
+    [
+        ("?at=banana&position=50000", "the time banana"),
+        ("?at=2026-03-02T10:00:00Z&position=minus", "the position minus"),
+        ("?position=0", "the position 0"),
+        ("?position=5&clock=wall", "the clock wall"),
+        ("?at=2026-03-02T10:00:00Z&clock=recorded", "needs a position"),
+    ],
+)
+async def test_nonsense_in_an_address_is_told_in_words_and_the_board_is_shown_as_it_is_now(
+    history, browser, address, word
+):
+    await opened(browser, history, address)
+
+    assert word in await browser.run("return page.locator('#notice').textContent()")
+    assert await browser.run("return page.locator('.day').textContent()") == "Now"
+
+
+async def test_an_item_that_nobody_knows_is_told_in_words(history, browser):
+    await opened(browser, history, "items/no-such-item")
+
+    await browser.run("await page.locator('#item', { hasText: 'nothing had been heard' }).waitFor()")
+    await opened(browser, history, "?item=nonsense")
+    await browser.run("await page.waitForFunction(() => document.querySelector('#notice').textContent)")
+
+
+async def test_the_first_view_loads_less_than_100_kb_and_no_view_that_is_not_shown(history, browser):
+    await opened(browser, history)
+
+    loaded = await browser.run(
+        """await page.waitForLoadState('networkidle');
+        return page.evaluate(() => performance.getEntriesByType('resource')
+            .filter(({name}) => name.includes('/page/'))
+            .map(({name, decodedBodySize}) => [new URL(name).pathname, decodedBodySize]))"""
+    )
+
+    assert sum(size for _, size in loaded) < 100_000
+    assert {path for path, _ in loaded if "/views/" in path} == {
+        "/page/views/board.js",
+        "/page/views/feed.js",
+    }
+
+
+async def test_items_of_several_products_have_addresses_of_their_own(tmp_path, browser):
+    told = json.loads((PAYLOADS / "item.create.json").read_text())
+    async with small_board(tmp_path) as service:
+        first = told["product_id"]
+        await told_to(service, json.dumps(told).encode())
+        told |= {"product_id": 7_700_000_077}
+        told["data"]["title"] = "An item of the other product"
+        await told_to(service, json.dumps(told).encode())
+        number = told["data"]["feedback_id"]
+        await opened(browser, service)
+
+        await browser.run(
+            """await page.locator('.board button.title', { hasText: 'the other product' }).click();
+            await page.waitForFunction((path) => location.pathname === path, path);""",
+            path=f"/items/{number}@7700000077",
+        )
+        await opened(browser, service, f"items/{number}@{first}")
+        await browser.run(
+            f"await page.waitForFunction(() => {HEADING} && !{HEADING}.includes('other product'))"
+        )
+        await browser.run("await page.goto('about:blank')")
+
+
+async def test_a_connection_that_was_lost_is_back_although_only_another_product_went_on(tmp_path, browser):
+    told = json.loads((PAYLOADS / "item.create.json").read_text())
+    first = told["product_id"]
+    other = json.dumps(told | {"product_id": 7_700_000_077}).encode()
+    async with small_board(tmp_path) as service:
+        port = int(service.address.rpartition(":")[2])
+        await told_to(service, json.dumps(told).encode())
+        await told_to(service, other)
+        await opened(browser, service, f"?product={first}")
+        await browser.run("await page.waitForFunction(() => document.body.dataset.connection === 'open')")
+    await browser.run("await page.waitForFunction(() => document.body.dataset.connection === 'lost')")
+
+    async with small_board(tmp_path, port) as service:
+        later = json.loads(other) | {"timestamp": str(int(json.loads(other)["timestamp"]) + 60_000)}
+        await told_to(service, json.dumps(later).encode())
+        said = await browser.run(
+            """await page.locator('#connection', {hasText: 'replayed'}).waitFor();
+            return page.locator('#connection').textContent()"""
+        )
+        assert said.endswith("nothing replayed.")
+        await browser.run("await page.goto('about:blank')")
+    await browser.run("problems.splice(0)")  # the browser itself reports the refused connections

@@ -1,0 +1,159 @@
+"""What the page asks of the board: each question as of its moment, in numbers, as a file, with its query."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from tests.given.paged import opened
+
+pytestmark = pytest.mark.browser
+
+PAST = "at=2026-06-02T10:00:00Z&position=50000"
+MOMENT = {"time": "2026-06-02T10:00:00Z", "position": 50000}
+QUESTIONS = ("rising", "ranks", "flow", "times", "promises", "satisfaction")
+CHARTED = ("ranks", "flow", "times", "satisfaction")
+
+NUMBERS = """const place = `[data-question=${question}]`;
+    await page.locator(`${place} .numbers, ${place} .empty`).waitFor({ state: 'attached' });
+    return page.evaluate((place) => [...document.querySelectorAll(`${place} .numbers tr`)].map(
+        (row) => [...row.children].map((cell) => cell.textContent)), place)"""
+
+
+async def numbers(driver, question):
+    found: list[list[str]] = await driver.run(NUMBERS, question=question)
+    return found
+
+
+async def test_what_rises_is_told_beside_what_it_gained_before(history, browser):
+    movers = (
+        await history.ask(
+            """query($asOf: AsOf) { movers(asOf: $asOf, window: {last: "P91D"}, metric: COMMENTS, first: 30) {
+              item { title } gained gainedPrevious rankNow rankBefore } }""",
+            asOf=MOMENT,
+        )
+    )["movers"]
+
+    await opened(browser, history, f"ask/rising?{PAST}&over=P91D&metric=COMMENTS")
+
+    _, *rows = await numbers(browser, "rising")
+    assert [row[0] for row in rows] == [mover["item"]["title"] for mover in movers]
+    assert [int(row[3]) for row in rows] == [mover["rankNow"] for mover in movers]
+    assert rows[0][1] == f"+{movers[0]['gained']}"
+
+
+async def test_ranks_over_months_are_lines_and_a_table(history, browser):
+    series = (
+        await history.ask(
+            """query($asOf: AsOf) { rankHistory(asOf: $asOf, bucket: MONTH, window: {last: "P365D"}, top: 5) {
+              item { title } points { t rank } } }""",
+            asOf=MOMENT,
+        )
+    )["rankHistory"]
+
+    def known(each):
+        return {point["t"]: point["rank"] for point in each["points"]}
+
+    times = sorted({at for each in series for at in known(each)})
+
+    await opened(browser, history, f"ask/ranks?{PAST}&top=5")
+
+    _, *rows = await numbers(browser, "ranks")
+    assert rows == [
+        [each["item"]["title"], *(str(known(each).get(at) or "–") for at in times)] for each in series
+    ]
+
+
+async def test_the_backlog_adds_up_to_the_board(history, browser):
+    backlog = (
+        await history.ask(
+            """query($asOf: AsOf) { statusBacklog(asOf: $asOf, bucket: WEEK, window: {last: "P91D"}) {
+              byStatus { items } } }""",
+            asOf=MOMENT,
+        )
+    )["statusBacklog"]
+
+    await opened(browser, history, f"ask/flow?{PAST}&over=P91D")
+
+    _, *rows = await numbers(browser, "flow")
+    assert [sum(map(int, row[1:])) for row in rows] == [
+        sum(each["items"] for each in point["byStatus"]) for point in reversed(backlog)
+    ]
+
+
+async def test_promises_are_those_that_stand_on_the_roadmap_for_longer(history, browser):
+    items = (
+        await history.ask(
+            """query($asOf: AsOf) { items(
+              asOf: $asOf, first: 200, orderBy: {field: TIME_IN_STATUS, direction: DESC},
+              filter: {statusRole: [ROADMAP], inStatusLongerThan: "P180D"}) { nodes { title } } }""",
+            asOf=MOMENT,
+        )
+    )["items"]["nodes"]
+
+    await opened(browser, history, f"ask/promises?{PAST}&over=P180D")
+
+    rows = await numbers(browser, "promises")
+    assert [row[0] for row in rows[1:]] == [item["title"] for item in items]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_each_question_has_a_link_its_query_and_its_numbers_as_a_file(history, browser, question):
+    await opened(browser, history)
+    await browser.run(
+        """await page.getByRole('tab', { name: 'Ask' }).click();
+        await page.locator(`.questions button`, { hasText: new RegExp(`^${question}$`, 'i') }).click();
+        await page.waitForFunction((path) => location.pathname === path, `/ask/${question}`);""",
+        question=question,
+    )
+    shown = await numbers(browser, question)
+
+    saved, query = await browser.run(
+        """const download = page.waitForEvent('download');
+        await page.getByRole('button', { name: 'Save as CSV' }).click();
+        const stream = await (await download).createReadStream();
+        let text = '';
+        for await (const part of stream) text += part;
+        return [text, await page.locator('.report .query pre').textContent()];"""
+    )
+
+    rows = list(csv.reader(io.StringIO(saved)))
+    assert [len(row) for row in rows] == [len(row) for row in shown]
+    assert rows[0] == shown[0]
+    assert query.startswith("query ")
+    if question in CHARTED:
+        await browser.run("await page.locator('.report .plot canvas').waitFor()")
+    await browser.run("await page.goBack(); await page.goBack()")
+
+
+async def test_a_cell_that_a_spreadsheet_would_run_is_marked_as_text(history, browser):
+    await opened(browser, history)
+
+    told = await browser.run(
+        """return page.evaluate(async () => (await import('/page/ask/report.js')).csv(
+            [['=1+1', 'a "word", and more', -3], ['@cell', 'plain', null]]))"""
+    )
+
+    assert list(csv.reader(io.StringIO(told))) == [
+        ["'=1+1", 'a "word", and more', "-3"],
+        ["'@cell", "plain", ""],
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_serious_in_any_question_nor_is_one_wider_than_a_small_screen(
+    history, scheme, browsers
+):
+    driver = await browsers.tab(
+        colorScheme=scheme, reducedMotion="reduce", viewport={"width": 320, "height": 740}
+    )
+    found = {}
+    for question in QUESTIONS:
+        await opened(driver, history, f"ask/{question}?{PAST}")
+        await numbers(driver, question)
+        wide = await driver.run("return page.evaluate(() => document.documentElement.scrollWidth)")
+        found[question] = (await driver.run("return axe()"), wide)
+
+    assert found == dict.fromkeys(QUESTIONS, ([], 320))

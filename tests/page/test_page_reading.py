@@ -1,0 +1,151 @@
+"""An item as it is read: what people wrote, who voted and follows, how words changed, what came in runs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.given.folders import PAYLOADS
+from tests.given.paged import opened, small_board, told_to
+
+pytestmark = pytest.mark.browser
+
+ITEMS = """{ items(first: 20) { nodes { sleekplanId
+  comments(first: 0, filter: {deleted: null}) { totalCount }
+  castVotes(first: 0, filter: {withdrawn: null}) { totalCount }
+  subscriptions(first: 0, filter: {active: null}) { totalCount }
+} } }"""
+ITEM = """query Whole($id: ID!) { item(sleekplanId: $id) { sleekplanId title
+  comments(first: 500, filter: {deleted: null}) { nodes { text author { name } parent { id } } }
+  castVotes(first: 500, filter: {withdrawn: null}) { totalCount nodes { withdrawn user { name } } }
+  subscriptions(first: 500, filter: {active: null}) { totalCount nodes { active user { name } } }
+} }"""
+
+
+async def an_item(service):
+    """Return one of the items with most votes that has some of everything, and 500 of each at most."""
+    found = next(
+        item
+        for item in (await service.ask(ITEMS))["items"]["nodes"]
+        if all(
+            3 < item[name]["totalCount"] <= 500 and item["castVotes"]["totalCount"] > 20
+            for name in ("comments", "castVotes", "subscriptions")
+        )
+    )
+    return (await service.ask(ITEM, id=found["sleekplanId"]))["item"]
+
+
+async def part(browser, name):
+    """Open a part of the item shown and return its text."""
+    text: str = await browser.run(
+        """const part = page.locator('#item details.part', { has: page.getByRole('heading', { name }) });
+        await part.locator('summary').first().click();
+        await part.locator('.thread, table, p.quiet').first().waitFor();
+        return part.innerText();""",
+        name=name,
+    )
+    return text
+
+
+async def test_an_items_comments_are_read_in_threads(history, browser):
+    item = await an_item(history)
+    await opened(browser, history, f"items/{item['sleekplanId']}")
+
+    text = await part(browser, "Comments")
+
+    for comment in item["comments"]["nodes"]:
+        assert " ".join(comment["text"].split())[:40] in " ".join(text.split())
+    answers = sum(comment["parent"] is not None for comment in item["comments"]["nodes"])
+    assert await browser.run("return page.locator('#item .thread .thread article').count()") == answers
+
+
+async def test_an_items_voters_and_subscribers_are_named_with_those_who_left(history, browser):
+    item = await an_item(history)
+    await opened(browser, history, f"items/{item['sleekplanId']}")
+
+    voters, followers = await part(browser, "Voters"), await part(browser, "Subscribers")
+
+    for text, kind, gone in (
+        (voters, "castVotes", lambda vote: vote["withdrawn"]),
+        (followers, "subscriptions", lambda subscription: not subscription["active"]),
+    ):
+        names = [node["user"]["name"] for node in item[kind]["nodes"] if node["user"]]
+        assert all(name in text for name in names if name)
+        assert f"{item[kind]['totalCount']:,}" in text.split("\n")[0]
+        assert text.count("withdrawn" if kind == "castVotes" else "no longer") == sum(
+            map(gone, item[kind]["nodes"])
+        )
+
+
+async def test_a_private_note_is_read_only_by_who_asks_for_it(tmp_path, browser):
+    told = json.loads((PAYLOADS / "comment.create.json").read_text())
+    async with small_board(tmp_path) as service:
+        of = json.loads((PAYLOADS / "item.create.json").read_text())
+        await told_to(service, json.dumps(of).encode())
+        told |= {"product_id": of["product_id"]}
+        told["data"] |= {"feedback_id": of["data"]["feedback_id"], "comment": "What only the team may read"}
+        told["data"] |= {"public": False}
+        await told_to(service, json.dumps(told).encode())
+        item = (await service.ask("{ items { nodes { sleekplanId comments { nodes { public } } } } }"))[
+            "items"
+        ]["nodes"][0]
+        assert [comment["public"] for comment in item["comments"]["nodes"]] == [False]
+        await opened(browser, service, f"items/{item['sleekplanId']}")
+
+        assert "only the team" not in await part(browser, "Comments")
+        await browser.run(
+            """await page.getByLabel('private notes too').check();
+            await page.locator('#item .thread', { hasText: 'What only the team may read' }).waitFor();"""
+        )
+        await browser.run("await page.goto('about:blank')")
+
+
+async def test_a_run_of_votes_is_one_line_that_opens_and_no_line_repeats_the_title(history, browser):
+    item = await an_item(history)
+    await opened(browser, history, f"items/{item['sleekplanId']}")
+
+    text = await browser.run(
+        """await page.locator('#item li.run').first().waitFor();
+        const lines = await page.locator('#item .events').allInnerTexts();
+        await page.locator('#item li.run summary').first().click();
+        await page.locator('#item li.run details[open] li.event').first().waitFor();
+        return lines.join(' ');"""
+    )
+
+    assert item["title"] not in text
+    assert " votes" in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "parts"),
+    [
+        ("Dark mode soon", "Dark theme soon", [[0, "Dark"], [-1, " mode"], [1, " theme"], [0, " soon"]]),
+        ("Dark", "Dark mode", [[0, "Dark"], [1, " mode"]]),
+        ("a list of items", "The list of items", [[-1, "a"], [1, "The"], [0, " list of items"]]),
+        (
+            "Please let us sort the list of items by date",
+            "Please let us order the table of items by date",
+            [
+                [0, "Please let us"],
+                [-1, " sort the list"],
+                [1, " order the table"],
+                [0, " of items by date"],
+            ],
+        ),
+        ("One thing", "Wholly another matter", [[-1, "One thing"], [1, "Wholly another matter"]]),
+        ("", "New", [[1, "New"]]),
+        ("Same", "Same", [[0, "Same"]]),
+    ],
+)
+async def test_a_difference_is_of_words_that_belong_together(history, browser, before, after, parts):
+    await opened(browser, history)
+
+    found = await browser.run(
+        """return page.evaluate(async ([before, after]) =>
+            (await import('/page/difference.js')).wordsOf(before, after), [before, after])""",
+        before=before,
+        after=after,
+    )
+
+    assert found == parts
