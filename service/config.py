@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -134,6 +135,9 @@ class Settings(BaseSettings):
     sleekplan_rate: float = Field(
         2, gt=0, le=100, description="most requests to Sleekplan's REST API, in a second"
     )
+    sleekplan_timezone: str = Field(
+        "UTC", description="zone of the dates inside Sleekplan's objects, such as Europe/Berlin"
+    )
     reconcile_every_hours: float | None = Field(
         None,
         gt=0,
@@ -208,6 +212,15 @@ class Settings(BaseSettings):
         if parts.username is not None:
             raise ValueError("must not hold a user's name or password")
         return value.rstrip("/")
+
+    @field_validator("sleekplan_timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("is no zone's name; take one such as Europe/Berlin or UTC") from None
+        return value
 
     @field_validator("webhook_keys", mode="before")
     @classmethod

@@ -279,3 +279,9 @@ def test_a_file_of_labels_that_cannot_be_meant_is_refused(tmp_path, text, reason
 
     assert reason in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/X", "Nowhere", "../zone", ""])
+def test_a_zone_that_there_is_not_is_refused_by_its_name(zone: str) -> None:
+    with pytest.raises(InvalidSetting, match="is no zone's name"):
+        load_settings({}, sleekplan_timezone=zone)

@@ -324,6 +324,22 @@ async def requests_a_second(trial: Trial) -> int:
     return round(float(told["requests"] / told["seconds"]))
 
 
+async def hours_from_a_date_to_its_event(trial: Trial) -> float:
+    """How far the date inside an item is from when the log has it created."""
+    fake = a_fake(TINY, key=API_KEY)
+    async with fake.serving() as address:
+        given = {"sleekplan_api_url": address, "sleekplan_api_key": API_KEY, "sleekplan_rate": "100"}
+        env = {variable(name): value for name, value in (given | trial.settings).items()}
+        ended = await recount("backfill", "--only", "posts", "--product", "7", env=env)
+    assert ended.returncode == 0, ended.stderr
+    async with a_pool(trial.url) as pool:
+        apart = (
+            "select extract(epoch from occurred_at at time zone 'UTC' - (data ->> 'created')::timestamp)"
+            " / 3600 from log.events where action = 'item.create' limit 1"
+        )
+        return float(await pool.fetchval(apart))
+
+
 async def how_it_compared_by_itself(trial: Trial) -> str:
     """How the service compared a made-up board once it had started."""
     fake = a_fake(TINY, key=API_KEY)
@@ -409,6 +425,7 @@ PROOFS: dict[str, Proof] = {
         "https://api.sleekplan.com/v1",
         "http://127.0.0.1:1/v1",
     ),
+    "sleekplan_timezone": Proof("Etc/GMT+3", hours_from_a_date_to_its_event, 0, 3),
     "reconcile_every_hours": Proof("24", how_it_compared_by_itself, "not at all", "full"),
     "reconcile_full_every_days": Proof(
         "never", how_it_compared_by_itself, "full", "light", {"reconcile_every_hours": "24"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from math import ceil
 from typing import Any, Final, Literal, NamedTuple
 
@@ -59,6 +59,7 @@ class Composer:
     sweep: str
     origin: Origin
     product_id: int
+    zone: tzinfo = UTC
     ahead: int = 0
     _seen: Seen = field(default_factory=lambda: Seen(_NEVER, _NEVER))
     _named: set[int] = field(default_factory=set)
@@ -226,7 +227,7 @@ class Composer:
 
     def _moment(self, row: Row, member: str) -> datetime | None:
         """Return the moment of a row's date; None where it cannot be read or lies ahead of what was seen."""
-        at = read_date(row.get(member))
+        at = read_date(row.get(member), self.zone)
         if at is None:
             return None
         if at > self._seen.at + AHEAD_MAX:
@@ -251,16 +252,16 @@ def is_nameless_id(voter: str) -> bool:
     return voter[:1] == "p" and voter[1:].isdecimal()
 
 
-def read_date(said: object) -> datetime | None:
+def read_date(said: object, zone: tzinfo = UTC) -> datetime | None:
     """Return the moment of a date inside an object; None where it is none.
 
-    As `read_model.moment_of` reads the same of a webhook: it names no zone, and is taken for UTC.
+    It names no zone; `read_model.moment_of` takes the same of a webhook for UTC.
     """
     if not isinstance(said, str) or not _DATE.fullmatch(said):
         return None
     try:
-        return datetime.fromisoformat(said).replace(tzinfo=UTC)
-    except ValueError:
+        return datetime.fromisoformat(said).replace(tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
 
 

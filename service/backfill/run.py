@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 from projections.declare import declare
 from projections.follow.projector import Projector
@@ -78,7 +79,7 @@ async def run_sweep(
         async with _projected_meanwhile(pool, hub):
             head = await EventStore(pool).head()
             record = await SweepRecord.begin(pool, product_id, origin, asked, head, restart=wanted.restart)
-            composer = Composer(str(record.id), origin, product_id)
+            composer = Composer(str(record.id), origin, product_id, ZoneInfo(settings.sleekplan_timezone))
             pace = Pace(wanted.rate or settings.sleekplan_rate)
             async with sleekplan(settings.sleekplan_api_url, key, pace) as client:
                 sweep = Sweep(

@@ -260,7 +260,7 @@ class Sweep:
         """Whether a light comparison has seen everybody who changed since the last: the newest come first."""
         if listing is not listings.USERS_CHANGED or self._comparing is None or not page.rows:
             return False
-        dates = [read_date(row.get("updated")) for row in page.rows]
+        dates = [read_date(row.get("updated"), self._composer.zone) for row in page.rows]
         known = [date for date in dates if date is not None]
         looked_at = self._comparing.looked_at
         return (
