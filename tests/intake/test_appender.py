@@ -280,9 +280,9 @@ async def test_steady_load_does_not_keep_the_spool_in_use_for_ever(
 
             proxy.refuses = True
             senders = [asyncio.create_task(send()) for _ in range(32)]
-            await eventually(lambda: bench.spool.pending > 100)
+            await eventually(lambda: bench.spool.pending > 100, seconds=60)
             proxy.heal()
-            await eventually(lambda: last and not last[0].spooled, seconds=60)
+            await eventually(lambda: last and not last[0].spooled, seconds=300)
             stop.set()
             await asyncio.gather(*senders)
         await behind.close()
