@@ -30,6 +30,7 @@ class Known(NamedTuple):
     silent: bool
     nameless: Sequence[int] = ()
     nameless_at: Sequence[datetime] = ()
+    undirected: Sequence[str] = ()
     stranger: bool = False
 
     @property

@@ -105,7 +105,8 @@ select l.place as place,
 -- name: votes
 -- A vote without its user is known where as many votes of that moment and direction are as were listed up to it: a
 -- deleted person's vote is listed without its user. `nameless` are the votes, told without a name within seconds of it
--- and the nearest first, that one may be which is not known.
+-- and the nearest first, that one may be which is not known; `undirected` the voters of those of its moment that were
+-- told without a direction, one of which a vote without its user may be.
 --   $1 product_id
 --   $2 rows  a JSON list
 select l.place::int - 1 as place,
@@ -115,7 +116,7 @@ select l.place::int - 1 as place,
                                where v.product_id = $1
                                  and v.item_id = l.item_id
                                  and v.cast_at = l.created_at
-                                 and coalesce(v.value, l.value) = l.value
+                                 and v.value = l.value
                                  and not v.withdrawn)
             else coalesce(not o.withdrawn and o.value is not null, false) end as known,
        true as born,
@@ -130,7 +131,16 @@ select l.place::int - 1 as place,
        false as silent,
        coalesce(u.name, u.mail) is null and not coalesce(u.deleted or u.erased, false) as stranger,
        coalesce(n.positions, '{}') as nameless,
-       coalesce(n.moments, '{}') as nameless_at
+       coalesce(n.moments, '{}') as nameless_at,
+       array(select v.voter
+               from {votes} v
+              where l.user_id is null
+                and v.product_id = $1
+                and v.item_id = l.item_id
+                and v.cast_at = l.created_at
+                and v.value is null
+                and not v.withdrawn
+              order by v.position) as undirected
   from (
        select w.place, w.item_id, w.user_id, w.value, w.created_at,
               row_number() over (partition by w.user_id, w.value, w.created_at order by w.place) as number

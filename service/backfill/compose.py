@@ -63,6 +63,7 @@ class Composer:
     ahead: int = 0
     _seen: Seen = field(default_factory=lambda: Seen(_NEVER, _NEVER))
     _named: set[int] = field(default_factory=set)
+    _directed: set[tuple[object, str]] = field(default_factory=set)
     _introduced: set[str] = field(default_factory=set)
 
     def events(self, kind: Kind, rows: list[Row], known: list[Known], seen: Seen) -> list[EventData]:
@@ -123,6 +124,14 @@ class Composer:
             yield self._event("comment.snapshot", row, "seen", row)
 
     def _votes(self, row: Row, known: Known) -> Iterator[EventData]:
+        item = row.get("feedback_id")
+        undirected = (voter for voter in known.undirected if (item, voter) not in self._directed)
+        if (voter := next(undirected, None)) is not None:
+            self._directed.add((item, voter))
+            whose = {NAMELESS: int(voter[1:])} if is_nameless_id(voter) else {"user": {"user_id": voter}}
+            # What was told of it says no direction, and may be some milliseconds later than its date.
+            yield self._event("vote.create", row | whose, "seen", row)
+            return
         free = (place for place in range(len(known.nameless)) if known.nameless[place] not in self._named)
         place = next(free, None)
         if place is None:
@@ -188,7 +197,9 @@ class Composer:
         if updated is None or not (news or not known.born):
             yield self._event(f"{entity}.update", row, "seen", row, known.last_told)
             return
-        yield self._event(f"{entity}.update", _edited(row), "updated", row, known.last_told)
+        # What was told of that very edit is no look before it.
+        since = known.last_told if news else None
+        yield self._event(f"{entity}.update", _edited(row), "updated", row, since)
         if known.counts or "pinned" in known.fields or (not known.born and _is_pinned(row)):
             yield self._event(f"{entity}.snapshot", row, "seen", row)
 

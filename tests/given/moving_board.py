@@ -1,4 +1,4 @@
-"""A board that moves while it is looked at, on a clock of its own, and when each thing on it went."""
+"""A board that moves while it is looked at, on a clock of its own; it notes when things are edited and go."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ LIVELY: Final = Knobs(seed=5, events=300, items=8, users=20, months=2, votes_sha
 """A small board on which people comment, withdraw votes and follow."""
 RARE: Final = ("item.delete", "item.merge", "comment.delete", "user.delete", "subscription.delete")
 EDITS: Final = ("item.update", "comment.update", "user.update")
+_EDITED: Final = {
+    "item": "title description status type effort owner_id estimated merge_id tags",
+    "comment": "comment parent pinned public feedback_id",
+    "user": "data_name data_mail data_img data_full_name data_id",
+}
+"""What of each is changed by an edit."""
 
 
 class Move(NamedTuple):
@@ -30,16 +36,24 @@ class Move(NamedTuple):
 
 
 class MovingBoard:
-    """A fake whose history was told, less what was lost. `went` has the moments at which things went."""
+    """A fake whose history was told, less what was lost.
+
+    `went` has the moments at which things went, `edited` those at which they were edited: of its history too.
+    """
 
     def __init__(self, knobs: Knobs, **variant: Any) -> None:
         traffic = Traffic(knobs)
-        self.bodies = list(traffic.history())
         self.fake = FakeSleekplan(traffic, Variant(**variant))
+        self.went: defaultdict[Thing, list[datetime]] = defaultdict(list)
+        self.edited: defaultdict[Thing, list[datetime]] = defaultdict(list)
+        self._looked = 0
+        self._stood, self._was = set[Thing](), dict[Thing, list[Any]]()
+        self.bodies = []
+        for body in traffic.history():
+            self.bodies.append(body)
+            self._note(datetime.fromtimestamp(traffic.at, UTC))
         self.at = knobs.ending
         self.fake.now = self.now
-        self.went: defaultdict[Thing, list[datetime]] = defaultdict(list)
-        self._looked = 0
 
     def now(self) -> datetime:
         """The board's clock: it goes on by a tenth of a second at each look, and by hours at each move."""
@@ -48,15 +62,43 @@ class MovingBoard:
 
     def move(self, hours: int, action: str = "") -> bytes:
         """Let something happen some hours later, of this action if it can; return the webhook's body."""
-        before = self.standing()
         self.at = (self.now() + timedelta(hours=hours)).replace(microsecond=0)
         self._looked = 0
         traffic = self.fake.traffic
         body = (traffic.next_of(action, self.at) if action else None) or self.fake.move(self.at)
         self.at = max(self.at, datetime.fromtimestamp(self.fake.traffic.at, UTC))
-        for thing in before - self.standing():
-            self.went[thing].append(self.at)
+        self._note(self.at)
         return body
+
+    def _note(self, at: datetime) -> None:
+        """Note what went and what was edited at a moment."""
+        stands, said = self.standing(), self._contents()
+        for thing in self._stood - stands:
+            self.went[thing].append(at)
+        for thing, content in said.items():
+            if self._was.get(thing, content) != content:
+                self.edited[thing].append(at)
+        self._stood, self._was = stands, said
+
+    def _contents(self) -> dict[Thing, list[Any]]:
+        """What things say that an edit may change."""
+        rows = self.fake.rows
+        posts, users = rows.posts({}), rows.users({})
+        items = [posts.row(source) for source in posts.sources]
+        remarks = [rows.comments(str(item["feedback_id"]), {}) for item in items]
+        listed = {
+            "item": ("feedback_id", items),
+            "comment": (
+                "comment_id",
+                [each.row(source) for each in remarks if each for source in each.sources],
+            ),
+            "user": ("user_id", [users.row(source) for source in users.sources]),
+        }
+        return {
+            (entity, str(row[id])): [row.get(name) for name in _EDITED[entity].split()]
+            for entity, (id, found) in listed.items()
+            for row in found
+        }
 
     def standing(self) -> set[Thing]:
         """What is on the board, by its ids."""
