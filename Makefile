@@ -25,7 +25,8 @@ help: ## say what can be made
 install:
 	@sh .ci/install
 
-run: install
+run:
+	@sh .ci/install run
 	@exec .venv/bin/recount up
 
 test: install
