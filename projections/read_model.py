@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 
@@ -69,11 +70,19 @@ def _generation(rows: list[asyncpg.Record]) -> Generation:
     return Generation(names, position, tuple(row["generation"] for row in rows), signature)
 
 
+class ReadAt(NamedTuple):
+    """Where in the log something was read; None where no event stands there, as before the first."""
+
+    position: int
+    recorded_at: datetime | None
+
+
 class Snapshot:
     """Several statements at one position: they see the same rows, whatever is projected meanwhile."""
 
     def __init__(self, connection: AnyConnection, generation: Generation) -> None:
         self._connection = connection
+        self._read_at: ReadAt | None = None
         self.generation = generation
 
     @property
@@ -86,14 +95,21 @@ class Snapshot:
         rows: list[asyncpg.Record] = await self._connection.fetch(self.generation.fill(sql), *args)
         return rows
 
-    async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
-        """Return the `answer` of a statement of one row, and the position.
+    async def value(self, sql: str, *args: Any) -> tuple[Any, ReadAt]:
+        """Return the `answer` of a statement of one row, and where it was read.
 
         In a savepoint: a statement that Postgres refuses, for a time zone say, spoils none of the others.
         """
         async with self._connection.transaction():
             rows = await self.fetch(sql, *args)
-        return rows[0]["answer"], self.position
+        if self._read_at is None:
+            self._read_at = ReadAt(self.position, await self.recorded_at(self.position))
+        return rows[0]["answer"], self._read_at
+
+    async def recorded_at(self, position: int) -> datetime | None:
+        """Return when the event at a position was recorded; None where there is none."""
+        found: datetime | None = await self._connection.fetchval(_sql["recorded_at"], position)
+        return found
 
 
 class Reader:
@@ -118,10 +134,17 @@ class Reader:
                 self._known = None
         raise ReadModelChanging(ATTEMPTS_MAX)
 
-    async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
-        """Return the one value, `answer`, of a statement of one row, and the position that it read at."""
+    async def value(self, sql: str, *args: Any) -> tuple[Any, ReadAt]:
+        """Return the one value, `answer`, of a statement of one row, and where in the log it read."""
         [row] = await self._read_at("value_read_at", sql, args)
-        return row["answer"], row["position"]
+        return row["answer"], ReadAt(row["position"], row["recorded_at"])
+
+    async def recorded_at(self, position: int) -> datetime | None:
+        """Return when the event at a position was recorded; None where there is none."""
+        async with self._pool.acquire() as connection:
+            found: datetime | None = await connection.fetchval(_sql["recorded_at"], position)
+            leave_as_found(connection)
+        return found
 
     async def rows(self, sql: str, *args: Any) -> tuple[list[asyncpg.Record], int]:
         """Return the rows of one statement in no order, and the position that it read at.

@@ -1,10 +1,11 @@
 -- Which tables are read, and how far they have got: looked up by every read in its own snapshot.
 
 -- name: value_read_at
--- The one value of a statement, and in the same snapshot the generations that it was to be read from and
--- the position: one round trip where a transaction takes four.
+-- The one value of a statement, and in the same snapshot the generations that it was to be read from, the
+-- position, and when its event was recorded: one round trip where a transaction takes four.
 --   statement   a select of one row with the column `answer`
-select stated.answer, read_at.generations, read_at.position
+select stated.answer, read_at.generations, read_at.position,
+       (select e.recorded_at from log.events e where e.position = read_at.position) as recorded_at
   from (:statement) as stated
  cross join (
         select string_agg(projection || '=' || generation, ',' order by projection) as generations,
@@ -22,6 +23,13 @@ with recursive found as (
      where found.product_id is not null
 )
 select found.product_id from found where found.product_id is not null
+
+-- name: recorded_at
+-- When the event at a position was recorded, which tells it from another one that may come to stand there.
+--   $1 position
+select recorded_at
+  from log.events
+ where position = $1;
 
 -- name: rows_read_at
 -- The rows of a statement, and with each the generations and the position as above; one row that is not

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import strawberry
 
+from schema.resume import ResumePoint
+
 if TYPE_CHECKING:
     import asyncpg
 
@@ -93,15 +95,20 @@ class Services:
 
 @dataclass(slots=True)
 class Context:
-    """One operation's: who asks, with what it reads, and at which position it did.
+    """One operation's: who asks, with what it reads, and where in the log it did.
 
-    Whoever reads first sets `position`; the response's `extensions.position` says it.
+    Whoever reads sets `read_at`; the response's `extensions` say its position, and its cursor.
     """
 
     services: Services
     caller: Caller = EVERYTHING
-    position: int | None = None
+    read_at: ResumePoint | None = None
     _now: dt.datetime | None = None
+
+    @property
+    def position(self) -> int | None:
+        """The position that was read at."""
+        return None if self.read_at is None else self.read_at.position
 
     def now(self) -> dt.datetime:
         """Return the moment of the operation, the same for all its fields."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+from schema.resume import ResumePoint, parse_cursor
 from service.errors import BadArgument, BadCursor, BadId
 
 TYPES_BY_LETTER: Final = {
@@ -86,16 +87,17 @@ def product_number(text: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a list: its order, the position of its first page, and the row's sort values."""
+    """A place in a list: its order, where in the log its first page was read, and the row's sort values."""
 
     order: str
-    position: int | None
+    read_at: ResumePoint | None
     values: tuple[str | None, ...]
 
 
-def encode_cursor(order: str, position: int | None, values: list[str | None]) -> str:
+def encode_cursor(order: str, read_at: ResumePoint | None, values: list[str | None]) -> str:
     """Return the cursor of a row."""
-    return base64.urlsafe_b64encode(orjson.dumps([order, position, *values])[1:-1]).rstrip(b"=").decode()
+    place = None if read_at is None else str(read_at)
+    return base64.urlsafe_b64encode(orjson.dumps([order, place, *values])[1:-1]).rstrip(b"=").decode()
 
 
 def decode_cursor(text: str, order: str, size: int) -> Cursor:
@@ -104,25 +106,32 @@ def decode_cursor(text: str, order: str, size: int) -> Cursor:
     Raises BadCursor for text that is no cursor, or one of a list in another order.
     """
     match _decode(text, b"[%b]"):
-        case [str(of_order), position, *values] if (
-            position is None or (type(position) is int and 0 <= position < 2**63)
-        ) and all(value is None or (isinstance(value, str) and "\0" not in value) for value in values):
+        case [str(of_order), place, *values] if (place is None or _place(place) is not None) and all(
+            value is None or (isinstance(value, str) and "\0" not in value) for value in values
+        ):
             if of_order == order and len(values) == size:
                 return Cursor(
-                    of_order, position, tuple(None if value is None else str(value) for value in values)
+                    of_order, _place(place), tuple(None if value is None else str(value) for value in values)
                 )
             raise BadCursor(text, f"it belongs to a list in the order {of_order}, this one is {order}")
     raise BadCursor(text, "it is none of ours")
 
 
-def decode_cursor_position(args: Mapping[str, Any]) -> int | None:
-    """Return the position that the cursors among a field's arguments carry; null without one."""
+def decode_cursor_place(args: Mapping[str, Any]) -> ResumePoint | None:
+    """Return where in the log the cursors among a field's arguments were read; None without one."""
     for name in ("after", "before"):
         if isinstance(args.get(name), str):
             match _decode(args[name], b"[%b]"):
-                case [str(), int(position), *_] if 0 <= position < 2**63:
-                    return position
+                case [str(), place, *_]:
+                    return _place(place)
     return None
+
+
+def _place(value: object) -> ResumePoint | None:
+    """Return the place in a cursor: text, or the bare number of those from before there were marks."""
+    if type(value) is int and 0 <= value < 2**63:
+        return ResumePoint(value)
+    return parse_cursor(value) if isinstance(value, str) else None
 
 
 def cursor_starts_null(text: str) -> bool:

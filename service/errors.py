@@ -11,6 +11,7 @@
     │   ├── PositionAhead
     │   ├── PositionBeyondHead
     │   ├── LogWentBack
+    │   ├── AnotherLog
     │   └── NotYetProjected
     ├── SettingsError                    the environment says something that cannot be meant
     │   ├── UnknownSetting
@@ -362,6 +363,20 @@ class LogWentBack(QueryError):
         super().__init__(
             f"the log no longer holds what was sent up to position {position}, and ends at {head} now: was "
             "an older backup restored? Read the state anew, then subscribe again with after: null"
+        )
+
+
+class AnotherLog(QueryError):
+    """A cursor of another log, or of this one before it lost its end."""
+
+    code = "LOG_WENT_BACK"
+
+    def __init__(self, cursor: str) -> None:
+        self.cursor = cursor
+        super().__init__(
+            f"this log does not hold the event of the cursor {cursor!r}: an older backup was restored, a "
+            "failover lost the log's end, or this is another log. Read the state anew, without it (a "
+            "subscription: after: null); an earlier cursor that is taken is safe to go on from"
         )
 
 

@@ -27,6 +27,8 @@ export type Scalars = {
 export type AsOf = {
   /** The clock that `time` is on. */
   clock?: Clock;
+  /** The `extensions.cursor` of an answer: as its position, and refused where the log no longer holds what that answer was read from. */
+  cursor?: InputMaybe<Scalars['String']['input']>;
   /** Everything known up to that event, inclusive. */
   position?: InputMaybe<Scalars['Position']['input']>;
   /** Everything that happened up to then, inclusive. */

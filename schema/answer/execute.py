@@ -26,6 +26,7 @@ from schema.context import Context
 from schema.errors import Refused, coded, told
 from schema.plan.selection import Selection, select
 from schema.recent import RecentlyUsed
+from schema.resume import ResumePoint
 
 Executor = _Executor[Any]
 
@@ -127,7 +128,7 @@ class Operations:
             )
         if result.data is None and result.errors and all(error.path is None for error in result.errors):
             return self.refuse(Refused(coded(result.errors)))
-        body = self.encode(result, context.position, asked.cost)
+        body = self.encode(result, context.read_at, asked.cost)
         return Outcome(body, fast=certain, failed=bool(result.errors))
 
     def asked(self, document: Document, request: Request) -> Asked:
@@ -221,14 +222,17 @@ class Operations:
             known = self._introspections.keep(key, answered)
         return known
 
-    def encode(self, result: ExecutionResult, position: int | None = None, cost: int | None = None) -> bytes:
-        """Return a result as JSON, with the position that it was read at and what it cost."""
+    def encode(
+        self, result: ExecutionResult, read_at: ResumePoint | None = None, cost: int | None = None
+    ) -> bytes:
+        """Return a result as JSON, with where in the log it was read and what it cost."""
         response: dict[str, Any] = {"data": result.data}
         if result.errors:
             response["errors"] = told(result.errors, debug=self.debug)
         extensions = dict(result.extensions or {})
-        if position is not None:
-            extensions["position"] = position
+        if read_at is not None:
+            extensions["position"] = read_at.position
+            extensions["cursor"] = str(read_at)
         if cost is not None:
             extensions["cost"] = {"requested": cost, "maximum": self.limits.cost_max}
         if extensions:

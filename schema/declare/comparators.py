@@ -31,6 +31,10 @@ class Clock(Enum):
 class AsOf:
     time: DateTime | None = _given("Everything that happened up to then, inclusive.")
     position: Position | None = _given("Everything known up to that event, inclusive.")
+    cursor: str | None = _given(
+        "The `extensions.cursor` of an answer: as its position, and refused where the log no longer holds "
+        "what that answer was read from."
+    )
     clock: Clock = strawberry.field(default=Clock.OCCURRED, description="The clock that `time` is on.")
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from schema.resume import ResumePoint
+
 Args = Mapping[str, Any]
 
 
@@ -23,9 +25,9 @@ class Values:
 
 @dataclass(slots=True)
 class Env:
-    """What decoding an answer needs beside the answer: labels, the position it was read at, the arguments."""
+    """What decoding an answer needs beside it: labels, the arguments, where in the log it was read."""
 
     labels: Mapping[str, Any]
     args: Sequence[Args]
-    position: int
-    pinned: int | None
+    read_at: ResumePoint
+    pinned: ResumePoint | None

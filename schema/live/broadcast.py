@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import structlog
 
-from schema.live.cursor import ResumePoint
 from schema.live.messages import BUFFER_BYTES_MAX, FAILED, Message, Selecting, Sink
 from schema.live.sources import Shared
 from schema.live.work import AWAY, READ_SECONDS_MAX, Work, say_away
@@ -64,9 +63,7 @@ class Broadcast:
                 found = operations.encode(result)
                 if found != state:
                     state = found
-                    position = context.position or 0
-                    body = operations.encode(result, position)
-                    self._newest = Message(ResumePoint(position) if position else None, body)
+                    self._newest = Message(context.read_at, operations.encode(result, context.read_at))
                 self._tell()
             await asyncio.sleep(self._shared.every_seconds)
 

@@ -126,7 +126,7 @@ class Feed:
                 facts, upto = await self._follower.facts_after(self.cursor)
                 # No await between here and the cursor: who joins after it gets what comes after it.
                 meetings = [
-                    (fact["position"], met)
+                    (fact, met)
                     for fact in facts
                     if self._caller.sees(fact["product_id"]) and (met := self._following.meet(fact))
                 ]
@@ -141,10 +141,11 @@ class Feed:
                 _log.exception("live_feed_failed", error=type(error).__name__)
                 self.fail(FAILED)
 
-    async def _send(self, meetings: Sequence[tuple[int, list[Subscriber]]]) -> None:
-        made = await self._messages.at([position for position, _ in meetings])
+    async def _send(self, meetings: Sequence[tuple[Fact, list[Subscriber]]]) -> None:
+        made = await self._messages.at([fact for fact, _ in meetings])
         writes = 0
-        for position, met in meetings:
+        for fact, met in meetings:
+            position = fact["position"]
             messages = made[position]
             for subscriber in met if messages else ():
                 if subscriber.following and position > subscriber.cursor:
@@ -188,14 +189,14 @@ class Feed:
                 subscriber.cancel()
 
     async def _send_to(self, subscriber: Subscriber, facts: Sequence[Fact]) -> None:
-        positions = [
-            fact["position"]
+        wanted = [
+            fact
             for fact in facts
             if self._caller.sees(fact["product_id"]) and subscriber.wanted.matches(fact)
         ]
-        for start in range(0, len(positions), RENDER_EVENTS):
-            chunk = positions[start : start + RENDER_EVENTS]
+        for start in range(0, len(wanted), RENDER_EVENTS):
+            chunk = wanted[start : start + RENDER_EVENTS]
             made = await self._messages.at(chunk)
-            for position in chunk:
+            for position in (fact["position"] for fact in chunk):
                 await drained(subscriber.sink, subscriber.sent)
                 self._write(subscriber, position, made[position])

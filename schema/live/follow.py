@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, cast
 
 import structlog
 
 from schema.context import Services
-from schema.live.cursor import ResumePoint
 from schema.live.filter import Fact
 from schema.live.work import AWAY, READ_SECONDS_MAX, Work, outlast, pause
-from service.errors import LogWentBack, PositionBeyondHead
+from schema.resume import ResumePoint, marked
+from service.errors import AnotherLog, LogWentBack, PositionBeyondHead
 from service.sql_files import load
 
 PAGE_EVENTS: Final = 1_000
@@ -65,7 +66,7 @@ class Follower:
     async def first_position(self, after: ResumePoint | None) -> int:
         """Return the position all of which was had, asked of Postgres where a hint could be behind.
 
-        From here on nothing after it is missed.
+        From here on nothing after it is missed. Raises PositionBeyondHead, AnotherLog.
         """
         if not self.running:
             await self._begin()
@@ -76,7 +77,15 @@ class Follower:
             head, _ = await self._now()
             if after.position > head:
                 raise PositionBeyondHead(after.position, head)
+        if after.mark is not None:
+            recorded_at = await outlast(lambda: self._recorded_at(after.position))
+            if marked(after.position, recorded_at).mark != after.mark:
+                raise AnotherLog(str(after))
         return after.position - 1 if after.ordinal else after.position
+
+    def place(self, position: int) -> ResumePoint:
+        """Return a position as a place, with the mark of its event where that is in memory."""
+        return marked(position, self._remembered(position))
 
     async def risen_beyond(self, position: int) -> None:
         """Wait until events beyond a position have been read."""
@@ -112,6 +121,20 @@ class Follower:
         async with asyncio.timeout(READ_SECONDS_MAX), self._services.reader.snapshot() as snapshot:
             (row,) = await snapshot.fetch(_sql["head"])
             return max(row["position"], snapshot.position), snapshot.position
+
+    async def _recorded_at(self, position: int) -> datetime | None:
+        """Return when an event was recorded; None where there is none."""
+        if (remembered := self._remembered(position)) is not None:
+            return remembered
+        async with asyncio.timeout(READ_SECONDS_MAX):
+            return await self._services.reader.recorded_at(position)
+
+    def _remembered(self, position: int) -> datetime | None:
+        at = bisect_right(self._ring_positions, position) - 1
+        fact = self._ring[at] if at >= 0 else self._last
+        if fact is None or fact["position"] != position:
+            return None
+        return cast("datetime", fact["recorded_at"])
 
     async def _begin(self) -> None:
         _, projected = await self._now()
@@ -171,8 +194,8 @@ class Follower:
         async with asyncio.timeout(READ_SECONDS_MAX), self._services.reader.snapshot() as snapshot:
             (row,) = await snapshot.fetch(_sql["head"])
             head, position = row["position"], snapshot.position
-            found = await snapshot.fetch(_sql["stands"], last["position"]) if last is not None else []
-        stands = head >= self.position if last is None else bool(found) and _is_same(found[0], last)
+            found = await snapshot.recorded_at(last["position"]) if last is not None else None
+        stands = head >= self.position if last is None else found == last["recorded_at"]
         if stands:
             return False
         error = LogWentBack(self.position, head)

@@ -11,13 +11,6 @@ select position, product_id, action, type, entity, entity_id, item_id, user_id, 
  order by position
  limit $2;
 
--- name: stands
--- When the event at a position was recorded, which tells it from another one that came to stand there.
---   $1 position
-select recorded_at
-  from log.events
- where position = $1;
-
 -- name: head
 -- The newest position of the log; 0 while it is empty.
 select coalesce((select position from log.events order by position desc limit 1), 0) as position;

@@ -6,13 +6,15 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from schema.answer.execute import Executor, Operations
 from schema.context import Caller, Context, Services
-from schema.live.cursor import ResumePoint
+from schema.live.filter import Fact
 from schema.live.sources import Source
 from schema.live.work import READ_SECONDS_MAX, Work, outlast
+from schema.resume import ResumePoint, marked
 
 KEPT_MESSAGES: Final = 1_000
 KEPT_BYTES: Final = 4 * 1024 * 1024
@@ -99,33 +101,32 @@ class Messages:
         self._kept: OrderedDict[int, tuple[Message, ...]] = OrderedDict()
         self._kept_bytes = 0
 
-    async def at(self, positions: Sequence[int]) -> Mapping[int, tuple[Message, ...]]:
-        """Return the messages of these positions; while Postgres is away, whoever asks waits."""
-        return await outlast(lambda: self._at(positions))
+    async def at(self, facts: Sequence[Fact]) -> Mapping[int, tuple[Message, ...]]:
+        """Return the messages of these events, by position; while Postgres is away, whoever asks waits."""
+        return await outlast(lambda: self._at({fact["position"]: fact["recorded_at"] for fact in facts}))
 
-    async def _at(self, positions: Sequence[int]) -> Mapping[int, tuple[Message, ...]]:
+    async def _at(self, recorded: Mapping[int, datetime]) -> Mapping[int, tuple[Message, ...]]:
         async with self._making:
-            found = {position: self._kept[position] for position in positions if position in self._kept}
-            missing = [position for position in positions if position not in found]
+            found = {position: self._kept[position] for position in recorded if position in self._kept}
+            missing = {position: at for position, at in recorded.items() if position not in found}
             if missing:
                 made = await self._make(missing)
                 found.update(made)
                 self._keep(made)
             return found
 
-    async def _make(self, positions: Sequence[int]) -> Mapping[int, tuple[Message, ...]]:
+    async def _make(self, recorded: Mapping[int, datetime]) -> Mapping[int, tuple[Message, ...]]:
         operations, executor = self._selecting.operations, self._selecting.executor
         context = self._selecting.context()
-        made: dict[int, list[Message]] = {position: [] for position in positions}
+        made: dict[int, list[Message]] = {position: [] for position in recorded}
         async with asyncio.timeout(READ_SECONDS_MAX):
-            loaded = await self._source.load(context, positions)
+            loaded = await self._source.load(context, list(recorded))
         for position, read in loaded:
             result = await operations.message(executor, read, context)
             messages = made[position]
-            cursor = ResumePoint(position, len(messages) + 1 if self._source.gives_several else 0)
-            if cursor.ordinal:
-                result.extensions = {"cursor": str(cursor)}
-            messages.append(Message(cursor, operations.encode(result, position)))
+            ordinal = len(messages) + 1 if self._source.gives_several else 0
+            cursor = marked(position, recorded[position], ordinal)
+            messages.append(Message(cursor, operations.encode(result, cursor)))
             self._work.rendered += 1
         return {position: tuple(messages) for position, messages in made.items()}
 

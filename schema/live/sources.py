@@ -12,10 +12,10 @@ from schema.context import Caller, Context
 from schema.declare.source import ByPosition, Whole, spec_of
 from schema.errors import Refused
 from schema.ids import ids_of, product_number
-from schema.live.cursor import ResumePoint, parse_cursor
 from schema.live.filter import Wanted, event_filter
 from schema.plan.kept import Planner
 from schema.plan.selection import Selected, Selection
+from schema.resume import ResumePoint, cursor_given
 from service.errors import BadArgument, ForeignProduct
 from service.events import Origin
 
@@ -38,8 +38,10 @@ class Source:
 
     def __init__(self, planner: Planner, root: Selected, context: Context) -> None:
         self.args: Final[Mapping[str, Any]] = root.args
-        after = root.args.get("after")
+        after, cursor = root.args.get("after"), root.args.get("afterCursor")
         self.after = None if after is None else ResumePoint(after)
+        if cursor is not None:
+            self.after = cursor_given("afterCursor", cursor)
         self._product = _product(root.args, context.caller)
         self._planner, self._root = planner, root
         # Planned here, so that what the caller may not select is refused before the first event.
@@ -107,11 +109,6 @@ class ThresholdsSource(Source):
 
     def __init__(self, planner: Planner, root: Selected, context: Context) -> None:
         super().__init__(planner, root, context)
-        text = self.args.get("afterCursor")
-        if text is not None:
-            self.after = parse_cursor(text)
-            if self.after is None:
-                raise BadArgument("afterCursor", text[:40], "is no cursor; give `extensions.cursor`")
         rules = self.args["rules"]
         if not 0 < len(rules) <= RULES_MAX:
             raise BadArgument("rules", len(rules), f"are out of bounds; give 1 to {RULES_MAX}")

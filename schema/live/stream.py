@@ -47,7 +47,7 @@ async def _send(
         async for value in iterator:
             result = await executed(executor, value, context)
             await drained(sink, context.position or 0)
-            sink.send(Message(None, operations.encode(result, context.position)))
+            sink.send(Message(None, operations.encode(result, context.read_at)))
             work.sent += 1
         sink.complete()
     except Refused as refused:

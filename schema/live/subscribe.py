@@ -13,13 +13,13 @@ from schema.answer.execute import Operations
 from schema.context import Caller, Context, Services
 from schema.errors import Refused, told
 from schema.live.broadcast import Broadcast
-from schema.live.cursor import ResumePoint
 from schema.live.feed import Feed
 from schema.live.follow import Follower
 from schema.live.messages import FAILED, Selecting, Sink
 from schema.live.sources import Shared, source_of
 from schema.live.stream import stream
 from schema.live.work import Work
+from schema.resume import ResumePoint
 from service.errors import BadArgument, RecountError
 
 

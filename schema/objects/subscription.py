@@ -26,6 +26,12 @@ AFTER_POSITION: Final = argument(
     "The position of the last message that was received; what follows it is sent first. "
     "Left out or null: from now on.",
 )
+AFTER_CURSOR: Final = argument(
+    "afterCursor",
+    str | None,
+    "The `extensions.cursor` of the last message that was received: as `after`, which it wins over, and "
+    "refused where the log no longer holds that message's event. Of several of one event, the next is sent.",
+)
 ORIGINS: Final = argument(
     "origins",
     list[Origin] | None,
@@ -50,8 +56,8 @@ def _which(page: Page) -> StrawberryArgument:
 
 @strawberry.type(
     description=(
-        "What happens, as it happens. Every message says its position in `extensions.position`; "
-        "with that as `after` a client goes on where it stopped, without a gap and without a repetition."
+        "What happens, as it happens. Every message says its place in `extensions.cursor`; "
+        "with that as `afterCursor` a client goes on where it stopped, without a gap or a repetition."
     )
 )
 class Subscription:
@@ -61,12 +67,14 @@ class Subscription:
         _which(EVENTS),
         PRODUCT_ID,
         AFTER_POSITION,
+        AFTER_CURSOR,
     )
     item: ItemChange = followed(
         "What happens to one item.",
         _ITEM_AT,
         argument("id", strawberry.ID, "Its opaque id."),
         AFTER_POSITION,
+        AFTER_CURSOR,
     )
     items: ItemChange = followed(
         "What happens to the items that the filter lets through, before the event or after it.",
@@ -75,6 +83,7 @@ class Subscription:
         PRODUCT_ID,
         ORIGINS,
         AFTER_POSITION,
+        AFTER_CURSOR,
     )
     thresholds: ThresholdHit = followed(
         "Totals of items that reach a bound: 50 votes, 10 more in a day.",
@@ -83,12 +92,7 @@ class Subscription:
         PRODUCT_ID,
         ORIGINS,
         AFTER_POSITION,
-        argument(
-            "afterCursor",
-            str | None,
-            "The `extensions.cursor` of the last message received, with the same rules: "
-            "one event may reach several bounds, each told by a message of its own. Wins over `after`.",
-        ),
+        AFTER_CURSOR,
     )
     projections: list[ProjectionProgress] = followed(
         "How far each projection has got, and how a rebuild goes on.", Whole(PROJECTIONS)

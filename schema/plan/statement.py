@@ -12,6 +12,7 @@ from schema.declare.blocks import named, put
 from schema.declare.request import Args, Values
 from schema.declare.source import Entity, Parameter
 from schema.plan.selection import Selected
+from schema.resume import cursor_given
 from service.errors import BadArgument
 from service.sql_files import load
 
@@ -194,14 +195,22 @@ class Statement:
         """Return the moment that a field reads at: its own `asOf`, else its parent's, else now."""
         as_of = node.args.get(name_of_argument)
         as_of = as_of or {}
-        time, position = as_of.get("time"), as_of.get("position")
+        time, position, cursor = as_of.get("time"), as_of.get("position"), as_of.get("cursor")
         pinned = root and self.pinned
-        if time is None and position is None and not pinned:
+        if time is None and position is None and cursor is None and not pinned:
             return outer if outer is not None else self._now()
         recorded = time is not None and getattr(as_of["clock"], "value", "OCCURRED") == "RECORDED"
         bounds = []
         if position is not None:
             bounds.append(self.argument(place, "bigint", lambda args: args[name_of_argument]["position"]))
+        if cursor is not None:
+            bounds.append(
+                self.argument(
+                    place,
+                    "bigint",
+                    lambda args: cursor_given("cursor", args[name_of_argument]["cursor"]).position,
+                )
+            )
         if pinned:
             bounds.append(self.bind("bigint", lambda request: request.pinned, "pinned"))
         at_time = (
@@ -212,7 +221,7 @@ class Statement:
         p = f"least({', '.join(bounds)})" if bounds else "9223372036854775807::bigint"
         t = "'infinity'::timestamptz" if at_time is None or recorded else at_time
         at = at_time or f"coalesce({time_at('known.p')}, {self._clock()})"
-        if pinned and not at_time and position is None:
+        if pinned and not at_time and position is None and cursor is None:
             at = self._clock()
         name = self.table(
             "moment", f"select known.p, known.t, {at} as at from (select {p} as p, {t} as t) as known"

@@ -13,9 +13,9 @@ from schema.answer.documents import Request
 from schema.answer.execute import Operations
 from schema.context import Context
 from schema.errors import Refused, told
-from schema.live.cursor import ResumePoint, parse_cursor
 from schema.live.messages import Message
 from schema.live.subscribe import Cancellable, Live
+from schema.resume import ResumePoint, parse_cursor
 from schema.serve.held import PerAddress
 from schema.serve.requests import followed
 
@@ -98,7 +98,7 @@ class EventStreams:
                     document, asked, context, stream, after=stream.last_event_id()
                 )
             answer = await self._operations.execute(asked, context, only_queries=only_queries)
-            stream.send(Message(ResumePoint(context.position) if context.position else None, answer.body))
+            stream.send(Message(context.read_at, answer.body))
             stream.complete()
         except Refused as refused:
             stream.fail(told(refused.errors, debug=self._operations.debug))

@@ -216,7 +216,7 @@ async def _events(url: str, headers: dict[str, str], asked: dict[str, Any]) -> A
             except (aiohttp.ClientError, TimeoutError) as error:
                 if not connected:
                     raise ServiceNotReachable(without_key(url), error) from error
-            behind = f" behind position {last_id}" if last_id else ""
+            behind = f" behind position {last_id.partition('-')[0]}" if last_id else ""
             note(f"the service is away; asking again{behind}")
             await asyncio.sleep(pause)
             pause = min(pause * 2, RECONNECT_SECONDS[1])

@@ -24,6 +24,7 @@ from service.log.known import KnownDatabase
 from service.operate.finding import Finding, fine, note, problem
 from service.operate.gauges import silences
 from service.operate.reach import check_reach, check_service
+from service.operate.replication import check_replication
 from service.operate.views import check_views
 from service.reactions.reactions import refuse_wrong_rules
 from service.sql_files import load
@@ -46,8 +47,7 @@ async def examine(settings: Settings, dsn: str | None, *, public_url: str | None
     `public_url` is the webhook's URL as entered in Sleekplan, to be tried from here.
     """
     findings = [*check_folder(settings), *check_spool(settings), *check_disk(settings.data_dir)]
-    findings += check_key_files(settings)
-    findings += check_api_key(settings)
+    findings += [*check_key_files(settings), *check_api_key(settings)]
     if dsn is not None:
         findings += await check_database(settings, dsn)
     findings += await check_service(settings)
@@ -180,6 +180,7 @@ async def check_database(settings: Settings, dsn: str) -> list[Finding]:
     try:
         for check in (
             _settings_of_postgres,
+            check_replication,
             _role,
             _clock,
             _migrations,

@@ -12,7 +12,7 @@ import stamina
 import structlog
 
 from projections.lease import Lease
-from schema.live.cursor import ResumePoint
+from schema.resume import ResumePoint
 from service.reactions.cursors import Cursors, ReactionState, SenderTurn
 from service.reactions.rules import Rule
 from service.reactions.target import NotTaken, Target, Telling

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import astuple
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from projections.lease import Lease
-from schema.live.cursor import ResumePoint
+from schema.resume import ResumePoint
 from service.errors import PositionBeyondHead, ReactionUnknown
 from service.log.database import Pool
 from service.sql_files import load
@@ -35,11 +36,12 @@ class SenderTurn(NamedTuple):
 
 
 class ReactionState(NamedTuple):
-    """A rule as the database has it; see 0014_reactions.sql."""
+    """A rule as the database has it; see 0014_reactions.sql and 0015_reaction_marks.sql."""
 
     name: str
     position: int
     ordinal: int
+    mark: str | None
     told_to: datetime
     state: str
     revision: int
@@ -55,7 +57,7 @@ class ReactionState(NamedTuple):
     @property
     def place(self) -> ResumePoint:
         """What the rule has told, all of it up to here."""
-        return ResumePoint(self.position, self.ordinal)
+        return ResumePoint(self.position, self.ordinal, self.mark)
 
 
 class Cursors:
@@ -78,10 +80,7 @@ class Cursors:
 
     async def note(self, come: Iterable[Come], lease: Lease) -> None:
         """Note how far rules have come."""
-        rows = [
-            (one.name, one.revision, one.place.position, one.place.ordinal, one.told_to, one.sent)
-            for one in come
-        ]
+        rows = [(one.name, one.revision, *astuple(one.place), one.told_to, one.sent) for one in come]
         if rows:
             columns = [list(column) for column in zip(*rows, strict=True)]
             await self._pool.execute(_sql["note"], *columns, lease.task, lease.epoch)
@@ -97,11 +96,11 @@ class Cursors:
 
     async def skip(self, turn: SenderTurn, place: ResumePoint, reason: str) -> None:
         """Give up the message before a place, and list it."""
-        await self._pool.execute(_sql["skip"], *turn, place.position, place.ordinal, reason)
+        await self._pool.execute(_sql["skip"], *turn, *astuple(place), reason)
 
     async def stop(self, turn: SenderTurn, place: ResumePoint, problem: str) -> None:
         """End a rule at a place until somebody resumes it."""
-        await self._pool.execute(_sql["stop"], *turn, place.position, place.ordinal, problem)
+        await self._pool.execute(_sql["stop"], *turn, *astuple(place), problem)
 
     # What people ask for
 

@@ -17,7 +17,7 @@ update log.reactions
  where in_file <> (name = any($1::text[]));
 
 -- name: all
-select name, position, ordinal, told_to, state, revision, in_file, attempts, failing_since, problem, sent, sent_at,
+select name, position, ordinal, mark, told_to, state, revision, in_file, attempts, failing_since, problem, sent, sent_at,
        (select count(*) from log.reactions_skipped s where s.reaction = name) as skipped,
        coalesce((select e.position from log.events e order by e.position desc limit 1), 0) as head
   from log.reactions
@@ -25,19 +25,20 @@ select name, position, ordinal, told_to, state, revision, in_file, attempts, fai
 
 -- name: note
 -- Where rules are now.
---   $1 names  $2 revisions  $3 positions  $4 ordinals  $5 moments told, null: as before  $6 how many messages more were taken
---   $7 task and $8 epoch of the lease
+--   $1 names  $2 revisions  $3 positions  $4 ordinals  $5 marks  $6 moments told, null: as before
+--   $7 how many messages more were taken  $8 task and $9 epoch of the lease
 update log.reactions r
    set position = n.position,
        ordinal = n.ordinal,
+       mark = n.mark,
        told_to = coalesce(n.told_to, r.told_to),
        sent = r.sent + n.sent,
        sent_at = case when n.sent > 0 then clock_timestamp() else r.sent_at end
-  from unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $5::timestamptz[], $6::bigint[])
-       as n (name, revision, position, ordinal, told_to, sent)
+  from unnest($1::text[], $2::bigint[], $3::bigint[], $4::int[], $5::text[], $6::timestamptz[], $7::bigint[])
+       as n (name, revision, position, ordinal, mark, told_to, sent)
  where r.name = n.name
    and r.revision = n.revision
-   and exists (select from read_model.lease where task = $7 and epoch = $8);
+   and exists (select from read_model.lease where task = $8 and epoch = $9);
 
 -- name: failed
 -- What is to be told next was not taken once more; since when.
@@ -60,24 +61,24 @@ update log.reactions
 
 -- name: skip
 -- Give up one message, list it, and go on behind it.
---   $1 name  $2 revision  $3 task and $4 epoch of the lease  $5 position  $6 ordinal  $7 reason
+--   $1 name  $2 revision  $3 task and $4 epoch of the lease  $5 position, $6 ordinal and $7 mark  $8 reason
 with given_up as (
     update log.reactions
-       set position = $5, ordinal = $6, attempts = 0, failing_since = null, problem = null
+       set position = $5, ordinal = $6, mark = $7, attempts = 0, failing_since = null, problem = null
      where name = $1
        and revision = $2
        and exists (select from read_model.lease where task = $3 and epoch = $4)
     returning name
 )
 insert into log.reactions_skipped (reaction, position, ordinal, reason)
-select name, $5, $6, $7
+select name, $5, $6, $8
   from given_up;
 
 -- name: stop
 -- End a rule before the message that it cannot tell, until somebody resumes it.
---   $1 name  $2 revision  $3 task and $4 epoch of the lease  $5 position  $6 ordinal  $7 problem
+--   $1 name  $2 revision  $3 task and $4 epoch of the lease  $5 position, $6 ordinal and $7 mark  $8 problem
 update log.reactions
-   set state = 'STOPPED', position = $5, ordinal = $6, problem = $7
+   set state = 'STOPPED', position = $5, ordinal = $6, mark = $7, problem = $8
  where name = $1
    and revision = $2
    and exists (select from read_model.lease where task = $3 and epoch = $4);
@@ -94,7 +95,7 @@ returning position;
 -- Tell all after a position again.
 --   $1 name  $2 position
 update log.reactions
-   set position = $2, ordinal = 0, state = 'RUNNING', revision = revision + 1, attempts = 0, failing_since = null,
+   set position = $2, ordinal = 0, mark = null, state = 'RUNNING', revision = revision + 1, attempts = 0, failing_since = null,
        problem = null
  where name = $1
    and $2 <= coalesce((select position from log.events order by position desc limit 1), 0)

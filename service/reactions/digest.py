@@ -11,7 +11,6 @@ import structlog
 from schema.answer.documents import Request
 from schema.answer.execute import Operations, Outcome
 from schema.context import Context, Services
-from schema.live.cursor import ResumePoint
 from service.reactions.courier import Courier, Stopped
 from service.reactions.cursors import Come, ReactionState
 from service.reactions.document import Followed, span
@@ -80,7 +79,7 @@ class Digest:
             if not (answer.failed or not answer.executed) or not any(
                 code in answer.body for code in _PASSING
             ):
-                self.place = ResumePoint(context.position or self.place.position)
+                self.place = context.read_at or self.place
                 return answer
             _log.warning("reaction_waits_for_postgres", reaction=self._courier.rule.name)
             await asyncio.sleep(CLOCK_SECONDS)

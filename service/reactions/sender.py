@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+from operator import attrgetter
 from typing import Final
 
 import structlog
 
 from schema.context import Context, Services
 from schema.errors import Refused, code_of
-from schema.live.cursor import ResumePoint
 from schema.live.feed import Subscriber
 from schema.live.messages import Message
 from schema.live.subscribe import Live
+from schema.resume import ResumePoint
 from service.errors import RecountError
 from service.reactions.courier import Courier, Stopped
 from service.reactions.cursors import Come, ReactionState
@@ -53,10 +54,10 @@ class Sender:
 
         Where nothing is left to tell, that is as far as its subscription: it need not look at that again.
         """
-        if self._inbox.empty and self._subscriber is not None:
-            reached = self._subscriber.reached
-            if reached > self.place.position:
-                self.place = ResumePoint(reached)
+        subscriber = self._subscriber
+        if self._inbox.empty and subscriber is not None and not subscriber.closed:
+            reached = self._live.follower.place(subscriber.reached)
+            self.place = max(self.place, reached, key=attrgetter("position"))
         if self.place == self._noted:
             return None
         self._noted, sent, self._courier.sent = self.place, self._courier.sent, 0
@@ -105,5 +106,9 @@ class Sender:
     async def _ended(self, code: str, said: str) -> None:
         """Stop where the log does not hold our place any more; else the subscription is begun anew."""
         if code in _LOST_PLACE:
-            await self._courier.stop(self.place, f"the log does not hold its place any more: {said}")
+            name = self._courier.rule.name
+            mend = f"recount reactions replay {name} --after N tells all after N again"
+            await self._courier.stop(
+                self.place, f"the log does not hold its place any more: {said}. To go on: {mend}"
+            )
         _log.info("reaction_follows_anew", reaction=self._courier.rule.name, code=code)

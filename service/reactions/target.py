@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from schema.live.cursor import ResumePoint
+from schema.resume import ResumePoint
 
 
 class NotTaken(Exception):

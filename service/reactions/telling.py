@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import orjson
 
-from schema.live.cursor import ResumePoint
 from schema.live.messages import Message
+from schema.resume import ResumePoint
 from service.reactions.rules import Rule
 from service.reactions.target import NotTaken, Telling
 from service.reactions.templates import holds
@@ -14,7 +16,7 @@ from service.reactions.templates import holds
 def telling_of(rule: Rule, message: Message) -> Telling | None:
     """Return what a rule tells of a message; None where its `when` does not hold. Raises NotTaken."""
     assert message.cursor is not None, "events have a place"
-    return telling_at(rule, message.body, str(message.cursor).replace(":", "_"), message.cursor)
+    return telling_at(rule, message.body, re.sub("[:-]", "_", str(message.cursor)), message.cursor)
 
 
 def telling_at(rule: Rule, body: bytes, when: str, place: ResumePoint | None = None) -> Telling | None:

@@ -13,9 +13,9 @@ from schema.answer.execute import Operations
 from schema.answer.limits import Limits
 from schema.build import build_schema
 from schema.context import Context, Services
-from schema.live.cursor import ResumePoint
 from schema.live.feed import Subscriber
 from schema.live.subscribe import Live
+from schema.resume import ResumePoint
 from service.config import Settings
 from service.errors import NoReactions, NothingToTry, ReactionNotTaken, ReactionUnknown
 from service.reactions.document import span

@@ -14,7 +14,7 @@ from graphql import ExecutionResult, GraphQLError
 
 from projections.declare import declare
 from projections.follow.projector import Projector, Turn
-from projections.read_model import Reader, tables
+from projections.read_model import ReadAt, Reader, tables
 from schema.answer.documents import Request
 from schema.answer.execute import Operations
 from schema.answer.limits import Limits
@@ -114,7 +114,7 @@ class _Watched(Reader):
         super().__init__(pool)
         self._noted = noted
 
-    async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
+    async def value(self, sql: str, *args: Any) -> tuple[Any, ReadAt]:
         self._noted.append((await tables(self._pool)).fill(sql))
         return await super().value(sql, *args)
 

@@ -182,7 +182,7 @@ async def live_board(
 
 
 async def sse_events(content: aiohttp.StreamReader, count: int) -> list[tuple[int | None, str, Any]]:
-    """Return the next events of a stream as id, name and data; comments are skipped."""
+    """Return the next events of a stream as the position of its id, name and data; comments are skipped."""
     found: list[tuple[int | None, str, Any]] = []
     lines: dict[str, str] = {}
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -195,7 +195,8 @@ async def sse_events(content: aiohttp.StreamReader, count: int) -> list[tuple[in
                 lines[name] = value.removeprefix(" ")
             elif "event" in lines:
                 data = json.loads(lines["data"]) if lines["data"] else None
-                found.append((int(lines["id"]) if "id" in lines else None, lines["event"], data))
+                position = int(lines["id"].partition("-")[0]) if "id" in lines else None
+                found.append((position, lines["event"], data))
                 lines = {}
             else:
                 lines = {}

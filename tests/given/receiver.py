@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -41,6 +42,11 @@ class Receiver:
     def people(self) -> str:
         """The address of a chat."""
         return self.url.replace("http://", "json://").replace("/hook", "/people")
+
+    @property
+    def ids(self) -> list[str]:
+        """What was taken, by id, without marks."""
+        return [unmarked(message["id"]) for message in self.taken]
 
     @property
     def positions(self) -> list[int]:
@@ -86,6 +92,11 @@ async def receiving() -> AsyncIterator[Receiver]:
         yield receiver
     finally:
         await runner.cleanup()
+
+
+def unmarked(id: str) -> str:
+    """Return an id without the mark of its event, which each log has others of."""
+    return re.sub("_[0-9a-f]{8}(?=_|$)", "", id)
 
 
 def answers(*statuses: int, headers: dict[str, str] | None = None) -> Behaviour:

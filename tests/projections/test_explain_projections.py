@@ -11,7 +11,7 @@ import pytest
 
 from projections.catalogue import BUILT_IN
 from projections.follow.projector import Projector
-from projections.read_model import Generation, Reader, tables
+from projections.read_model import Generation, ReadAt, Reader, tables
 from projections.steps import LiveSteps
 from service.log.database import open_pool
 from service.log.event_store import EventStore
@@ -77,7 +77,7 @@ async def _read(board: tuple[asyncpg.Pool, Generation], question: str) -> str:
     noted: list[tuple[str, tuple[Any, ...]]] = []
 
     class Noting(Reader):
-        async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
+        async def value(self, sql: str, *args: Any) -> tuple[Any, ReadAt]:
             noted.append((sql, args))
             return await super().value(sql, *args)
 

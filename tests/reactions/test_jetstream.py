@@ -12,7 +12,7 @@ from pathlib import Path
 import nats
 import pytest
 
-from schema.live.cursor import ResumePoint
+from schema.resume import ResumePoint
 from service.reactions.rules import Rule
 from service.reactions.target import NotTaken, Target, Telling
 from service.reactions.targets import Targets

@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from schema.live.cursor import ResumePoint
+from schema.resume import ResumePoint
 from service.reactions.addresses import is_public
 from service.reactions.rules import Rule, WebhookTable
 from service.reactions.target import NotTaken, Target, Telling

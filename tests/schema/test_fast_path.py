@@ -16,7 +16,7 @@ import orjson
 import pytest
 from graphql import GraphQLError
 
-from projections.read_model import Reader
+from projections.read_model import ReadAt, Reader
 from schema.answer import reader, writer
 from schema.answer.documents import Request
 from schema.answer.execute import Operations
@@ -30,6 +30,7 @@ from schema.ids import encode_cursor, encode_id
 from schema.plan.kept import Planner
 from schema.plan.planner import Plan
 from schema.plan.selection import PAGE_BOUNDS
+from schema.resume import ResumePoint
 from service.errors import NotAnEvent, RecountError
 from service.events import decode
 from service.simulator import simulate
@@ -53,7 +54,7 @@ _BROKEN = TypeError("whatever went wrong")
 READER = Caller(frozenset({"read"}), frozenset({PRODUCT}))
 
 CURSORS = [
-    encode_cursor("VOTES DESC", 5, ["1", str(PRODUCT), "1"]),
+    encode_cursor("VOTES DESC", ResumePoint(5), ["1", str(PRODUCT), "1"]),
     encode_cursor("VOTES DESC", None, [None, str(PRODUCT), "1"]),
     encode_cursor("CAST_AT DESC", None, ["2026-06-20 00:00:00+00", str(PRODUCT), "1", "1"]),
     encode_cursor("POSITION ASC", None, ["3", "3"]),
@@ -274,9 +275,9 @@ class Doctored(Reader):
         super().__init__(pool)
         self._doctor = doctor
 
-    async def value(self, sql: str, *args: Any) -> tuple[Any, int]:
-        text, position = await super().value(sql, *args)
-        return self._doctor(text), position
+    async def value(self, sql: str, *args: Any) -> tuple[Any, ReadAt]:
+        text, at = await super().value(sql, *args)
+        return self._doctor(text), at
 
 
 STRANGE = [
@@ -359,7 +360,7 @@ async def compare_messages(two_ways: TwoWays, made: Made) -> None:
         return
     for position, each in read:
         bodies = [
-            operations.encode(await operations.message(executor, each, context), position)
+            operations.encode(await operations.message(executor, each, context), ResumePoint(position))
             for operations in (two_ways.fast, two_ways.reference)
         ]
         assert bodies[0] == bodies[1], made

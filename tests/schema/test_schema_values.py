@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from graphql import GraphQLError
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from schema.ids import Cursor, decode_cursor, decode_id, encode_cursor, encode_id
 from schema.objects.words import word_changes
+from schema.resume import ResumePoint
 from schema.scalars import duration_text, moment_text, parse_duration, parse_moment, parse_position
 from service.errors import BadCursor, BadId
 
@@ -28,15 +31,28 @@ def test_other_text_is_no_id(text: str) -> None:
         decode_id(text)
 
 
-@given(st.one_of(st.none(), st.integers(0, 2**63 - 1)), st.one_of(st.none(), TEXT), TEXT)
-def test_a_cursor_says_what_it_was_made_of(position: int | None, value: str | None, item: str) -> None:
-    text = encode_cursor("VOTES DESC", position, [value, item])
+PLACE = st.builds(
+    ResumePoint,
+    st.integers(0, 10**18 - 1),
+    mark=st.one_of(st.none(), st.from_regex("[0-9a-f]{8}", fullmatch=True)),
+)
 
-    assert decode_cursor(text, "VOTES DESC", 2) == Cursor("VOTES DESC", position, (value, item))
+
+@given(st.one_of(st.none(), PLACE), st.one_of(st.none(), TEXT), TEXT)
+def test_a_cursor_says_what_it_was_made_of(place: ResumePoint | None, value: str | None, item: str) -> None:
+    text = encode_cursor("VOTES DESC", place, [value, item])
+
+    assert decode_cursor(text, "VOTES DESC", 2) == Cursor("VOTES DESC", place, (value, item))
+
+
+def test_a_cursor_from_before_there_were_marks_is_taken() -> None:
+    text = base64.urlsafe_b64encode(b'"VOTES DESC",5,"3","7","1"').decode().rstrip("=")
+
+    assert decode_cursor(text, "VOTES DESC", 3) == Cursor("VOTES DESC", ResumePoint(5), ("3", "7", "1"))
 
 
 def test_a_cursor_of_another_order_is_refused() -> None:
-    text = encode_cursor("VOTES DESC", 5, ["3", "7", "1"])
+    text = encode_cursor("VOTES DESC", ResumePoint(5), ["3", "7", "1"])
 
     with pytest.raises(BadCursor, match="belongs to a list in the order VOTES DESC, this one is TREND DESC"):
         decode_cursor(text, "TREND DESC", 3)

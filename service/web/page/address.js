@@ -47,7 +47,7 @@ function decoded(text) {
 }
 
 /** A time without a position is read as of what is known today; a position without a time, on our own clock. */
-function momentOf({ at, position, clock = "occurred" }) {
+function momentOf({ at, position, clock = "occurred", log }) {
   const wrong = (why) => ({ moment: LIVE, problem: `${why} This is the board as it is now.` });
   const number = Number(position);
   if (position !== undefined && !(Number.isSafeInteger(number) && number > 0)) return wrong(`The address names the position ${position}, and positions are 1, 2, 3 and so on.`);
@@ -56,7 +56,8 @@ function momentOf({ at, position, clock = "occurred" }) {
   if (position === undefined && at !== undefined && clock === "recorded") return wrong("The address names a time on our own clock, which needs a position.");
   if (at === undefined && position === undefined) return { moment: { ...LIVE, clock: clock.toUpperCase() } };
   const exact = /T.*Z$/.test(at) ? at : at && new Date(at).toISOString();
-  return { moment: clock === "recorded" || !at ? past("RECORDED", exact ?? null, number) : past("OCCURRED", exact, number || null) };
+  const moment = clock === "recorded" || !at ? past("RECORDED", exact ?? null, number) : past("OCCURRED", exact, number || null);
+  return { moment: { ...moment, log } };
 }
 
 /** The address of what is shown, without the origin. */

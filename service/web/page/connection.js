@@ -5,9 +5,9 @@ import { EVENT } from "./events.js";
 import { number, plural } from "./format.js";
 import { Follower } from "./socket.js";
 
-/** Every event from now on, or after a position. */
-export const LIVE_EVENTS = `subscription Live($after: Position, $productId: ID) {
-  events(after: $after, productId: $productId) {${EVENT}
+/** Every event from a place on. */
+export const LIVE_EVENTS = `subscription Live($after: Position, $cursor: String, $productId: ID) {
+  events(after: $after, afterCursor: $cursor, productId: $productId) {${EVENT}
   }
 }`;
 

@@ -1,4 +1,4 @@
-// Says moments, numbers and lengths of time in words. All times are UTC, as the API gives them.
+// Says moments, numbers and spans in words. All times are UTC, as the API gives them.
 
 const whole = new Intl.NumberFormat("en-GB");
 

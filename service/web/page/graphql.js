@@ -1,4 +1,4 @@
-// Asks the API by HTTP, one question of a kind at a time, and remembers answers about the past.
+// Asks the API by HTTP, one question of a kind at a time, and remembers the past.
 
 const ANSWERS_KEPT = 400;
 const SECONDS_MAX = 15;
@@ -18,7 +18,7 @@ export class Api {
     this.token = null;
   }
 
-  /** Return `{data, errors, position}`; the position is the one that the answer was read at. `stop` is a signal to let go. */
+  /** Return `{data, errors, position}`; the position is where it was read. `stop` is a signal to let go. */
   async ask(document, variables = {}, stop = null) {
     const headers = { Accept: "application/json", "Content-Type": "application/json" };
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
@@ -34,6 +34,7 @@ export class Api {
     }
     if (response.status === 401) throw new Unauthenticated(answer.errors?.[0]?.message);
     const errors = answer.errors ?? [];
+    this.cursor = answer.extensions?.cursor ?? this.cursor;
     if (!answer.data) throw new Refused(errors[0]?.message ?? `The service answered ${response.status}.`);
     return { data: answer.data, errors, position: answer.extensions?.position ?? null };
   }

@@ -222,6 +222,7 @@ class Page {
     const { view, item, question, window, since, product, find, ask } = this;
     return addressOf({
       view, item, question, moment, product, window: window !== "P30D" && window, since: view === "changes" && since,
+      log: !moment.live && (moment.log ?? this.api.cursor),
       ...find, ...(view === "ask" && ask),
     });
   }

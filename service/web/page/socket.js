@@ -1,4 +1,4 @@
-// Follows a subscription over graphql-transport-ws, and after any cut goes on from the position it had reached.
+// Follows a subscription over graphql-transport-ws, and after any cut goes on where it was.
 
 const PROTOCOL = "graphql-transport-ws";
 const WAIT_MS = [250, 500, 1_000, 2_000, 5_000];
@@ -21,7 +21,7 @@ export class Follower {
 
   /** Begin after a position. */
   start(after) {
-    this.position = after;
+    Object.assign(this, { position: after, cursor: null });
     this.#stopped = false;
     this.#connect();
   }
@@ -51,7 +51,7 @@ export class Follower {
       else if (message.type === "connection_ack") {
         send({
           id: "live", type: "subscribe",
-          payload: { query: this.document, variables: { ...this.variables, after: this.position } },
+          payload: { query: this.document, variables: { ...this.variables, after: this.position, cursor: this.cursor } },
         });
         this.#failures = 0;
         this.onstate("open");
@@ -71,11 +71,12 @@ export class Follower {
     };
   }
 
-  #take({ data, errors }) {
+  #take({ data, errors, extensions }) {
     const event = data?.events;
     if (!event) return this.#refuse(errors?.[0]?.message);
     if (event.position <= this.position) return;
     this.position = event.position;
+    this.cursor = extensions.cursor;
     this.onevent(event);
   }
 

@@ -1,4 +1,4 @@
-// Shows a status by its label and a sign for its role, so that colour is never the only difference.
+// Shows a status by its label and a sign for its role: colour is never the only difference.
 
 import { el, svg } from "./dom.js";
 

@@ -148,7 +148,7 @@ export class TimeBar {
       this.#hover(event);
       drag(event);
     };
-    // Told before the next frame is due, so that the question leaves some milliseconds earlier.
+    // Before the next frame is due: the question leaves some milliseconds earlier.
     this.track.addEventListener("pointerrawupdate", (event) => this.page.asking || drag(event));
     this.track.onpointerup = (event) => {
       if (this.#dragging) choose(event, true);
@@ -202,7 +202,7 @@ export class TimeBar {
   }
 
   #drawShape() {
-    // As many bars as can be told apart; a bar's height is the root of its count, so that quiet days stay visible.
+    // As many bars as can be told apart, as high as the root of their count: quiet days stay visible.
     const bars = new Float64Array(250);
     let last = 0;
     for (const { t, events, lastPosition } of this.#days) {

@@ -1,0 +1,43 @@
+"""Looks at the replicas of Postgres: whether a commit waits for one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from service.config import Settings
+from service.log.database import Connection
+from service.operate.finding import Finding, fine, note, problem
+from service.sql_files import load
+
+_sql = load(__file__, "replication.sql")
+
+
+async def check_replication(_: Settings, connection: Connection) -> AsyncIterator[Finding]:
+    """Whether what was acknowledged outlives the machine, where there are replicas at all."""
+    rows = await connection.fetch(_sql["replicas"])
+    names = await connection.fetchval(_sql["synchronous"])
+    if not rows and not names:
+        return
+    if not names:
+        yield note(
+            "replication",
+            f"{len(rows)} replicas, and no commit waits for one: a failover may lose the newest events",
+            "set synchronous_standby_names to the replicas' names",
+        )
+        return
+    if rows and all(row["state"] is None for row in rows):
+        yield note(
+            "replication",
+            f"{len(rows)} replicas; this role may not see whether they keep up",
+            "grant pg_read_all_stats to it",
+        )
+        return
+    waited_for = sum(row["state"] == "streaming" and row["sync_state"] in ("sync", "quorum") for row in rows)
+    if waited_for:
+        yield fine("replication", f"{len(rows)} replicas; {waited_for} that a commit waits for stream")
+    else:
+        yield problem(
+            "replication",
+            "commits wait for a synchronous replica, and none streams: deliveries go to the spool",
+            "start the replica, or correct synchronous_standby_names",
+        )
