@@ -1,6 +1,7 @@
-"""What a step of dragging the time bar costs a person: from the move of the hand to that board painted.
+"""What the page costs a person: a step of dragging, the first view, a search, a chart, 10,000 items.
 
-The demo's 50,000 events, the whole service, a headless Chromium with motion as most people have it. A step
+The demo's 50,000 events, the whole service, a headless Chromium with motion as most people have it. All of it
+ends with the frame that shows what was asked for, painted. A step
 begins with the browser's own time of the pointer's move and ends when the frame with that board has been
 painted; between them it is parted by the page's measure of itself and by what the browser knows of its
 request. The Chromium, the script that moves its mouse, the service and Postgres share this machine's cores.
@@ -12,16 +13,23 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Final
 
+from bench.board import fill_log
 from bench.harness import Options, Report, bench_postgres, cores, database, main, settled
 from bench.ours import projected, recount
 from service.log.database import connect, migrate, open_pool
 from service.log.event_store import EventStore
 from service.operate import demo
+from service.postgres.embedded import EmbeddedPostgres
 from service.simulator import LABELS
 from tests.given.chromium import Driver, chromium, missing
 
 STEPS: Final = 120
 QUICK_STEPS: Final = 40
+LOOKS: Final = 10
+QUICK_LOOKS: Final = 3
+ITEMS: Final = 10_000
+QUICK_ITEMS: Final = 1_000
+EVENTS_OF_AN_ITEM: Final = 6
 ENDING: Final = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
 
 _OPEN: Final = """
@@ -79,6 +87,114 @@ _DRAG: Final = """
     });
 """
 
+_PAINTED: Final = """
+    window.painted = () => new Promise((done) => requestAnimationFrame(() => {
+        const told = new MessageChannel();
+        told.port1.onmessage = () => done(performance.now());
+        told.port2.postMessage(null);
+    }));
+    window.once = async (is) => {
+        while (!is()) await new Promise(requestAnimationFrame);
+        return window.painted();
+    };
+"""
+
+_FIRST: Final = """
+    await page.addInitScript(() => addEventListener('DOMContentLoaded', () => {
+        const seen = new MutationObserver(() => {
+            if (!document.querySelector('.board tbody tr')) return;
+            seen.disconnect();
+            requestAnimationFrame(() => {
+                const told = new MessageChannel();
+                told.port1.onmessage = () => (window.first = performance.now());
+                told.port2.postMessage(null);
+            });
+        });
+        seen.observe(document, { childList: true, subtree: true });
+    }));
+    await page.goto(url);
+    await page.waitForFunction(() => window.first);
+    await page.waitForLoadState('networkidle');
+    return page.evaluate(() => {
+        const of = (type) => performance.getEntriesByType(type);
+        const loaded = [...of('resource'), ...of('navigation')]
+            .filter(({name}) => !name.includes('/graphql'));
+        const sum = (size) => loaded.reduce((all, each) => all + each[size], 0) / 1000;
+        return {first: window.first, bytes: sum('decodedBodySize'), sent: sum('transferSize')};
+    });
+"""
+
+_SEARCH: Final = """
+    await page.evaluate(() => { PAINTED });
+    const found = [];
+    for (const word of words) {
+        await page.locator('.finder input').fill('');
+        await page.waitForFunction(() => !location.search.includes('search='));
+        await page.waitForLoadState('networkidle');
+        found.push(await page.evaluate(async (word) => {
+            const field = document.querySelector('.finder input');
+            const rows = document.querySelector('.board tbody');
+            const before = rows.textContent;
+            field.focus();
+            field.value = word;
+            const begun = performance.now();
+            field.dispatchEvent(new InputEvent('input', {bubbles: true}));
+            return await window.once(() => rows.textContent !== before) - begun;
+        }, word));
+    }
+    return found;
+""".replace("PAINTED", _PAINTED.replace("\n", " "))
+
+_CHART: Final = """
+    await page.goto(url);
+    await page.waitForSelector('body[data-ready] .board tbody tr');
+    await page.waitForLoadState('networkidle');
+    await page.evaluate(() => { PAINTED });
+    return page.evaluate(async (question) => {
+        const begun = performance.now();
+        document.querySelector('#tab-ask').click();
+        await window.once(() => document.querySelector('.questions button'));
+        [...document.querySelectorAll('.questions button')]
+            .find(({textContent}) => textContent === question).click();
+        return await window.once(() => document.querySelector('.report .plot canvas')?.width
+            && document.querySelector('.report h2').textContent === question) - begun;
+    }, question);
+""".replace("PAINTED", _PAINTED.replace("\n", " "))
+
+_SCROLL: Final = """
+    await page.evaluate(() => {
+        window.frames = [];
+        let before = performance.now();
+        const turn = (now) => {
+            window.frames.push(now - before);
+            before = now;
+            requestAnimationFrame(turn);
+        };
+        requestAnimationFrame(turn);
+    });
+    const begun = Date.now();
+    const box = await page.locator('.board').boundingBox();
+    await page.mouse.move(box.x + 200, 500);
+    const count = () => page.evaluate(() => document.querySelector('.board').tBodies.length * 100);
+    const bottom = () => page.evaluate(
+        () => scrollY + innerHeight >= document.documentElement.scrollHeight - 2);
+    for (let still = 0; still < 20;) {
+        await page.mouse.wheel(0, 2400);
+        await page.waitForTimeout(30);
+        still = await bottom() ? still + 1 : 0;
+    }
+    const [took, listed] = [Date.now() - begun, await count()];
+    await page.evaluate(() => window.frames.splice(0, 2));
+    const down = await page.evaluate(() => window.frames.splice(0));
+    const up = [];
+    for (let i = 0; i < 40; i++) {
+        await page.mouse.wheel(0, -12_000);
+        await page.waitForTimeout(30);
+    }
+    up.push(...await page.evaluate(() => window.frames));
+    return {down, up, took, listed, nodes: await page.evaluate(() => document.querySelectorAll('*').length)};
+"""
+
 _PARTS: Final = {
     "before": "of it until the request leaves",
     "answer": "of it the service's answer",
@@ -89,7 +205,7 @@ _PARTS: Final = {
 
 
 async def bench(options: Options, report: Report) -> None:
-    """Drag through the demo's board, waiting for each step and not."""
+    """Drag through the demo's board, waiting for each step and not; then open, search, draw, and scroll."""
     if why := missing():
         raise SystemExit(f"the page is not measured: {why}")
     async with bench_postgres() as postgres:
@@ -105,6 +221,60 @@ async def bench(options: Options, report: Report) -> None:
                     async with chromium(intercept=False) as browser:
                         steps += await _drag(await browser.tab(), service.port, count, waits)
                 _add(report, f"a step of dragging, {events:,} events", side, steps)
+            await _look(options, report, service.port, f"{events:,} events")
+        await _many(options, report, postgres)
+
+
+async def _look(options: Options, report: Report, port: int, log: str) -> None:
+    """Measure the first view, each time with nothing kept, a search, and a chart."""
+    url, looks = f"http://127.0.0.1:{port}/", options.pick(LOOKS, QUICK_LOOKS)
+    async with chromium(intercept=False) as browser:
+        views = [await (await browser.tab()).run(_FIRST, url=url) for _ in range(looks)]
+        report.add(f"the first view, {log}", "until the board is painted", _of(views, "first"), unit="ms")
+        report.add(f"the first view, {log}", "what it loads", views[-1]["bytes"], unit="kB")
+        report.add(f"the first view, {log}", "as it is sent, compressed", views[-1]["sent"], unit="kB")
+        tab = await browser.tab()
+        await tab.run(_OPEN, url=url)
+        words = ["calendar", "export", "dark mode", "invoice", "notification"] * (1 + looks // 5)
+        found = await tab.run(_SEARCH, words=words)
+        report.add(
+            f"a search, {log}", "from the last key, of which 200 ms wait for another", found, unit="ms"
+        )
+        for question in ("Flow", "Ranks"):
+            drawn = [
+                await (await browser.tab()).run(_CHART, url=url, question=question) for _ in range(looks)
+            ]
+            report.add(f"a chart, {log}", f"{question}, nothing of it loaded", drawn, unit="ms")
+
+
+async def _many(options: Options, report: Report, postgres: EmbeddedPostgres) -> None:
+    """Measure a board of many items: a step of dragging, a search, and scrolling through all of them."""
+    items = options.pick(ITEMS, QUICK_ITEMS)
+    dsn = await database(postgres, "many")
+    await fill_log(dsn, items * EVENTS_OF_AN_ITEM, items=items, users=items // 5)
+    await settled(dsn)
+    async with recount(dsn, {"RECOUNT_LABELS": str(LABELS)}, on=cores().all) as service:
+        await projected(dsn)
+        async with chromium(intercept=False) as browser:
+            steps = await _drag(await browser.tab(), service.port, options.pick(STEPS, QUICK_STEPS), True)
+            _add(report, f"a step of dragging, {items:,} items", "each step is waited for", steps)
+            tab = await browser.tab()
+            await tab.run(_OPEN, url=f"http://127.0.0.1:{service.port}/?deleted=too")
+            found = await tab.run(_SCROLL)
+    what = f"scrolling through {items:,} items"
+    report.add(what, "down, each page loaded as it is reached: all of it", found["took"] / 1000, unit="s")
+    for side in ("down", "up"):
+        frames = sorted(found[side])
+        report.add(what, f"{side}: a frame", frames, unit="ms")
+        report.add(
+            f"{what}: p99 of {len(frames)}", f"{side}: a frame", frames[len(frames) * 99 // 100], unit="ms"
+        )
+    report.add(what, "rows listed at the end, at least", found["listed"] - 100, unit="rows")
+    report.add(what, "elements of the page at the end", found["nodes"], unit="elements")
+
+
+def _of(found: list[dict[str, Any]], name: str) -> list[float]:
+    return [each[name] for each in found]
 
 
 async def _written(dsn: str) -> int:

@@ -440,18 +440,31 @@ async def test_a_service_that_wants_a_token_is_asked_with_the_one_typed_in(tmp_p
         await browser.run("await page.goto('about:blank')")
 
 
+@pytest.mark.parametrize("width", [320, 1024, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_serious_in_any_view(history, scheme, browsers):
-    driver = await browsers.tab(colorScheme=scheme, reducedMotion="reduce")
-    item = (await history.ask("{ items(first: 1) { nodes { id } } }"))["items"]["nodes"][0]["id"]
+async def test_axe_finds_nothing_serious_in_any_view(history, scheme, width, browsers):
+    driver = await browsers.tab(
+        colorScheme=scheme, reducedMotion="reduce", viewport={"width": width, "height": 800}
+    )
+    item = (await history.ask("{ items(first: 1) { nodes { sleekplanId } } }"))["items"]["nodes"][0]
     found = {}
-    for view in ("feed", f"item&item={item}", "changes&since=month", "projections"):
-        await opened(driver, history, f"?at=2026-03-02T10:00:00Z&position=50000&view={view}")
-        await driver.run("await page.waitForLoadState('networkidle')")
+    for view in ("", f"items/{item['sleekplanId']}", "changes?since=month", "feed", "projections"):
+        await opened(
+            driver, history, f"{view}{'&' if '?' in view else '?'}at=2026-03-02T10:00:00Z&position=50000"
+        )
+        await driver.run(
+            """await page.waitForLoadState('networkidle');
+            for (const part of await page.locator('main details > summary:visible').all()) await part.click();
+            await page.waitForLoadState('networkidle');"""
+        )
         found[view] = await driver.run("return axe()")
-    await driver.run("await page.setViewportSize({width: 360, height: 740})")
-    await opened(driver, history)
-    found["narrow"] = await driver.run("return axe()")
+    await driver.run(
+        """await page.locator('[role=slider]').focus();
+        await page.keyboard.press('+');
+        await page.getByRole('button', { name: 'Go to' }).click();
+        await page.locator('dialog').waitFor();"""
+    )
+    found["picker"] = await driver.run("return axe()")
 
     assert {view: serious for view, serious in found.items() if serious} == {}
 
@@ -577,8 +590,10 @@ async def test_a_drag_asks_at_once_for_a_move_that_the_browser_tells_before_its_
     await browser.run(
         """const box = await page.locator('.track').boundingBox();
         await page.mouse.move(box.x + box.width * 0.9, box.y + 20);
+        const before = await page.evaluate(() => performance.getEntriesByName('recount:step').length);
         await page.mouse.down();
-        await page.waitForLoadState('networkidle');
+        await page.waitForFunction(
+            (before) => performance.getEntriesByName('recount:step').length > before, before);
         const asked = page.waitForRequest((request) => request.postDataJSON()?.variables?.course === false);
         await page.evaluate((clientX) => document.querySelector('.track').dispatchEvent(
             new PointerEvent('pointerrawupdate', {clientX, bubbles: true})), box.x + box.width * 0.6);

@@ -124,8 +124,8 @@ async def test_what_is_typed_is_looked_for_and_cleared_again(history, browser):
         await page.keyboard.press('Control+K');
         await page.waitForFunction(() => document.activeElement.type === 'search');
         await page.keyboard.type('no item has such words at all');
-        await page.locator('#board', { hasText: 'No item matches.' }).waitFor();
-        await page.getByRole('button', { name: 'Show all' }).click();
+        await page.getByText('No item matches.').waitFor();
+        await page.getByRole('button', { name: 'Show all', exact: true }).click();
         await page.waitForFunction(() => location.search === '');
         await page.waitForFunction(() => document.querySelectorAll('.board tbody tr').length >= 25);"""
     )

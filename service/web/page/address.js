@@ -46,12 +46,17 @@ function decoded(text) {
   }
 }
 
+/** Whether it is a day of the calendar, which has no 31 February: a browser would take that for a day in March. */
+const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && new Date(text).toJSON()?.startsWith(text);
+
 /** A time without a position is read as of what is known today; a position without a time, on our own clock. */
-function momentOf({ at, position, clock = "occurred", log }) {
+function momentOf({ at: said, position, clock = "occurred", log }) {
+  // A plus in an address is read as a space, unless it is written %2B.
+  const at = said?.replace(/ (?=\d\d:?\d\d$)/, "+");
   const wrong = (why) => ({ moment: LIVE, problem: `${why} This is the board as it is now.` });
   const number = Number(position);
   if (position !== undefined && !(Number.isSafeInteger(number) && number > 0)) return wrong(`The address names the position ${position}, and positions are 1, 2, 3 and so on.`);
-  if (at !== undefined && !(/^\d{4}-\d\d-\d\d/.test(at) && Date.parse(at))) return wrong(`The address names the time ${at}, which is none; one is 2026-03-02T10:00:00Z.`);
+  if (at !== undefined && !(isDay(at.slice(0, 10)) && Date.parse(at))) return wrong(`The address names the time ${at}, which is none; one is 2026-03-02T10:00:00Z.`);
   if (clock !== "occurred" && clock !== "recorded") return wrong(`The address names the clock ${clock}; there are occurred and recorded.`);
   if (position === undefined && at !== undefined && clock === "recorded") return wrong("The address names a time on our own clock, which needs a position.");
   if (at === undefined && position === undefined) return { moment: { ...LIVE, clock: clock.toUpperCase() } };
@@ -67,7 +72,7 @@ export function write({ view, item, question, moment, ...shown }) {
     if (moment.time) said.set("at", moment.time);
     said.set("position", moment.position);
   }
-  if (!moment.live || moment.clock === "RECORDED") said.set("clock", moment.clock.toLowerCase());
+  if (moment.clock === "RECORDED") said.set("clock", "recorded");
   for (const [name, value] of Object.entries(shown)) if (value && !MOMENT.includes(name)) said.set(name, value);
   const below = { item: ["items", item], ask: ["ask", question] }[view];
   const path = below ? below.filter(Boolean).map(encodeURIComponent).join("/").replaceAll("%40", "@") : view === "board" ? "" : view;

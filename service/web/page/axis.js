@@ -1,16 +1,19 @@
-// Maps a clock onto the width of the time bar.
+// Maps a clock onto the width of the time bar, all of it or the part that is looked at.
 //
 // On OCCURRED the bar runs over time, on RECORDED over positions: the order in which this log learnt of things.
 
 import { past } from "./moment.js";
-import { month, number } from "./format.js";
+import { date, dateTime, dayMonth, month, number, time } from "./format.js";
 
-export const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+export const DAY_MS = 1_440 * MINUTE_MS;
+const MONTH_MS = 30.4 * DAY_MS;
 
+/** `begin` and `end` are all there is, `first` is where the bar begins by itself, `low` and `high` what it shows. */
 class Axis {
-  constructor(low, high) {
-    this.low = low;
-    this.high = Math.max(high, low + 1);
+  constructor(begin, end, first = begin) {
+    Object.assign(this, { begin, end: Math.max(end, begin + 1), first, low: first });
+    this.high = this.end;
   }
 
   /** Where a value stands, from 0 to 1. */
@@ -21,15 +24,43 @@ class Axis {
   at(share) {
     return this.low + share * (this.high - this.low);
   }
+
+  shows(value) {
+    return value >= this.low && value <= this.high;
+  }
+
+  /** There is more, before or after; what is shown goes on to the end if it did, and from where the bar begins if it did. */
+  grow(begin, end, first = begin) {
+    const more = this.high === this.end ? Math.max(0, end - this.end) : 0;
+    this.low = this.low === this.first ? first : this.low + more;
+    this.high += more;
+    Object.assign(this, { begin, end: Math.max(end, this.end), first });
+  }
+
+  /** Move so that a value is seen; true where that was needed. */
+  reveal(value) {
+    if (this.shows(value)) return false;
+    const span = this.high - this.low;
+    this.show(value - span / 2, span);
+    return true;
+  }
+
+  /** Show so much from a value on, as far as there is so much. */
+  show(low, wanted) {
+    const span = Math.min(this.end - this.begin, wanted);
+    this.low = Math.max(this.begin, Math.min(low, this.end - span));
+    this.high = Math.min(this.end, this.low + span);
+  }
 }
 
 /** Time, as Sleekplan's clock has it; values are milliseconds. */
 export class Happened extends Axis {
   clock = "OCCURRED";
   day = DAY_MS;
+  least = 60 * MINUTE_MS;
 
   valueOf(moment) {
-    return moment.live ? this.high : Date.parse(moment.time);
+    return moment.live ? this.end : Date.parse(moment.time);
   }
 
   ofEvent(event) {
@@ -41,16 +72,28 @@ export class Happened extends Axis {
     return past("OCCURRED", new Date(Math.round(value)).toISOString(), position);
   }
 
+  name(value) {
+    return (this.high - this.low < 3 * DAY_MS ? dateTime : date)(value);
+  }
+
   /** A step worth seeing: neighbouring pixels of a bar ask the same question. */
   rounded(value, pixels) {
-    const step = Math.max(60_000, 2 ** Math.floor(Math.log2((this.high - this.low) / pixels)));
+    const step = Math.max(1_000, 2 ** Math.floor(Math.log2((this.high - this.low) / pixels)));
     return Math.min(this.high, Math.round(value / step) * step);
   }
 
   ticks(pixels) {
+    const [many, span] = [pixels / 72, this.high - this.low];
+    if (span / MONTH_MS > many / 4) return this.#months([1, 2, 3, 6, 12, 24].find((count) => span / MONTH_MS / count <= many) ?? 60);
+    const step = MINUTE_MS * ([15, 60, 180, 360, 720, 1_440, 2_880, 10_080].find((minutes) => span / MINUTE_MS / minutes <= many) ?? 20_160);
+    const ticks = [];
+    for (let at = Math.ceil(this.low / step) * step; at <= this.high; at += step)
+      ticks.push({ share: this.share(at), text: (at % DAY_MS ? time : dayMonth)(at) });
+    return ticks;
+  }
+
+  #months(every) {
     const from = new Date(this.low);
-    const months = (this.high - this.low) / DAY_MS / 30.4;
-    const every = [1, 2, 3, 6, 12, 24].find((count) => months / count <= pixels / 72) ?? 60;
     const ticks = [];
     for (let i = Math.ceil((from.getUTCMonth() + 1) / every) * every, at; ; i += every) {
       at = Date.UTC(from.getUTCFullYear(), i, 1);
@@ -64,9 +107,10 @@ export class Happened extends Axis {
 export class Learnt extends Axis {
   clock = "RECORDED";
   day = 100;
+  least = 20;
 
   valueOf(moment) {
-    return moment.live ? this.high : moment.position;
+    return moment.live ? this.end : moment.position;
   }
 
   ofEvent(event) {
@@ -78,6 +122,10 @@ export class Learnt extends Axis {
     return past("RECORDED", null, Math.max(1, Math.round(value)));
   }
 
+  name(value) {
+    return `position ${number(Math.round(value))}`;
+  }
+
   rounded(value) {
     return Math.round(value);
   }
@@ -87,7 +135,7 @@ export class Learnt extends Axis {
     const power = 10 ** Math.floor(Math.log10(Math.max(wanted, 1)));
     const every = Math.max(1, [1, 2, 5, 10].find((count) => count * power >= wanted) * power);
     const ticks = [];
-    for (let at = every; at <= this.high; at += every)
+    for (let at = Math.ceil(Math.max(this.low, 1) / every) * every; at <= this.high; at += every)
       ticks.push({ share: this.share(at), text: number(at) });
     return ticks;
   }

@@ -1,9 +1,11 @@
 // Says how two values of a field differ: words that came and went, or one thing in place of another.
 
 import { cleanupSemantic, makeDiff } from "./assets/diff-match-patch.js";
-import { el } from "./dom.js";
+import { el, styled } from "./dom.js";
 import { labelOf } from "./status.js";
 import { nameOfField, plainText } from "./text.js";
+
+await styled(new URL("difference.css", import.meta.url));
 
 const CONTEXT_WORDS = 6;
 /** Of less than this share that stayed, the pieces would only be in the way: both texts are shown whole. */

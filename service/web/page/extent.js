@@ -1,5 +1,6 @@
 // What is known of the log as a whole: where it begins and ends on both clocks, how much happened when, what stands out.
 
+import { DAY_MS } from "./axis.js";
 import { EVENT } from "./events.js";
 
 const MARK_PAGES = 8;
@@ -24,13 +25,33 @@ const MARKS = `query Marks($productId: ID, $after: String) {
   }
 }`;
 
-/** The bounds of a log: `from`, `latest` and `to` in milliseconds, `head` a position. */
+/**
+ * The bounds of a log: `latest` and `to` in milliseconds, `head` a position; `days` with what happened on each, and `marks`,
+ * the events that stand out.
+ */
 export class Extent {
+  marks = [];
+
   constructor(days, latest, head) {
-    this.days = days;
-    this.from = Date.parse(days[0]?.t) || Date.now();
-    this.latest = latest;
-    this.head = head;
+    this.days = days.map(({ t, ...day }) => ({ ...day, at: Date.parse(t) }));
+    Object.assign(this, { latest, head });
+  }
+
+  /** The first day. */
+  get from() {
+    return this.days[0]?.at ?? Date.now() - DAY_MS;
+  }
+
+  /** The first day but for what lies far before the rest: hardly an event, then silence for a quarter of all the time. */
+  get main() {
+    const all = this.days.reduce((sum, { events }) => sum + events, 0);
+    let [main, before] = [this.from, 0];
+    this.days.forEach(({ at, events }, i) => {
+      before += events;
+      const next = this.days[i + 1]?.at;
+      if (next - at > (this.to - this.from) / 4 && before <= Math.max(1, all / 50) && before * 4 < all) main = next;
+    });
+    return main;
   }
 
   /** Now is what the reader's clock says; a sender's clock may be ahead of it. */
@@ -38,12 +59,26 @@ export class Extent {
     return Math.max(Date.now(), this.latest);
   }
 
-  /** An event has come. */
-  grow({ position, occurredAt }) {
-    this.head = position;
-    this.latest = Math.max(this.latest, Date.parse(occurredAt));
+  /** When the newest had happened of what was known at a position, to the day. */
+  happenedBy(position) {
+    return this.days[this.days.findLastIndex(({ lastPosition }) => lastPosition < position) + 1]?.at ?? this.latest;
+  }
+
+  /** An event has come, of now or of long ago. */
+  grow(event) {
+    const at = Date.parse(event.occurredAt);
+    this.head = event.position;
+    this.latest = Math.max(this.latest, at);
+    if (event.type in MARKED) this.marks.push(event);
+    const day = Math.floor(at / DAY_MS) * DAY_MS;
+    const i = this.days.findLastIndex((each) => each.at <= day);
+    const known = this.days[i]?.at === day;
+    const grown = { at: day, events: (known ? this.days[i].events : 0) + 1, lastPosition: event.position };
+    this.days.splice(known ? i : i + 1, Number(known), grown);
   }
 }
+
+const MARKED = { ITEM_STATUS_CHANGED: true, CHANGELOG_CREATED: true };
 
 /** Return `{extent, products, news}`; the news are the newest events, oldest first. */
 export async function readExtent(api, productId) {
@@ -52,14 +87,14 @@ export async function readExtent(api, productId) {
   return { extent: new Extent(data.eventSeries, latest, position), products: data.products, news: data.news.nodes };
 }
 
-/** Give the marks to `told` as they come; each time all so far. */
-export async function readMarks(api, productId, told) {
-  let [marks, after, more] = [[], null, true];
+/** Add the marks as they come; `told` is called each time, and says whether they are still wanted. */
+export async function readMarks(api, productId, extent, told) {
+  let [after, more] = [null, true];
   for (let page = 0; more && page < MARK_PAGES; page++) {
     const answer = await api.ask(MARKS, { productId, after }).catch(() => null);
     const { nodes, pageInfo } = answer?.data.events ?? { nodes: [], pageInfo: {} };
-    marks = [...marks, ...nodes];
+    extent.marks.push(...nodes);
     [after, more] = [pageInfo.endCursor, pageInfo.hasNextPage];
-    if (!told(marks)) return;
+    if (!told()) return;
   }
 }

@@ -1,6 +1,6 @@
 // What keys do anywhere on the page, unless something is being typed.
 
-const TYPED = "input, select, textarea, pre";
+const TYPED = "input, select, textarea, pre, dialog";
 const PRESSED = "button, a, summary";
 /** On many layouts these are had with AltGr or Option only, so that Alt, with Control or without, says nothing. */
 const SIGNS = ["[", "]", "/"];

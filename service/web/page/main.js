@@ -7,16 +7,21 @@ import { readExtent, readMarks } from "./extent.js";
 import { Board, WINDOWS } from "./views/board.js";
 import { Connection } from "./connection.js";
 import { FIND } from "./finder.js";
-import { Player } from "./player.js";
 import { Tabs, WIDE } from "./tabs.js";
 import { TimeBar } from "./timebar.js";
+import { DAY_MS } from "./axis.js";
 import { choice, refill, write } from "./dom.js";
 import { listen } from "./keys.js";
-import { longDate, time } from "./format.js";
+import { longDate, number, time } from "./format.js";
 
 const SETTLE_MS = 180;
 const REFRESH_MS = 700;
 const NEWS_MOST = 200;
+const MINUTE_MS = 60_000;
+/** Whoever comes back within an hour, or in another tab, is still looking. */
+const VISIT_MS = 60 * MINUTE_MS;
+/** In the place of what plays, until it is loaded. */
+const IDLE = { playing: false, stop() {} };
 /** What an address says of a question beside the moment. */
 const ASK = ["over", "metric", "top", "counted", "span"];
 const VIEWS = { board: "Board", item: "Item", changes: "Changes", ask: "Ask", feed: "Feed", projections: "Projections" };
@@ -34,7 +39,7 @@ class Page {
   #settling = 0;
   #refreshing = 0;
   #views = new Map();
-  #steps = null;
+  #travels = null;
   #presented = [];
   #push = false;
   #opener = null;
@@ -46,11 +51,14 @@ class Page {
     this.#take(read(location));
     this.board = new Board($("board"), this);
     this.#views.set("board", this.board);
-    this.player = new Player(this);
+    this.player = IDLE;
     this.bar = new TimeBar($("bar"), this);
     this.#keys();
     WIDE.addEventListener("change", () => this.show(this.view));
     addEventListener("popstate", () => this.#return());
+    // Now goes on by the clock, also where nothing happens; whoever does not look has it all at once on coming back.
+    setInterval(() => this.#renew(), MINUTE_MS);
+    document.addEventListener("visibilitychange", () => this.#renew());
   }
 
   /** Take what an address says. */
@@ -71,7 +79,6 @@ class Page {
     }
     $("token").hidden = true;
     document.body.classList.remove("waiting");
-    this.#steps = null;
     this.bar.setClock(this.moment.clock);
     this.connection = new Connection({
       api: this.api, product: this.product, place: $("connection"),
@@ -89,17 +96,29 @@ class Page {
     Object.assign(this, { extent, news, several: products.length > 1 && !product });
     this.#offer(products);
     if (this.opaque) await this.#find(this.opaque);
-    if (!this.moment.live && !this.moment.position) this.moment = past(this.moment.clock, this.moment.time, extent.head);
+    if (this.looked > extent.head) this.looked = 0; // It was another log.
+    this.#pin();
     this.#views.get("feed")?.begin(news);
-    this.bar.load(extent, []);
-    readMarks(this.api, product, (marks) => {
-      if (product === this.product) this.bar.load(extent, marks);
-      return product === this.product;
+    this.bar.load(extent);
+    readMarks(this.api, product, extent, () => {
+      if (extent === this.extent) this.bar.load(extent);
+      return extent === this.extent;
     }).then(() => {
-      this.board.warm({ ...this.#shown(), moment: this.#now() });
+      this.board.warm({ ...this.shown(), moment: this.now() });
       this.board.learn();
       document.body.dataset.ready = "true";
     });
+  }
+
+  /** Believe a time alone by what is known today; what lies ahead of all that is known is refused in words. */
+  #pin() {
+    const { moment, extent } = this;
+    const refused = moment.position > extent.head ? `the position ${number(moment.position)}, and the log ends at ${number(extent.head)}.`
+      : moment.clock === "OCCURRED" && Date.parse(moment.time) > extent.to + DAY_MS ? `the time ${moment.time}, which is yet to come.` : null;
+    if (refused) {
+      write($("notice"), `The address names ${refused} This is the board as it is now.`);
+      this.moment = { ...LIVE, clock: moment.clock };
+    } else if (!moment.live && !moment.position) this.moment = past(moment.clock, moment.time, extent.head);
   }
 
   /** Take the item of an old link by its name of today. */
@@ -155,14 +174,15 @@ class Page {
     clearTimeout(this.#settling);
     this.moving = !settled;
     this.asking = moment;
-    const shown = await this.#attempt(this.board, { ...this.#shown(), moving: this.moving });
+    const shown = await this.#attempt(this.board, { ...this.shown(), moving: this.moving });
     if (this.asking === moment) this.asking = null;
     if (shown) performance.measure("recount:step", { start: asked });
     if (this.moment === moment) this.#settling = setTimeout(() => this.#settle(), settled ? 0 : SETTLE_MS);
     return shown;
   }
 
-  #shown() {
+  /** What views show. */
+  shown() {
     const { moment, window, item, since, find, question, ask } = this;
     return { moment, window, item, since, find, question, ask, at: this.bar.happened(moment) };
   }
@@ -184,12 +204,12 @@ class Page {
     const asked = [view, moment, window, item, since, question, ask];
     if (!view || view === this.board || asked.every((each, i) => each === this.#presented[i])) return;
     this.#presented = asked;
-    this.#attempt(view, this.#shown());
+    this.#attempt(view, this.shown());
   }
 
   /** What can wait until the moment stands still: the other views, the address, a word to screen readers. */
   #settle() {
-    const shown = this.#shown();
+    const shown = this.shown();
     if (this.moving) this.#attempt(this.board, shown);
     this.moving = false;
     this.#present();
@@ -198,24 +218,22 @@ class Page {
     if (moment.live || this.player.playing) return;
     const first = $("board").querySelector("button.title")?.textContent ?? "nothing";
     write($("announcer"), `${longDate(shown.at)}, ${time(shown.at)}. ${this.board.count.textContent}, first: ${first}`);
-    if (!moment.time) this.#name(moment);
-  }
-
-  /** Learn when a position was recorded, and by what. */
-  async #name(moment) {
-    const found = await this.#beside(moment, 0).catch(() => null);
-    if (!found || this.moment !== moment) return;
-    this.moment = found.moment;
-    this.bar.show(found.moment, found.events);
-    this.#note();
+    if (moment.time) return;
+    this.move("name", moment, (found) => {
+      if (this.moment !== moment) return;
+      this.moment = found.moment;
+      this.bar.show(found.moment, found.events);
+      this.#note();
+    });
   }
 
   /** Write the address of what is shown; what was opened or travelled to is an entry of its own. */
   #note() {
     const address = this.#address(this.moment);
-    const method = this.#push && address !== location.pathname + location.search ? "pushState" : "replaceState";
+    const push = this.#push && address !== location.pathname + location.search;
     this.#push = false;
-    history[method](null, "", address);
+    if (push) write($("notice"), "");
+    history[push ? "pushState" : "replaceState"](null, "", address);
   }
 
   #address(moment) {
@@ -233,7 +251,7 @@ class Page {
     this.player.stop();
     this.#take(read(location));
     if (product !== this.product || this.opaque) return this.#restart();
-    if (!this.moment.live && !this.moment.position) this.moment = past(this.moment.clock, this.moment.time, this.extent.head);
+    this.#pin();
     if (this.moment.clock !== this.bar.axis.clock) this.bar.setClock(this.moment.clock);
     this.board.mark(this.item);
     this.show(this.view);
@@ -241,46 +259,17 @@ class Page {
     if (item && !this.item) this.#refocus(item);
   }
 
-  /** The events next to a moment; how to find them is loaded when it is first wanted. */
-  async #beside(moment, direction) {
-    const { Steps } = await import("./steps.js");
-    this.#steps ??= new Steps(this.api, this.product);
-    return this.#steps.from(moment, direction);
-  }
-
-  /** Go one event on or back; says whether there was one. */
-  async step(direction) {
-    const from = this.moment.live ? this.#now() : this.moment;
-    if (this.moment.live && direction > 0) return false;
-    const found = await this.#beside(from, direction).catch((error) => (this.board.frame.say(error), null));
-    return found !== null && this.go(found.moment, { events: found.events });
-  }
-
-  /** Go along the axis by an amount of its own unit; reaching the end is being live again. */
-  async advance(amount) {
-    const { axis } = this.bar;
-    const value = Math.max(axis.low, axis.valueOf(this.moment) + amount);
-    if (value >= axis.high) {
-      this.live();
-      return false;
-    }
-    await this.go(axis.moment(value, this.moment.live ? this.extent.head : this.moment.position));
-    return true;
+  /** Move the moment in one of the ways that are loaded once somebody does. */
+  async move(how, ...by) {
+    const { Travels } = await import("./travels.js");
+    this.#travels ??= new Travels(this);
+    return this.#travels[how](...by);
   }
 
   /** All that is known, as a moment that stays: on Sleekplan's clock after everything that has happened by then. */
-  #now() {
+  now() {
     const { head, to } = this.extent;
     return past(this.moment.clock, new Date(to).toISOString().replace("Z", "999Z"), head);
-  }
-
-  play() {
-    if (this.player.playing) return this.player.stop();
-    if (this.moment.live) {
-      const { axis } = this.bar;
-      this.go(axis.moment(Math.max(axis.low, axis.high - (axis.high - axis.low) / 3), this.extent.head));
-    }
-    this.player.start(this.bar.speed.value * this.bar.axis.day);
   }
 
   live() {
@@ -298,18 +287,8 @@ class Page {
     this.go(moment, { settled: true, events: event.summary ? [event] : [] });
   }
 
-  /** Take the other clock, at the event that the moment shows last. */
-  async setClock(clock) {
-    this.player.stop();
-    const found = this.moment.live ? null : await this.#beside(this.moment, 0).catch(() => null);
-    this.bar.setClock(clock);
-    this.moment = { ...LIVE, clock };
-    if (found) this.travel(found.events.at(-1));
-    else this.live();
-  }
-
   async copy() {
-    const { href } = new URL(this.#address(this.moment.live ? this.#now() : this.moment), location.href);
+    const { href } = new URL(this.#address(this.moment.live ? this.now() : this.moment), location.href);
     const done = await navigator.clipboard?.writeText(href).then(() => true, () => false);
     write(this.bar.said, done ? "Link copied: it answers the same for good." : href);
   }
@@ -351,7 +330,7 @@ class Page {
   change(part, push = false) {
     Object.assign(this, part);
     this.#push ||= push;
-    if (part.window || part.find) this.#attempt(this.board, this.#shown());
+    if (part.window || part.find) this.#attempt(this.board, this.shown());
     this.#settle();
   }
 
@@ -377,14 +356,15 @@ class Page {
     const { bar } = this;
     const arrow = (direction) => ({ shiftKey }) => {
       this.player.stop();
-      if (shiftKey) this.advance(direction * bar.axis.day);
-      else this.step(direction);
+      if (shiftKey) this.move("advance", direction * bar.axis.day);
+      else this.move("step", direction);
     };
     const moving = (does) => (event) => bar.axis ? does(event) : false;
     listen({
-      ArrowLeft: moving(arrow(-1)), ArrowRight: moving(arrow(1)), " ": moving(() => this.play()),
-      Home: moving(() => { this.player.stop(); this.advance(-Infinity); }), End: moving(() => this.live()),
-      "[": moving(() => bar.jump(this.moment, -1, this.player.stop())), "]": moving(() => bar.jump(this.moment, 1, this.player.stop())),
+      ArrowLeft: moving(arrow(-1)), ArrowRight: moving(arrow(1)), " ": moving(() => this.move("play")),
+      Home: moving(() => this.move("advance", -Infinity, this.player.stop())), End: moving(() => this.live()),
+      "[": moving(() => this.move("jump", -1, this.player.stop())), "]": moving(() => this.move("jump", 1, this.player.stop())),
+      "+": moving(() => bar.zoom(0.5)), "=": moving(() => bar.zoom(0.5)), "-": moving(() => bar.zoom(2)), 0: moving(() => bar.zoom(null)),
       Escape: () => this.item ? this.open(null) : false, "/": () => this.#search(),
     }, () => this.#search());
   }
@@ -398,25 +378,34 @@ class Page {
 
   #happened(event) {
     this.extent.grow(event);
-    this.bar.extend(this.extent);
     this.news = [...this.news.slice(1 - NEWS_MOST), event];
     this.#views.get("feed")?.take(event);
     // The board follows at its own pace: many events are one look.
     this.#refreshing ||= setTimeout(() => {
       this.#refreshing = 0;
-      this.bar.show(this.moment);
-      if (!this.moment.live) return;
-      this.#attempt(this.board, this.#shown());
-      if (this.view === "item" && this.#views.has("item")) this.#attempt(this.#views.get("item"), this.#shown());
+      this.#renew();
     }, REFRESH_MS);
+  }
+
+  /** Show what has come, and what time it is, to whoever looks. */
+  #renew() {
+    if (document.hidden || !this.bar.axis) return;
+    this.looked = looked(this.extent.head);
+    this.bar.load(this.extent);
+    this.bar.show(this.moment);
+    if (!this.moment.live || this.moving) return;
+    this.#attempt(this.board, this.shown());
+    if (this.view === "item" && this.#views.has("item")) this.#attempt(this.#views.get("item"), this.shown());
   }
 }
 
-/** The position up to which this browser had looked, or, given one, now has. */
+/** The position up to which this browser had looked before this visit; given one, it now has up to there. */
 function looked(position) {
   try {
-    if (position) localStorage.setItem("recount:looked", position);
-    return Number(localStorage.getItem("recount:looked"));
+    const [before = 0, last = before, at = 0] = [JSON.parse(localStorage.getItem("recount:looked")) ?? []].flat();
+    const since = Date.now() - at > VISIT_MS ? last : before;
+    if (position) localStorage.setItem("recount:looked", JSON.stringify([since, position, Date.now()]));
+    return since;
   } catch {
     return 0; // A browser that keeps nothing shows a week instead.
   }

@@ -2,16 +2,13 @@
 
 const EVENT_MS = 450;
 
-/** How many days a second: on the clock RECORDED a day is so many positions. */
-export const SPEEDS = { steadily: 7, fast: 30, slowly: 1, "event by event": 0 };
-
 /** Moves the moment on by itself, one shown step after the other, until the end of the log or until told to stop. */
 export class Player {
   #run = 0;
 
-  /** `page.step(1)` goes one event on and says whether it could; `page.advance(amount)` moves along the axis, likewise. */
-  constructor(page) {
-    this.page = page;
+  /** `travels.step(1)` goes one event on and says whether it could; `travels.advance(amount)` moves along the axis, likewise; `told` is told. */
+  constructor(travels, told) {
+    Object.assign(this, { travels, told });
   }
 
   get playing() {
@@ -22,7 +19,7 @@ export class Player {
     if (!this.playing) return;
     cancelAnimationFrame(this.#run);
     this.#run = 0;
-    this.page.bar.playing(false);
+    this.told(false);
   }
 
   /** `speed` is how far to go in a second; 0 goes from event to event. */
@@ -35,11 +32,11 @@ export class Player {
       busy = true;
       const passed = Math.min(now - before, 500) / 1000;
       before = now;
-      const went = await (speed ? this.page.advance(speed * passed) : this.page.step(1)).catch(() => false);
+      const went = await (speed ? this.travels.advance(speed * passed) : this.travels.step(1)).catch(() => false);
       busy = false;
       if (!went && this.playing) this.stop();
     };
     this.#run = requestAnimationFrame(turn);
-    this.page.bar.playing(true);
+    this.told(true);
   }
 }

@@ -2,44 +2,53 @@
 
 import { choice, el, put, refill, svg, write } from "./dom.js";
 import { date, dateTime, exactTime, longDate, number, plural } from "./format.js";
-import { SPEEDS } from "./player.js";
-import { Happened, Learnt } from "./axis.js";
+import { DAY_MS, Happened, Learnt } from "./axis.js";
+
+/** How many days a second are played: on the clock RECORDED a day is so many positions; 0 goes from event to event. */
+const SPEEDS = [[7, "steadily"], [30, "fast"], [1, "slowly"], [0, "event by event"]];
+/** What a date needs. */
+const TICK_PIXELS = 64;
+/** More bars cannot be told apart. */
+const BARS = 250;
 
 export class TimeBar {
-  #marks = [];
-  #days = [];
   #dragging = false;
+  #lens = null;
   #chosen = null;
   #box = null;
 
   constructor(root, page) {
     this.page = page;
-    const step = (direction, does, key, sign) =>
-      el("button", { "aria-label": does, title: `${does} (${key})`, onclick: () => page.step(direction, page.player.stop()) }, sign);
+    const button = (does, key, sign, onclick) => el("button", { "aria-label": does, title: `${does} (${key})`, onclick }, sign);
+    const step = (direction, ...how) => button(...how, () => page.move("step", direction, page.player.stop()));
     this.day = el("h2.day");
     this.place = el("p.place");
     this.said = el("p.said");
     this.button = {
       back: step(-1, "One event back", "←", "‹"),
-      play: el("button.wide", { "aria-pressed": "false", title: "Play (space)", onclick: () => page.play() }, "Play"),
+      play: el("button.wide", { "aria-pressed": "false", title: "Play (space)", onclick: () => page.move("play") }, "Play"),
       on: step(1, "One event on", "→", "›"),
+      visit: el("button", { onclick: () => page.move("visit", page.shown(page.player.stop())), title: "Go to a date and a time of day" }, "Go to …"),
       live: el("button.live-button", { onclick: () => page.live() }, "Back to live"),
-      copy: el("button.quiet", { onclick: () => page.copy(), title: "Copy an address that always answers the same" }, "Copy link"),
+      copy: el("button", { onclick: () => page.copy(), title: "Copy an address that always answers the same" }, "Copy link"),
     };
-    const speeds = Object.entries(SPEEDS).map(([text, value]) => [value, text]);
-    this.speed = choice("Speed", speeds, () => page.player.playing && page.play(page.player.stop()));
+    this.zooms = [
+      button("Show more time", "−", "−", () => this.zoom(2)), button("Show less time", "+", "+", () => this.zoom(0.5)),
+      button("Show all time", "0", "All", () => this.zoom(null)),
+    ];
+    this.speed = choice("Speed", SPEEDS, () => page.player.playing && page.move("play", page.player.stop()));
     const clocks = [["OCCURRED", "as it happened"], ["RECORDED", "as we learnt of it"]];
-    this.clock = choice("Clock", clocks, () => page.setClock(this.clock.value));
+    this.clock = choice("Clock", clocks, () => page.move("turn", this.clock.value, page.player.stop()));
     const drawing = (name, height) =>
       svg("svg", { class: name, preserveAspectRatio: "none", viewBox: `0 0 1000 ${height}`, "aria-hidden": "true" });
     this.shape = drawing("shape", 40);
     this.lanes = drawing("lanes", 10);
     this.notes = el("div.notes", { "aria-hidden": "true" });
     this.past = el("div.elapsed");
-    this.hover = el("div.hover", { "aria-hidden": "true" });
-    this.handle = el("div", { role: "slider", tabindex: "0", class: "handle", "aria-label": "Moment shown", "aria-keyshortcuts": "ArrowLeft ArrowRight Home End Space" });
-    this.track = el("div.track", this.past, this.shape, this.lanes, this.notes, this.handle, this.hover);
-    this.ticks = el("div.ticks", { "aria-hidden": "true" });
+    this.handle = el("div", { role: "slider", tabindex: "0", class: "handle", "aria-label": "Moment shown", "aria-keyshortcuts": "ArrowLeft ArrowRight Home End Space + - 0" });
+    this.track = el("div.track", this.past, this.shape, this.lanes, this.notes, this.handle);
+    this.ticks = el("div.ticks", { "aria-hidden": "true", title: "Drag to see what was before or after" });
+    this.range = el("span.quiet");
     put(
       root,
       el(
@@ -47,15 +56,17 @@ export class TimeBar {
         el("div", this.day, this.place),
         el(
           "div.controls", { role: "group", "aria-label": "Move through time" },
-          this.button.back, this.button.play, this.button.on, this.speed, this.clock, this.button.live, this.button.copy,
+          this.button.back, this.button.play, this.button.on, this.speed, this.clock, this.button.visit, this.button.live,
         ),
       ),
       this.said,
       this.track,
       this.ticks,
       el(
-        "p.legend", { "aria-hidden": "true" },
-        el("span", "▂▅▃ events a day"), el("span", "||| status moves"), el("span", "◆ changelog"), el("span.hint", "← → one event · shift a day · [ ] changelog · space plays"),
+        "div.legend",
+        ["▂▅▃ events a day", "||| status moves", "◆ changelog"].map((text) => el("span", { "aria-hidden": "true" }, text)), this.range,
+        el("span.hint", { "aria-hidden": "true" }, "← → one event · shift a day · [ ] changelog · space plays"),
+        el("span.zooms", { role: "group", "aria-label": "What the bar shows" }, this.button.copy, this.zooms),
       ),
     );
     this.#listen();
@@ -68,38 +79,35 @@ export class TimeBar {
   }
 
   /** Take the bounds of the log on both clocks, and what is drawn between them. */
-  load(extent, marks) {
-    this.#days = extent.days;
-    this.#marks = marks;
-    this.extend(extent);
-    this.#draw();
-  }
-
-  /** The log has grown. */
-  extend(extent) {
+  load(extent) {
     this.extent = extent;
     if (!this.axis) return this.setClock("OCCURRED");
-    this.axis.high = Math.max(this.axis.high, this.axis.clock === "OCCURRED" ? extent.to : extent.head);
+    if (this.axis.clock === "OCCURRED") this.axis.grow(extent.from, extent.to, extent.main);
+    else this.axis.grow(1, extent.head);
+    this.draw();
   }
 
   setClock(clock) {
-    const { from, to, head } = this.extent;
-    this.axis = clock === "OCCURRED" ? new Happened(from, to) : new Learnt(1, head);
+    const { from, main, to, head } = this.extent;
+    this.axis = clock === "OCCURRED" ? new Happened(from, to, main) : new Learnt(1, head);
     this.clock.value = clock;
-    this.#draw();
+    this.draw();
   }
 
   /** When what a moment shows had happened, in milliseconds; at a position, to the day. */
   happened(moment) {
     if (moment.live) return this.extent.to;
     if (moment.clock === "OCCURRED") return Date.parse(moment.time);
-    return Date.parse(this.#days.find(({ lastPosition }) => lastPosition >= moment.position)?.t) || this.extent.to;
+    return this.extent.happenedBy(moment.position);
   }
 
   /** Show which moment is shown; `events` are those that the last step passed. */
   show(moment, events = []) {
-    const share = this.axis.share(this.axis.valueOf(moment));
-    this.handle.style.left = this.past.style.width = `${share * 100}%`;
+    const value = this.axis.valueOf(moment);
+    const moved = moment !== this.moment && !this.#dragging && this.axis.reveal(value);
+    this.moment = moment;
+    if (moved) this.draw();
+    else this.#place();
     const at = this.happened(moment);
     write(this.day, moment.live ? "Now" : longDate(at));
     write(this.place, placeOf(moment, at, this.extent));
@@ -108,10 +116,24 @@ export class TimeBar {
     this.button.live.disabled = moment.live;
     write(this.button.live, moment.live ? "Live" : "Back to live");
     Object.assign(this.handle, {
-      ariaValueMin: Math.floor(this.axis.low), ariaValueMax: Math.ceil(this.axis.high),
-      ariaValueNow: Math.floor(this.axis.valueOf(moment)),
+      ariaValueMin: Math.floor(this.axis.begin), ariaValueMax: Math.ceil(this.axis.end), ariaValueNow: Math.floor(value),
       ariaValueText: moment.live ? "now, live" : `${longDate(at)}, ${this.place.textContent}`,
     });
+  }
+
+  /** Put the handle where the moment stands, or to the side where that is not shown. */
+  #place() {
+    const value = this.axis.valueOf(this.moment);
+    this.handle.style.left = this.past.style.width = `${this.axis.share(value) * 100}%`;
+    this.handle.toggleAttribute("data-away", !this.axis.shows(value));
+  }
+
+  /** Show a `factor` of what is shown, or with null all. How that is done is loaded once somebody comes near the bar. */
+  async zoom(factor) {
+    this.#lens ??= import("./lens.js").then(({ Lens }) => new Lens(this));
+    const lens = await this.#lens;
+    if (factor) lens.by(factor);
+    else if (factor === null) lens.all();
   }
 
   playing(is) {
@@ -121,9 +143,9 @@ export class TimeBar {
 
   #listen() {
     const choose = (event, settled) => {
-      const share = this.#share(event);
+      const share = this.shareOf(event.clientX);
       this.page.player.stop();
-      if (share >= 1) return this.page.live();
+      if (share >= 1 && this.axis.high === this.axis.end) return this.page.live();
       const value = this.axis.rounded(this.axis.at(share), this.#box.width);
       // A browser tells a move again when something else has moved below the pointer.
       if (value === this.#chosen && !settled) return;
@@ -139,91 +161,81 @@ export class TimeBar {
       const note = event.target.closest("[data-note]");
       if (note) {
         this.#dragging = false;
-        return this.page.travel(this.#marks[note.dataset.note]);
+        return this.page.travel(this.extent.marks[note.dataset.note]);
       }
       choose(event, false);
     };
     const drag = (event) => this.#dragging && choose(event, false);
-    this.track.onpointermove = (event) => {
-      this.#hover(event);
-      drag(event);
-    };
-    // Before the next frame is due: the question leaves some milliseconds earlier.
+    this.track.onpointermove = drag;
+    // Told before the next frame is due, so that the question leaves some milliseconds earlier.
     this.track.addEventListener("pointerrawupdate", (event) => this.page.asking || drag(event));
     this.track.onpointerup = (event) => {
       if (this.#dragging) choose(event, true);
       this.#dragging = false;
     };
     this.track.onpointercancel = () => (this.#dragging = false);
-    this.track.onpointerleave = () => (this.hover.hidden = true);
-    this.hover.hidden = true;
+    this.track.parentElement.addEventListener("pointerenter", () => this.zoom(), { once: true });
   }
 
-  #share(event) {
+  /** Where on the track a pointer is, from 0 to 1. */
+  shareOf(clientX) {
     // Measured once: at each move it would be one more layout.
     const { left, width } = this.#dragging ? this.#box : this.track.getBoundingClientRect();
-    return Math.min(1, Math.max(0, (event.clientX - left) / width));
+    return Math.min(1, Math.max(0, (clientX - left) / width));
   }
 
-  #hover(event) {
-    if (!this.axis || event.pointerType === "touch") return;
-    const share = this.#share(event);
-    const value = this.axis.at(share);
-    const note = event.target.closest?.("[data-note]");
-    const what = note && this.#marks[note.dataset.note].summary;
-    this.hover.hidden = false;
-    this.hover.style.left = `${share * 100}%`;
-    this.hover.classList.toggle("left", share > 0.6);
-    write(this.hover, what ?? (this.axis.clock === "OCCURRED" ? date(value) : `position ${number(Math.round(value))}`));
-  }
-
-  /** Go to the changelog entry before or after a moment. */
-  jump(moment, direction) {
-    const here = this.axis.valueOf(moment);
-    const entries = this.#marks.filter(({ type }) => type === "CHANGELOG_CREATED");
-    const away = (mark) => (this.axis.ofEvent(mark) - here) * direction;
-    const found = entries.filter((mark) => away(mark) > 0).sort((a, b) => away(a) - away(b))[0];
-    if (found) this.page.travel(found);
-  }
-
-  #draw() {
+  /** Draw what the axis shows. */
+  draw() {
     if (!this.axis) return;
-    this.#drawShape();
-    const moves = this.#marks.filter(({ type }) => type === "ITEM_STATUS_CHANGED");
-    const places = new Set(moves.map((mark) => Math.round(this.axis.share(this.axis.ofEvent(mark)) * 1000)));
+    const { axis, extent: { marks } } = this;
+    const seen = marks.map((mark, i) => [mark, axis.ofEvent(mark), i]).filter(([, value]) => axis.shows(value));
+    const places = new Set(seen.filter(([{ type }]) => type === "ITEM_STATUS_CHANGED").map(([, value]) => Math.round(axis.share(value) * 1000)));
     refill(this.lanes, svg("path", { d: [...places].map((x) => `M${x} 0v10`).join("") }));
-    const notes = this.#marks.map((mark, i) => [mark, i]).filter(([{ type }]) => type === "CHANGELOG_CREATED");
-    refill(this.notes, notes.map(([mark, i]) => {
+    refill(this.notes, seen.filter(([{ type }]) => type === "CHANGELOG_CREATED").map(([, value, i]) => {
       const note = el("span", { "data-note": i });
-      note.style.left = `${this.axis.share(this.axis.ofEvent(mark)) * 100}%`;
+      note.style.left = `${axis.share(value) * 100}%`;
       return note;
     }));
+    this.#drawShape();
     this.#drawTicks();
+    const zoomed = axis.low > axis.begin || axis.high < axis.end;
+    write(this.range, zoomed ? `shown: ${axis.name(axis.low)} – ${axis.name(axis.high)}` : "");
+    if (this.moment) this.#place();
   }
 
   #drawShape() {
-    // As many bars as can be told apart, as high as the root of their count: quiet days stay visible.
-    const bars = new Float64Array(250);
-    let last = 0;
-    for (const { t, events, lastPosition } of this.#days) {
-      const value = this.axis.clock === "OCCURRED" ? Date.parse(t) + 43_200_000 : (last + lastPosition) / 2;
-      last = lastPosition ?? last;
-      bars[Math.min(bars.length - 1, Math.floor(this.axis.share(value) * bars.length))] += events;
-    }
-    const most = Math.max(1, ...bars);
-    const width = 1000 / bars.length;
-    const d = [...bars].map((count, i) => {
-      const height = Math.round(Math.sqrt(count / most) * 380) / 10;
-      return height ? `M${i * width} 40v${-height}h${width * 0.72}v${height}z` : "";
+    // A column's height is the root of its count, so that quiet days stay visible.
+    const columns = this.#columns();
+    const most = Math.max(1, ...columns.map(([, , events]) => events));
+    const d = columns.map(([from, to, events]) => {
+      const height = Math.round(Math.sqrt(events / most) * 380) / 10;
+      return `M${from * 1000} 40v${-height}h${(to - from) * 720}v${height}z`;
     });
     refill(this.shape, svg("path", { d: d.join("") }));
   }
 
+  /** What is drawn, from where to where and how many events: the days, or of more than can be told apart some together. */
+  #columns() {
+    const { axis, extent: { days } } = this;
+    const happened = axis.clock === "OCCURRED";
+    if (happened && (axis.high - axis.low) / DAY_MS < BARS)
+      return days.filter(({ at }) => at + DAY_MS > axis.low && at < axis.high).map(({ at, events }) => [axis.share(at), axis.share(at + DAY_MS), events]);
+    const counts = new Float64Array(BARS);
+    let last = 0;
+    for (const { at, events, lastPosition } of days) {
+      const value = happened ? at + DAY_MS / 2 : (last + lastPosition) / 2;
+      last = lastPosition;
+      if (axis.shows(value)) counts[Math.min(BARS - 1, Math.floor(axis.share(value) * BARS))] += events;
+    }
+    return [...counts].map((events, i) => [i / BARS, (i + 1) / BARS, events]).filter(([, , events]) => events);
+  }
+
   #drawTicks() {
-    refill(this.ticks, this.axis.ticks(this.track.clientWidth).map(({ share, text }) => {
+    const width = this.track.clientWidth;
+    refill(this.ticks, this.axis.ticks(width).map(({ share, text }) => {
       const tick = el("span", text);
       tick.style.left = `${share * 100}%`;
-      if (share > 0.95) tick.classList.add("last");
+      tick.hidden = (1 - share) * width < TICK_PIXELS;
       return tick;
     }));
   }

@@ -3,6 +3,7 @@
 import { choice, el } from "../dom.js";
 import { Frame } from "../panel.js";
 import { asOf } from "../moment.js";
+import { signed } from "../format.js";
 
 export const MONTHS = [["P30D", "30 days"], ["P91D", "a quarter"], ["P183D", "half a year"], ["P365D", "a year"], ["P730D", "two years"]];
 
@@ -55,9 +56,14 @@ export class Report {
   }
 }
 
+/** What was gained, as a cell. */
+export function gain(value) {
+  return value == null ? null : { text: value, show: el("span.gain", { "data-way": Math.sign(value) }, signed(value)) };
+}
+
 /** A table; below a chart it is closed at first. */
 function numbers(title, heads, rows, closed) {
-  const figure = (cell) => typeof cell === "number";
+  const figure = (cell) => typeof (cell?.text ?? cell) === "number";
   const table = el(
     "div.wide", { tabindex: 0, role: "region", "aria-label": `${title}, in numbers` },
     el(

@@ -1,9 +1,8 @@
 // What rises: the items that gained most in a window, beside what they gained in the one before.
 
-import { choice, el } from "../dom.js";
+import { choice } from "../dom.js";
 import { nameOfItem } from "../panel.js";
-import { signed } from "../format.js";
-import { Report } from "./report.js";
+import { Report, gain } from "./report.js";
 
 const METRICS = [["NET_VOTES", "votes"], ["COMMENTS", "comments"], ["SUBSCRIBERS", "subscribers"], ["ACTIVITY", "events of any kind"]];
 
@@ -37,8 +36,4 @@ export default class Rising extends Report {
     ]);
     return { heads: ["Item", "Gained", "Before", "Rank", "Rank before", "Places"], rows };
   }
-}
-
-function gain(value) {
-  return { text: value, show: el("span.gain", { "data-way": Math.sign(value) }, signed(value)) };
 }

@@ -3,7 +3,7 @@
 import { choice, el, glide, refill, write } from "../dom.js";
 import { Frame, nameOfItem } from "../panel.js";
 import { Finder, itemsOf, narrows, sortOf } from "../finder.js";
-import { End, Folding } from "../scroll.js";
+import { End } from "../scroll.js";
 import { Lane } from "../graphql.js";
 import { asOf } from "../moment.js";
 import { number, plural, signed } from "../format.js";
@@ -64,7 +64,6 @@ export class Board {
       this.rows,
     );
     this.end = new End(() => this.#more());
-    this.folding = new Folding();
     this.none = el("p.empty", { hidden: true }, "No item matches. ", el("button", { onclick: () => page.change({ find: {} }) }, "Show all"));
     this.frame.fill(this.finder.element, this.table, this.none, this.end.element);
   }
@@ -115,7 +114,7 @@ export class Board {
   #begin({ moment, find }, pageInfo) {
     const of = this.#list({ find });
     if (of !== this.#of || !moment.live || !this.#below.size) {
-      this.folding.clear();
+      this.folding?.clear();
       for (const group of [...this.table.tBodies].slice(1)) group.remove();
       this.#below.clear();
       this.#page = pageInfo;
@@ -153,9 +152,12 @@ export class Board {
       row.mark(row.reference === asked.item);
       group.append(row.element);
     }
-    if (group !== this.rows) this.folding.add(group);
     this.#order = "";
     this.end.again();
+    if (group === this.rows) return;
+    const { Folding } = await import("../folding.js");
+    this.folding ??= new Folding();
+    if (group.isConnected) this.folding.add(group);
   }
 
   #draw({ totalCount, nodes }, open, find) {

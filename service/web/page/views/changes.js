@@ -1,6 +1,6 @@
 // What changed on the board between two moments; the later one is the moment shown.
 
-import { choice, el } from "../dom.js";
+import { choice, el, write } from "../dom.js";
 import { Frame, nameOfItem } from "../panel.js";
 import { change } from "../difference.js";
 import { asOf } from "../moment.js";
@@ -31,7 +31,7 @@ export default class Changes {
     // Since when is a key of AGO, `look`, or a moment.
     const since = (value) => page.change({ since: value });
     this.frame = new Frame(root, "What changed", page.api);
-    this.from = el("input", { type: "datetime-local", "aria-label": "Since (UTC)", step: "60", onchange: () => this.from.value && since(`${this.from.value}Z`) });
+    this.from = el("button.quiet", { onclick: () => this.#pick(since), title: "Count changes from a date and a time of day" });
     const ago = Object.keys(AGO).map((name) => [name, `a ${name} before`]);
     const look = page.looked ? [["look", "I last looked"]] : [];
     this.preset = choice("Since", [...look, ...ago, ["moment", "this moment:", { hidden: true }]], () => since(this.preset.value));
@@ -39,18 +39,30 @@ export default class Changes {
   }
 
   async show({ moment, since, at }) {
-    const from = this.#from(since, at, moment);
-    this.preset.value = since in AGO || (since === "look" && this.page.looked) ? since : "moment";
-    if (from.time) this.from.value = new Date(from.time).toISOString().slice(0, 16);
+    // What was looked at last is what was known then, and known later than a moment of the past: from there one would go back.
+    const looked = since === "look" && this.page.looked > 0 && (moment.live || (moment.clock === "RECORDED" && this.page.looked <= moment.position));
+    const exact = !looked && !(since in AGO) && Date.parse(since);
+    const preset = looked ? "look" : exact ? "moment" : since in AGO ? since : "week";
+    const from = looked ? { position: this.page.looked } : this.#time(exact || at - AGO[preset], moment);
+    this.preset.value = preset;
+    this.began = exact || at - (AGO[preset] ?? 0);
+    write(this.from, looked ? "another …" : `${dateTime(this.began)} UTC`);
+    const ended = moment.live ? "now" : dateTime(at);
+    // On our own clock the moment is known to the day.
+    if (exact > at + (moment.clock === "RECORDED" ? DAY_MS : 0)) return this.frame.fill(el("p.empty", `From ${dateTime(exact)} to ${ended} would run backwards. Choose an earlier beginning, or a later moment on the bar.`));
     const variables = { from, to: asOf(moment), productId: this.page.product };
     const data = await this.frame.ask(CHANGES, variables, { fixed: !moment.live });
-    if (data) this.#draw(data.boardDiff, from, moment.live ? "now" : dateTime(at));
+    if (data) this.#draw(data.boardDiff, from, ended);
   }
 
-  #from(since, to, moment) {
-    if (since === "look" && this.page.looked) return { position: this.page.looked };
-    const at = Date.parse(since) || to - (AGO[since] ?? AGO.week);
+  #time(at, moment) {
     return { time: new Date(at).toISOString(), ...(moment.live ? {} : { position: moment.position }) };
+  }
+
+  async #pick(since) {
+    const { pick } = await import("../picker.js");
+    const at = await pick("Count changes from", this.began);
+    if (at !== null) since(new Date(at).toISOString());
   }
 
   #draw({ added, removed, changed }, from, ended) {

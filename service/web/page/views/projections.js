@@ -1,9 +1,10 @@
 // How far the service has got: projections, what came in, drift.
 
-import { badge, el } from "../dom.js";
+import { badge, el, styled } from "../dom.js";
 import { Frame, nameOfItem } from "../panel.js";
 import { nameOfField } from "../text.js";
-import { date, dateTime, length, number, plural, signed } from "../format.js";
+import { date, dateTime, number, plural, signed } from "../format.js";
+import { length } from "../length.js";
 
 /** How far everything has got. */
 const PROJECTIONS = `query Projections($productId: ID) {
@@ -14,6 +15,8 @@ const PROJECTIONS = `query Projections($productId: ID) {
   ingest(productId: $productId) { knownSince backfilledAt lastEventAt eventsLastHour duplicatesDropped quarantined quietAlarm }
   drift(first: 10, productId: $productId) { item { sleekplanId productId title } field ours theirs likelyCause }
 }`;
+
+await styled(new URL("projections.css", import.meta.url));
 
 const EVERY_MS = 2_000;
 const TROUBLE = ["FAILED", "STUCK"];

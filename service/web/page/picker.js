@@ -1,0 +1,63 @@
+// Asks for a date and a time of day in the reader's own zone, and says which moment that is: the page tells all times in UTC.
+
+import { el, styled, write } from "./dom.js";
+import { date, exactTime } from "./format.js";
+
+await styled(new URL("picker.css", import.meta.url));
+
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const OFFSET = new Intl.DateTimeFormat("en-GB", { timeZoneName: "shortOffset" });
+
+/** What was learnt last by a moment on our own clock. */
+const LEARNT = `query Learnt($productId: ID, $recorded: Window!) {
+  events(productId: $productId, filter: {recorded: $recorded}, last: 1) { nodes { position occurredAt recordedAt summary } }
+}`;
+
+/** How far the reader's zone is from UTC at a moment: `GMT+1`. */
+function offset(at) {
+  return OFFSET.formatToParts(at).find(({ type }) => type === "timeZoneName").value;
+}
+
+/** A moment as a field for dates takes it. */
+function local(at) {
+  return new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
+
+/** Return the moment that is chosen, in milliseconds, or null where none is; `at` is offered. */
+export function pick(title, at) {
+  const chosen = () => new Date(field.value).getTime();
+  const tell = () => write(told, Number.isNaN(chosen()) ? "" : `${offset(chosen())}: ${date(chosen())}, ${exactTime(chosen())} UTC`);
+  const told = el("p.quiet", { id: "picked", role: "status" });
+  const field = el("input", { type: "datetime-local", step: 1, required: true, value: local(at), "aria-describedby": "picked", oninput: tell });
+  tell();
+  return new Promise((done) => {
+    const close = (value) => dialog.close(value);
+    const dialog = el(
+      "dialog.picker", { "aria-labelledby": "picking", closedby: "any" },
+      el(
+        "form", { onsubmit: (event) => close(String(chosen()), event.preventDefault()) },
+        el("h2", { id: "picking" }, title),
+        el("label", `Date and time in ${ZONE}`, field), told,
+        el("div", el("button.main", "Go"), el("button", { type: "button", onclick: () => close("") }, "Cancel")),
+      ),
+    );
+    dialog.onclose = () => {
+      dialog.remove();
+      done(dialog.returnValue ? Number(dialog.returnValue) : null);
+    };
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+/** Ask for a moment and show the board as it was then; on our own clock, as it was by what had been learnt. */
+export async function visit(page, shown) {
+  const at = await pick("Show the board as it was", shown.at);
+  if (at === null) return;
+  if (at >= page.extent.to) return page.live();
+  if (shown.moment.clock === "OCCURRED") return page.travel({ occurredAt: new Date(at).toISOString() });
+  const { data } = await page.api.ask(LEARNT, { productId: page.product, recorded: { to: new Date(at + 1).toISOString() } });
+  const [event] = data.events.nodes;
+  if (event) page.travel(event);
+  else write(page.bar.said, "Nothing had been learnt by then.");
+}

@@ -1,0 +1,81 @@
+// Moves the moment: by events, along the axis, by playing, to a date, onto the other clock. Loaded once somebody does so.
+
+import { LIVE } from "./moment.js";
+import { Player } from "./player.js";
+import { Steps } from "./steps.js";
+import { write } from "./dom.js";
+
+export class Travels {
+  #steps = null;
+
+  constructor(page) {
+    this.page = page;
+  }
+
+  /** The events next to a moment. */
+  #beside(moment, direction) {
+    const { api, product } = this.page;
+    if (!this.#steps || this.#steps.product !== product) this.#steps = new Steps(api, product);
+    return this.#steps.from(moment, direction);
+  }
+
+  /** Go one event on or back; says whether there was one. */
+  async step(direction) {
+    const { moment, board } = this.page;
+    if (moment.live && direction > 0) return false;
+    const found = await this.#beside(moment.live ? this.page.now() : moment, direction).catch((error) => (board.frame.say(error), null));
+    return found !== null && this.page.go(found.moment, { events: found.events });
+  }
+
+  /** Go along the axis by an amount of its own unit; reaching the end is being live again. */
+  async advance(amount) {
+    const { moment, extent, bar: { axis } } = this.page;
+    const value = Math.max(axis.begin, axis.valueOf(moment) + amount);
+    if (value >= axis.end) {
+      this.page.live();
+      return false;
+    }
+    await this.page.go(axis.moment(value, moment.live ? extent.head : moment.position));
+    return true;
+  }
+
+  /** Play from the moment on, and from live from two thirds of what the bar shows; once more, and it stands. */
+  play() {
+    const { page, page: { bar, moment, player } } = this;
+    if (player.playing) return player.stop();
+    if (!(player instanceof Player)) page.player = new Player(this, (is) => bar.playing(is));
+    if (moment.live) page.go(bar.axis.moment(bar.axis.at(2 / 3), page.extent.head));
+    page.player.start(bar.speed.value * bar.axis.day);
+  }
+
+  /** Go to the changelog entry before or after the moment. */
+  jump(direction) {
+    const { bar: { axis }, extent, moment } = this.page;
+    const here = axis.valueOf(moment);
+    const away = (mark) => (axis.ofEvent(mark) - here) * direction;
+    const entries = extent.marks.filter((mark) => mark.type === "CHANGELOG_CREATED" && away(mark) > 0);
+    if (entries.length) this.page.travel(entries.reduce((near, mark) => (away(mark) < away(near) ? mark : near)));
+  }
+
+  /** Ask for a date and a time of day, and go there. */
+  async visit(shown) {
+    const { visit } = await import("./picker.js");
+    await visit(this.page, shown).catch((error) => this.page.board.frame.say(error));
+  }
+
+  /** Take the other clock, at the event that the moment shows last. */
+  async turn(clock) {
+    const { page, page: { moment } } = this;
+    const found = moment.live ? null : await this.#beside(moment, 0).catch(() => null);
+    page.bar.setClock(clock);
+    page.moment = { ...LIVE, clock };
+    if (found) page.travel(found.events.at(-1));
+    else page.live();
+  }
+
+  /** Learn when a position was recorded, and by what: `told` gets it. */
+  async name(moment, told) {
+    const found = await this.#beside(moment, 0).catch(() => null);
+    if (found) told(found);
+  }
+}
