@@ -1,16 +1,14 @@
-// Maps a clock onto the width of the time bar, all of it or the part that is looked at.
-//
-// On OCCURRED the bar runs over time, on RECORDED over positions: the order in which this log learnt of things.
+// Maps a clock onto the width of the time bar, all of it or the part that is looked at: OCCURRED runs over time.
 
 import { past } from "./moment.js";
-import { date, dateTime, dayMonth, month, number, time } from "./format.js";
+import { date, dateTime, dayMonth, month, time } from "./format.js";
 
 const MINUTE_MS = 60_000;
 export const DAY_MS = 1_440 * MINUTE_MS;
 const MONTH_MS = 30.4 * DAY_MS;
 
 /** `begin` and `end` are all there is, `first` is where the bar begins by itself, `low` and `high` what it shows. */
-class Axis {
+export class Axis {
   constructor(begin, end, first = begin) {
     Object.assign(this, { begin, end: Math.max(end, begin + 1), first, low: first });
     this.high = this.end;
@@ -100,43 +98,5 @@ export class Happened extends Axis {
       if (at > this.high) return ticks;
       ticks.push({ share: this.share(at), text: month(at) });
     }
-  }
-}
-
-/** Positions of the log. */
-export class Learnt extends Axis {
-  clock = "RECORDED";
-  day = 100;
-  least = 20;
-
-  valueOf(moment) {
-    return moment.live ? this.end : moment.position;
-  }
-
-  ofEvent(event) {
-    return event.position;
-  }
-
-  /** Its time is told by the event there, once that is read. */
-  moment(value) {
-    return past("RECORDED", null, Math.max(1, Math.round(value)));
-  }
-
-  name(value) {
-    return `position ${number(Math.round(value))}`;
-  }
-
-  rounded(value) {
-    return Math.round(value);
-  }
-
-  ticks(pixels) {
-    const wanted = (this.high - this.low) / Math.max(2, pixels / 90);
-    const power = 10 ** Math.floor(Math.log10(Math.max(wanted, 1)));
-    const every = Math.max(1, [1, 2, 5, 10].find((count) => count * power >= wanted) * power);
-    const ticks = [];
-    for (let at = Math.ceil(Math.max(this.low, 1) / every) * every; at <= this.high; at += every)
-      ticks.push({ share: this.share(at), text: number(at) });
-    return ticks;
   }
 }

@@ -1,7 +1,8 @@
 // Says how two values of a field differ: words that came and went, or one thing in place of another.
 
 import { cleanupSemantic, makeDiff } from "./assets/diff-match-patch.js";
-import { el, styled } from "./dom.js";
+import { el } from "./dom.js";
+import { styled } from "./styled.js";
 import { labelOf } from "./status.js";
 import { nameOfField, plainText } from "./text.js";
 

@@ -54,11 +54,6 @@ export function choice(label, options, onchange) {
   return el("select", { "aria-label": label, onchange }, options.map(([value, text, more]) => el("option", { value, ...more }, text)));
 }
 
-/** Load a view's own looks, given where they lie; done once they are there. */
-export function styled(href) {
-  return new Promise((done) => document.head.append(el("link", { rel: "stylesheet", href, onload: done, onerror: done })));
-}
-
 /** A small mark with its meaning in words. */
 export function badge(text, why) {
   return el("span.badge", { title: why }, text);

@@ -10,7 +10,7 @@ import { FIND } from "./finder.js";
 import { Tabs, WIDE } from "./tabs.js";
 import { TimeBar } from "./timebar.js";
 import { DAY_MS } from "./axis.js";
-import { choice, refill, write } from "./dom.js";
+import { write } from "./dom.js";
 import { listen } from "./keys.js";
 import { longDate, number, time } from "./format.js";
 
@@ -25,8 +25,6 @@ const IDLE = { playing: false, stop() {} };
 /** What an address says of a question beside the moment. */
 const ASK = ["over", "metric", "top", "counted", "span"];
 const VIEWS = { board: "Board", item: "Item", changes: "Changes", ask: "Ask", feed: "Feed", projections: "Projections" };
-/** An item as addresses named it before they had paths. */
-const NAMED = "query Named($id: ID!) { item(id: $id) { sleekplanId productId } }";
 
 const $ = (id) => document.getElementById(id);
 
@@ -68,7 +66,7 @@ class Page {
     this.view = view in VIEWS ? view : "board";
     this.window = window in WINDOWS ? window : "P30D";
     this.since = since ?? (this.looked ? "look" : "week");
-    write($("notice"), problem ?? "");
+    this.notice(problem ?? "");
   }
 
   async start() {
@@ -79,7 +77,7 @@ class Page {
     }
     $("token").hidden = true;
     document.body.classList.remove("waiting");
-    this.bar.setClock(this.moment.clock);
+    await this.bar.setClock(this.moment.clock);
     this.connection = new Connection({
       api: this.api, product: this.product, place: $("connection"),
       onevent: (event) => this.#happened(event), onback: () => this.moment.live && this.go(this.moment, { settled: true }),
@@ -94,8 +92,8 @@ class Page {
     const { product } = this;
     const { extent, products, news } = await readExtent(this.api, product);
     Object.assign(this, { extent, news, several: products.length > 1 && !product });
-    this.#offer(products);
-    if (this.opaque) await this.#find(this.opaque);
+    if (products.length > 1) import("./products.js").then(({ offer }) => offer(this, $("product"), products));
+    if (this.opaque) await this.move("find", this.opaque);
     if (this.looked > extent.head) this.looked = 0; // It was another log.
     this.#pin();
     this.#views.get("feed")?.begin(news);
@@ -110,34 +108,26 @@ class Page {
     });
   }
 
+  /** Say something of the address as a whole. */
+  notice(text) {
+    write($("notice"), text);
+  }
+
   /** Believe a time alone by what is known today; what lies ahead of all that is known is refused in words. */
   #pin() {
     const { moment, extent } = this;
     const refused = moment.position > extent.head ? `the position ${number(moment.position)}, and the log ends at ${number(extent.head)}.`
       : moment.clock === "OCCURRED" && Date.parse(moment.time) > extent.to + DAY_MS ? `the time ${moment.time}, which is yet to come.` : null;
     if (refused) {
-      write($("notice"), `The address names ${refused} This is the board as it is now.`);
+      this.notice(`The address names ${refused} This is the board as it is now.`);
       this.moment = { ...LIVE, clock: moment.clock };
     } else if (!moment.live && !moment.position) this.moment = past(moment.clock, moment.time, extent.head);
   }
 
-  /** Take the item of an old link by its name of today. */
-  async #find(id) {
-    const { data } = await this.api.ask(NAMED, { id }).catch(() => ({ data: {} }));
-    this.item = data.item ? this.reference(data.item) : null;
-    if (!data.item) write($("notice"), `The address names the item ${id}, which nobody has heard of.`);
-    this.opaque = undefined;
-  }
-
-  /** Offer the products, where there are several. */
-  #offer(products) {
-    const options = products.map(({ sleekplanId: id }) => [id, `product ${id}`]);
-    const select = choice("Product", [["", "all products"], ...options], () => {
-      Object.assign(this, { product: select.value || undefined, item: null, view: this.view === "item" ? "board" : this.view });
-      this.#restart();
-    });
-    select.value = this.product ?? "";
-    refill($("product"), products.length > 1 && select);
+  /** Show one product, or all. */
+  choose(product) {
+    Object.assign(this, { product, item: null, view: this.view === "item" ? "board" : this.view });
+    this.#restart();
   }
 
   #restart() {
@@ -232,7 +222,7 @@ class Page {
     const address = this.#address(this.moment);
     const push = this.#push && address !== location.pathname + location.search;
     this.#push = false;
-    if (push) write($("notice"), "");
+    if (push) this.notice("");
     history[push ? "pushState" : "replaceState"](null, "", address);
   }
 
@@ -246,13 +236,13 @@ class Page {
   }
 
   /** Show what the address says once Back or Forward was pressed. */
-  #return() {
+  async #return() {
     const { product, item } = this;
     this.player.stop();
     this.#take(read(location));
     if (product !== this.product || this.opaque) return this.#restart();
     this.#pin();
-    if (this.moment.clock !== this.bar.axis.clock) this.bar.setClock(this.moment.clock);
+    while (this.moment.clock !== this.bar.axis.clock) await this.bar.setClock(this.moment.clock);
     this.board.mark(this.item);
     this.show(this.view);
     this.go(this.moment, { settled: true });

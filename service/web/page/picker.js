@@ -1,6 +1,7 @@
 // Asks for a date and a time of day in the reader's own zone, and says which moment that is: the page tells all times in UTC.
 
-import { el, styled, write } from "./dom.js";
+import { el, write } from "./dom.js";
+import { styled } from "./styled.js";
 import { date, exactTime } from "./format.js";
 
 await styled(new URL("picker.css", import.meta.url));

@@ -2,7 +2,7 @@
 
 import { choice, el, put, refill, svg, write } from "./dom.js";
 import { date, dateTime, exactTime, longDate, number, plural } from "./format.js";
-import { DAY_MS, Happened, Learnt } from "./axis.js";
+import { DAY_MS, Happened } from "./axis.js";
 
 /** How many days a second are played: on the clock RECORDED a day is so many positions; 0 goes from event to event. */
 const SPEEDS = [[7, "steadily"], [30, "fast"], [1, "slowly"], [0, "event by event"]];
@@ -81,15 +81,17 @@ export class TimeBar {
   /** Take the bounds of the log on both clocks, and what is drawn between them. */
   load(extent) {
     this.extent = extent;
-    if (!this.axis) return this.setClock("OCCURRED");
-    if (this.axis.clock === "OCCURRED") this.axis.grow(extent.from, extent.to, extent.main);
+    if (!this.axis) this.axis = new Happened(extent.from, extent.to, extent.main);
+    else if (this.axis.clock === "OCCURRED") this.axis.grow(extent.from, extent.to, extent.main);
     else this.axis.grow(1, extent.head);
     this.draw();
   }
 
-  setClock(clock) {
+  /** Run over time, or over positions: how those are drawn is loaded once it is wanted. */
+  async setClock(clock) {
+    const { Learnt } = clock === "RECORDED" ? await import("./learnt.js") : {};
     const { from, main, to, head } = this.extent;
-    this.axis = clock === "OCCURRED" ? new Happened(from, to, main) : new Learnt(1, head);
+    this.axis = Learnt ? new Learnt(1, head) : new Happened(from, to, main);
     this.clock.value = clock;
     this.draw();
   }

@@ -5,6 +5,9 @@ import { Player } from "./player.js";
 import { Steps } from "./steps.js";
 import { write } from "./dom.js";
 
+/** An item as addresses named it before they had paths. */
+const NAMED = "query Named($id: ID!) { item(id: $id) { sleekplanId productId } }";
+
 export class Travels {
   #steps = null;
 
@@ -67,10 +70,19 @@ export class Travels {
   async turn(clock) {
     const { page, page: { moment } } = this;
     const found = moment.live ? null : await this.#beside(moment, 0).catch(() => null);
-    page.bar.setClock(clock);
+    await page.bar.setClock(clock);
     page.moment = { ...LIVE, clock };
     if (found) page.travel(found.events.at(-1));
     else page.live();
+  }
+
+  /** Take the item of an old link by its name of today. */
+  async find(id) {
+    const { page } = this;
+    const { data } = await page.api.ask(NAMED, { id }).catch(() => ({ data: {} }));
+    page.item = data.item ? page.reference(data.item) : null;
+    if (!data.item) page.notice(`The address names the item ${id}, which nobody has heard of.`);
+    page.opaque = undefined;
   }
 
   /** Learn when a position was recorded, and by what: `told` gets it. */

@@ -1,7 +1,8 @@
 // Draws curves over time by uPlot, in the page's colours, and again when the place or the colours change.
 
 import Plot from "../assets/uplot.js";
-import { el, styled } from "../dom.js";
+import { el } from "../dom.js";
+import { styled } from "../styled.js";
 import { date, month } from "../format.js";
 
 await Promise.all([styled(new URL("../assets/uplot-style.css", import.meta.url)), styled(new URL("ask.css", import.meta.url))]);

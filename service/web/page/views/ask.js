@@ -1,6 +1,7 @@
 // Questions that are asked of the board, each as of the moment: one is shown, and loaded when it is first chosen.
 
-import { el, styled } from "../dom.js";
+import { el } from "../dom.js";
+import { styled } from "../styled.js";
 
 const QUESTIONS = { rising: "Rising", ranks: "Ranks", flow: "Flow", times: "Times", promises: "Promises", satisfaction: "Satisfaction" };
 

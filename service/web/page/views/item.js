@@ -1,6 +1,7 @@
 // One item as of the moment shown: its course, its wordings and the votes for each, who said what, and its events.
 
-import { badge, el, put, refill, styled } from "../dom.js";
+import { badge, el, put, refill } from "../dom.js";
+import { styled } from "../styled.js";
 import { Frame } from "../panel.js";
 import { change } from "../difference.js";
 import { plainText } from "../text.js";

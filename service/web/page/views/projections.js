@@ -1,6 +1,7 @@
 // How far the service has got: projections, what came in, drift.
 
-import { badge, el, styled } from "../dom.js";
+import { badge, el } from "../dom.js";
+import { styled } from "../styled.js";
 import { Frame, nameOfItem } from "../panel.js";
 import { nameOfField } from "../text.js";
 import { date, dateTime, number, plural, signed } from "../format.js";
