@@ -41,7 +41,7 @@ from tests.given import folders
 from tests.given.folders import ROOT
 
 ACTIONS = {".".join(path.name.split(".")[:2]) for path in (folders.PAYLOADS).glob("*.json")}
-PINNED = "daf3da5c595f48b13a1ac1dd021c8ebb6efde2a3143c5b08ee2fc34f09281d5c"
+PINNED = "c0add8617e523230fe8e7665d443f6d022b19e408d5791b0447d483023406303"
 SEEDS = st.integers(min_value=-(2**40), max_value=2**40)
 
 
@@ -374,6 +374,33 @@ def test_titles_change_and_statuses_move_both_ways(
     assert moves["planned", "in-progress"] > moves["planned", "under-review"] > 5
     assert moves["complete", "in-progress"] > 3
     assert sum(moves.values()) > 500
+
+
+def test_an_item_is_reworded_once_to_three_times_at_most(envelopes: list[dict[str, Any]]) -> None:
+    wordings: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    for post in filter(None, map(post_of, envelopes)):
+        words = post["title"], post["description"]
+        if wordings[int(post["feedback_id"])][-1:] != [words]:
+            wordings[int(post["feedback_id"])].append(words)
+    reworded = sorted(len(path) - 1 for path in wordings.values())
+
+    assert reworded[-1] == 3
+    assert sum(reworded) / len(reworded) > 1
+
+
+def test_people_hardly_ever_say_what_was_said_of_an_item_before(envelopes: list[dict[str, Any]]) -> None:
+    said: dict[int, list[str]] = defaultdict(list)
+    for envelope in envelopes:
+        data = envelope["data"]
+        if envelope["action"] == "comment.create" and str(data["user"]["admin_id"]) == "0":
+            said[int(data["feedback_id"])].append(
+                data.get("comment") or data.get("value") or data.get("text")
+            )
+    texts = [text for of_item in said.values() for text in of_item]
+    again = sum(len(of_item) - len(set(of_item)) for of_item in said.values())
+
+    assert again < 0.005 * len(texts)
+    assert len(set(texts)) > 0.5 * len(texts)
 
 
 def test_labels_name_every_status_and_type_that_occurs(envelopes: list[dict[str, Any]]) -> None:

@@ -48,12 +48,26 @@ ON_THE_WAY = (PLANNED, PROGRESS, BETA)
 class Idea:
     """One item. `post` is the object that bodies carry; it changes in place and has the totals of now.
 
-    `up`, `down` and `followers` say who, by number, and since which second; `remarks` are the comments.
+    `up`, `down` and `followers` say who, by number, and since which second; `remarks` are the comments, and
+    `said` the words that people have found for it there.
     """
 
     __slots__ = (
         *("appeal", "contested", "down", "followers", "gone", "heat", "heat_at", "markup", "merged_into"),
-        *("moved_at", "number", "post", "pull", "reach", "remarks", "says", "titles_used", "topic", "up"),
+        *(
+            "moved_at",
+            "number",
+            "post",
+            "pull",
+            "reach",
+            "remarks",
+            "said",
+            "says",
+            "titles_used",
+            "topic",
+            "up",
+        ),
+        "wordings_left",
     )
 
     def __init__(
@@ -63,6 +77,8 @@ class Idea:
         self.markup = "html" if dice.chance(0.4) else "markdown"
         self.says = list(topic.says)
         self.titles_used = 1
+        self.wordings_left = 1 + dice.below(3)
+        self.said: set[str] = set()
         self.up: dict[int, int] = {}
         self.down: dict[int, int] = {}
         self.followers: dict[int, int] = {}
@@ -121,24 +137,23 @@ class Idea:
         self.pull = self.appeal * _PULL.get(status, 1.0)
         self.moved_at = at
 
-    def rewrite(self, dice: Dice) -> None:
-        """Change title, text, type or effort: what an `item.update` tells of that moves no status."""
-        post, what = self.post, dice.roll()
-        if what < 0.16 and post["total_up"] >= 4:
-            post["title"] = self.topic.titles[self.titles_used % len(self.topic.titles)]
+    def reword(self, dice: Dice) -> None:
+        """Say it in other words: an `item.update` of the few that an item has in its time."""
+        self.wordings_left -= 1
+        what, titles, remarks = dice.roll(), self.topic.titles, read("remarks")
+        if what < 0.45 and self.titles_used < len(titles):
+            self.post["title"] = titles[self.titles_used]
             self.titles_used += 1
-        elif what < 0.28 and post["total_up"] >= 4:
-            self.says = [dice.pick(read("remarks")["post_rewrites"]), *self.topic.says[-2:]]
-        elif what < 0.46 and len(self.says) < 6:
-            self.says.append(_unsaid(dice, self.says, read("remarks")["post_edit"]))
-        elif what < 0.56 and len(self.says) < 6:
-            self.says.append(_unsaid(dice, self.says, read("remarks")["post_notes"]))
-        elif what < 0.66 and len(self.says) > 2:
-            self.says.pop()
-        else:
-            post["effort"] = (post["effort"] + 1 + dice.below(3)) % 4
             return
-        post["description"] = description(self.says, self.markup)
+        if what < 0.6:
+            self.says = [dice.pick(remarks["post_rewrites"]), *self.topic.says[-2:]]
+        else:
+            self.says.append(_unsaid(dice, self.says, remarks["post_edit" if what < 0.8 else "post_notes"]))
+        self.post["description"] = description(self.says, self.markup)
+
+    def weigh(self, dice: Dice) -> None:
+        """Set another effort: an `item.update` that touches no words."""
+        self.post["effort"] = (self.post["effort"] + 1 + dice.below(3)) % 4
 
 
 def _unsaid(dice: Dice, said: list[str], choices: list[str]) -> str:

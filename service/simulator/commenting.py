@@ -11,6 +11,17 @@ from service.simulator.rhythm import HOUR_SECONDS
 from service.simulator.scene import Recent, Scene
 from service.simulator.texts import read
 
+# What a comment is made of, and how likely: words of their own, or who says it, how it is, what they want.
+_FORMS: tuple[tuple[tuple[str, ...], float], ...] = (
+    (("user",), 0.2),
+    (("stance",), 0.12),
+    (("stance", "case"), 0.18),
+    (("stance", "who", "case"), 0.1),
+    (("who", "case"), 0.12),
+    (("who", "case", "ask"), 0.13),
+    (("stance", "ask"), 0.1),
+    (("case", "ask"), 0.05),
+)
 FIRST_COMMENT = 10_001  # clear of the ids in the sample payloads
 
 
@@ -61,8 +72,18 @@ class Commenting:
             return None
         if self._dice.chance(0.12):
             self.reply_later(popular, "team_other", at, 8 * HOUR_SECONDS)
-        text = self._dice.pick(read("remarks")["user"]).replace("{topic}", popular.topic.short)
-        return self._say(popular, person, text, at)
+        return self._say(popular, person, self._words(popular), at)
+
+    def _words(self, item: Idea) -> str:
+        """Return what somebody says of an item, which hardly ever is what somebody has said of it before."""
+        for _ in range(4):
+            parts, remarks = self._dice.pick_weighted(_FORMS), read("remarks")
+            text = " ".join(self._dice.pick(remarks[part]) for part in parts)
+            if text not in item.said:
+                break
+        item.said.add(text)
+        text = text.replace("{topic}", item.topic.short)
+        return text[:1].upper() + text[1:]
 
     def _say(self, item: Idea, author: Account, text: str, at: int) -> bytes:
         item.post["total_comments"] += 1

@@ -8,6 +8,9 @@ from service.simulator.commenting import Commenting
 from service.simulator.rhythm import HOUR_SECONDS, MONTH_SECONDS
 from service.simulator.scene import Scene
 
+REWORDED_SHARE = 0.5
+"""Of the edits that could reword something."""
+
 
 class Editing:
     """`item.create`, `item.update` and `item.delete`. `shipped` are items that no release note named yet."""
@@ -28,17 +31,30 @@ class Editing:
         return self._scene.writer.write("item.create", item.post, at)
 
     def update(self, at: int) -> bytes | None:
-        """Move an item whose time has come, else edit a popular one."""
+        """Move an item whose time has come, else edit one."""
         hurry = self._scene.part_done > 1 and self._dice.chance(0.3)
         item = self._board.due_move(at, hurry)
         if item is not None:
             self._move(item, at)
         else:
-            item = self._scene.popular(at)
-            if item is None:
-                return None
-            item.rewrite(self._dice)
-        return self._updated(item, at)
+            item = self._edit(at)
+        return None if item is None else self._updated(item, at)
+
+    def _edit(self, at: int) -> Idea | None:
+        """Have a popular item reworded while it has a wording left, else let the team weigh or assign one."""
+        popular = self._scene.popular(at)
+        if popular is not None and popular.wordings_left and self._dice.chance(REWORDED_SHARE):
+            popular.reword(self._dice)
+            return popular
+        for _ in range(8 if self._board.items else 0):
+            item = self._dice.pick(self._board.items)
+            if item.status in boards.ON_THE_WAY:
+                self._assign(item, at)
+                return item
+            if item.status != boards.MERGED:
+                item.weigh(self._dice)
+                return item
+        return None
 
     def _updated(self, item: Idea, at: int) -> bytes:
         item.post["updated"] = self._scene.stamp(at)
