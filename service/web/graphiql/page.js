@@ -1,7 +1,7 @@
 // Starts GraphiQL on the endpoint beside it: queries by POST, subscriptions by WebSocket.
 //
 // A token goes into the "Headers" tab, as {"Authorization": "Bearer …"}; a subscription sends the same as the
-// payload of its connection_init. It is kept in no storage. `?query=…&variables=…` opens that query first.
+// payload of its connection_init. It is kept in no storage. Who is signed in on the page needs none. `?query=…&variables=…` opens that query first.
 
 import { createClient, mount } from "./assets/graphiql.js";
 
@@ -56,10 +56,17 @@ function subscribe(request, headers) {
   return results;
 }
 
+/** A moment so many days ago, in the morning: an example of a fixed date would soon be about nothing. */
+function ofToday(name, value) {
+  if (!value?.daysAgo) return value;
+  const day = new Date(Date.now() - value.daysAgo * 86_400_000);
+  return `${day.toISOString().slice(0, 10)}T09:00:00Z`;
+}
+
 function asTab({ title, query, variables }) {
   return {
     query: `# ${title}\n\n${query.trim()}\n`,
-    variables: variables ? JSON.stringify(variables, null, 2) : "",
+    variables: variables ? JSON.stringify(variables, ofToday, 2) : "",
   };
 }
 
