@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import strawberry
 
 from schema.resume import ResumePoint
+from service.labels import Labels, load_labels
 
 if TYPE_CHECKING:
     import asyncpg
 
     from projections.read_model import Reader
-    from service.config import Label, Settings
+    from service.config import Settings
     from service.log.event_store import EventStore
     from service.log.hub import Hub
 
@@ -78,6 +79,12 @@ class Actions(Protocol):
     async def reconcile(self, product_id: int | None, *, full: bool) -> None:
         """Begin to compare a board with Sleekplan's; returns once it has begun."""
 
+    async def backfill(self, product_id: int | None) -> None:
+        """Begin to fetch what was on a board before; returns once it has begun."""
+
+    def webhook_key(self) -> str | None:
+        """Return the key that the service made itself, None where it made none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -88,7 +95,7 @@ class Services:
     store: EventStore
     hub: Hub
     settings: Settings
-    labels: Mapping[str, Label] = field(default_factory=dict)
+    labels: Labels = field(default_factory=lambda: load_labels(None))
     actions: Actions | None = None
     clock: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
 

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import gc
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -27,14 +28,22 @@ from schema.build import build_schema, root_fields
 from schema.context import EVERYTHING, Caller, Services
 from schema.serve.held import SocketLimits
 from schema.serve.http import GraphQLEndpoint
+from schema.serve.who import Credential, Vouched, Who
 from service.backfill.schedule import Schedule
 from service.config import Settings, check_exposure, is_loopback, near_url
-from service.errors import DatabaseUnreachable, PostgresAway, RecountError, SpoolUnavailable, reason_of
+from service.errors import (
+    DatabaseUnreachable,
+    InvalidSetting,
+    PostgresAway,
+    RecountError,
+    SpoolUnavailable,
+    reason_of,
+)
 from service.events import decode
 from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import Webhook
-from service.labels import Label, load_labels
+from service.labels import Labels
 from service.log.database import (
     POSTGRES_FAILURES,
     Pool,
@@ -50,6 +59,7 @@ from service.log.hub import Hub
 from service.log.known import KnownDatabase
 from service.log.quarantine import Quarantine
 from service.operate import demo, demo_api
+from service.operate.acting import Acting
 from service.operate.erasure import Erasure
 from service.operate.gauges import Gauges
 from service.operate.probes import Probes
@@ -57,7 +67,6 @@ from service.operate.sweeping import Sweeping
 from service.operate.views import Views
 from service.postgres.embedded import EmbeddedPostgres
 from service.reactions.reactions import reacting, refuse_wrong_rules
-from service.simulator import LABELS as DEMO_LABELS
 from service.web.key_files import LOCAL_KEY_FILE, KeyFiles, read_local_key
 from service.web.keys import Keys, Tokens, WebhookKeys, local_key
 from service.web.metrics import Metrics
@@ -66,6 +75,7 @@ from service.web.request_log import METRICS, AccessLog
 from service.web.runner import Runner
 
 AWAY_RETRY_SECONDS: Final = 1.0
+LABELS_LOOK_SECONDS: Final = 1.0
 IN_FLIGHT_SECONDS: Final = 5.0
 """How long requests under way may take once the service was told to stop."""
 POOL_CONNECTIONS_MAX: Final = 12
@@ -108,6 +118,12 @@ class Service:
         self.metrics = Metrics(operations=root_fields())
         self.webhook_keys = WebhookKeys.of(settings.webhook_keys)
         self.tokens = Tokens.of(settings.api_tokens)
+        self._who = Who(
+            settings.trusted_proxy,
+            user=settings.trusted_proxy_user,
+            groups=settings.trusted_proxy_groups,
+            scopes=settings.trusted_proxy_scopes,
+        )
         self.known = KnownDatabase(settings.data_dir, settings.database_url)
         self._local_key: str | None = None
         self._hindrance: str | None = None
@@ -227,6 +243,7 @@ class Service:
                 self.projector.run,
                 self.rebuilder.run,
                 self._erase,
+                self._follow_labels,
                 self.views.run,
                 *self._scheduled(),
             ):
@@ -245,30 +262,6 @@ class Service:
 
     async def _count_again(self, product_id: int) -> None:
         await count_again(self.pool, product_id)
-
-    # What mutations ask for: schema.context.Actions
-
-    async def rebuild(self, name: str | None) -> None:
-        """Ask for a rebuild; the rebuilder of this or another instance does it."""
-        await self.rebuilder.request(None if name is None else [name])
-
-    async def quarantine_retry(self, id: str, products: frozenset[int] | None) -> tuple[int, bool]:
-        """Record a delivery in quarantine; return its position and whether it was there already."""
-        position, duplicate = await self.quarantine.retry(id, products=products)
-        return position, duplicate
-
-    async def quarantine_discard(self, id: str, products: frozenset[int] | None) -> None:
-        """Close a delivery in quarantine and keep its bytes."""
-        await self.quarantine.discard(id, products=products)
-
-    async def erase_user(self, product_id: int, user_id: str, *, texts: bool, reason: str) -> int:
-        """Erase a person's data; return how many events were redacted."""
-        erased = await self.erasure.erase(product_id, user_id, texts=texts, reason=reason)
-        return erased.events
-
-    async def reconcile(self, product_id: int | None, *, full: bool) -> None:
-        """Begin to compare a board with Sleekplan's."""
-        await self.sweeping.begin(product_id, full=full)
 
     # The demo
 
@@ -367,10 +360,13 @@ class Service:
                 self.store,
                 self.hub,
                 settings,
-                labels=self._labels(),
-                actions=self,
+                labels=self.labels,
+                actions=Acting(
+                    self.rebuilder, self.quarantine, self.erasure, self.sweeping, settings.data_dir
+                ),
             ),
             self._authenticate,
+            who=self._who,
             limits=Limits(cost_max=settings.graphql_cost_max),
             socket_limits=SocketLimits(
                 sockets_max=settings.sockets_max,
@@ -391,22 +387,37 @@ class Service:
     @property
     def _is_open(self) -> bool:
         """Whether everybody on this machine may do everything."""
-        return is_loopback(self.settings.host) and self.tokens.known and not len(self.tokens)
+        settings = self.settings
+        closed = settings.trusted_proxy or not self.tokens.known or len(self.tokens)
+        return is_loopback(settings.host) and not closed
 
-    async def _authenticate(self, token: str | None) -> Caller | None:
+    async def _authenticate(self, credential: Credential) -> Caller | None:
         """Return who asks, None for nobody. Raises PostgresAway where it alone knows."""
-        if token is None and self._opened and self._is_open:
+        if isinstance(credential, Vouched):
+            return self._who.caller(credential)
+        if credential is None and self._opened and self._is_open:
             return EVERYTHING
-        grant = self.tokens.find(token)
+        grant = self.tokens.find(credential)
         if grant is None:
             if self.tokens.known:
                 return None
             raise PostgresAway
         return Caller(grant.scopes, grant.products, grant.expires_at)
 
-    def _labels(self) -> Mapping[str, Label]:
-        path = self.settings.labels
-        return load_labels(DEMO_LABELS if path is None and self._is_demo else path)
+    @cached_property
+    def labels(self) -> Labels:
+        """What keys and products are called: first asked for once it is known whether this is a demo."""
+        return demo.labels_of(self.settings, self.settings.labels, is_demo=self._is_demo)
+
+    async def _follow_labels(self) -> None:
+        """Read the file of labels again whenever somebody has changed it."""
+        while True:
+            await asyncio.sleep(LABELS_LOOK_SECONDS)
+            try:
+                if self.labels.read_again():
+                    _log.info("labels_read_again", keys=len(self.labels), products=len(self.labels.products))
+            except InvalidSetting as error:
+                _log.error("labels_refused", reason=str(error))
 
     def ready(self, *, is_demo: bool) -> Ready:
         """Return what the banner says."""

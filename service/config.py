@@ -11,18 +11,28 @@ import difflib
 import functools
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.dsn import Dsn, is_host
 from service.errors import ExposedWithoutSecrets, InvalidSetting, SettingsError, UnknownSetting
+from service.given_lists import (
+    BoardAddress,
+    GroupScopes,
+    Network,
+    header_name,
+    parse_boards,
+    parse_group_scopes,
+    parse_networks,
+    parse_origins,
+)
 from service.given_secrets import (
     ApiKey,
     ApiToken,
@@ -31,8 +41,6 @@ from service.given_secrets import (
     parse_api_tokens,
     parse_webhook_keys,
 )
-from service.labels import Label as Label
-from service.labels import load_labels as load_labels
 
 _PREFIX = "RECOUNT_"
 _OF_TESTS = "RECOUNT_TEST_"
@@ -41,6 +49,16 @@ _HIDDEN = "********"
 _YEAR_DAYS = 366
 _YEAR_SECONDS = _YEAR_DAYS * 86_400
 _SECRETS = ("database_url", "webhook_keys", "api_tokens", "sleekplan_api_key", "sleekplan_api_url")
+
+_LISTS: Mapping[str, Callable[[str], object]] = {
+    "webhook_keys": parse_webhook_keys,
+    "api_tokens": parse_api_tokens,
+    "trusted_proxy": parse_networks,
+    "trusted_proxy_scopes": parse_group_scopes,
+    "board_url": parse_boards,
+    "allowed_origins": parse_origins,
+    "sleekplan_api_key": parse_api_keys,
+}
 
 Positive = Annotated[int, Field(ge=1, le=2**40)]
 
@@ -73,8 +91,30 @@ class Settings(BaseSettings):
         description="tokens for GraphQL, separated by commas; token:read+personal@5456534244 names scopes "
         "(read, personal, raw, admin; all when none is named) and binds it to a product",
     )
+    trusted_proxy: Annotated[list[Network], NoDecode] = Field(
+        [],
+        description="addresses and networks of proxies whose word on who asks is taken, separated by commas",
+    )
+    trusted_proxy_user: str = Field(
+        "X-Forwarded-User", description="header in which a trusted proxy says who asks"
+    )
+    trusted_proxy_groups: str = Field(
+        "X-Forwarded-Groups", description="header in which a trusted proxy says which groups they are in"
+    )
+    trusted_proxy_scopes: Annotated[list[GroupScopes], NoDecode] = Field(
+        parse_group_scopes("*:read"),
+        description="what whoever a trusted proxy lets in may do, by the first group that they are in: "
+        "product:read+personal@5456534244, separated by commas; `*` is everybody",
+    )
     labels: Path | None = Field(
-        None, description="TOML or JSON file that gives status and type keys a label, and statuses a role"
+        None,
+        description="TOML or JSON file that gives status and type keys a label, statuses a role and "
+        "products a name",
+    )
+    board_url: Annotated[list[BoardAddress], NoDecode] = Field(
+        [],
+        description="address of the board at Sleekplan, which links to items begin with; several as "
+        "https://board.example.com@5456534244, separated by commas, each for one product",
     )
     reactions: Path | None = Field(
         None, description="TOML file of rules: what is told to whom when something happens"
@@ -191,15 +231,16 @@ class Settings(BaseSettings):
     def _read_never(cls, value: object) -> object:
         return None if value == "never" else value
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator(*_LISTS, mode="before")
     @classmethod
-    def _read_origins(cls, value: object) -> object:
-        return parse_origins(value) if isinstance(value, str) else value
+    def _read_list(cls, value: object, info: ValidationInfo) -> object:
+        assert info.field_name is not None
+        return _LISTS[info.field_name](value) if isinstance(value, str) else value
 
-    @field_validator("sleekplan_api_key", mode="before")
+    @field_validator("trusted_proxy_user", "trusted_proxy_groups")
     @classmethod
-    def _read_api_keys(cls, value: object) -> object:
-        return parse_api_keys(value) if isinstance(value, str) else value
+    def _is_a_header(cls, value: str) -> str:
+        return header_name(value)
 
     @field_validator("sleekplan_api_url")
     @classmethod
@@ -221,16 +262,6 @@ class Settings(BaseSettings):
         except (KeyError, ValueError, OSError):
             raise ValueError("is no zone's name; take one such as Europe/Berlin or UTC") from None
         return value
-
-    @field_validator("webhook_keys", mode="before")
-    @classmethod
-    def _read_keys(cls, value: object) -> object:
-        return parse_webhook_keys(value) if isinstance(value, str) else value
-
-    @field_validator("api_tokens", mode="before")
-    @classmethod
-    def _read_tokens(cls, value: object) -> object:
-        return parse_api_tokens(value) if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(
@@ -277,12 +308,13 @@ def variable(field: str) -> str:
 def check_exposure(settings: Settings, *, stored_keys: bool = False, stored_tokens: bool = False) -> None:
     """Refuse an address that others can reach unless there are keys and tokens to keep them out.
 
-    Those of `recount keys` count too. Raises ExposedWithoutSecrets.
+    Those of `recount keys` count too, and a proxy that lets people in does for tokens. Raises
+    ExposedWithoutSecrets.
     """
     missing = []
     if not settings.webhook_keys and not stored_keys:
         missing.append(variable("webhook_keys"))
-    if not settings.api_tokens and not stored_tokens:
+    if not settings.api_tokens and not stored_tokens and not settings.trusted_proxy:
         missing.append(variable("api_tokens"))
     if missing and not is_loopback(settings.host):
         raise ExposedWithoutSecrets(settings.host, missing)
@@ -311,16 +343,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower() == "localhost"
-
-
-def parse_origins(text: str) -> list[str]:
-    """Read origins such as `https://board.example.com,http://localhost:3000`. Raises ValueError."""
-    origins = [part.strip() for part in text.split(",") if part.strip()]
-    for origin in origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
-            raise ValueError("must be origins as browsers send them: a scheme and a host, without a path")
-    return origins
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -379,9 +401,9 @@ def _shown(value: object) -> str:
             return str(value)
 
 
-def _shown_entry(entry: WebhookKey | ApiToken | ApiKey | str) -> str:
-    if isinstance(entry, str):
-        return entry
+def _shown_entry(entry: object) -> str:
+    if not isinstance(entry, WebhookKey | ApiToken | ApiKey):
+        return str(entry)
     scopes = f":{'+'.join(sorted(entry.scopes))}" if isinstance(entry, ApiToken) else ""
     product = "" if entry.product_id is None else f"@{entry.product_id}"
     return f"{_HIDDEN}{scopes}{product}"

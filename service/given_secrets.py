@@ -64,8 +64,8 @@ def in_one_spelling(secret: str) -> str:
 def parse_webhook_keys(text: str) -> list[WebhookKey]:
     """Read keys such as `first,second@5456534244`. Raises ValueError, which never quotes a key."""
     keys = []
-    for number, entry in _entries(text):
-        secret, product_id = _split_product(number, entry)
+    for number, entry in entries(text):
+        secret, product_id = split_product(number, entry)
         if "#" in secret:
             raise ValueError(
                 f"entry {number} holds a #, and what follows one in a URL is never sent; take a key of "
@@ -82,10 +82,10 @@ def parse_api_tokens(text: str) -> list[ApiToken]:
     A token without scopes has them all, as one without a product is good for all products.
     """
     tokens = []
-    for number, entry in _entries(text):
-        rest, product_id = _split_product(number, entry)
+    for number, entry in entries(text):
+        rest, product_id = split_product(number, entry)
         secret, colon, names = rest.partition(":")
-        scopes = _scopes(number, names) if colon else SCOPES
+        scopes = scopes_of(number, names) if colon else SCOPES
         tokens.append(ApiToken(SecretStr(_secret(number, secret)), scopes, product_id))
     _refuse_repeats([token.secret for token in tokens])
     return tokens
@@ -94,8 +94,8 @@ def parse_api_tokens(text: str) -> list[ApiToken]:
 def parse_api_keys(text: str) -> list[ApiKey]:
     """Read keys of Sleekplan's such as `first@5456534244,second@7`. Raises ValueError, which quotes none."""
     keys = []
-    for number, entry in _entries(text):
-        secret, product_id = _split_product(number, entry)
+    for number, entry in entries(text):
+        secret, product_id = split_product(number, entry)
         keys.append(ApiKey(SecretStr(_secret(number, secret)), product_id))
     products = [key.product_id for key in keys]
     if len(set(products)) < len(products):
@@ -103,15 +103,16 @@ def parse_api_keys(text: str) -> list[ApiKey]:
     return keys
 
 
-def _entries(text: str) -> list[tuple[int, str]]:
-    """The parts between commas or line ends, each with its number, which is how errors name it."""
+def entries(text: str) -> list[tuple[int, str]]:
+    """Return the parts between commas or line ends, each with its number, which is how errors name it."""
     parts = [part.strip() for part in re.split(r"[,\n]", text.strip().rstrip(","))]
     if any(not part for part in parts):
         raise ValueError(f"entry {parts.index('') + 1} is empty; look for two commas in a row")
     return list(enumerate(parts, start=1))
 
 
-def _split_product(number: int, entry: str) -> tuple[str, int | None]:
+def split_product(number: int, entry: str) -> tuple[str, int | None]:
+    """Return an entry without its `@5456534244`, and that product. Raises ValueError."""
     rest, at, product = entry.rpartition("@")
     if not at:
         return entry, None
@@ -135,7 +136,8 @@ def _secret(number: int, text: str) -> str:
     return text
 
 
-def _scopes(number: int, names: str) -> frozenset[Scope]:
+def scopes_of(number: int, names: str) -> frozenset[Scope]:
+    """Return the scopes of `read+personal`. Raises ValueError."""
     # Not quoted: what follows a colon may be the rest of a token with a colon in it.
     given = names.split("+")
     scopes = frozenset(scope for scope in SCOPES if scope in given)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from service.config import Settings, check_exposure, load_labels, load_settings, near_url, variable
+from service.config import Settings, check_exposure, load_settings, near_url, variable
 from service.errors import ExposedWithoutSecrets, InvalidSetting, UnknownSetting
+from service.labels import load_labels
 
 SECRET = "s3cret-Value"
 
@@ -214,6 +215,11 @@ def test_another_address_needs_keys_and_tokens(host):
         load_settings({"RECOUNT_HOST": host, "RECOUNT_WEBHOOK_KEYS": "key", "RECOUNT_API_TOKENS": "token"})
     )
     check_exposure(load_settings({"RECOUNT_HOST": host}), stored_keys=True, stored_tokens=True)
+    check_exposure(
+        load_settings(
+            {"RECOUNT_HOST": host, "RECOUNT_WEBHOOK_KEYS": "key", "RECOUNT_TRUSTED_PROXY": "10.0.0.1"}
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -235,12 +241,13 @@ def test_common_statuses_have_a_role_without_a_file(key, role):
     [
         (
             "labels.toml",
-            '[status]\nplanned = "Next up"\ns1 = { label = "Waiting", role = "OPEN" }\n[type]\nt1 = "Bug"\n',
+            '[status]\nplanned = "Next up"\ns1 = { label = "Waiting", role = "OPEN" }\n[type]\nt1 = "Bug"\n'
+            '[product]\n5456534244 = "Calendar"\n',
         ),
         (
             "labels.json",
             '{"status": {"planned": "Next up", "s1": {"label": "Waiting", "role": "OPEN"}},'
-            ' "type": {"t1": "Bug"}}',
+            ' "type": {"t1": "Bug"}, "product": {"5456534244": "Calendar"}}',
         ),
     ],
 )
@@ -253,18 +260,21 @@ def test_a_file_of_labels_is_laid_over_the_common_ones(tmp_path, name, text):
     assert (labels["s1"].label, labels["s1"].role, labels["s1"].kind) == ("Waiting", "OPEN", "status")
     assert (labels["t1"].label, labels["t1"].role, labels["t1"].kind) == ("Bug", None, "type")
     assert labels["open"].role == "OPEN"
+    assert labels.products == {5456534244: "Calendar"}
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("[state]\nopen = 'Open'", "'state' is neither `status` nor `type`"),
+        ("[state]\nopen = 'Open'", "'state' is none of `status`, `type` and `product`"),
         ("[status]\nopen = 3", "status.open is 3, neither a label nor a table with `label` and `role`"),
         ("status = 'open'", "status is 'open', not a table"),
         ("[status]\nopen = { role = 'STARTED' }", "status.open has the role 'STARTED'"),
         ("[type]\nbug = { role = 'OPEN' }", "type.bug has the role 'OPEN'"),
         ("[status]\nopen = { colour = 'red' }", "status.open has 'colour'"),
         ("[status]\nx = 'X'\n[type]\nx = 'X'", "'x' is given as a status and as a type"),
+        ("[product]\nboard = 'Calendar'", "product has 'board', which is not the number of a product"),
+        ("[product]\n7 = ''", "product.7 is '', which is no name"),
         ("[status", "which cannot be used"),
         ("[status]\nopen = 'Öffen'".encode("latin-1"), "it is no UTF-8 text"),
         ("x = " + 20_000 * "[", "it is nested too deeply"),
@@ -285,3 +295,41 @@ def test_a_file_of_labels_that_cannot_be_meant_is_refused(tmp_path, text, reason
 def test_a_zone_that_there_is_not_is_refused_by_its_name(zone: str) -> None:
     with pytest.raises(InvalidSetting, match="is no zone's name"):
         load_settings({}, sleekplan_timezone=zone)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("board_url", "board.example.com", "must be addresses such as https://board.example.com"),
+        ("board_url", "https://board.example.com/?x=1", "without a query"),
+        ("board_url", "https://a.example.com@7,https://b.example.com@7", "gives one product two addresses"),
+        ("trusted_proxy", "proxy.example.com", "entry 1 is neither an address nor a network"),
+        ("trusted_proxy", "10.0.0.1/8", "has host bits set"),
+        ("trusted_proxy_user", "Remote User", "must be the name of a header"),
+        ("trusted_proxy_groups", "", None),
+        ("trusted_proxy_scopes", "admins", "entry 1 must be a group and its scopes"),
+        ("trusted_proxy_scopes", "admins:write", "in entry 1, what follows the : must be scopes"),
+    ],
+)
+def test_what_cannot_be_meant_of_boards_and_proxies_is_refused(name, value, reason):
+    environment = {variable(name): value}
+    if reason is None:
+        load_settings(environment)
+        return
+    with pytest.raises(InvalidSetting) as caught:
+        load_settings(environment)
+
+    assert reason in str(caught.value)
+    assert variable(name) in str(caught.value)
+
+
+def test_lists_are_shown_as_they_are_written():
+    given = {
+        "board_url": "https://board.example.com,https://eight.example.com@8",
+        "trusted_proxy": "10.0.0.0/8,::1/128",
+        "trusted_proxy_scopes": "team@example.com:personal+read@7,*:read",
+    }
+
+    shown = load_settings({variable(name): value for name, value in given.items()}).redacted()
+
+    assert {name: shown[variable(name)] for name in given} == given

@@ -108,6 +108,23 @@ async def label_of_planned(trial: Trial) -> str:
         return str(answer["data"]["items"]["nodes"][0]["status"]["label"])
 
 
+async def where_an_item_is(trial: Trial) -> str | None:
+    async with trial.started() as started:
+        await started.post(a_body())
+        answer = await started.ask("{ items(minPosition: 1) { nodes { url } } }")
+        url: str | None = answer["data"]["items"]["nodes"][0]["url"]
+        return url
+
+
+async def status_for_whom_a_proxy_lets_in(trial: Trial) -> int:
+    said = {"X-Forwarded-User": "ada", "X-Forwarded-Groups": "staff"}
+    async with (
+        trial.started() as started,
+        started.session.post(GRAPHQL, json={"query": "{ __typename }"}, headers=said) as it,
+    ):
+        return it.status
+
+
 async def whether_a_reaction_is_told(trial: Trial) -> int:
     async with receiving() as receiver:
         (trial.folder / "all.url").write_text(receiver.url)
@@ -399,7 +416,24 @@ PROOFS: dict[str, Proof] = {
     "port": Proof(str(PORT), whether_it_has_the_port, False, True),
     "webhook_keys": Proof("key,another", status_for_another_key, 401, 200),
     "api_tokens": Proof("token", status_without_a_token, 200, 401),
+    "trusted_proxy": Proof("127.0.0.1", status_for_whom_a_proxy_lets_in, 401, 200, {"api_tokens": "token"}),
+    "trusted_proxy_user": Proof(
+        "Remote-User", status_for_whom_a_proxy_lets_in, 200, 401, {"trusted_proxy": "127.0.0.1"}
+    ),
+    "trusted_proxy_groups": Proof(
+        "Remote-Groups",
+        status_for_whom_a_proxy_lets_in,
+        200,
+        401,
+        {"trusted_proxy": "127.0.0.1", "trusted_proxy_scopes": "staff:read"},
+    ),
+    "trusted_proxy_scopes": Proof(
+        "nobody:read", status_for_whom_a_proxy_lets_in, 200, 401, {"trusted_proxy": "127.0.0.1"}
+    ),
     "labels": Proof(labels, label_of_planned, "Planned", "Next up"),
+    "board_url": Proof(
+        "https://board.example.com", where_an_item_is, None, "https://board.example.com/feedback/1"
+    ),
     "reactions": Proof(reactions, whether_a_reaction_is_told, 0, 1),
     "body_bytes_max": Proof("1000", status_for_a_long_body, 200, 413),
     "spool_bytes_max": Proof("1000", status_while_postgres_is_away, 200, 503),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schema.resume import ResumePoint
+from service.labels import Labels
 
 Args = Mapping[str, Any]
 
@@ -18,7 +19,7 @@ class Values:
     args: Sequence[Args]
     now: object
     products: list[int] | None
-    labels: Mapping[str, Any]
+    labels: Labels
     pinned: int | None = None
     positions: Sequence[int] = ()
 
@@ -27,7 +28,7 @@ class Values:
 class Env:
     """What decoding an answer needs beside it: labels, the arguments, where in the log it was read."""
 
-    labels: Mapping[str, Any]
+    labels: Labels
     args: Sequence[Args]
     read_at: ResumePoint
     pinned: ResumePoint | None

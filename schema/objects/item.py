@@ -38,7 +38,16 @@ from schema.objects.history import (
 from schema.objects.item_subscription import SUBSCRIPTIONS, ItemSubscription
 from schema.objects.names import LazyItem
 from schema.objects.user import USERS, User
-from schema.objects.values import Status, StatusRole, VoteTotals, duration, label_of, status_keys, status_of
+from schema.objects.values import (
+    Status,
+    StatusRole,
+    VoteTotals,
+    address_of,
+    duration,
+    label_of,
+    status_keys,
+    status_of,
+)
 from schema.objects.vote import VOTES, Vote, direction_of
 from schema.scalars import DateTime, Duration, Position
 from service.sql_files import load
@@ -124,6 +133,11 @@ class Item(Node):
     id: strawberry.ID = opaque_id("Item", "item.product_id", "item.item_id")
     sleekplan_id: strawberry.ID = column(SLEEKPLAN, "item.item_id")
     product_id: strawberry.ID = column(PRODUCT, "item.product_id")
+    url: str | None = column(
+        "Where people see it on its board; null where RECOUNT_BOARD_URL does not say where that is.",
+        *("item.product_id", "item.item_id"),
+        convert=address_of,
+    )
     title: str | None = column("The title.", "item.title")
     description: str | None = column("The text: Markdown or HTML, as Sleekplan sent it.", "item.description")
     status: Status | None = column("Its status.", "item.status", convert=status_of)

@@ -1,4 +1,4 @@
-"""The root fields that act: rebuilding, the quarantine, erasure, comparing. Each needs the scope `admin`.
+"""The root fields that act: rebuilding, quarantine, erasure, asking Sleekplan. Each needs the scope `admin`.
 
 What a client can mend comes back as `userErrors`; only what is wrong with the request itself is an error.
 """
@@ -57,6 +57,19 @@ class UserErasePayload:
 class ReconcilePayload:
     started: bool = computed("Whether it began; `sweeps` shows how far it is.")
     user_errors: list[UserError] = computed("Why it did not.")
+
+
+@strawberry.type(description="What became of `backfill`.")
+class BackfillPayload:
+    started: bool = computed("Whether it began; `sweeps` shows how far it is.")
+    user_errors: list[UserError] = computed("Why it did not.")
+
+
+@strawberry.type(description="What became of `webhookKey`.")
+class WebhookKeyPayload:
+    key: str | None = computed(
+        "The key; null where the service has made none: of others it knows digests alone."
+    )
 
 
 def _error(error: RecountError, *field: str) -> list[Any]:
@@ -166,21 +179,55 @@ class Mutation:
             argument(description="Sleekplan's product; left out: the one that there is."),
         ] = UNSET,
     ) -> ReconcilePayload:
-        actions, caller = _actions(info, "reconcile"), info.context.caller
-        product = product_number(product_id) if product_id else None
-        if product is None and caller.products is not None:
-            if len(caller.products) > 1:
-                raise BadArgument(
-                    "productId", "nothing", "was named; this token is bound to several products"
-                )
-            product = next(iter(caller.products))
-        if product is not None and not caller.sees(product):
-            raise ForeignProduct(product)
+        actions, product = _actions(info, "reconcile"), _product_of(info, product_id)
         try:
             await actions.reconcile(product, full=full)
         except RecountError as error:
             return make(ReconcilePayload, started=False, user_errors=_error(error, "productId"))
         return make(ReconcilePayload, started=True, user_errors=[])
+
+    @mutation(
+        description="Fetches what was on a board before the first webhook, by Sleekplan's API, and records"
+        " what the log does not know. One at a time; where one was stopped, it goes on."
+    )
+    async def backfill(
+        self,
+        info: Info,
+        product_id: Annotated[
+            strawberry.ID | None,
+            argument(
+                description="Sleekplan's product; left out: the one that there is, or that a key is for."
+            ),
+        ] = UNSET,
+    ) -> BackfillPayload:
+        actions, product = _actions(info, "backfill"), _product_of(info, product_id)
+        try:
+            await actions.backfill(product)
+        except RecountError as error:
+            return make(BackfillPayload, started=False, user_errors=_error(error, "productId"))
+        return make(BackfillPayload, started=True, user_errors=[])
+
+    @mutation(
+        description="Tells the webhook's key that the service made at its first start. A mutation, so that no"
+        " link, cache or history of a browser ever holds the answer."
+    )
+    async def webhook_key(self, info: Info) -> WebhookKeyPayload:
+        actions = _actions(info, "webhookKey")
+        _unbound(info, "webhookKey")
+        return make(WebhookKeyPayload, key=actions.webhook_key())
+
+
+def _product_of(info: Info, product_id: str | None) -> int | None:
+    """Return the product that is meant; None leaves it to what the log and the keys know."""
+    caller = info.context.caller
+    product = product_number(product_id) if product_id else None
+    if product is None and caller.products is not None:
+        if len(caller.products) > 1:
+            raise BadArgument("productId", "nothing", "was named; this token is bound to several products")
+        product = next(iter(caller.products))
+    if product is not None and not caller.sees(product):
+        raise ForeignProduct(product)
+    return product
 
 
 def _user_of(id: str | None, product_id: str | None, sleekplan_id: str | None) -> tuple[int, str]:

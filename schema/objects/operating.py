@@ -10,11 +10,12 @@ from strawberry import enum_value
 
 from projections.status import known
 from schema.declare.blocks import put
-from schema.declare.fields import column, moment, nested, rows_of
+from schema.declare.fields import column, computed, moment, nested, rows_of
 from schema.declare.request import Args
 from schema.declare.source import Entity, Parameter, Rows, Single
 from schema.objects.board import at_most
 from schema.objects.event import Origin
+from schema.objects.values import name_of_product
 from schema.scalars import DateTime, Position
 from service.backfill.sweeps import STATE_NOW
 from service.sleekplan.walk import PER_PAGE
@@ -69,11 +70,26 @@ class Ingest:
     )
 
 
+@strawberry.type(description="What the settings say of how a board is told and fetched.")
+class Setup:
+    can_backfill: bool = computed(
+        "Whether a key of Sleekplan's API is set, so that `backfill` can fetch a board."
+    )
+    backfill_products: list[strawberry.ID] = computed(
+        "The products that such keys are for; none where the one key is for whichever product is named."
+    )
+
+
 @rows_of(Entity("product"), "A board of Sleekplan's, one of several that a log may hold.")
 class Product:
     sleekplan_id: strawberry.ID = column(
         "Sleekplan's id, which arguments take as productId; too large for 32 bits, hence an ID.",
         "product.product_id",
+    )
+    name: str | None = column(
+        "What the file of labels calls it; null where it says nothing.",
+        "product.product_id",
+        convert=name_of_product,
     )
     last_event_at: DateTime = moment("When its newest event arrived.", "product.last_at")
 

@@ -1,4 +1,4 @@
-"""The root fields that read: every one of them runs one statement."""
+"""The root fields that read: every one of them runs one statement, but `setup`, which asks settings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final
 import strawberry
 from strawberry.types.arguments import StrawberryArgument
 
+from schema.context import Info
 from schema.declare.arguments import (
     BUCKET_SIZE,
     MIN_POSITION,
@@ -17,7 +18,7 @@ from schema.declare.arguments import (
     paged,
 )
 from schema.declare.comparators import AsOf, Window
-from schema.declare.fields import nested
+from schema.declare.fields import method, nested
 from schema.declare.source import Lookup, Nodes, Page, Spec
 from schema.objects.board import (
     CYCLE_TIME,
@@ -59,13 +60,15 @@ from schema.objects.operating import (
     QuarantinedDelivery,
     QuarantineState,
     ReactionProgress,
+    Setup,
     SweepProgress,
     SweepState,
 )
 from schema.objects.satisfaction import SATISFACTION_ANSWERS, SatisfactionAnswer
 from schema.objects.user import USERS, User
-from schema.objects.values import StatusRole
+from schema.objects.values import StatusRole, make
 from schema.objects.vote import VOTES, Vote
+from service.errors import MissingScope
 
 OPAQUE_ID: Final = argument("id", strawberry.ID | None, "The opaque id, from the `id` of an answer.")
 SLEEKPLAN_ID: Final = argument(
@@ -221,3 +224,14 @@ class Query:
         argument("first", int, "At most so many, 0 to 500.", 20),
         PRODUCT_ID,
     )
+
+    @method("What of the beginning is set: how boards are told and fetched. Needs the scope `admin`.")
+    def setup(self, info: Info) -> Setup:
+        if not info.context.caller.may("admin"):
+            raise MissingScope("setup", "admin")
+        keys = info.context.services.settings.sleekplan_api_key
+        return make(
+            Setup,
+            can_backfill=bool(keys),
+            backfill_products=[str(key.product_id) for key in keys if key.product_id is not None],
+        )

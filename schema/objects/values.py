@@ -108,6 +108,16 @@ def label_of(env: Env, key: str | None) -> str | None:
     return label.label if label is not None and label.kind == "type" else None
 
 
+def address_of(env: Env, product_id: str | int, item_id: str) -> str | None:
+    """Return where people see an item on its board, as far as the configuration says it."""
+    return env.labels.address_of(int(product_id), item_id)
+
+
+def name_of_product(env: Env, product_id: str | int) -> str | None:
+    """Return what the configuration calls a product."""
+    return env.labels.products.get(int(product_id))
+
+
 def status_keys(request: Values, roles: set[str]) -> list[str]:
     """Return the keys of the statuses that have one of these roles, as the configuration says."""
     return [label.key for label in request.labels.values() if label.kind == "status" and label.role in roles]

@@ -27,15 +27,16 @@ from schema.serve.requests import (
     BODY_BYTES_MAX,
     JSON,
     SCOPES_NAMED,
-    Authenticate,
     asked_by,
     asked_in,
     bearer,
     followed,
 )
+from schema.serve.session import Session
 from schema.serve.sse import HEADERS as STREAM_HEADERS
 from schema.serve.sse import EventStreams
 from schema.serve.websocket import Sockets
+from schema.serve.who import Authenticate, Credential, Vouched, Who
 from service.errors import PostgresAway
 from service.web.runner import Answer, add_shortcut
 
@@ -80,6 +81,7 @@ class GraphQLEndpoint:
         path: str = "/graphql",
         fast: bool = True,
         observed: Observed | None = None,
+        who: Who | None = None,
     ) -> None:
         self.services = services
         self.operations = Operations(
@@ -94,6 +96,8 @@ class GraphQLEndpoint:
             operations_of=self.sockets.operations_of,
         )
         self._authenticate = authenticate
+        self._who = who or Who()
+        self._not_plain = (*_NOT_PLAIN, *self._who.not_plain)
         self._origins = Origins(allowed_origins, open_on_loopback=open_on_loopback)
         self._graphiql = graphiql
         self._on_the_way: set[asyncio.Task[None]] = set()
@@ -102,6 +106,7 @@ class GraphQLEndpoint:
     def add_to(self, application: web.Application) -> None:
         """Have an application serve this, plain operations by the shortcut."""
         application.add_routes([web.route("*", self.route, self.handle)])
+        application.add_routes(Session(self._who, self._authenticate, self._origins).routes())
         if self._graphiql is not None:
             application.add_routes([web.get("/graphiql/{file:.+}", self._file)])
         application.on_shutdown.append(self.close)
@@ -142,7 +147,7 @@ class GraphQLEndpoint:
             or headers.get(hdrs.CONTENT_TYPE) not in _PLAIN_TYPES
             or not payload.is_eof()
             or not 0 < payload.total_bytes <= BODY_BYTES_MAX
-            or any(name in headers for name in _NOT_PLAIN)
+            or any(name in headers for name in self._not_plain)
         ):
             return False
         media_type = _media_type(headers)
@@ -161,7 +166,7 @@ class GraphQLEndpoint:
         self, headers: Mapping[str, str], media_type: str, body: bytes, answered: Callable[[Answer], None]
     ) -> None:
         try:
-            caller = await self._caller(headers)
+            caller = await self._caller(bearer(headers.get(hdrs.AUTHORIZATION)))
             answer = await self.operations.execute(asked_in(body), Context(self.services, caller))
             reply = await self._reply(headers, answer, media_type)
         except Refused as refused:
@@ -192,7 +197,7 @@ class GraphQLEndpoint:
                 f"{request.method} is not a method of GraphQL over HTTP", "METHOD", status=405
             )
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
-            return await self.sockets.serve(request)
+            return await self.sockets.serve(request, self._who.of(request))
         if self._wants_page(request):
             return self._page()
         self._origins.check_preflighted(request)
@@ -203,7 +208,8 @@ class GraphQLEndpoint:
                 "NOT_ACCEPTABLE",
                 status=406,
             )
-        caller = await self._caller(request.headers)
+        credential = self._who.of(request)
+        caller = await self._caller(credential)
         caller = caller.with_at_most(request.query.get(SCOPES_NAMED))
         if request.method == hdrs.METH_HEAD and media_type == EVENTS:
             return web.Response(headers=STREAM_HEADERS | self._origins.cors(request.headers))
@@ -211,18 +217,23 @@ class GraphQLEndpoint:
         context = Context(self.services, caller)
         only_queries = request.method != hdrs.METH_POST
         if media_type == EVENTS or (_accepts_events(request.headers) and await self._is_followed(asked)):
-            return await self._stream(request, asked, context, only_queries=only_queries)
+            return await self._stream(request, asked, context, credential, only_queries=only_queries)
         answer = await self.operations.execute(asked, context, only_queries=only_queries)
         if answer.status == 405:
             raise Refused.because("a mutation is sent by POST", "MUTATION_BY_GET", status=405)
         return (await self._reply(request.headers, answer, media_type)).response()
 
     async def _stream(
-        self, request: web.Request, asked: Request, context: Context, *, only_queries: bool
+        self,
+        request: web.Request,
+        asked: Request,
+        context: Context,
+        credential: Credential,
+        *,
+        only_queries: bool,
     ) -> web.StreamResponse:
         async def still_valid() -> bool:
-            token = bearer(request.headers.get(hdrs.AUTHORIZATION))
-            known = await self._authenticate(token)
+            known = await self._authenticate(credential)
             return known is not None and known.with_at_most(request.query.get(SCOPES_NAMED)) == context.caller
 
         return await self.streams.serve(
@@ -240,15 +251,13 @@ class GraphQLEndpoint:
         except Refused:
             return False  # told where it is executed
 
-    async def _caller(self, headers: Mapping[str, str]) -> Caller:
+    async def _caller(self, credential: Credential) -> Caller:
         try:
-            caller = await self._authenticate(bearer(headers.get(hdrs.AUTHORIZATION)))
+            caller = await self._authenticate(credential)
         except PostgresAway as away:
             raise Refused.because(str(away), "POSTGRES_AWAY", status=503) from away
         if caller is None:
-            raise Refused.because(
-                "a valid token is needed: send it as `Authorization: Bearer …`", "UNAUTHENTICATED", status=401
-            )
+            raise _nobody(credential)
         return caller
 
     async def _reply(
@@ -288,6 +297,17 @@ class GraphQLEndpoint:
         if not path.is_relative_to(self._graphiql.resolve()) or not path.is_file():
             raise web.HTTPNotFound
         return web.FileResponse(path, headers={**_PAGE_HEADERS, hdrs.CACHE_CONTROL: "no-cache"})
+
+
+def _nobody(credential: Credential) -> Refused:
+    """Return the refusal of who shows nothing, or what opens nothing."""
+    message = "a valid token is needed: send it as `Authorization: Bearer …`"
+    if isinstance(credential, Vouched):
+        message = (
+            f"the proxy let {credential.name[:80]!r} in, but RECOUNT_TRUSTED_PROXY_SCOPES says of no "
+            "group of theirs what they may do; a token opens, too"
+        )
+    return Refused.because(message, "UNAUTHENTICATED", status=401)
 
 
 @dataclass(slots=True)

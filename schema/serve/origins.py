@@ -97,6 +97,14 @@ class Origins:
         return answered
 
 
+def is_own(headers: Mapping[str, str], host: str) -> bool:
+    """Whether it is a page of this very host that sends this, or no page at all."""
+    origin = headers.get(hdrs.ORIGIN)
+    if origin is not None:
+        return _host_of(origin) == host.lower()
+    return headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
+
+
 def _check_is_near(headers: Mapping[str, str], host: str, version: HttpVersion) -> None:
     name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
     if not is_loopback(name):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -12,7 +12,6 @@ from graphql import OperationType
 
 from schema.answer.documents import Document, Request
 from schema.answer.execute import Operations
-from schema.context import Caller
 from schema.errors import Refused, refusal
 
 JSON: Final = "application/json"
@@ -21,9 +20,6 @@ BODY_SECONDS_MAX: Final = 10.0
 
 SCOPES_NAMED: Final = "scopes"
 """The parameter of the URL with which a client asks with fewer scopes than its token has."""
-
-Authenticate = Callable[[str | None], Awaitable[Caller | None]]
-"""Returns who holds a token; None where nobody does."""
 
 
 class HashForText(Refused):

@@ -34,13 +34,12 @@ from schema.serve.protocol import (
 )
 from schema.serve.requests import (
     SCOPES_NAMED,
-    Authenticate,
     HashForText,
     asked_for,
-    bearer,
     followed,
     token_in,
 )
+from schema.serve.who import Authenticate, Credential
 from service.errors import PostgresAway
 
 MESSAGE_BYTES_MAX: Final = 256 * 1024
@@ -72,8 +71,8 @@ class Sockets:
     def __len__(self) -> int:
         return len(self._open)
 
-    async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Speak with one client until either side ends it."""
+    async def serve(self, request: web.Request, credential: Credential) -> web.StreamResponse:
+        """Speak with one client until either side ends it; `credential` is what it was opened with."""
         if self.closing or len(self._open) >= self.limits.sockets_max:
             raise web.HTTPServiceUnavailable(
                 text="too many connections; try again", headers={"Retry-After": "5"}
@@ -89,7 +88,7 @@ class Sockets:
                 message=b"Subprotocol not acceptable: " + PROTOCOL.encode(),
             )
             return response
-        socket = Socket(self, request, response)
+        socket = Socket(self, request, response, credential)
         self._open.add(socket)
         if self._sweeper is None:
             self._sweeper = asyncio.create_task(self._sweep(), name="websocket pings")
@@ -106,7 +105,7 @@ class Sockets:
         """Ping each socket in its turn, drop the long silent, close those whose token was revoked."""
         while True:
             await asyncio.sleep(min(5.0, self.limits.ping_seconds / 5))
-            granted: dict[str | None, Caller | None] = {}
+            granted: dict[Credential, Caller | None] = {}
             for number, socket in enumerate(list(self._open)):
                 socket.look()
                 await socket.check_token(granted)
@@ -130,16 +129,21 @@ class Sockets:
 class Socket:
     """One client's connection: who it is, and the operations it runs."""
 
-    def __init__(self, sockets: Sockets, request: web.Request, response: web.WebSocketResponse) -> None:
+    def __init__(
+        self,
+        sockets: Sockets,
+        request: web.Request,
+        response: web.WebSocketResponse,
+        credential: Credential,
+    ) -> None:
         assert request.transport is not None
         self.transport: Final = request.transport
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sockets = sockets
         self._response = response
-        self._header = request.headers.get("Authorization")
         self._scopes = request.query.get(SCOPES_NAMED)
         self._address = request.remote or ""
-        self._token: str | None = None
+        self._credential = credential
         self._granted: Caller | None = None
         self._caller: Caller | None = None
         self._initialised = False
@@ -210,18 +214,18 @@ class Socket:
             self._pinged_at = now
             self.write(b"\x89\x00")
 
-    async def check_token(self, granted: dict[str | None, Caller | None]) -> None:
+    async def check_token(self, granted: dict[Credential, Caller | None]) -> None:
         """Close when the token that opened it is good no longer, or reaches less than it did.
 
         `granted` has what was found in this round: ten thousand sockets of one token ask once
         (asking for each took 5 % of a core).
         """
-        token = self._token
+        shown = self._credential
         if self._caller is None:
             return
-        if token not in granted:
-            granted[token] = await self._sockets.authenticate(token)
-        if granted[token] != self._granted:
+        if shown not in granted:
+            granted[shown] = await self._sockets.authenticate(shown)
+        if granted[shown] != self._granted:
             self.end(Close.FORBIDDEN, "Forbidden: the token was revoked or has expired")
 
     def write(self, frame: bytes) -> None:
@@ -254,9 +258,9 @@ class Socket:
         if self._initialised:
             raise Violation(Close.TOO_MANY_INIT, "Too many initialisation requests")
         self._initialised = True
-        self._token = token_in(payload) or bearer(self._header)
+        self._credential = token_in(payload) or self._credential
         try:
-            self._granted = await self._sockets.authenticate(self._token)
+            self._granted = await self._sockets.authenticate(self._credential)
         except PostgresAway as away:
             raise Violation(Close.TRY_AGAIN_LATER, str(away)) from away
         if self._granted is None:

@@ -82,7 +82,7 @@ async def _try(settings: Settings, name: str, send: bool) -> str:
     async with open_log_and_hub(settings) as (pool, hub):
         async with pool.acquire() as connection:
             await declare(connection)
-        labels = await demo.labels(pool, settings.labels)
+        labels = await demo.labels(pool, settings)
         store = EventStore(pool)
         services = Services(pool, Reader(pool), store, hub, settings, labels=labels)
         try:

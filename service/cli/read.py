@@ -220,7 +220,7 @@ async def _execute(settings: Settings, document: str, variables: dict[str, Any])
     async with open_log_and_hub(settings) as (pool, hub):
         await Projector(pool, hub).catch_up()
         running = service_here(settings)
-        labels = await demo.labels(pool, settings.labels or (running.labels if running else None))
+        labels = await demo.labels(pool, settings, running.labels if running else None)
         services = Services(pool, Reader(pool), EventStore(pool), hub, settings, labels=labels)
         operations = Operations(build_schema())
         try:

@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
+from service.config import Settings
 from service.errors import DemoNeedsEmptyLog, MadeUpEvents
 from service.events import EventData, decode
-from service.labels import Label, load_labels
+from service.labels import Labels, load_labels
 from service.log.database import Pool
 from service.log.event_store import EventStore
 from service.simulator import LABELS, Knobs, Traffic, made_up
@@ -68,9 +69,18 @@ async def demand_made_up(pool: Pool, store: EventStore) -> None:
         raise MadeUpEvents(head)
 
 
-async def labels(pool: Pool, path: Path | None) -> dict[str, Label]:
-    """Return the labels of the settings' file; without one, in a demo's log, those of its board."""
-    return load_labels(LABELS if path is None and await find(pool) is not None else path)
+async def labels(pool: Pool, settings: Settings, path: Path | None = None) -> Labels:
+    """Return what keys and products are called, as a command says it that reads this log.
+
+    `path` is the file of a service that runs, for settings that name none.
+    """
+    return labels_of(settings, settings.labels or path, is_demo=await find(pool) is not None)
+
+
+def labels_of(settings: Settings, path: Path | None, *, is_demo: bool) -> Labels:
+    """Return the labels of a file; without one, in a demo's log, those of its board."""
+    boards = {board.product_id: board.address for board in settings.board_url}
+    return load_labels(LABELS if path is None and is_demo else path, boards)
 
 
 async def begin(pool: Pool, store: EventStore, now: datetime) -> Demo:

@@ -1,8 +1,9 @@
-"""Compares a board with Sleekplan's because somebody asked, beside all else that the service does."""
+"""Asks Sleekplan's API how a board is because somebody wants it, beside all else that the service does."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -11,7 +12,8 @@ from projections.lease import Lease
 from projections.read_model import Reader
 from service.backfill.choose import choose
 from service.backfill.reconcile import WantedReconcile, reconcile
-from service.backfill.run import LEASE_SECONDS
+from service.backfill.run import LEASE_SECONDS, WantedBoard, backfill
+from service.backfill.sweep import SweepReport
 from service.backfill.sweeps import standing
 from service.config import Settings
 from service.ending_tasks import ended
@@ -25,14 +27,32 @@ HERE: Final = "this service"
 
 
 class Sweeping:
-    """One comparison at a time; `sweeps` tells how far it is."""
+    """One back-fill or comparison at a time; `sweeps` tells how far it is."""
 
     def __init__(self, pool: Pool, hub: Hub, settings: Settings) -> None:
         self._pool, self._hub, self._settings = pool, hub, settings
         self._running: asyncio.Task[None] | None = None
 
-    async def begin(self, product_id: int | None, *, full: bool) -> None:
+    async def compare(self, product_id: int | None, *, full: bool) -> None:
         """Begin to compare a board. Raises NoApiKey, ProductNeeded, ProductUnknown, SweepRuns."""
+
+        async def run(product: int) -> SweepReport:
+            wanted = WantedReconcile(product, full=full)
+            return await reconcile(self._pool, self._hub, self._settings, wanted, _unwatched)
+
+        await self._begin(product_id, run, "compared")
+
+    async def fetch(self, product_id: int | None) -> None:
+        """Begin to fetch what was on a board before. Raises as `compare`."""
+
+        async def run(product: int) -> SweepReport:
+            return await backfill(self._pool, self._hub, self._settings, WantedBoard(product), _unwatched)
+
+        await self._begin(product_id, run, "fetched")
+
+    async def _begin(
+        self, product_id: int | None, run: Callable[[int], Awaitable[SweepReport]], done: str
+    ) -> None:
         product, _ = await choose(self._settings.sleekplan_api_key, product_id, Reader(self._pool))
         async with self._pool.acquire() as connection:
             found = await standing(connection)
@@ -43,17 +63,17 @@ class Sweeping:
         # Looked at last, so that nothing is waited for between this and the beginning.
         if self._running is not None and not self._running.done():
             raise SweepRuns(product, HERE)
-        self._running = asyncio.create_task(self._run(WantedReconcile(product, full=full)), name="comparing")
+        self._running = asyncio.create_task(self._run(product, run, done), name="asking Sleekplan")
 
-    async def _run(self, wanted: WantedReconcile) -> None:
+    async def _run(self, product: int, run: Callable[[int], Awaitable[SweepReport]], done: str) -> None:
         try:
-            report = await reconcile(self._pool, self._hub, self._settings, wanted, _unwatched)
+            report = await run(product)
         except (RecountError, *POSTGRES_FAILURES) as error:
             reason = str(error) if isinstance(error, RecountError) else reason_of(error)
-            _log.warning("board_not_compared", product_id=wanted.product_id, reason=reason)
+            _log.warning(f"board_not_{done}", product_id=product, reason=reason)
             return
         recorded = report.recorded.total()
-        _log.info("board_compared", sweep=report.sweep, state=report.state, recorded=recorded)
+        _log.info(f"board_{done}", sweep=report.sweep, state=report.state, recorded=recorded)
 
     async def close(self) -> None:
         """Stop what runs; another call goes on where it was."""

@@ -1,17 +1,20 @@
-"""Which status and type keys the log has that nobody gave a label, as lines for the labels' file."""
+"""What the log has that a file of labels can name, and what of it nobody named, as lines for that file."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple, get_args
+from collections.abc import Iterator, Sequence
+from typing import Final, Literal, NamedTuple, get_args
 
 import orjson
 
 from projections.read_model import Reader
-from service.labels import Kind, Role
+from service.labels import Labels, Role
 from service.log.database import Pool
 from service.sql_files import load
+
+Tables = Literal["status", "type", "product"]
+"""The tables of the file."""
 
 TITLE_LENGTH_MAX: Final = 60
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -19,19 +22,52 @@ _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _sql = load(__file__, "unlabelled.sql")
 
 
+class Named(NamedTuple):
+    """A key of the log or a product: how many items have it now, the title of one of them, and its label."""
+
+    kind: Tables
+    key: str
+    items: int
+    title: str | None
+    label: str | None = None
+    role: Role | None = None
+
+
 class Unlabelled(NamedTuple):
     """A key without a label: how many items have it now, and the title of one to recognise it by."""
 
-    kind: Kind
+    kind: Tables
     key: str
     items: int
     title: str | None
 
 
-async def unlabelled(pool: Pool, labelled: Iterable[str]) -> list[Unlabelled]:
-    """Return the keys that items have or had and that are none of those, the most used first."""
-    rows, _ = await Reader(pool).fetch(_sql["keys"], list(labelled))
-    return [Unlabelled(*row) for row in rows]
+async def named(pool: Pool, labels: Labels) -> list[Named]:
+    """Return what items have or had, by what it is called; products last, the most used first."""
+    reader = Reader(pool)
+    rows, _ = await reader.fetch(_sql["keys"], [])
+    keys = []
+    for row in rows:
+        label = labels.get(row["key"])
+        said = (label.label, label.role) if label is not None and label.kind == row["kind"] else (None, None)
+        keys.append(Named(row["kind"], row["key"], row["items"], row["title"], *said))
+    rows, _ = await reader.fetch(_sql["products"])
+    names = labels.products
+    return keys + [
+        Named("product", row["key"], row["items"], row["title"], names.get(int(row["key"]))) for row in rows
+    ]
+
+
+async def unlabelled(pool: Pool, labels: Labels) -> list[Unlabelled]:
+    """Return the keys that items have or had and that have no label, the most used first.
+
+    A product needs a name only where there are several.
+    """
+    reader = Reader(pool)
+    rows, _ = await reader.fetch(_sql["keys"], list(labels))
+    products, _ = await reader.fetch(_sql["products"])
+    nameless = [row for row in products if len(products) > 1 and int(row["key"]) not in labels.products]
+    return [Unlabelled(*row) for row in (*rows, *nameless)]
 
 
 def as_toml(keys: Sequence[Unlabelled]) -> Iterator[str]:
@@ -41,7 +77,7 @@ def as_toml(keys: Sequence[Unlabelled]) -> Iterator[str]:
     [status]
     s68df = { label = "s68df" }  # and role = OPEN, ROADMAP, DONE or DECLINED; 2 items, the latest: Dark mode
     """
-    for kind in get_args(Kind):
+    for kind in get_args(Tables):
         of_kind = [each for each in keys if each.kind == kind]
         if of_kind:
             yield f"[{kind}]"
@@ -55,7 +91,7 @@ def as_toml(keys: Sequence[Unlabelled]) -> Iterator[str]:
 
 def as_json_file(keys: Sequence[Unlabelled]) -> str:
     """Return the same as a labels' file in JSON, which knows no comments."""
-    tables = {kind: {each.key: each.key for each in keys if each.kind == kind} for kind in get_args(Kind)}
+    tables = {kind: {each.key: each.key for each in keys if each.kind == kind} for kind in get_args(Tables)}
     told = {kind: table for kind, table in tables.items() if table}
     return orjson.dumps(told, option=orjson.OPT_INDENT_2).decode()
 

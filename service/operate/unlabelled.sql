@@ -1,4 +1,4 @@
--- Which status and type keys the log has that nobody gave a label.
+-- Which status and type keys the log has, and which products.
 
 -- name: keys
 -- Each such key that an item has or had, with how many have it now and the title of the one that moved last.
@@ -20,4 +20,12 @@ select s.kind, s.key, count(n.key)::int as items,
  where s.key <> all ($1::text[])
    and s.key <> ''
  group by s.kind, s.key
- order by s.kind, items desc, s.key
+ order by s.kind, items desc, s.key;
+
+-- name: products
+-- The products of the log, with how many items each has now and the title of the one that moved last.
+select 'product' as kind, i.product_id::text as key, (count(*) filter (where not i.deleted))::int as items,
+       (array_agg(i.title order by i.last_activity_at desc, i.item_id) filter (where i.title is not null))[1] as title
+  from {items} i
+ group by i.product_id
+ order by items desc, i.product_id

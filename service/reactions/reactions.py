@@ -19,6 +19,7 @@ from schema.live.subscribe import Live
 from service.config import Settings
 from service.errors import LostLease, RecountError
 from service.log.database import POSTGRES_FAILURES
+from service.looks import looks_of
 from service.reactions.courier import Courier
 from service.reactions.cursors import Cursors, ReactionState
 from service.reactions.digest import Digest
@@ -132,7 +133,7 @@ class Reactions:
 
     async def _reload(self) -> bool:
         """Read the file where it changed; return whether there are other rules than before."""
-        found = _looks(self._path)
+        found = looks_of(self._path)
         if found == self._read:
             return False
         self._read = found
@@ -178,12 +179,3 @@ class Reactions:
     async def _note(self) -> None:
         come = [found for sender, _ in self._running.values() if (found := sender.come()) is not None]
         await self._cursors.note(come, self._lease)
-
-
-def _looks(path: Path) -> object:
-    """Return what tells a file that was changed from one that was not."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -91,6 +91,7 @@ async def test_what_commands_print_has_the_shape_that_is_documented(board: Board
         "keys add": (("board",),),
         "keys rotate": (("board",),),
         "keys list": ((),),
+        "labels list": ((),),
         "labels missing": ((),),
         "migrate": ((),),
         "parked list": ((),),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
+from service.config import load_settings
 from service.labels import load_labels
 from service.log.event_store import EventStore
 from service.operate import demo
@@ -15,8 +16,8 @@ from service.simulator import LABELS
 async def test_whoever_reads_a_demo_sees_its_boards_labels_unless_a_file_says_others(
     pool: asyncpg.Pool,
 ) -> None:
-    before = await demo.labels(pool, None)
+    before = await demo.labels(pool, load_settings({}))
     await demo.begin(pool, EventStore(pool), datetime.now(UTC))
 
     assert before == load_labels(None)
-    assert await demo.labels(pool, None) == load_labels(LABELS)
+    assert await demo.labels(pool, load_settings({})) == load_labels(LABELS)

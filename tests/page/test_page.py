@@ -272,7 +272,7 @@ async def test_each_panel_shows_the_query_behind_it(history, browser):
 
     for view in ("changes", "feed", "projections"):
         await browser.run("await page.locator(`#tab-${view}`).click()", view=view)
-        query = await browser.run("return page.locator(`#${view} .query pre`).textContent()", view=view)
+        query = await browser.run("return page.locator(`#${view} > .query pre`).textContent()", view=view)
         assert query.startswith(("query ", "subscription "))
     link = await browser.run("return page.locator('#board .query a').getAttribute('href')")
     assert link.startswith("/graphql?query=query+Board")
@@ -674,7 +674,7 @@ async def test_it_says_since_when_everything_is_known_and_shows_a_sweep_that_run
         )
         await opened(browser, history, "?view=projections")
         text = await browser.run(
-            """await page.locator('#projections .projections', { hasText: 'backfill' }).waitFor();
+            """await page.locator('#projections .projections', { hasText: 'back-fill' }).waitFor();
             return page.locator('#projections').innerText();"""
         )
     finally:

@@ -106,6 +106,20 @@ def code_of(payload: dict[str, Any]) -> tuple[str, list[str]]:
 ERRORS = "userErrors { message code field }"
 
 
+# webhookKey
+
+
+async def test_the_key_that_the_service_made_is_told_to_who_may_administer_every_board(
+    service: Service,
+) -> None:
+    payload = await service.payload("webhookKey { key }")
+    bound, reader = [await service.act("webhookKey { key }", token) for token in ("bound", "reader")]
+
+    assert payload["key"] == (service.running.data_dir / "webhook-key").read_text().strip()
+    assert bound["errors"][0]["extensions"]["code"] == "BAD_ARGUMENT"
+    assert reader["errors"][0]["extensions"]["code"] == "MISSING_SCOPE"
+
+
 # projectionRebuild
 
 

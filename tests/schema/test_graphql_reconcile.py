@@ -97,3 +97,39 @@ async def test_a_bound_token_means_its_own_board(token: str, database_url: str, 
         told = (await begin(service, token))["data"]["reconcile"]
 
     assert told["started"] == (token == "bound-token")
+
+
+FETCH = "mutation { backfill { started userErrors { code field } } }"
+SETUP = "{ setup { canBackfill backfillProducts } }"
+
+
+async def test_a_back_fill_begun_in_the_service_brings_the_board(database_url: str, tmp_path: Path) -> None:
+    fake = a_fake(TINY)
+    async with fake.serving() as address, a_service(database_url, tmp_path, fake, address) as service:
+        setup = await ask(service, SETUP)
+        told = (await ask(service, FETCH))["data"]["backfill"]
+
+        async def has_ended() -> bool:
+            sweeps = (await ask(service, SWEEPS, "reader-token"))["data"]["sweeps"]
+            return [each["state"] for each in sweeps] == ["COMPLETE"]
+
+        await eventually(has_ended, 60)
+        [sweep] = (await ask(service, SWEEPS, "reader-token"))["data"]["sweeps"]
+
+    assert setup["data"]["setup"] == {"canBackfill": True, "backfillProducts": [str(PRODUCT)]}
+    assert told == {"started": True, "userErrors": []}
+    assert sweep["kind"] == "BACKFILL"
+    assert sweep["events"] > 0
+
+
+async def test_what_is_set_and_a_back_fill_are_for_who_may_administer(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with a_service(database_url, tmp_path, None) as service:
+        setup = await ask(service, SETUP)
+        keyless = (await ask(service, FETCH, "bound-token"))["data"]["backfill"]
+        scopeless = [await ask(service, query, "reader-token") for query in (SETUP, FETCH)]
+
+    assert setup["data"]["setup"] == {"canBackfill": False, "backfillProducts": []}
+    assert keyless == {"started": False, "userErrors": [{"code": "NO_API_KEY", "field": ["productId"]}]}
+    assert [each["errors"][0]["extensions"]["code"] for each in scopeless] == ["MISSING_SCOPE"] * 2

@@ -54,7 +54,7 @@ def test_every_root_field_that_reads_state_takes_as_of_and_min_position() -> Non
     query = SCHEMA.query_type
     assert query is not None
     # These say how the service is, not how the board was.
-    about_the_service = {"ingest", "products", "projections", "quarantine", "reactions", "sweeps"}
+    about_the_service = {"ingest", "products", "projections", "quarantine", "reactions", "setup", "sweeps"}
     # Relay takes no `node` with more than an id; `nodes` reads as of a moment.
     about_the_service |= {"node"}
     lacking = {
@@ -91,6 +91,7 @@ def test_every_field_of_an_object_that_is_a_row_says_where_its_data_comes_from()
             "PageInfo",
             "UserError",
             "Observation",
+            "Setup",
         ),
         *("Query", "Mutation", "Subscription"),
     }

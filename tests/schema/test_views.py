@@ -114,7 +114,7 @@ async def test_every_view_column_and_function_says_what_it_is(administrator: asy
 
 
 LEFT_OUT: Final = {
-    "Item": "id typeLabel rank castVotes voters comments subscriptions timeline statusHistory revisions "
+    "Item": "id url typeLabel rank castVotes voters comments subscriptions timeline statusHistory revisions "
     "provenance voteSeries subscriberSeries votesSince voteJumps inferences mergedFrom",
     "User": "id votes comments timeline satisfaction activity",
     "Vote": "id",

@@ -1,4 +1,4 @@
-// The live connection in words: that it stands, that it was lost and where, and what came again afterwards.
+// The connection in words: that it stands, that it was lost and where, and what came again afterwards.
 
 import { write } from "./dom.js";
 import { EVENT } from "./events.js";
@@ -6,7 +6,7 @@ import { number, plural } from "./format.js";
 import { Follower } from "./socket.js";
 
 /** Every event from a place on. */
-export const LIVE_EVENTS = `subscription Live($after: Position, $cursor: String, $productId: ID) {
+export const LIVE_EVENTS = `subscription Follow($after: Position, $cursor: String, $productId: ID) {
   events(after: $after, afterCursor: $cursor, productId: $productId) {${EVENT}
   }
 }`;
@@ -46,7 +46,7 @@ export class Connection {
 
   #tell(state, why) {
     document.body.dataset.connection = state;
-    if (state === "refused") return write(this.place, `Live updates were refused: ${why}`);
+    if (state === "refused") return write(this.place, `What happens cannot be followed: ${why}`);
     if (state === "lost") {
       this.#cutAt ??= this.follower.position;
       this.#replay = null;

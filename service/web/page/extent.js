@@ -9,7 +9,7 @@ const NEWS = 60;
 /** Events a day, the shape of the time bar; the products to choose from; where the log ends, and what came last. */
 const EXTENT = `query Extent($productId: ID, $last: Int!) {
   eventSeries(bucket: DAY, productId: $productId) { t events lastPosition }
-  products { sleekplanId }
+  products { sleekplanId name }
   latest: events(productId: $productId, first: 1, orderBy: {field: OCCURRED_AT, direction: DESC}) { nodes { occurredAt } }
   news: events(productId: $productId, last: $last, filter: {origins: [WEBHOOK, IMPORT, RECONCILE]}) {
     nodes {${EVENT}

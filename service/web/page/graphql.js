@@ -35,7 +35,7 @@ export class Api {
     if (response.status === 401) throw new Unauthenticated(answer.errors?.[0]?.message);
     const errors = answer.errors ?? [];
     this.cursor = answer.extensions?.cursor ?? this.cursor;
-    if (!answer.data) throw new Refused(errors[0]?.message ?? `The service answered ${response.status}.`);
+    if (!answer.data) throw new Refused(errors[0]?.message ?? `The service answered ${response.status}.`, { cause: errors[0] });
     return { data: answer.data, errors, position: answer.extensions?.position ?? null };
   }
 }

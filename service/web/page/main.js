@@ -41,6 +41,7 @@ class Page {
   #presented = [];
   #push = false;
   #opener = null;
+  #begin = null;
 
   constructor() {
     this.api = new Api(new URL("graphql?scopes=read", ROOT));
@@ -76,22 +77,38 @@ class Page {
       return this.#stumble(error);
     }
     $("token").hidden = true;
+    import("./who.js").then(({ tellWho }) => tellWho(this));
+    this.#begin?.end();
+    this.#begin = null;
+    if (this.empty) return this.#beginning();
     document.body.classList.remove("waiting");
     await this.bar.setClock(this.moment.clock);
-    this.connection = new Connection({
-      api: this.api, product: this.product, place: $("connection"),
-      onevent: (event) => this.#happened(event), onback: () => this.moment.live && this.go(this.moment, { settled: true }),
-    });
-    this.connection.start(this.extent.head);
+    this.#follow((event) => this.#happened(event), () => this.moment.live && this.go(this.moment, { settled: true }));
     this.show(this.view);
     await this.go(this.moment, { settled: true });
     looked(this.extent.head);
   }
 
+  #follow(onevent, onback) {
+    this.connection = new Connection({ api: this.api, product: this.product, place: $("connection"), onevent, onback });
+    this.connection.start(this.extent.head);
+  }
+
+  /** Say how to begin; the first event makes it the board. */
+  async #beginning() {
+    const { default: Begin } = await import("./views/begin.js");
+    document.body.classList.add("waiting");
+    this.#begin = new Begin(this);
+    $("notice").after(this.#begin.element);
+    this.#follow(() => this.#begin && this.#restart(), () => this.#restart());
+    await this.#begin.show();
+    document.body.dataset.ready = "true";
+  }
+
   async #load() {
     const { product } = this;
     const { extent, products, news } = await readExtent(this.api, product);
-    Object.assign(this, { extent, news, several: products.length > 1 && !product });
+    Object.assign(this, { extent, news, several: products.length > 1 && !product, empty: !products.length });
     if (products.length > 1) import("./products.js").then(({ offer }) => offer(this, $("product"), products));
     if (this.opaque) await this.move("find", this.opaque);
     if (this.looked > extent.head) this.looked = 0; // It was another log.
@@ -140,14 +157,8 @@ class Page {
 
   #stumble(error) {
     if (error instanceof Unauthenticated) {
-      $("token").hidden = false;
-      $("token-field").focus();
-      $("token").onsubmit = (event) => {
-        event.preventDefault();
-        this.api.token = $("token-field").value;
-        this.start();
-      };
-      return write($("connection"), "A token is needed.");
+      write($("connection"), "A token is needed.");
+      return import("./sign.js").then(({ askToken }) => askToken(this));
     }
     write($("connection"), error.message);
     if (error instanceof Unreachable) setTimeout(() => this.start(), 2_000);

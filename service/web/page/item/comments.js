@@ -1,8 +1,7 @@
 // What was written below an item, in threads; deleted comments are marked, and private notes shown to who asks and may.
 
 import { badge, el } from "../dom.js";
-import { Api } from "../graphql.js";
-import { ROOT } from "../address.js";
+import { reaching } from "../scopes.js";
 import { Section } from "../section.js";
 import { asOf } from "../moment.js";
 import { dateTime, number } from "../format.js";
@@ -29,9 +28,7 @@ export function comments(page) {
   const notes = el("input", {
     type: "checkbox",
     onchange: () => {
-      const api = new Api(new URL(`graphql?scopes=read${notes.checked ? "+personal" : ""}`, ROOT));
-      api.token = page.api.token;
-      section.frame.turnTo(api);
+      section.frame.turnTo(notes.checked ? reaching(page.api, "read+personal") : page.api);
       section.look(true);
     },
   });

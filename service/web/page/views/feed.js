@@ -26,7 +26,7 @@ export default class Feed {
         el("label", el("input", { type: "checkbox", checked: kind !== FETCHED, onchange: ({ target }) => this.#filter(kind, target.checked) }), kind)),
     );
     this.frame.head.append(this.pause);
-    const log = { role: "log", "aria-live": "off", "aria-label": "Live events, newest first" };
+    const log = { role: "log", "aria-live": "off", "aria-label": "Events as they come, newest first" };
     this.frame.fill(this.note, this.filters, el("div", log, this.list));
     this.begin(page.news);
   }

@@ -19,7 +19,7 @@ import { DAY_MS } from "../axis.js";
 /** One item as of a moment, with all that led there. */
 const ITEM = `query Item($sleekplanId: ID!, $productId: ID, $asOf: AsOf, $last: Int!) {
   item(sleekplanId: $sleekplanId, productId: $productId, asOf: $asOf) {
-    title description typeLabel type createdAt deletedAt commentCount rank
+    title url description typeLabel type createdAt deletedAt commentCount rank
     status { key label role }
     author { name }
     votes { up down net }
@@ -122,7 +122,7 @@ export default class ItemView {
         item.deletedAt && badge(`deleted ${date(item.deletedAt)}`, "Sleekplan announced its deletion"),
       ),
       item.description && el("p.text", plainText(item.description)),
-      el("p.quiet", item.createdAt ? `Submitted ${date(item.createdAt)}` : "Submitted at a time not told", item.author?.name && ` by ${item.author.name}`),
+      el("p.quiet", item.createdAt ? `Submitted ${date(item.createdAt)}` : "Submitted at a time not told", item.author?.name && ` by ${item.author.name}`, item.url && [" · ", el("a", { href: item.url, target: "_blank", rel: "noopener noreferrer" }, "On Sleekplan")]),
     ];
   }
 

@@ -1,18 +1,21 @@
-// How far the service has got: projections, what came in, drift.
+// How far the service has got: projections, what came in, what asked Sleekplan's API, drift, and what is told to others.
 
 import { badge, el } from "../dom.js";
 import { styled } from "../styled.js";
 import { Frame, nameOfItem } from "../panel.js";
+import { Reactions } from "../operating/reactions.js";
+import { SWEEP, sweep } from "../operating/sweeps.js";
 import { nameOfField } from "../text.js";
 import { date, dateTime, number, plural, signed } from "../format.js";
 import { length } from "../length.js";
 
 /** How far everything has got. */
-const PROJECTIONS = `query Projections($productId: ID) {
+const PROJECTIONS = `query Projections($productId: ID, $sweeps: Int!) {
   projections {
     name state position head lagEvents lagSeconds ratePerSecond etaSeconds parked rebuildProgress lastError
   }
-  sweeps(states: RUNNING, productId: $productId) { kind progress requests events }
+  sweeps(first: $sweeps, productId: $productId) {${SWEEP}
+  }
   ingest(productId: $productId) { knownSince backfilledAt lastEventAt eventsLastHour duplicatesDropped quarantined quietAlarm }
   drift(first: 10, productId: $productId) { item { sleekplanId productId title } field ours theirs likelyCause }
 }`;
@@ -20,7 +23,10 @@ const PROJECTIONS = `query Projections($productId: ID) {
 await styled(new URL("projections.css", import.meta.url));
 
 const EVERY_MS = 2_000;
+const SWEEPS = 3;
 const TROUBLE = ["FAILED", "STUCK"];
+/** A projection that is LIVE holds all that the log does; on the page that word is the moment's alone. */
+const stateOf = (state) => state === "LIVE" ? "current" : String(state).toLowerCase().replaceAll("_", " ");
 
 export default class Projections {
   #timer = 0;
@@ -28,6 +34,8 @@ export default class Projections {
   constructor(root, page) {
     this.page = page;
     this.frame = new Frame(root, "Projections", page.api);
+    this.reactions = new Reactions(page);
+    root.append(this.reactions.element);
   }
 
   /** Look again every two seconds while shown. */
@@ -38,8 +46,9 @@ export default class Projections {
   }
 
   async show() {
+    this.reactions.show();
     try {
-      const data = await this.frame.ask(PROJECTIONS, { productId: this.page.product });
+      const data = await this.frame.ask(PROJECTIONS, { productId: this.page.product, sweeps: SWEEPS });
       if (data) this.#draw(data);
     } catch (error) {
       this.frame.say(error);
@@ -48,8 +57,9 @@ export default class Projections {
 
   #draw({ projections, sweeps, ingest, drift }) {
     this.frame.fill(
-      el("ul.projections", sweeps?.map(sweep), projections?.map(row)),
+      el("ul.projections", projections?.map(row)),
       ingest && el("dl.ingest", facts(ingest)),
+      sweeps?.length ? [el("h3", "Asked of Sleekplan"), el("ul.projections.sweeps", sweeps.map(sweep))] : null,
       el("h3", "Totals that no event explains"),
       drift?.length
         ? el("ul.differences", drift.map((each) => this.#drift(each)))
@@ -71,7 +81,7 @@ function row({ name, state, position, head, lagEvents, lagSeconds, ratePerSecond
   const share = rebuildProgress ?? (head ? Math.min(1, position / head) : 1);
   return el(
     "li",
-    el("strong", name), el(TROUBLE.includes(state) ? "span.trouble" : "span", String(state).toLowerCase().replaceAll("_", " ")),
+    el("strong", name), el(TROUBLE.includes(state) ? "span.trouble" : "span", stateOf(state)),
     el("span.quiet", lagEvents ? `${plural(lagEvents, "event")} behind, ${length(lagSeconds ?? 0)}` : "up to the head"),
     ratePerSecond && (lagEvents || rebuildProgress !== null) ? el("span.quiet", `${number(Math.round(ratePerSecond))} events/s`) : null,
     etaSeconds > 0 && el("span.quiet", `${length(etaSeconds)} left`),
@@ -81,13 +91,6 @@ function row({ name, state, position, head, lagEvents, lagSeconds, ratePerSecond
     el("span.figure", `${number(position)} of ${number(head)}`),
     el("progress", { max: 1, value: share, "aria-label": `${name}: ${Math.floor(share * 100)} %` }),
   );
-}
-
-/** What asks Sleekplan's API; how much there is to ask is not known at first. */
-function sweep({ kind, progress: value, requests, events }) {
-  const name = kind.toLowerCase();
-  const done = `${plural(requests, "request")}, ${plural(events, "event")}`;
-  return el("li", el("strong", name), done, el("progress", { value, "aria-label": name }));
 }
 
 function facts({ knownSince, backfilledAt, lastEventAt, eventsLastHour, duplicatesDropped, quarantined, quietAlarm }) {

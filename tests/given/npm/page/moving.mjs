@@ -26,24 +26,34 @@ session.on("Page.screencastFrame", ({ data, metadata, sessionId }) => {
 await session.send("Page.startScreencast", { format: "png", maxWidth: SIZE.width, maxHeight: SIZE.height });
 
 const pause = (seconds) => page.waitForTimeout(seconds * 1000);
-const bar = await page.locator("[role=slider]").locator("..").boundingBox();
-await pause(1.5);
-await page.mouse.click(bar.x + bar.width * 0.45, bar.y + bar.height / 2); // some ten months ago
-await pause(1.5);
-await page.getByRole("combobox").filter({ hasText: "steadily" }).selectOption("fast");
-const controls = page.getByRole("group", { name: "Move through time" });
-await controls.getByRole("button", { name: "Play" }).click();
-await pause(6);
-await controls.getByRole("button", { name: "Pause" }).click();
-await pause(1);
+const drawn = async (selector) => {
+  await page.waitForSelector(selector);
+  await page.waitForLoadState("networkidle");
+};
+const bar = await page.locator(".track").boundingBox();
+const hand = (share) => page.mouse.move(bar.x + bar.width * share, bar.y + bar.height / 2);
+await pause(1.2);
+// Dragged back by a year, and forth again a little.
+await hand(0.98);
+await page.mouse.down();
+for (let i = 0; i <= 40; i++) await hand(0.98 - 0.6 * (i / 40)), await pause(0.06);
+await pause(0.6);
+for (let i = 0; i <= 20; i++) await hand(0.38 + 0.2 * (i / 20)), await pause(0.06);
+await page.mouse.up();
+await pause(1.2);
+// An item, then what rises and how ranks changed.
 await page.locator(".board button.title").nth(1).click();
-await page.waitForSelector("#item .curve");
+await drawn("#item .curve");
 await pause(2.5);
-await page.getByRole("tab", { name: "Changes" }).click();
-await pause(2.5);
+await page.getByRole("tab", { name: "Ask" }).click();
+await drawn(".report table");
+await pause(2.2);
+await page.locator(".questions button", { hasText: "Ranks" }).click();
+await drawn(".report .plot canvas");
+await pause(2.8);
 await page.getByRole("button", { name: "Back to live" }).click();
 await page.getByRole("tab", { name: "Feed" }).click();
-await pause(3);
+await pause(2.2);
 
 await session.send("Page.stopScreencast");
 await Promise.all(

@@ -19,21 +19,23 @@ const ask = async (query) => {
 };
 
 const { data, position } = await ask(`{
-  items(first: 12) { nodes { id revisions(fields: ["title"]) { at } } }
+  items(first: 12) { nodes { sleekplanId revisions(fields: ["title", "description"]) { at } } }
   last: events(last: 1) { nodes { occurredAt } }
 }`);
 const at = new Date(Date.parse(data.last.nodes[0].occurredAt) - 120 * 86_400_000).toISOString();
 const past = `at=${at}&position=${position}`;
-const item = (data.items.nodes.find(({ revisions }) => revisions.length) ?? data.items.nodes[0]).id;
+const item = (data.items.nodes.find(({ revisions }) => revisions.length > 1) ?? data.items.nodes[0]).sleekplanId;
 
 const PICTURES = [
   ["board", WIDE, "light", `?${past}`],
-  ["item", { ...WIDE, height: 1150 }, "light", `?view=item&item=${item}`],
-  ["changes", WIDE, "light", `?${past}&view=changes&since=month`],
+  ["item", { ...WIDE, height: 1150 }, "light", `items/${item}`],
+  ["rising", WIDE, "light", "ask/rising"],
+  ["ranks", WIDE, "light", "ask/ranks"],
+  ["changes", WIDE, "light", `changes?${past}&since=month`],
   ["live", WIDE, "dark", ""],
-  ["projections", WIDE, "light", "?view=projections"],
+  ["projections", WIDE, "light", "projections"],
   ["narrow", NARROW, "light", `?${past}`],
-  ["narrow-item", NARROW, "dark", `?view=item&item=${item}`],
+  ["narrow-item", NARROW, "dark", `items/${item}`],
 ];
 
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
