@@ -1,4 +1,4 @@
-"""Ends a task that runs in the background."""
+"""Ends tasks that run in the background."""
 
 from __future__ import annotations
 
@@ -16,3 +16,15 @@ async def ended(task: asyncio.Task[Any]) -> None:
     await asyncio.wait([task])
     if not task.cancelled():
         task.result()
+
+
+async def rest(seconds: float) -> None:
+    """Sleep between two rounds of what goes on for ever; raises CancelledError where it was told to end.
+
+    A failure while something was cleaned up, over a connection that is lost say, may have replaced that, and
+    whoever takes such failures and goes on would never end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    await asyncio.sleep(seconds)

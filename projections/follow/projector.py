@@ -26,6 +26,7 @@ from projections.steps import (
     is_data_error,
     tables_of,
 )
+from service.ending_tasks import rest
 from service.errors import (
     CheckpointAheadOfLog,
     LostLease,
@@ -92,7 +93,7 @@ class Projector:
                 self.failure = None if is_away(error) else type(error).__name__
                 _log.warning("projector_failed", reason=type(error).__name__, retry_seconds=pause)
                 pause = RETRY_SECONDS if is_away(error) else min(pause * 2, RETRY_SECONDS_MAX)
-            await asyncio.sleep(pause)
+            await rest(pause)
 
     async def catch_up(self, to: int | None = None, *, timeout: float | None = None) -> int:
         """Return the position reached once everything up to `to` (the head by default) is projected.

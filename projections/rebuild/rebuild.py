@@ -19,6 +19,7 @@ from projections.rebuild.replay import OF_AN_ITEM, refused_at, replay_rows
 from projections.rebuild.report import Progress, RebuildReport, Watch
 from projections.shown import attach, drop_childless, let_plans_pass, show
 from projections.steps import AnyConnection, drop_tables, failure_of, is_lasting, reason_of
+from service.ending_tasks import rest
 from service.errors import LostLease, ProjectionError, RebuildRuns, RebuildStopped, UnknownProjection
 from service.log.database import POSTGRES_FAILURES, Pool, is_away
 from service.sql_files import load
@@ -123,7 +124,7 @@ class Rebuilder:
                 _log.info("rebuild_lost_lease", reason=str(lost))
             except (ProjectionError, *POSTGRES_FAILURES) as error:
                 _log.warning("rebuild_failed", reason=type(error).__name__)
-            await asyncio.sleep(self._poll_seconds)
+            await rest(self._poll_seconds)
 
     async def turn(self, progress: Watch | None = None) -> RebuildReport | None:
         """Run the next rebuild that waits, if any; drop tables that nobody reads any more."""

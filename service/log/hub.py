@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args
 import asyncpg
 import structlog
 
-from service.ending_tasks import ended
+from service.ending_tasks import ended, rest
 from service.errors import DatabaseUnreachable
 from service.log.database import POSTGRES_FAILURES, Pool, connect
 from service.sql_files import load
@@ -151,7 +151,7 @@ class Hub:
                     await self._follow(connection)
             except (DatabaseUnreachable, *POSTGRES_FAILURES) as error:
                 _log.warning("hub_lost_postgres", reason=type(error).__name__, retry_seconds=round(pause, 2))
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            await rest(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, RECONNECT_SECONDS_MAX)
 
     @contextlib.asynccontextmanager

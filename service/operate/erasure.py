@@ -14,7 +14,6 @@ restored, `reapply` forgets again whom that dump still knows.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import uuid
 from collections import Counter
@@ -29,6 +28,7 @@ import orjson
 import structlog
 
 from projections.rebuild.differences import would_change
+from service.ending_tasks import rest
 from service.errors import RecountError, UserAmbiguous, UserUnknown
 from service.intake.spool import FOLDER_NAME, damaged_files, delete_damaged
 from service.log.database import POSTGRES_FAILURES, Pool
@@ -230,7 +230,7 @@ class Erasure:
             except (*POSTGRES_FAILURES, RecountError) as error:
                 _log.warning("erasure_waits", reason=type(error).__name__)
                 pause = min(RETRY_SECONDS, every_seconds)
-            await asyncio.sleep(pause)
+            await rest(pause)
 
     # Inside
 

@@ -17,6 +17,7 @@ from schema.build import build_schema
 from schema.context import Services
 from schema.live.subscribe import Live
 from service.config import Settings
+from service.ending_tasks import rest
 from service.errors import LostLease, RecountError
 from service.log.database import POSTGRES_FAILURES
 from service.looks import looks_of
@@ -92,7 +93,7 @@ class Reactions:
                 _log.warning("reactions_wait_for_postgres", error=type(error).__name__)
             except Exception as error:
                 _log.exception("reactions_broke_off", error=type(error).__name__)
-            await asyncio.sleep(LOOK_SECONDS)
+            await rest(LOOK_SECONDS)
 
     async def _turn(self) -> None:
         """Send for as long as it is our turn."""

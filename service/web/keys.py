@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from service.ending_tasks import ended
+from service.ending_tasks import ended, rest
 from service.errors import DataFolderNotWritable, KeyNameTaken, KeyNotRotated, KeyUnknown
 from service.given_secrets import SCOPES, ApiToken, Scope, WebhookKey, in_one_spelling
 from service.log.database import POSTGRES_FAILURES, Pool
@@ -302,7 +302,7 @@ class Keys:
 
     async def _follow(self) -> None:
         while True:
-            await asyncio.sleep(REFRESH_SECONDS)
+            await rest(REFRESH_SECONDS)
             await self._try_refresh()
 
     async def _try_refresh(self) -> None:

@@ -13,8 +13,12 @@ from projections.catalogue import BUILT_IN
 from projections.follow.projector import Projector
 from projections.read_model import Reader, tables
 from projections.rebuild.rebuild import rebuild
+from service.ending_tasks import ended
 from service.errors import LostLease, NotProjectedInTime
+from service.log.database import open_pool
 from tests.given.projecting import PRODUCT, a_history, dump, payload, record
+from tests.given.proxy import proxy_before
+from tests.given.waiting import eventually
 
 
 async def _row(pool: asyncpg.Pool, sql: str, *arguments: Any) -> asyncpg.Record:
@@ -273,6 +277,23 @@ async def test_two_projectors_on_one_database_apply_nothing_twice(pool: asyncpg.
     items = await _row(pool, "select sum(events) as n from {items}")
     told = await _row(pool, "select count(*) as n from {event_facts} where item_id is not null")
     assert items["n"] == told["n"]
+
+
+async def test_a_projector_that_is_told_to_end_as_postgres_goes_away_ends(
+    database_url: str, pool: asyncpg.Pool
+) -> None:
+    """What it cleans up fails then, which must not stand in for the word to end."""
+    async with proxy_before(database_url) as (proxy, through):
+        lost = await open_pool(through, min_size=0)
+        following = asyncio.create_task(Projector(lost).run())
+        begun = "select exists (select from read_model.checkpoints where epoch > 0)"
+        await eventually(lambda: pool.fetchval(begun))
+
+        proxy.refuses = True
+        proxy.cut()
+        async with asyncio.timeout(30):
+            await ended(following)
+        lost.terminate()
 
 
 async def test_a_projector_that_lost_its_lease_commits_nothing_more(pool: asyncpg.Pool) -> None:
