@@ -97,7 +97,7 @@ def leave_as_found(connection: PooledConnection) -> None:
 
 
 async def open_pool(
-    dsn: str,
+    dsn: str | Dsn,
     *,
     min_size: int = 1,
     max_size: int = 10,
@@ -109,7 +109,7 @@ async def open_pool(
     With a `min_size` of 0 it opens without asking Postgres, which is how a service starts while its Postgres
     is away. Raises InvalidSetting, DatabaseUnreachable.
     """
-    address = Dsn.read(dsn, os.environ)
+    address = dsn if isinstance(dsn, Dsn) else Dsn.read(dsn, os.environ)
 
     async def pin(connection: Connection) -> None:
         await connection.execute(_sql["pin_session"], timeout=timeout)
@@ -171,23 +171,28 @@ async def refuse_shared_sessions(dsn: str, connection: Connection) -> None:
     Nothing that a session holds would last there: its settings, its LISTEN, what it prepared. Only a pooler
     tells another process's number at the connecting than the one that answers.
     """
-    ours = await connection.fetchval(_sql["session"])
-    if ours == connection.get_server_pid():
-        return
-    other = await connect(dsn)
     try:
-        async with other.transaction():  # which keeps the session that it was given
-            shared = ours == await other.fetchval(_sql["session"])
-            shared = shared or ours != await connection.fetchval(_sql["session"])
+        shared = await _shares_sessions(dsn, connection)
     except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
-        shared = True
-    finally:
-        await other.close()
+        shared = True  # by whoever prepared it there, or by us in a session of before
     if shared:
         raise DatabaseUnsuitable(
             "a pooler in transaction mode before it",
             "sessions of its own: give Postgres's own address, or the pooler's in session mode",
         )
+
+
+async def _shares_sessions(dsn: str, connection: Connection) -> bool:
+    ours = await connection.fetchval(_sql["session"])
+    if ours == connection.get_server_pid():
+        return False
+    other = await connect(dsn)
+    try:
+        async with other.transaction():  # which keeps the session that it was given
+            shared: bool = ours == await other.fetchval(_sql["session"])
+            return shared or ours != await connection.fetchval(_sql["session"])
+    finally:
+        await other.close()
 
 
 def is_away(error: BaseException) -> bool:

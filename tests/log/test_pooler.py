@@ -19,6 +19,7 @@ from service.log.database import connect, open_pool, refuse_shared_sessions
 from service.log.event_store import Appended, EventStore
 from tests.given.bodies import an_event
 from tests.given.proxy import proxy_before
+from tests.given.running import recount
 from tests.given.waiting import eventually
 
 Pooler = Callable[[str], AbstractAsyncContextManager[str]]
@@ -85,6 +86,18 @@ async def test_a_pooler_in_transaction_mode_is_refused_with_what_to_do(pooler: P
         with pytest.raises(DatabaseUnsuitable, match=r"a pooler in transaction mode .* in session mode"):
             await refuse_shared_sessions(through, connection)
         await connection.close()
+
+
+async def test_the_start_and_the_doctor_name_a_pooler_in_transaction_mode(
+    pooler: Pooler, tmp_path: Path
+) -> None:
+    async with pooler("transaction") as through:
+        env = {"RECOUNT_DATABASE_URL": through, "RECOUNT_DATA_DIR": str(tmp_path), "RECOUNT_PORT": "0"}
+        for command in ("serve", "doctor"):
+            ended = await recount(command, env=env)
+
+            assert ended.returncode != 0
+            assert "a pooler in transaction mode" in (ended.stdout + ended.stderr).replace("\n", " ")
 
 
 async def test_without_a_pooler_nothing_is_refused(database_url: str) -> None:
