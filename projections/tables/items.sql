@@ -586,16 +586,19 @@ with told as (
             limit 1
            ) f on true
 ), written as (
+    -- What nobody edited is not searched through again for its words.
     insert into {item_texts} as x (product_id, item_id, description, search)
-    select product_id, item_id, description,
-           setweight(to_tsvector('simple', read_model.searched(coalesce(title, ''))), 'A')
-           || setweight(to_tsvector('simple', read_model.searched(left(coalesce(description, ''), 100000))), 'B')
-      from told
-     where coalesce(title, description) is not null
+    select t.product_id, t.item_id, t.description,
+           setweight(to_tsvector('simple', read_model.searched(coalesce(t.title, ''))), 'A')
+           || setweight(to_tsvector('simple', read_model.searched(left(coalesce(t.description, ''), 100000))), 'B')
+      from told t
+      join {item_states} k on k.product_id = t.product_id and k.item_id = t.item_id
+      left join {item_texts} x on x.product_id = t.product_id and x.item_id = t.item_id
+     where coalesce(t.title, t.description) is not null
+       and (x.item_id is null or (k.title, x.description) is distinct from (t.title, t.description))
         on conflict (product_id, item_id) do update
        set description = excluded.description,
            search = excluded.search
-     where (x.description, x.search) is distinct from (excluded.description, excluded.search)
 )
 update {item_states} i
    set title = s.title,
