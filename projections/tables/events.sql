@@ -48,16 +48,18 @@ select product_id, item_id, voter, user_id, occurred_at, vote_deleted as is_dele
  where voter is not null;
 
 -- name: indexes
+-- Those of large tables start with the id: most events are of one product, and to compare it first takes longer, in each step
+-- down an index and a third of the time in which a rebuild sorts one.
 alter table {event_facts} add primary key (position);
-create index on {event_facts} (product_id, item_id, voter, occurred_at, vote_deleted, vote_updated_at, position)
+create index on {event_facts} (item_id, voter, product_id, occurred_at, vote_deleted, vote_updated_at, position)
     where voter is not null;
 create index on {event_facts} (position) where not vote_newest;
 
 -- name: lookups
 -- What reads need of tables that `settle` writes: a rebuild makes these indexes last.
 create index on {event_facts} (product_id, position);
-create index on {event_facts} (product_id, item_id, occurred_at, position) where item_id is not null;
-create index on {event_facts} (product_id, user_id, position) where user_id is not null;
+create index on {event_facts} (item_id, product_id, occurred_at, position) where item_id is not null;
+create index on {event_facts} (user_id, product_id, position) where user_id is not null;
 create index on {event_facts} (product_id, type, position);
 create index on {event_facts} (product_id, occurred_at);
 create index on {event_facts} (recorded_at, position);

@@ -141,15 +141,15 @@ alter table {item_states} add primary key (product_id, item_id);
 alter table {item_texts} add primary key (product_id, item_id);
 
 -- name: indexes
-create unique index on {item_counts} (product_id, item_id, occurred_at, is_delete, updated_at, position);
-create index on {item_counts} (product_id, item_id, position)
+create unique index on {item_counts} (item_id, product_id, occurred_at, is_delete, updated_at, position);
+create index on {item_counts} (item_id, product_id, position)
     include (occurred_at, votes_up, votes_down, complete) where newest;
 create index on {item_counts} (position) where not newest or not complete;
-create unique index on {item_contents} (product_id, item_id, occurred_at, is_delete, updated_at, position);
-create index on {item_contents} (product_id, item_id, occurred_at, is_delete, updated_at, position) where tags is not null;
-create index on {item_contents} (product_id, item_id, position)
+create unique index on {item_contents} (item_id, product_id, occurred_at, is_delete, updated_at, position);
+create index on {item_contents} (item_id, product_id, occurred_at, is_delete, updated_at, position) where tags is not null;
+create index on {item_contents} (item_id, product_id, position)
     where coalesce(owner_id, estimated, merged_into) is not null;
-create index on {item_contents} (product_id, item_id, position) where newest;
+create index on {item_contents} (item_id, product_id, position) where newest;
 create unique index on {item_contents} (position);
 create index on {item_contents} (product_id, occurred_at) where status = 'merged' and not again;
 create index on {item_contents} (product_id, merged_into) where merged_into <> '';

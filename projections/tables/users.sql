@@ -74,10 +74,10 @@ comment on column {user_sightings}.author is 'Whether the event told it as the p
 alter table {users} add primary key (product_id, user_id);
 
 -- name: indexes
-create unique index on {user_versions} (product_id, user_id, occurred_at, is_delete, updated_at, position);
-create index on {user_versions} (product_id, user_id, position) where newest;
+create unique index on {user_versions} (user_id, product_id, occurred_at, is_delete, updated_at, position);
+create index on {user_versions} (user_id, product_id, position) where newest;
 create index on {user_versions} (position);
-create unique index on {user_sightings} (product_id, user_id, occurred_at, position);
+create unique index on {user_sightings} (user_id, product_id, occurred_at, position);
 create index on {user_sightings} (position) where said and not newest;
 
 -- name: lookups

@@ -23,12 +23,12 @@ comment on column {votes}.said is 'The same of the newest event that told a dire
 comment on column {votes}.dated is 'How well another than the newest event tells when the vote was cast, and the same of that one.';
 
 -- name: keys
-alter table {votes} add primary key (product_id, item_id, voter);
+alter table {votes} add primary key (item_id, voter, product_id);
 
 -- name: indexes
-create index on {votes} (product_id, user_id, occurred_at) where user_id is not null;
+create index on {votes} (user_id, product_id, occurred_at) where user_id is not null;
 create index on {votes} (product_id, cast_at);
-create index on {votes} (product_id, item_id, cast_at desc, voter);
+create index on {votes} (item_id, product_id, cast_at desc, voter);
 
 -- name: apply.cast
 -- only with: new vote

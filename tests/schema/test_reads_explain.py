@@ -169,7 +169,7 @@ async def test_a_timeline_comes_from_its_sorted_index(board: Board) -> None:
     found = await plan(board, f'{{ item(productId: {PRODUCT}, sleekplanId: "7") {{ {timeline} }} }}')
 
     indexes = {node["Index Name"] for node in found if node.get("Index Name", "").startswith("event_facts_")}
-    assert indexes == {"event_facts_1_product_id_item_id_occurred_at_position_idx"}
+    assert indexes == {"event_facts_1_item_id_product_id_occurred_at_position_idx"}
     sorted_tables = {
         part.get("Relation Name") for node in found if node["Node Type"] == "Sort" for part in node["Plans"]
     }
