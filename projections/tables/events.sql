@@ -183,21 +183,25 @@ update {event_facts} f
                 from {item_lifecycles} o
                where e.entity = 'item'
                  and o.product_id = e.product_id and o.item_id = e.item_id and o.action = 'create'
+                 and o.position < e.position
                union all
               select o.position
                 from {comment_versions} o
                where e.entity = 'comment'
                  and o.product_id = e.product_id and o.comment_id = e.comment_id and o.action = 'create'
+                 and o.position < e.position
                union all
               select o.position
                 from {user_versions} o
                where e.entity = 'user'
                  and o.product_id = e.product_id and o.user_id = e.entity_id and o.action = 'create'
+                 and o.position < e.position
                union all
               select o.position
                 from {changelog_versions} o
                where e.entity = 'changelog'
                  and o.product_id = e.product_id and o.changelog_id = e.changelog_id and o.action = 'create'
+                 and o.position < e.position
                union all
               select o.position
                 from {satisfaction_versions} n
@@ -205,6 +209,7 @@ update {event_facts} f
                   on o.product_id = n.product_id and o.satisfaction_id = n.satisfaction_id and o.answered_at = n.answered_at
                where e.entity = 'satisfaction'
                  and n.product_id = e.product_id and n.satisfaction_id = e.satisfaction_id and n.position = e.position
+                 and o.position < e.position
                union all
               select o.position
                 from {event_facts} o
@@ -212,6 +217,7 @@ update {event_facts} f
                  and o.product_id = e.product_id and o.item_id = e.item_id and o.voter = e.voter
                  and not e.withdrawn
                  and not o.withdrawn
+                 and o.position < e.position
                  and coalesce(o.value, 1) = coalesce(e.value, 1)
                  and coalesce(o.cast_at, o.occurred_at)
                      between coalesce(e.cast_at, e.occurred_at) - interval '2 minutes'
@@ -225,6 +231,7 @@ update {event_facts} f
                  and n.product_id = e.product_id and n.item_id = e.item_id and n.position = e.position
                  and n.active
                  and o.active
+                 and o.position < e.position
                  and coalesce(o.since, o.occurred_at)
                      between coalesce(n.since, n.occurred_at) - interval '2 minutes'
                          and coalesce(n.since, n.occurred_at) + interval '2 minutes'
@@ -235,7 +242,6 @@ update {event_facts} f
           and e.action like '%.create'
           and e.type <> 'VOTE_CHANGED'
           and e.same_as is null
-          and o.position < e.position
           and o.action like '%.create'
           and o.origin <> e.origin
           and (o.origin in ('BACKFILL', 'RECONCILE') or e.origin in ('BACKFILL', 'RECONCILE'))
