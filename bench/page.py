@@ -72,7 +72,7 @@ _DRAG: Final = """
     await page.mouse.up();
     await page.waitForLoadState('networkidle');
     return page.evaluate(() => {
-        const asked = performance.getEntriesByType('resource').filter(({name}) => name.endsWith('/graphql'));
+        const asked = performance.getEntriesByType('resource').filter(({name}) => name.includes('/graphql'));
         return window.steps.map(({input, begun, drawn, painted}) => {
             const step = {duration: painted - input, painting: painted - drawn};
             const own = asked.findLast(

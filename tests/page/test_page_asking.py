@@ -99,6 +99,35 @@ async def test_promises_are_those_that_stand_on_the_roadmap_for_longer(history, 
     assert [row[0] for row in rows[1:]] == [item["title"] for item in items]
 
 
+async def test_a_promise_says_how_many_votes_it_gained_since_it_was_made(history, browser):
+    promises = (
+        await history.ask(
+            """query($asOf: AsOf) { items(
+              asOf: $asOf, first: 6, orderBy: {field: TIME_IN_STATUS, direction: DESC},
+              filter: {statusRole: [ROADMAP], inStatusLongerThan: "P30D"}) { nodes { id status { key } } } }""",
+            asOf=MOMENT,
+        )
+    )["items"]["nodes"]
+    gained = [
+        (
+            await history.ask(
+                """query($id: ID!, $key: String!, $asOf: AsOf) {
+                  item(id: $id, asOf: $asOf) { votesSince(statusEntered: $key) { net } } }""",
+                id=promise["id"],
+                key=promise["status"]["key"],
+                asOf=MOMENT,
+            )
+        )["item"]["votesSince"]["net"]
+        for promise in promises
+    ]
+
+    await opened(browser, history, f"ask/promises?{PAST}&over=P30D")
+
+    heads, *rows = await numbers(browser, "promises")
+    told = [row[heads.index("Gained since")] for row in rows[: len(gained)]]
+    assert [int(text.replace("−", "-").replace("±", "")) for text in told] == gained
+
+
 @pytest.mark.parametrize("question", QUESTIONS)
 async def test_each_question_has_a_link_its_query_and_its_numbers_as_a_file(history, browser, question):
     await opened(browser, history)
