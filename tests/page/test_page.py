@@ -359,8 +359,9 @@ async def test_several_products_can_be_chosen_between_and_each_shows_its_own_boa
         await browser.run("await page.goto('about:blank')")
 
 
-async def test_at_360_pixels_no_control_touches_the_bar_and_no_choice_is_cut_off(history, browsers):
-    driver = await browsers.tab(viewport={"width": 360, "height": 740}, hasTouch=True)
+@pytest.mark.parametrize("width", [320, 360])
+async def test_on_small_screens_no_control_touches_the_bar_and_no_choice_is_cut_off(history, browsers, width):
+    driver = await browsers.tab(viewport={"width": width, "height": 740}, hasTouch=True)
     await opened(driver, history, "?at=2026-03-02T10:00:00Z&position=50000")
 
     found = await driver.run(

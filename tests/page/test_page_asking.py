@@ -104,7 +104,8 @@ async def test_a_promise_says_how_many_votes_it_gained_since_it_was_made(history
         await history.ask(
             """query($asOf: AsOf) { items(
               asOf: $asOf, first: 6, orderBy: {field: TIME_IN_STATUS, direction: DESC},
-              filter: {statusRole: [ROADMAP], inStatusLongerThan: "P30D"}) { nodes { id status { key } } } }""",
+              filter: {statusRole: [ROADMAP], inStatusLongerThan: "P30D"}
+            ) { nodes { id status { key } } } }""",
             asOf=MOMENT,
         )
     )["items"]["nodes"]
