@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,12 +19,10 @@ LIVELY: Final = Knobs(seed=5, events=300, items=8, users=20, months=2, votes_sha
 """A small board on which people comment, withdraw votes and follow."""
 RARE: Final = ("item.delete", "item.merge", "comment.delete", "user.delete", "subscription.delete")
 EDITS: Final = ("item.update", "comment.update", "user.update")
-_EDITED: Final = {
-    "item": "title description status type effort owner_id estimated merge_id tags",
-    "comment": "comment parent pinned public feedback_id",
-    "user": "data_name data_mail data_img data_full_name data_id",
-}
-"""What of each is changed by an edit."""
+_MOVES_BY_ITSELF: Final = re.compile(
+    r"total_\w+|stats_\w+|trend|scoring|likes|child_count|has_child|user|updated"
+)
+"""What of things changes without an edit."""
 
 
 class Move(NamedTuple):
@@ -47,7 +46,7 @@ class MovingBoard:
         self.went: defaultdict[Thing, list[datetime]] = defaultdict(list)
         self.edited: defaultdict[Thing, list[datetime]] = defaultdict(list)
         self._looked = 0
-        self._stood, self._was = set[Thing](), dict[Thing, list[Any]]()
+        self._stood, self._was = set[Thing](), dict[Thing, dict[str, Any]]()
         self.bodies = []
         for body in traffic.history():
             self.bodies.append(body)
@@ -80,7 +79,7 @@ class MovingBoard:
                 self.edited[thing].append(at)
         self._stood, self._was = stands, said
 
-    def _contents(self) -> dict[Thing, list[Any]]:
+    def _contents(self) -> dict[Thing, dict[str, Any]]:
         """What things say that an edit may change."""
         rows = self.fake.rows
         posts, users = rows.posts({}), rows.users({})
@@ -95,7 +94,7 @@ class MovingBoard:
             "user": ("user_id", [users.row(source) for source in users.sources]),
         }
         return {
-            (entity, str(row[id])): [row.get(name) for name in _EDITED[entity].split()]
+            (entity, str(row[id])): {n: v for n, v in row.items() if not _MOVES_BY_ITSELF.fullmatch(n)}
             for entity, (id, found) in listed.items()
             for row in found
         }
