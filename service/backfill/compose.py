@@ -114,7 +114,7 @@ class Composer:
             yield self._event(
                 "comment.create", _edited(row) if whole else _taken(row, *fixed), "created", row
             )
-            if not whole:
+            if not whole and (known.edited or not known.known):
                 yield from self._edit("comment", row, known)
             elif known.counts or _is_pinned(row):
                 yield self._event("comment.snapshot", row, "seen", row)
@@ -216,6 +216,8 @@ class Composer:
     ) -> EventData:
         at = at or (None if told == "seen" else self._moment(row, told))
         told = "seen" if at is None else told
+        if not_before is not None and not_before >= self._seen.at:
+            not_before = None  # told while we asked: no look before this one
         if told != "seen" and "user" in data:
             data = _by_id_alone(data)
         body = {
