@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from projections.read_model import Reader
+    from projections.replicas import Replicas
     from service.config import Settings
     from service.log.event_store import EventStore
     from service.log.hub import Hub
@@ -97,6 +98,7 @@ class Services:
     settings: Settings
     labels: Labels = field(default_factory=lambda: load_labels(None))
     actions: Actions | None = None
+    replicas: Replicas | None = None
     clock: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
 
 

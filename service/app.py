@@ -23,6 +23,7 @@ from projections.follow.projector import Projector
 from projections.read_model import Reader
 from projections.rebuild.after_erasure import count_again
 from projections.rebuild.rebuild import Rebuilder
+from projections.replicas import replicas_of
 from schema.answer.limits import Limits
 from schema.build import build_schema, root_fields
 from schema.context import EVERYTHING, Caller, Services
@@ -31,6 +32,7 @@ from schema.serve.http import GraphQLEndpoint
 from schema.serve.who import Credential, Vouched, Who
 from service.backfill.schedule import Schedule
 from service.config import Settings, check_exposure, is_loopback, near_url
+from service.ending_tasks import rest
 from service.errors import (
     DatabaseUnreachable,
     InvalidSetting,
@@ -78,7 +80,6 @@ AWAY_RETRY_SECONDS: Final = 1.0
 LABELS_LOOK_SECONDS: Final = 1.0
 IN_FLIGHT_SECONDS: Final = 5.0
 """How long requests under way may take once the service was told to stop."""
-POOL_CONNECTIONS_MAX: Final = 12
 
 _log = structlog.get_logger(__name__)
 
@@ -139,7 +140,7 @@ class Service:
             self.spool = await stack.enter_async_context(
                 Spool(settings.data_dir / "spool", settings.spool_bytes_max)
             )
-            self.pool = await open_pool(dsn, min_size=0, max_size=POOL_CONNECTIONS_MAX)
+            self.pool = await open_pool(dsn, min_size=0, max_size=settings.connections_max)
             stack.push_async_callback(_close_pool, self.pool)
             self.store = EventStore(self.pool, untimed_window=settings.untimed_window)
             self.quarantine = Quarantine(self.pool, self.store)
@@ -149,6 +150,7 @@ class Service:
             )
             self._check_who_may_come()
             self.reader = Reader(self.pool)
+            self.replicas = await stack.enter_async_context(replicas_of(settings, self.pool))
             self.projector = Projector(self.pool, self.hub)
             self.rebuilder = Rebuilder(self.pool)
             self.views = Views(self.pool)
@@ -223,6 +225,8 @@ class Service:
             lambda: self.spool.pending, lambda: self.spool.bytes_used, self.settings.spool_bytes_max
         )
         self.metrics.watch_pool("main", self.pool)
+        for replica in self.replicas.all:
+            self.metrics.watch_pool(f"read {replica.number}", replica.pool)
 
     async def work(self) -> None:
         """Keep the read model up with the log, rebuild and erase; a database that is away is waited for."""
@@ -364,6 +368,7 @@ class Service:
                 actions=Acting(
                     self.rebuilder, self.quarantine, self.erasure, self.sweeping, settings.data_dir
                 ),
+                replicas=self.replicas,
             ),
             self._authenticate,
             who=self._who,
@@ -442,7 +447,7 @@ async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
             _log.warning(
                 "work_broke_off", work=work.__qualname__, error=type(error).__name__, exc_info=not away
             )
-        await asyncio.sleep(AWAY_RETRY_SECONDS)
+        await rest(AWAY_RETRY_SECONDS)
 
 
 async def _prepared(dsn: str) -> None:

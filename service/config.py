@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.dsn import Dsn, is_host
@@ -48,7 +48,14 @@ _HIDDEN = "********"
 # What is longer than these, a clock, a date or Postgres would choke on.
 _YEAR_DAYS = 366
 _YEAR_SECONDS = _YEAR_DAYS * 86_400
-_SECRETS = ("database_url", "webhook_keys", "api_tokens", "sleekplan_api_key", "sleekplan_api_url")
+_SECRETS = (
+    "database_url",
+    "read_url",
+    "webhook_keys",
+    "api_tokens",
+    "sleekplan_api_key",
+    "sleekplan_api_url",
+)
 
 _LISTS: Mapping[str, Callable[[str], object]] = {
     "webhook_keys": parse_webhook_keys,
@@ -73,6 +80,24 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         None,
         description="address of a PostgreSQL 15 or later; without it, one of our own runs in the data folder",
+    )
+    read_url: SecretStr | None = Field(
+        None,
+        description="address of replicas from which queries are read, each host in turn; without it, from "
+        "the database",
+    )
+    read_lag_seconds_max: float = Field(
+        10,
+        gt=0,
+        le=_YEAR_SECONDS,
+        description="seconds behind the database after which a replica is read no longer",
+    )
+    connections_max: int = Field(
+        12,
+        ge=8,
+        le=1_000,
+        description="most connections of an instance to the database, beside one that listens; and as many "
+        "to each replica",
     )
     data_dir: Path = Field(
         Path(".recount"),
@@ -198,12 +223,23 @@ class Settings(BaseSettings):
         "info", description="least level that is logged; requests are logged as info"
     )
 
-    @field_validator("database_url")
+    @field_validator("database_url", "read_url")
     @classmethod
-    def _can_be_read(cls, value: SecretStr | None) -> SecretStr | None:
-        if value:
-            Dsn.read(value.get_secret_value(), {})
+    def _can_be_read(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        try:
+            if value:
+                Dsn.read(value.get_secret_value(), {})
+        except InvalidSetting as error:
+            raise InvalidSetting(variable(str(info.field_name)), error.reason) from None
         return value
+
+    @model_validator(mode="after")
+    def _has_what_is_replicated(self) -> Settings:
+        if self.read_url and not self.database_url:
+            raise InvalidSetting(
+                "RECOUNT_READ_URL", "needs RECOUNT_DATABASE_URL: the database of our own has no replicas"
+            )
+        return self
 
     @field_validator("data_dir", "labels", "reactions")
     @classmethod

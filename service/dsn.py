@@ -14,7 +14,7 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote_to_bytes, urlencode
@@ -159,6 +159,15 @@ class Dsn:
         ports = _ports(said.get("port", ""), len(hosts), sources.get("port", SETTING))
         _check_tls(said, sources)
         return cls(said, hosts, ports)
+
+    def apart(self) -> list[Dsn]:
+        """Return an address for each host of this one."""
+        if len(self.hosts) < 2:
+            return [self]
+        return [
+            replace(self, hosts=(host,), ports=(port,))
+            for host, port in zip(self.hosts, self.ports, strict=True)
+        ]
 
     def arguments(self) -> dict[str, Any]:
         """Return how asyncpg is to connect. All that it would ask the environment for is said."""

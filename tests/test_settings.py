@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 import asyncpg
@@ -71,6 +72,37 @@ class Proof:
 async def where_the_log_is(trial: Trial) -> str:
     async with trial.started() as started:
         return started.service.ready(is_demo=False).database
+
+
+async def what_is_read(trial: Trial) -> list[str]:
+    async with trial.started() as started:
+        replicas = started.service.replicas.all
+        while any(each.found.state == "UNKNOWN" for each in replicas):
+            await started.ask("{ events { totalCount } }")
+        return [each.found.state for each in replicas]
+
+
+async def how_a_database_two_days_behind_is_found(trial: Trial) -> str:
+    """What is read is a copy of the database from before it was told what is two days old."""
+    there = urlsplit(trial.url)
+    name = there.path.removeprefix("/")
+    owner = await asyncpg.connect(urlunsplit(there._replace(path="/postgres")))
+    await owner.execute(f'create database "{name}_copy" template "{name}"')
+    await record_two_days_ago(trial)
+    copy = urlunsplit(there._replace(path=f"/{name}_copy"))
+    async with trial.started(read_url=copy) as started:
+        await started.service.counted(lambda _done, _total: None)
+        [replica] = started.service.replicas.all
+        while replica.found.lag_seconds == 0:
+            await started.ask("{ events { totalCount } }")
+    await owner.execute(f'drop database "{name}_copy" with (force)')
+    await owner.close()
+    return replica.found.state
+
+
+async def most_connections(trial: Trial) -> int:
+    async with trial.started() as started:
+        return started.service.pool.get_max_size()
 
 
 async def where_the_data_is(trial: Trial) -> list[str]:
@@ -276,7 +308,7 @@ async def _both_run(one: aiohttp.ClientWebSocketResponse, other: aiohttp.ClientW
     return bool((await other.receive_json())["type"] == "pong")  # else an error comes first
 
 
-async def whether_two_days_are_too_silent(trial: Trial) -> float:
+async def record_two_days_ago(trial: Trial) -> None:
     recorded = datetime.now(UTC) - timedelta(days=2)
     events = [
         RestoredEvent(
@@ -289,6 +321,10 @@ async def whether_two_days_are_too_silent(trial: Trial) -> float:
         store = EventStore(pool)
         await store.restore(events)
         await store.close()
+
+
+async def whether_two_days_are_too_silent(trial: Trial) -> float:
+    await record_two_days_ago(trial)
     async with trial.started() as started:
         await started.service.counted(lambda _done, _total: None)
         return await started.metric("recount_silence_alarm{")
@@ -409,6 +445,9 @@ PROOFS: dict[str, Proof] = {
     "database_url": Proof(
         lambda trial: trial.url, where_the_log_is, "embedded Postgres", "the Postgres of RECOUNT_DATABASE_URL"
     ),
+    "read_url": Proof(lambda trial: trial.url, what_is_read, [], ["WELL"]),
+    "read_lag_seconds_max": Proof("1000000", how_a_database_two_days_behind_is_found, "BEHIND", "WELL"),
+    "connections_max": Proof("8", most_connections, 12, 8),
     "data_dir": Proof(
         lambda trial: str(trial.folder / "elsewhere"), where_the_data_is, [".recount"], ["elsewhere"]
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Final, Protocol
 import asyncpg
 
 from projections.read_model import ReadAt, Reader
+from projections.replicas import Replica
 from schema.answer.writer import certain, raw
 from schema.context import Context
 from schema.declare.request import Args, Env, Values
@@ -29,7 +31,9 @@ from service.errors import (
     MissingScope,
     NotYetProjected,
     PositionAhead,
+    ReadModelChanging,
 )
+from service.log.database import POSTGRES_FAILURES, is_away
 from service.log.hub import Hub
 
 MIN_POSITION_WAIT_SECONDS: Final = 5.0
@@ -97,9 +101,49 @@ async def read_roots(
 async def _read_holding(
     planner: Planner, roots: Sequence[Selected], context: Context, found: dict[str, Read | Exception]
 ) -> None:
+    """Read where all that is asked for is: a replica that has it, else the primary, else any replica.
+
+    Raises NotYetProjected.
+    """
+    replicas = context.services.replicas
+    if replicas is None:
+        return await _read_primary(planner, roots, context, found)
+    named = [place.position for root in roots for place in _moments(root.arguments())]
+    needed = max((_least(roots), *named))
+    if (replica := replicas.holding(needed)) is not None:
+        with contextlib.suppress(_Behind, ReadModelChanging, *POSTGRES_FAILURES):
+            return await _read_replica(planner, roots, context, replica, needed, found)
+        found.clear()
+    try:
+        await _read_primary(planner, roots, context, found)
+    except POSTGRES_FAILURES as error:
+        replica = replicas.instead() if is_away(error) else None
+        if replica is None:
+            raise
+        with contextlib.suppress(_Behind, ReadModelChanging, *POSTGRES_FAILURES):
+            return await _read_replica(planner, roots, context, replica, needed, found)
+        found.clear()
+        raise
+
+
+async def _read_replica(
+    planner: Planner,
+    roots: Sequence[Selected],
+    context: Context,
+    replica: Replica,
+    needed: int,
+    found: dict[str, Read | Exception],
+) -> None:
+    async with replica.reading() as reader:
+        await _read_at(planner, roots, context, reader, needed, found)
+
+
+async def _read_primary(
+    planner: Planner, roots: Sequence[Selected], context: Context, found: dict[str, Read | Exception]
+) -> None:
     """Read in a snapshot that holds all that `minPosition` and cursors of pages name; raises NotYetProjected.
 
-    What the hub says is a hint: of a crashed Postgres, or of another than the one that is read, it is ahead.
+    What the hub says is a hint: of a Postgres that crashed, or that has just taken over, it is ahead.
     """
     wanted, hub = _least(roots), context.services.hub
     loop = asyncio.get_running_loop()

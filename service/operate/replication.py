@@ -1,9 +1,10 @@
-"""Looks at the replicas of Postgres: whether a commit waits for one."""
+"""Looks at replicas of Postgres: whether a commit waits for one, and whether those to be read are fit."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from projections.replicas import examine, open_replicas
 from service.config import Settings
 from service.log.database import Connection
 from service.operate.finding import Finding, fine, note, problem
@@ -12,8 +13,20 @@ from service.sql_files import load
 _sql = load(__file__, "replication.sql")
 
 
-async def check_replication(_: Settings, connection: Connection) -> AsyncIterator[Finding]:
-    """Whether what was acknowledged outlives the machine, where there are replicas at all."""
+async def check_replication(settings: Settings, connection: Connection) -> AsyncIterator[Finding]:
+    """Whether what was acknowledged outlives its machine; whether RECOUNT_READ_URL can be read from."""
+    async for finding in _synchronous(connection):
+        yield finding
+    async with open_replicas(settings) as pools:
+        for number, pool in enumerate(pools, start=1):
+            found = await examine(pool, connection, settings.read_lag_seconds_max)
+            if found.state == "WELL":
+                yield fine("replicas", f"replica {number} {found}")
+            else:
+                yield problem("replicas", f"replica {number} {found}", "until then the primary is read")
+
+
+async def _synchronous(connection: Connection) -> AsyncIterator[Finding]:
     rows = await connection.fetch(_sql["replicas"])
     names = await connection.fetchval(_sql["synchronous"])
     if not rows and not names:
