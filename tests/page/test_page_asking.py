@@ -158,6 +158,15 @@ async def test_each_question_has_a_link_its_query_and_its_numbers_as_a_file(hist
     await browser.run("await page.goBack(); await page.goBack()")
 
 
+async def test_beside_a_question_the_other_views_can_be_clicked(history, browser):
+    await opened(browser, history, "ask/ranks")
+    await browser.run("await page.locator('.report .plot canvas').waitFor()")
+
+    await browser.run("await page.getByRole('tab', { name: 'Feed' }).click()")
+
+    await browser.run("await page.locator('#feed .events li').first().waitFor()")
+
+
 async def test_a_cell_that_a_spreadsheet_would_run_is_marked_as_text(history, browser):
     await opened(browser, history)
 
