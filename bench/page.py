@@ -11,11 +11,13 @@ Nothing listens in on the requests: a script that lets each of them through adds
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any, Final
 
-from bench.board import fill_log
+from bench.board import PRODUCT, fill_log
 from bench.harness import Options, Report, bench_postgres, cores, database, main, settled
 from bench.ours import projected, recount
+from service.events import decode
 from service.log.database import connect, migrate, open_pool
 from service.log.event_store import EventStore
 from service.operate import demo
@@ -175,13 +177,12 @@ _SCROLL: Final = """
     const begun = Date.now();
     const box = await page.locator('.board').boundingBox();
     await page.mouse.move(box.x + 200, 500);
-    const count = () => page.evaluate(() => document.querySelector('.board').tBodies.length * 100);
-    const bottom = () => page.evaluate(
-        () => scrollY + innerHeight >= document.documentElement.scrollHeight - 2);
-    for (let still = 0; still < 20;) {
+    const count = () => page.evaluate(() => document.querySelector('.board').tBodies.length * 100 + 100);
+    const said = await page.locator('#board .count').textContent();
+    const total = Number(said.replace(/\\D/g, ''));
+    while (await count() < total && Date.now() - begun < 50_000) {
         await page.mouse.wheel(0, 2400);
-        await page.waitForTimeout(30);
-        still = await bottom() ? still + 1 : 0;
+        await page.waitForTimeout(20);
     }
     const [took, listed] = [Date.now() - begun, await count()];
     await page.evaluate(() => window.frames.splice(0, 2));
@@ -252,6 +253,7 @@ async def _many(options: Options, report: Report, postgres: EmbeddedPostgres) ->
     items = options.pick(ITEMS, QUICK_ITEMS)
     dsn = await database(postgres, "many")
     await fill_log(dsn, items * EVENTS_OF_AN_ITEM, items=items, users=items // 5)
+    await _ideas(dsn, items)
     await settled(dsn)
     async with recount(dsn, {"RECOUNT_LABELS": str(LABELS)}, on=cores().all) as service:
         await projected(dsn)
@@ -269,8 +271,30 @@ async def _many(options: Options, report: Report, postgres: EmbeddedPostgres) ->
         report.add(
             f"{what}: p99 of {len(frames)}", f"{side}: a frame", frames[len(frames) * 99 // 100], unit="ms"
         )
-    report.add(what, "rows listed at the end, at least", found["listed"] - 100, unit="rows")
+    report.add(what, "rows listed at the end, to a hundred", found["listed"], unit="rows")
     report.add(what, "elements of the page at the end", found["nodes"], unit="elements")
+
+
+async def _ideas(dsn: str, items: int) -> None:
+    """Add so many items: traffic alone makes a new one now and then."""
+    pool = await open_pool(dsn, min_size=1, max_size=2, application_name="bench")
+    try:
+        store = EventStore(pool)
+        told = [_idea(number) for number in range(1, items + 1)]
+        while told:
+            await store.append([decode(body, ENDING) for body in told[:1_000]], timeout=60)
+            del told[:1_000]
+        await store.close()
+    finally:
+        await pool.close()
+
+
+def _idea(number: int) -> bytes:
+    data = {"feedback_id": 1_000_000 + number, "title": f"Idea number {number}", "status": "open"}
+    at = int(ENDING.timestamp()) - number * 600
+    return json.dumps(
+        {"product_id": PRODUCT, "action": "item.create", "timestamp": at, "data": data}
+    ).encode()
 
 
 def _of(found: list[dict[str, Any]], name: str) -> list[float]:
