@@ -180,7 +180,7 @@ _SCROLL: Final = """
     const count = () => page.evaluate(() => document.querySelector('.board').tBodies.length * 100 + 100);
     const said = await page.locator('#board .count').textContent();
     const total = Number(said.replace(/\\D/g, ''));
-    while (await count() < total && Date.now() - begun < 50_000) {
+    while (await count() < total && Date.now() - begun < 35_000) {
         await page.mouse.wheel(0, 2400);
         await page.waitForTimeout(20);
     }
