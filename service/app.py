@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +35,6 @@ from service.config import Settings, check_exposure, is_loopback, near_url
 from service.ending_tasks import rest
 from service.errors import (
     DatabaseUnreachable,
-    InvalidSetting,
     PostgresAway,
     RecountError,
     SpoolUnavailable,
@@ -48,8 +47,8 @@ from service.intake.webhook import Webhook
 from service.labels import Labels
 from service.log.database import (
     POSTGRES_FAILURES,
-    Pool,
     as_refused,
+    close_pool,
     connect,
     is_away,
     migrate,
@@ -77,7 +76,6 @@ from service.web.request_log import METRICS, AccessLog
 from service.web.runner import Runner
 
 AWAY_RETRY_SECONDS: Final = 1.0
-LABELS_LOOK_SECONDS: Final = 1.0
 IN_FLIGHT_SECONDS: Final = 5.0
 """How long requests under way may take once the service was told to stop."""
 
@@ -141,7 +139,7 @@ class Service:
                 Spool(settings.data_dir / "spool", settings.spool_bytes_max)
             )
             self.pool = await open_pool(dsn, min_size=0, max_size=settings.connections_max)
-            stack.push_async_callback(_close_pool, self.pool)
+            stack.push_async_callback(close_pool, self.pool)
             self.store = EventStore(self.pool, untimed_window=settings.untimed_window)
             self.quarantine = Quarantine(self.pool, self.store)
             self.hub = await stack.enter_async_context(Hub(dsn, pools=[self.pool]))
@@ -155,7 +153,10 @@ class Service:
             self.rebuilder = Rebuilder(self.pool)
             self.views = Views(self.pool)
             self.erasure = Erasure(
-                self.pool, self._count_again, data_dir=settings.data_dir, counted=self.metrics.erased
+                self.pool,
+                partial(count_again, self.pool),
+                data_dir=settings.data_dir,
+                counted=self.metrics.erased,
             )
             self.gauges = Gauges(self.pool, self.metrics, silent_after_days=settings.silent_after_days)
             self.appender = await stack.enter_async_context(
@@ -263,9 +264,6 @@ class Service:
         await self.counted(lambda _done, _total: None)
         days = self.settings.erase_after_user_delete_days
         await self.erasure.keep_honouring(None if days is None else timedelta(days=days))
-
-    async def _count_again(self, product_id: int) -> None:
-        await count_again(self.pool, product_id)
 
     # The demo
 
@@ -415,14 +413,7 @@ class Service:
         return demo.labels_of(self.settings, self.settings.labels, is_demo=self._is_demo)
 
     async def _follow_labels(self) -> None:
-        """Read the file of labels again whenever somebody has changed it."""
-        while True:
-            await asyncio.sleep(LABELS_LOOK_SECONDS)
-            try:
-                if self.labels.read_again():
-                    _log.info("labels_read_again", keys=len(self.labels), products=len(self.labels.products))
-            except InvalidSetting as error:
-                _log.error("labels_refused", reason=str(error))
+        await self.labels.follow()
 
     def ready(self, *, is_demo: bool) -> Ready:
         """Return what the banner says."""
@@ -461,11 +452,3 @@ async def _prepared(dsn: str) -> None:
             await declare(connection)
     finally:
         await connection.close()
-
-
-async def _close_pool(pool: Pool) -> None:
-    """Close what is idle, and whatever does not end within a second."""
-    try:
-        await asyncio.wait_for(pool.close(), 1)
-    except TimeoutError:
-        pool.terminate()

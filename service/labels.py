@@ -16,6 +16,7 @@ in TOML or, with a name that ends in .json, as the same in JSON:
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import tomllib
@@ -23,14 +24,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 from urllib.parse import quote
+
+import structlog
 
 from service.errors import InvalidSetting
 from service.looks import looks_of
 
 Kind = Literal["status", "type"]
 Role = Literal["OPEN", "ROADMAP", "DONE", "DECLINED"]
+LOOK_SECONDS: Final = 1.0
+
+_log = structlog.get_logger(__name__)
 
 _COMMON: dict[Role, tuple[str, ...]] = {
     "OPEN": ("open", "under-review", "reviewing"),
@@ -73,6 +79,16 @@ class Labels(dict[str, Label]):
             return False
         self._read()
         return True
+
+    async def follow(self) -> None:
+        """Read the file again whenever somebody has changed it, and say so: for ever."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                if self.read_again():
+                    _log.info("labels_read_again", keys=len(self), products=len(self.products))
+            except InvalidSetting as error:
+                _log.error("labels_refused", reason=str(error))
 
     def address_of(self, product_id: int, item_id: str) -> str | None:
         """Return where people see an item on its board; None where no address of the board is given."""

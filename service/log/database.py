@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import re
@@ -132,6 +133,14 @@ async def open_pool(
         )
     except NO_CONNECTION as error:
         raise _unreachable(address, error) from None
+
+
+async def close_pool(pool: Pool) -> None:
+    """Close what is idle, and whatever does not end within a second."""
+    try:
+        await asyncio.wait_for(pool.close(), 1)
+    except TimeoutError:
+        pool.terminate()
 
 
 async def connect(
