@@ -36,7 +36,9 @@ export default class Ranks extends Report {
     });
     const rows = rankHistory.map(({ item }, i) => [item.title ?? "(title not known)", ...ranks[i]]);
     const top = Number(this.top.value);
-    const ends = rankHistory.map(({ item }, i) => ({ at: ranks[i].at(-1), name: item.title ?? "" })).filter(({ at }) => at != null && at <= top).sort((a, b) => a.at - b.at);
+    const ends = rankHistory.map(({ item }, i) => ({ at: ranks[i].at(-1), name: item.title ?? "" })).filter(({ at }) => at != null && at <= top).sort((a, b) => a.at - b.at)
+      // Of several in one place the next ones are empty: there the others have their names.
+      .map(({ at, name }, i, all) => ({ at: at + i - all.findIndex((other) => other.at === at), name }));
     const above = times.length > 1 && chart({
       times, ranks: top, ends, label: `Ranks of ${number(rows.length)} items over ${number(times.length)} months; the table below has them.`,
       series: rankHistory.map(({ item }, i) => ({ label: item.title ?? "", values: ranks[i].map((rank) => (rank !== null && rank <= top ? rank : null)) })),
