@@ -73,10 +73,10 @@ class Ingest:
 @strawberry.type(description="What the settings say of how a board is told and fetched.")
 class Setup:
     can_backfill: bool = computed(
-        "Whether a key of Sleekplan's API is set, so that `backfill` can fetch a board."
+        "Whether a key of Sleekplan's API is set, so that `backfill` can fetch a board that the caller sees."
     )
     backfill_products: list[strawberry.ID] = computed(
-        "The products that such keys are for; none where the one key is for whichever product is named."
+        "The products that such keys are for, of those that the caller sees; none where a key is for any."
     )
 
 

@@ -229,9 +229,11 @@ class Query:
     def setup(self, info: Info) -> Setup:
         if not info.context.caller.may("admin"):
             raise MissingScope("setup", "admin")
-        keys = info.context.services.settings.sleekplan_api_key
+        caller = info.context.caller
+        products = [key.product_id for key in info.context.services.settings.sleekplan_api_key]
+        theirs = [each for each in products if each is None or caller.sees(each)]
         return make(
             Setup,
-            can_backfill=bool(keys),
-            backfill_products=[str(key.product_id) for key in keys if key.product_id is not None],
+            can_backfill=bool(theirs),
+            backfill_products=[str(each) for each in theirs if each is not None],
         )

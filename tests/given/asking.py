@@ -21,6 +21,7 @@ from schema.answer.limits import Limits
 from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Context, Services
 from schema.errors import Refused
+from service.config import load_settings
 from service.events import decode
 from service.labels import load_labels
 from service.log.database import open_pool
@@ -141,27 +142,29 @@ async def a_pool(url: str) -> AsyncIterator[asyncpg.Pool]:
         await pool.close()
 
 
-def services_on(pool: asyncpg.Pool, reader: Reader, store: EventStore, now: dt.datetime = NOW) -> Services:
+def services_on(
+    pool: asyncpg.Pool, reader: Reader, store: EventStore, now: dt.datetime = NOW, api_keys: str = ""
+) -> Services:
     """Return what resolvers ask, on a database; nobody follows its log by itself."""
     return Services(
         pool=pool,
         reader=reader,
         store=store,
         hub=Hub("postgresql://nowhere"),
-        settings=None,  # type: ignore[arg-type]  # no resolver reads it
+        settings=load_settings({"RECOUNT_SLEEKPLAN_API_KEY": api_keys} if api_keys else {}),
         labels=load_labels(None),
         clock=lambda: now,
     )
 
 
 @asynccontextmanager
-async def a_board(pool: asyncpg.Pool, now: dt.datetime = NOW) -> AsyncIterator[Board]:
-    """Open an empty board on a fresh database."""
+async def a_board(pool: asyncpg.Pool, now: dt.datetime = NOW, api_keys: str = "") -> AsyncIterator[Board]:
+    """Open an empty board on a fresh database, with keys of Sleekplan's API if some are given."""
     async with pool.acquire() as connection:
         await declare(connection)
     store = EventStore(pool)
     statements: list[str] = []
-    services = services_on(pool, _Watched(pool, statements), store, now)
+    services = services_on(pool, _Watched(pool, statements), store, now, api_keys)
     board = Board(services, Following(pool))
     board.statements = statements
     try:

@@ -35,6 +35,7 @@ from tests.schema.test_questions import HISTORY
 FOREIGN: Final = 8
 NOBODYS: Final = 9
 MARK: Final = "zzforeign"
+OWN_KEY: Final = f"a-key-of-sleekplans-api@{PRODUCT}"
 
 WHOLE_HISTORY: Final = [
     *HISTORY,
@@ -97,12 +98,14 @@ NUMBERS_ALONE: Final = {
     "ingest",
     "products",
     "satisfactionSeries",
+    "setup",
     "statusBacklog",
 }
 """Root fields that answer with times and numbers, and hold no text of a product."""
 
 OF_OTHER_OPERATIONS: Final = {"ItemChange", "ThresholdHit", "QuarantineRetryPayload"} | {
-    f"{name}Payload" for name in ("ProjectionRebuild", "QuarantineDiscard", "UserErase", "Reconcile")
+    f"{name}Payload"
+    for name in ("Backfill", "ProjectionRebuild", "QuarantineDiscard", "Reconcile", "UserErase", "WebhookKey")
 }
 """Types that only subscriptions and mutations answer with."""
 
@@ -155,8 +158,9 @@ async def boards(server_url: str, template: str) -> AsyncIterator[Boards]:
             ids = _ids(await board.ask(ALL_OF))
         # A copy of the database has the same ids and times of receipt.
         async with new_database(server_url, urlsplit(url).path.removeprefix("/")) as copy:
-            async with a_pool(url) as pool, a_board(pool) as alone:
-                async with a_pool(copy) as other_pool, a_board(other_pool) as shared:
+            async with a_pool(url) as pool, a_board(pool, api_keys=OWN_KEY) as alone:
+                keys = f"{OWN_KEY},another-key-of-an-api@{FOREIGN}"
+                async with a_pool(copy) as other_pool, a_board(other_pool, api_keys=keys) as shared:
                     await shared.tell(*(_foreign(each) for each in WHOLE_HISTORY))
                     await shared.tell(*(_foreign(each) for each in HISTORY[:5]))
                     await _refuse(shared, FOREIGN)
