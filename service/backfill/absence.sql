@@ -131,12 +131,25 @@ select (select count(*) from {items} where product_id = $1 and not deleted) as p
        (select count(*) from {changelog_entries} where product_id = $1 and not deleted) as updates
 
 -- name: of_items
--- How many votes, comments and followers are known of some items, and whether totals moved there that nobody explained.
+-- How many votes, comments and followers are known of some items, how many of them would be spared as their people are
+-- gone, and whether totals moved there that nobody explained.
 --   $1 product_id  $2 items  $3 the head of the last sweep that was complete
 select i.item_id,
        i.known_up + i.known_down as votes,
        (select count(*) from {comments} c where c.product_id = $1 and c.item_id = i.item_id and not c.deleted) as comments,
        (select count(*) from {subscriptions} s where s.product_id = $1 and s.item_id = i.item_id and s.active) as subscribers,
+       (select count(*)
+          from {votes} v
+          join {users} u on u.product_id = v.product_id and u.user_id = v.user_id and u.deleted
+         where v.product_id = $1
+           and v.item_id = i.item_id
+           and not v.withdrawn) as spared_votes,
+       (select count(*)
+          from {subscriptions} s
+          join {users} u on u.product_id = s.product_id and u.user_id = s.user_id and u.deleted
+         where s.product_id = $1
+           and s.item_id = i.item_id
+           and s.active) as spared_subscribers,
        i.merged_into is not null as merged,
        exists (select
                  from {inferences} n

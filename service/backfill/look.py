@@ -76,7 +76,8 @@ async def _gone_by_posts(
     ids = {id: post for post in posts if (id := as_id(post.get("feedback_id"))) is not None}
     for id, has in (await of_items(reader, product_id, list(ids), 0)).items():
         for kind in CHILDREN:
-            gone[kind] += max(0, has[kind] - promised(kind, ids[id]))
+            spared = 0 if kind == "comments" else has[f"spared_{kind}"]
+            gone[kind] += max(0, has[kind] - spared - promised(kind, ids[id]))
     gone["merged"] = sum(
         "merged_into" in found.fields and as_id(post.get("merge_id")) is not None
         for post, found in zip(posts, known, strict=True)
