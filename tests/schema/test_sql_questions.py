@@ -83,7 +83,7 @@ async def _history(url: str, folder: Path) -> AsyncIterator[Started]:
     }
     async with serving(settings) as service:
         position = 0
-        for body in simulate(seed=12, events=EVENTS, users=30, items=12, votes_share=0.45):
+        for body in simulate(seed=15, events=EVENTS, users=30, items=12, votes_share=0.45):
             _, answer = await service.post(body)
             position = answer["position"]
         while await service.service.hub.wait_beyond("projected", position - 1, 5) < position:
