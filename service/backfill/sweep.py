@@ -387,7 +387,9 @@ class Sweep:
             return told > 0
         if self._comparing is None or self._comparing.full or (known and not known[0].same):
             return told > 0 or has[kind] > 0
-        return told != has[kind] or (kind == "votes" and has["moved"])
+        # Totals may count those of people who are gone, or not.
+        least = has[kind] - (0 if kind == "comments" else has[f"spared_{kind}"])
+        return not least <= told <= has[kind] or (kind == "votes" and has["moved"])
 
     def _list_of(self, scope: SweepScope) -> SleekplanList:
         kind = _kind_of(scope)

@@ -26,7 +26,7 @@ SECTIONS: Final = {
         "config": ("config", "Print the settings, or how to reach the database."),
         "erase": ("erase", "Forget a person."),
         "keys": ("keys", "Manage webhook keys and GraphQL tokens."),
-        "labels": ("labels", "Find out which keys have no label."),
+        "labels": ("labels", "See what keys are called, and which have no label."),
         "migrate": ("log", "Bring the database up to this version."),
         "parked": ("projections", "Deal with events that a projection could not apply."),
         "quarantine": ("quarantine", "Deal with deliveries that are no events."),
