@@ -6,7 +6,7 @@
 --   fields     what of it is projected otherwise
 --   counts     whether numbers are that change without an edit
 --   older      whether something newer was told meanwhile: then the row has nothing to say
---   last_told  when it was told last, by the clock that `updated` has
+--   last_told  when it was told or seen last, by the clock that `updated` has: an edit of before would not show
 --   silent     whether who wrote it was erased: texts stay redacted, and are not compared
 --   stranger   whether no more than an id is known of whose it is
 --
@@ -28,7 +28,10 @@ select l.place::int - 1 as place,
                              read_model.int_of(l.row ->> 'total_comments'), read_model.int_of(l.row ->> 'total_subscriber'))
            as counts,
        coalesce(i.updated_at > read_model.moment_of(l.row ->> 'updated'), false) as older,
-       i.updated_at as last_told,
+       greatest(i.updated_at, (select max(c.occurred_at)
+                                 from {item_counts} c
+                                where c.product_id = $1
+                                  and c.item_id = i.item_id)) as last_told,
        coalesce(u.erased, false) as silent,
        coalesce(u.name, u.mail) is null and not coalesce(u.deleted or u.erased, false) as stranger
   from jsonb_array_elements($2::jsonb) with ordinality as l (row, place)
@@ -88,7 +91,7 @@ select l.place as place,
        ) as fields,
        coalesce(c.likes, 0) <> coalesce(p.likes, 0) as counts,
        coalesce(c.updated_at > l.updated_at, false) as older,
-       c.updated_at as last_told,
+       greatest(c.updated_at, c.occurred_at) as last_told,
        coalesce(u.erased, false) as silent,
        coalesce(u.name, u.mail) is null and not coalesce(u.deleted or u.erased, false) as stranger
   from (

@@ -86,6 +86,7 @@ class Appender:
         self._room: deque[asyncio.Future[None]] = deque()
         self._noticed = asyncio.Event()
         self._spool_emptied = asyncio.Event()
+        self._drain_turned = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
         self.log_answers = True
@@ -216,15 +217,18 @@ class Appender:
         ]
 
     async def _let_drain_catch_up(self) -> None:
-        """Wait, where the spool is all but drained, until it is.
+        """Wait, where the log answers and something is in the spool, for the drain to gain on the writer.
 
-        Else, under steady load, each batch would be spooled behind the one that is just being drained, for
-        as long as the load lasts.
+        Else, under steady load, what arrives is spooled faster than it is drained, or each batch behind the
+        one that is just being drained, for as long as the load lasts. Where more waits than one turn of the
+        drain takes, it is spooled at once: the drain could not gain by that.
         """
-        if 0 < self._spool.pending <= self._batch_max and self.log_answers:
+        if self._spool.pending and self.log_answers and len(self._queue) < self._batch_max:
+            until = self._spool_emptied if self._spool.pending <= self._batch_max else self._drain_turned
+            self._drain_turned.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CATCH_UP_SECONDS_MAX):
-                    await self._spool_emptied.wait()
+                    await until.wait()
 
     def _note_failure(self, error: LogUnavailable) -> None:
         if self.log_answers:
@@ -326,6 +330,7 @@ class Appender:
         if not self.log_answers:
             _log.info("log_available", spooled=self._spool.pending)
         self.log_answers = True
+        self._drain_turned.set()
         if not self._spool.pending:
             self._spool_emptied.set()
 

@@ -36,8 +36,11 @@ async def test_rules_are_shown_to_who_may_administer_and_to_nobody_else(tmp_path
             "RECOUNT_REACTIONS": str(a_file(tmp_path, *rules)),
         }
         async with running(tmp_path / "data", env=env) as service:
-            paused = await service.run("reactions", "pause", "to-nobody-for-now")
-            assert paused.returncode == 0, paused.stderr
+            # The service reads its rules a moment after it answers.
+            async def is_paused() -> bool:
+                return (await service.run("reactions", "pause", "to-nobody-for-now")).returncode == 0
+
+            await eventually(is_paused, 60)
             dsn = attach(service.data_dir)
             assert dsn is not None
             pool = await open_pool(dsn, min_size=1, max_size=1)

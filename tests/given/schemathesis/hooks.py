@@ -50,7 +50,7 @@ def _asked(query: str) -> Any:
         {"content-type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)["data"]
+        return json.load(answer)
 
 
 def _ids(found: dict[str, Any]) -> dict[str, list[str]]:
@@ -59,7 +59,9 @@ def _ids(found: dict[str, Any]) -> dict[str, list[str]]:
     return {type_: [node["id"] for node in found[name]["nodes"]] for type_, name in by_type.items()}
 
 
-_FOUND: Final = _asked(WHAT_THERE_IS)
+_ANSWER: Final = _asked(WHAT_THERE_IS)
+_FOUND: Final = _ANSWER["data"]
+_CURSOR: Final = _ANSWER["extensions"]["cursor"]
 _IDS: Final = _ids(_FOUND)
 _PRODUCT: Final = _FOUND["items"]["nodes"][0]["productId"]
 _HEAD: Final = max([row["head"] for row in _FOUND["projections"]], default=1)
@@ -102,6 +104,8 @@ def _value(name: str, field: str, node: Node) -> Node:
         return _number(node, SIZE_MAX)
     if name in {"position", "minPosition", "gteqPosition"} and not isinstance(node, graphql.ObjectValueNode):
         return _number(node, _HEAD)
+    if name == "cursor" and isinstance(node, graphql.StringValueNode):
+        return graphql.StringValueNode(value=_CURSOR)
     if name == "productId":
         return _each(node, lambda _: graphql.StringValueNode(value=_PRODUCT))
     if name == "timeZone":
