@@ -41,7 +41,7 @@ from tests.given import folders
 from tests.given.folders import ROOT
 
 ACTIONS = {".".join(path.name.split(".")[:2]) for path in (folders.PAYLOADS).glob("*.json")}
-PINNED = "c0add8617e523230fe8e7665d443f6d022b19e408d5791b0447d483023406303"
+PINNED = "140ef66bd63c2050ce19ca9d07915cc79a5dfac9426f166e24b869411b4ce004"
 SEEDS = st.integers(min_value=-(2**40), max_value=2**40)
 
 

@@ -105,10 +105,10 @@ def _composed(dice: Dice, number: int, place: int, audience: str) -> Topic:
     where, why_there = list(read("topics")["places"].values())[place]
     where += audience
     plain = f"{name} {where}"
-    allowed, placed = f"Allow {_lowered(name)} {where}", f"{_raised(where)}: {_lowered(name)}"
-    first = dice.pick_weighted([(plain, 0.76), (allowed, 0.14), (placed, 0.1)])
+    allowed, asked = f"Allow {_lowered(name)} {where}", f"Could we have {_lowered(name)} {where}?"
+    first = dice.pick_weighted([(plain, 0.76), (allowed, 0.14), (asked, 0.1)])
     later = [allowed] if audience else [f"{plain}, {twist}"]
-    titles = [first, *(title for title in (*later, plain, placed) if title != first)]
+    titles = [first, *(title for title in (asked, *later, plain) if title != first)]
     arrived = f"{plain} {'have' if name.endswith('s') else 'has'} arrived"
     news = dice.pick((f"{plain}: now for everyone", f"New: {_lowered(name)} {where}", arrived))
     says = [*problems[: 1 + dice.below(2)], why_there, *wishes[: 1 + dice.below(2)]]
@@ -118,10 +118,6 @@ def _composed(dice: Dice, number: int, place: int, audience: str) -> Topic:
 def _lowered(text: str) -> str:
     """Return the text as it stands within a sentence; abbreviations keep their capitals."""
     return text[0].lower() + text[1:] if text[1:2].islower() else text
-
-
-def _raised(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 def description(sentences: list[str], markup: str) -> str:

@@ -196,3 +196,26 @@ async def test_axe_finds_nothing_serious_in_any_question_nor_is_one_wider_than_a
         found[question] = (await driver.run("return axe()"), wide)
 
     assert found == dict.fromkeys(QUESTIONS, ([], 320))
+
+
+async def test_a_question_that_is_not_answered_yet_says_that_it_is_asked(history, browser):
+    await opened(browser, history, f"ask/rising?{PAST}")
+
+    found = await browser.run(
+        """let release;
+        const held = new Promise((resolve) => { release = resolve; });
+        await page.route('**/graphql', async (route) => {
+            if (route.request().postData()?.includes('satisfactionSeries')) await held;
+            await route.fallback();
+        });
+        await page.getByRole('button', { name: 'Satisfaction' }).click();
+        const waiting = page.locator('[data-question=satisfaction] [aria-busy=true]');
+        await waiting.waitFor({ state: 'attached' });
+        const said = await waiting.evaluate((body) => getComputedStyle(body, '::before').content);
+        release();
+        await page.locator('[data-question=satisfaction] .plot').waitFor();
+        await page.unroute('**/graphql');
+        return [said, await waiting.count()];"""
+    )
+
+    assert found == ['"Asking …"', 0]

@@ -40,6 +40,7 @@ class Hook:
     def __init__(self, name: str, folder: Path, failures: float, seed: int) -> None:
         self.name, self.path = name, folder / f"{name}.taken"
         self.taken: list[str] = []
+        self._rest = b""
         self._failures, self._seed = failures, seed
         self._process: asyncio.subprocess.Process | None = None
         self._file = os.open(self.path, os.O_RDONLY | os.O_CREAT, 0o600)
@@ -65,7 +66,8 @@ class Hook:
     def look(self) -> list[str]:
         """Return all that it took, in order, by id."""
         while block := os.read(self._file, 1 << 20):
-            self.taken += block.decode().split()
+            *lines, self._rest = (self._rest + block).split(b"\n")  # a block may end within a line
+            self.taken += [line.decode() for line in lines]
         return self.taken
 
     async def _listens(self) -> bool:

@@ -7,6 +7,7 @@ import { graphiql } from "./address.js";
 /** A panel's frame: `head`, `body`, and below them the query that was asked. */
 export class Frame {
   #lane;
+  #asked = 0;
 
   constructor(root, title, api) {
     this.turnTo(api);
@@ -34,9 +35,16 @@ export class Frame {
   /** Show the question and ask it; return the data, or null where a newer question took its place. */
   async ask(document, variables, how) {
     this.behind(document, variables);
-    const answer = await this.#lane.ask(document, variables, how);
-    if (answer) this.say(answer.errors);
-    return answer && answer.data;
+    this.#asked += 1;
+    this.body.ariaBusy = "true";
+    try {
+      const answer = await this.#lane.ask(document, variables, how);
+      if (answer) this.say(answer.errors);
+      return answer && answer.data;
+    } finally {
+      this.#asked -= 1;
+      if (!this.#asked) this.body.ariaBusy = null;
+    }
   }
 
   /** Say what went wrong, or nothing. An answer's `errors` name the fields that are missing. */

@@ -51,7 +51,7 @@ function options({ series, ranks, ends, unit, width }) {
   const room = Math.min(240, width / 3);
   return {
     width, height: Math.max(240, Math.min(440, width / 2)), tzDate: (ts) => Plot.tzDate(new Date(ts * 1000), "Etc/UTC"),
-    padding: [12, 8, 0, 0],
+    padding: [12, ends ? 8 : 28, 0, 0], // half of the last month's name
     cursor: { points: { size: 6 }, focus: { prox: 24 } }, focus: { alpha: ranks ? 0.25 : 1 },
     legend: { live: !ranks, show: !ranks },
     scales: ranks ? { y: { dir: -1, range: [0.5, ranks + 0.5] } } : { y: { range: (_, low, high) => [Math.min(0, low), Math.max(high, 1) * 1.05] } },

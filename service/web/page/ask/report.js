@@ -63,13 +63,14 @@ export function gain(value) {
 
 /** A table; below a chart it is closed at first. */
 function numbers(title, heads, rows, closed) {
-  const figure = (cell) => typeof (cell?.text ?? cell) === "number";
+  const figures = heads.map((_, i) => rows.some(({ [i]: cell }) => typeof (cell?.text ?? cell) === "number"));
+  const ranged = (i) => figures[i] && "figure";
   const table = el(
     "div.wide", { tabindex: 0, role: "region", "aria-label": `${title}, in numbers` },
     el(
       "table.numbers",
-      el("thead", el("tr", heads.map((head, i) => el("th", { scope: "col", class: figure(rows[0][i]) && "figure" }, head)))),
-      el("tbody", rows.map((row) => el("tr", row.map((cell) => el("td", { class: figure(cell) && "figure" }, cell?.show ?? cell ?? "–"))))),
+      el("thead", el("tr", heads.map((head, i) => el("th", { scope: "col", class: ranged(i) }, head)))),
+      el("tbody", rows.map((row) => el("tr", row.map((cell, i) => el("td", { class: ranged(i) }, cell?.show ?? cell ?? "–"))))),
     ),
   );
   return closed ? el("details", el("summary", "In numbers"), table) : table;

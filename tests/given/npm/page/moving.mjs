@@ -32,7 +32,7 @@ const drawn = async (selector) => {
 };
 const bar = await page.locator(".track").boundingBox();
 const hand = (share) => page.mouse.move(bar.x + bar.width * share, bar.y + bar.height / 2);
-await pause(1.2);
+await pause(0.8);
 // Dragged back by a year, and forth again a little.
 await hand(0.98);
 await page.mouse.down();
@@ -44,16 +44,13 @@ await pause(1.2);
 // An item, then what rises and how ranks changed.
 await page.locator(".board button.title").nth(1).click();
 await drawn("#item .curve");
-await pause(2.5);
+await pause(2);
 await page.getByRole("tab", { name: "Ask" }).click();
 await drawn(".report table");
-await pause(2.2);
+await pause(1.8);
 await page.locator(".questions button", { hasText: "Ranks" }).click();
 await drawn(".report .plot canvas");
-await pause(2.8);
-await page.getByRole("button", { name: "Back to live" }).click();
-await page.getByRole("tab", { name: "Feed" }).click();
-await pause(2.2);
+await pause(0.5); // what is drawn last stays for a while: moving.py's LAST_MS
 
 await session.send("Page.stopScreencast");
 await Promise.all(
