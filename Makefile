@@ -4,6 +4,8 @@
 .PHONY: help install run test check coverage matrix torture docker-test bench bench-quick docs dist release lock
 PYTHON ?=
 export PYTHON
+# Where it is set, each process of the tests would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST = pytest -n auto --maxprocesses 4 --dist loadfile
 
 help: ## say what can be made
