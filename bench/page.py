@@ -219,7 +219,7 @@ async def bench(options: Options, report: Report) -> None:
             for side, waits in (("each step is waited for", True), ("60 moves a second", False)):
                 steps: list[dict[str, float]] = []
                 for _ in range(options.runs):
-                    async with chromium(intercept=False) as browser:
+                    async with chromium() as browser:
                         steps += await _drag(await browser.tab(), service.port, count, waits)
                 _add(report, f"a step of dragging, {events:,} events", side, steps)
             await _look(options, report, service.port, f"{events:,} events")
@@ -229,7 +229,7 @@ async def bench(options: Options, report: Report) -> None:
 async def _look(options: Options, report: Report, port: int, log: str) -> None:
     """Measure the first view, each time with nothing kept, a search, and a chart."""
     url, looks = f"http://127.0.0.1:{port}/", options.pick(LOOKS, QUICK_LOOKS)
-    async with chromium(intercept=False) as browser:
+    async with chromium() as browser:
         views = [await (await browser.tab()).run(_FIRST, url=url) for _ in range(looks)]
         report.add(f"the first view, {log}", "until the board is painted", _of(views, "first"), unit="ms")
         report.add(f"the first view, {log}", "what it loads", views[-1]["bytes"], unit="kB")
@@ -257,7 +257,7 @@ async def _many(options: Options, report: Report, postgres: EmbeddedPostgres) ->
     await settled(dsn)
     async with recount(dsn, {"RECOUNT_LABELS": str(LABELS)}, on=cores().all) as service:
         await projected(dsn)
-        async with chromium(intercept=False) as browser:
+        async with chromium() as browser:
             steps = await _drag(await browser.tab(), service.port, options.pick(STEPS, QUICK_STEPS), True)
             _add(report, f"a step of dragging, {items:,} items", "each step is waited for", steps)
             tab = await browser.tab()

@@ -34,7 +34,6 @@ from service.backfill.schedule import Schedule
 from service.config import Settings, check_exposure, is_loopback, near_url
 from service.ending_tasks import rest
 from service.errors import (
-    DatabaseReadsOnly,
     DatabaseUnreachable,
     PostgresAway,
     RecountError,
@@ -46,7 +45,6 @@ from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import Webhook
 from service.labels import Labels
-from service.lines import Seldom
 from service.log.database import (
     POSTGRES_FAILURES,
     as_refused,
@@ -190,12 +188,11 @@ class Service:
         self._database = "the Postgres of RECOUNT_DATABASE_URL"
         try:
             await _prepared(dsn)
-        except (DatabaseUnreachable, DatabaseReadsOnly) as error:
+        except DatabaseUnreachable:
             if not self.known.has_answered():
                 raise
             self.away = True
-            until = "takes writes" if isinstance(error, DatabaseReadsOnly) else "answers"
-            _log.warning("database_away", note=f"deliveries are kept in the spool until it {until}")
+            _log.warning("database_away", note="deliveries are kept in the spool until it answers")
         else:
             self.known.note()
         return dsn
@@ -234,7 +231,6 @@ class Service:
 
     async def work(self) -> None:
         """Keep the read model up with the log, rebuild and erase; a database that is away is waited for."""
-        seldom = Seldom()
         while self.away:
             await asyncio.sleep(AWAY_RETRY_SECONDS)
             try:
@@ -244,8 +240,7 @@ class Service:
             except DatabaseUnreachable:
                 pass
             except (RecountError, *POSTGRES_FAILURES) as error:
-                if times := seldom.times():
-                    _log.warning("database_not_ready", error=type(error).__name__, times=times)
+                _log.warning("database_not_ready", error=type(error).__name__)
                 self._hindrance = str(error) if isinstance(error, RecountError) else reason_of(error)
         self._hindrance = None
         async with asyncio.TaskGroup() as group:
@@ -435,14 +430,14 @@ class Service:
 
 async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
     """Do what goes on beside the requests; what ends it is told, and it is begun anew."""
-    seldom = Seldom()
     while True:
         try:
             await work()
         except Exception as error:
-            if times := seldom.times():
-                told = {"work": work.__qualname__, "error": type(error).__name__, "times": times}
-                _log.warning("work_broke_off", **told, exc_info=not is_away(error))
+            away = is_away(error)
+            _log.warning(
+                "work_broke_off", work=work.__qualname__, error=type(error).__name__, exc_info=not away
+            )
         await rest(AWAY_RETRY_SECONDS)
 
 

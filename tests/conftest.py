@@ -29,12 +29,12 @@ import asyncpg
 import pytest
 import structlog
 
-from projections.declare import declare
-from schema.views import declare_views
 from service.lines import set_up_lines
-from service.log.database import connect, migrate, open_pool
+from service.log.database import open_pool
 from service.postgres.binaries import find_binaries
 from service.postgres.embedded import temporary_postgres
+from tests.given.chromium import Chromium, chromium
+from tests.given.first_start import begin
 from tests.given.folders import GIVEN
 
 _NOT_CHECKED = os.environ.get(
@@ -182,17 +182,18 @@ def node_modules() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+async def browsers() -> AsyncIterator[Chromium]:
+    """A Chromium, for one tab after another; skips where there is none."""
+    async with chromium() as running:
+        yield running
+
+
 @asynccontextmanager
 async def migrated(server_url: str) -> AsyncIterator[str]:
     """Make a database as a first start leaves it; yields its name."""
     async with _new_database(server_url) as url:
-        connection = await connect(url)
-        try:
-            await migrate(connection)
-            await declare(connection)
-            await declare_views(connection)
-        finally:
-            await connection.close()
+        await begin(url)
         yield _name_of(url)
 
 

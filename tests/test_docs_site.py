@@ -11,7 +11,6 @@ from graphql import GraphQLEnumType, build_schema, is_introspection_type, is_spe
 from docs.site.build import TOOL, Wrong, build, check, check_order, stage_pages
 from docs.site.reference import TITLES, Reference
 from service.web.pages import Documentation
-from tests.given.chromium import chromium
 from tests.given.folders import ROOT
 from tests.given.pages import pages as serving
 
@@ -129,11 +128,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.browser
-async def test_the_site_is_searched_and_read_in_a_browser_under_its_strict_policy(site):
-    async with (
-        serving(Documentation(site).routes()) as address,
-        chromium() as browsers,
-    ):
+async def test_the_site_is_searched_and_read_in_a_browser_under_its_strict_policy(site, browsers):
+    async with serving(Documentation(site).routes()) as address:
         browser = await browsers.tab(reducedMotion="reduce", hasTouch=True)
         await browser.run("await page.goto(url)", url=f"{address}/docs")
         await browser.run(
@@ -147,12 +143,9 @@ async def test_the_site_is_searched_and_read_in_a_browser_under_its_strict_polic
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_serious_on_pages_of_the_site(site, scheme):
+async def test_axe_finds_nothing_serious_on_pages_of_the_site(site, browsers, scheme):
     serious = {}
-    async with (
-        serving(Documentation(site).routes()) as address,
-        chromium() as browsers,
-    ):
+    async with serving(Documentation(site).routes()) as address:
         browser = await browsers.tab(colorScheme=scheme, reducedMotion="reduce")
         for path, width in LOOKED_AT.items():
             await browser.run(

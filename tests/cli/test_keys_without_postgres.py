@@ -44,8 +44,8 @@ class Away:
 
 
 @pytest.fixture
-async def away(tmp_path: Path, empty_database_url: str) -> AsyncIterator[Away]:
-    async with proxy_before(empty_database_url) as (proxy, through):
+async def away(tmp_path: Path, database_url: str) -> AsyncIterator[Away]:
+    async with proxy_before(database_url) as (proxy, through):
         yield Away(proxy, through, tmp_path / "data")
 
 
@@ -185,13 +185,13 @@ async def test_keys_of_the_settings_open_though_those_of_the_database_are_not_kn
 
 
 async def test_a_folder_of_another_database_neither_opens_nor_is_overwritten_by_a_command(
-    away: Away, database_url: str, tmp_path: Path
+    away: Away, empty_database_url: str, tmp_path: Path
 ) -> None:
     async with away.runs():
         pass
     key = await away.keys("add", "board")
     kept = (away.folder / "keys.json").read_bytes()
-    elsewhere = {"RECOUNT_DATABASE_URL": database_url}
+    elsewhere = {"RECOUNT_DATABASE_URL": empty_database_url}
 
     for folder in (away.folder, tmp_path / "none"):
         told = await recount("keys", "add", folder.name, env=elsewhere | {"RECOUNT_DATA_DIR": str(folder)})

@@ -83,11 +83,10 @@ def _program() -> str | None:
 
 
 @asynccontextmanager
-async def chromium(*, intercept: bool = True) -> AsyncIterator[Chromium]:
+async def chromium() -> AsyncIterator[Chromium]:
     """Run a Chromium until the block ends.
 
-    Whatever it asks of another machine is refused and told as a problem; without `intercept` it is only
-    refused, and no request waits for a script.
+    Whatever it asks of another machine is refused and told as a problem.
 
     Skips where Chromium, node or the packages of tests/given/npm/page are missing.
     """
@@ -96,7 +95,7 @@ async def chromium(*, intercept: bool = True) -> AsyncIterator[Chromium]:
     process = await asyncio.create_subprocess_exec(
         "node",
         str(FOLDER / "driver.mjs"),
-        json.dumps({"executablePath": _program(), "intercept": intercept}),
+        json.dumps({"executablePath": _program()}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         limit=ANSWER_BYTES_MAX,

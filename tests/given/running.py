@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import aiohttp
 
 from service.postgres.embedded import EmbeddedPostgres
+from tests.given.first_start import begin
 from tests.given.forked import Child, start
 
 RECOUNT = Path(sys.executable).with_name("recount")
@@ -93,7 +94,7 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Run `recount serve` on a data folder until the block ends; on any free port.
 
-    Where it is to make a database there, it finds one as its first start would.
+    Where it is to make a database there, it finds one as its first start would leave it.
     """
     settings = {"RECOUNT_DATA_DIR": str(data_dir), "RECOUNT_PORT": str(port), **(env or {})}
     if "RECOUNT_DATABASE_URL" not in settings and "--data-dir" not in command:
@@ -187,8 +188,8 @@ async def _have_postgres(data_dir: Path) -> None:
     if "made" not in _made:
         folder = tempfile.TemporaryDirectory(prefix="recount-made-")
         atexit.register(folder.cleanup)
-        async with EmbeddedPostgres(Path(folder.name)):
-            pass
+        async with EmbeddedPostgres(Path(folder.name)) as postgres:
+            await begin(postgres.dsn)
         _made["made"] = Path(folder.name) / "postgres"
     data_dir.mkdir(mode=0o700, exist_ok=True)
     copied = await asyncio.create_subprocess_exec("cp", "-a", _made["made"], data_dir)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+
+_PAUSE_SECONDS_MIN: Final = 0.005
+_PAUSE_SECONDS_MAX: Final = 0.1
 
 
 async def eventually(condition: Callable[[], Any], seconds: float = 15) -> None:
-    """Let the loop turn until the condition holds."""
+    """Let the loop turn until the condition holds.
+
+    It is looked at less often the longer it takes: to ask a service again and again may be most of its work.
+    """
+    pause = _PAUSE_SECONDS_MIN
     async with asyncio.timeout(seconds):
         while True:
             found = condition()
@@ -16,4 +23,5 @@ async def eventually(condition: Callable[[], Any], seconds: float = 15) -> None:
                 found = await found
             if found:
                 return
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _PAUSE_SECONDS_MAX)

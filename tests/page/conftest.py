@@ -12,7 +12,7 @@ from service.log.event_store import EventStore
 from service.operate import demo
 from service.postgres.embedded import EmbeddedPostgres
 from service.simulator import LABELS
-from tests.given.chromium import Chromium, Driver, chromium
+from tests.given.chromium import Chromium, Driver
 from tests.given.paged import projected
 from tests.given.running import Running, running
 
@@ -33,12 +33,6 @@ async def history(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
     async with running(folder, env={"RECOUNT_LABELS": str(LABELS)}) as service:
         await projected(service, board.events)
         yield service
-
-
-@pytest.fixture(scope="module")
-async def browsers() -> AsyncIterator[Chromium]:
-    async with chromium() as running:
-        yield running
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 // `{"id": 1, "tab": {…}}` opens a tab with an empty profile in place of the one before; its members are options of
 // playwright's `newContext`. `{"id": 2, "script": "await page.goto(url); return await page.title()", "values": {"url": "…"}}`
 // runs a script in it. Both answer `{"id": …, "value": …}` or `{"id": …, "error": "…"}`. A script sees `page`, its `values`,
-// `problems` (what the page complained of since it was last asked) and `axe()`. Only addresses of this machine are let
-// through: by a script that tells of any other, or, not to slow down what is measured (`intercept: false`), by the
-// browser itself.
+// `problems` (what the page complained of since it was last asked) and `axe()`. The browser reaches this machine alone, and
+// what it asks of any other is a problem: told by its own events, for a script that all requests waited for would take most
+// of the time.
 
 import { createInterface } from "node:readline";
 import { readFile } from "node:fs/promises";
@@ -13,13 +13,13 @@ import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const HERE = ["127.0.0.1", "localhost"];
 const FLAGS = [
   "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync",
+  `--host-resolver-rules=${["MAP * ~NOTFOUND", ...HERE.map((host) => `EXCLUDE ${host}`)].join(", ")}`,
 ];
-const { executablePath, intercept } = JSON.parse(process.argv[2]);
-
-if (!intercept) FLAGS.push("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost");
+const { executablePath } = JSON.parse(process.argv[2]);
 
 const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...(process.getuid() === 0 ? ["--no-sandbox"] : [])] });
 let context, page, problems;
@@ -33,9 +33,9 @@ async function open(options) {
   page.on("console", (line) => ["error", "warning"].includes(line.type()) && told.push(line.text()));
   page.on("pageerror", (error) => told.push(error.stack));
   page.on("dialog", (dialog) => (told.push(`dialog: ${dialog.message()}`), dialog.dismiss()));
-  if (intercept) await context.route((url) => !["127.0.0.1", "localhost"].includes(url.hostname), (route) => {
-    told.push(`asked for ${route.request().url()}`);
-    return route.abort();
+  context.on("request", (request) => {
+    const { hostname } = new URL(request.url());
+    if (hostname && !HERE.includes(hostname)) told.push(`asked for ${request.url()}`);
   });
 }
 
