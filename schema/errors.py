@@ -12,6 +12,7 @@ import structlog
 from graphql import GraphQLError
 
 from service.errors import PostgresAway, RecountError
+from service.lines import Seldom
 from service.log.database import is_away
 
 SYNTAX: Final = "GRAPHQL_PARSE_FAILED"
@@ -21,6 +22,7 @@ MESSAGE_CHARACTERS_MAX: Final = 500
 """GraphQL's own messages quote what was sent, which may be long."""
 
 _log = structlog.get_logger(__name__)
+_away: Final = Seldom()
 _WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -67,7 +69,8 @@ def _told(error: GraphQLError, debug: bool) -> dict[str, Any]:
     said: dict[str, Any] = {**error.formatted}
     cause = _cause(error)
     if cause is not None and is_away(cause):
-        _log.warning("graphql_without_postgres", path=_path(error), **_place(cause))
+        if times := _away.times():
+            _log.warning("graphql_without_postgres", times=times, path=_path(error), **_place(cause))
         cause = PostgresAway()
     if isinstance(cause, RecountError):
         said["message"] = str(cause)

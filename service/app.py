@@ -34,6 +34,7 @@ from service.backfill.schedule import Schedule
 from service.config import Settings, check_exposure, is_loopback, near_url
 from service.ending_tasks import rest
 from service.errors import (
+    DatabaseReadsOnly,
     DatabaseUnreachable,
     PostgresAway,
     RecountError,
@@ -45,6 +46,7 @@ from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import Webhook
 from service.labels import Labels
+from service.lines import Seldom
 from service.log.database import (
     POSTGRES_FAILURES,
     as_refused,
@@ -188,11 +190,12 @@ class Service:
         self._database = "the Postgres of RECOUNT_DATABASE_URL"
         try:
             await _prepared(dsn)
-        except DatabaseUnreachable:
+        except (DatabaseUnreachable, DatabaseReadsOnly) as error:
             if not self.known.has_answered():
                 raise
             self.away = True
-            _log.warning("database_away", note="deliveries are kept in the spool until it answers")
+            until = "takes writes" if isinstance(error, DatabaseReadsOnly) else "answers"
+            _log.warning("database_away", note=f"deliveries are kept in the spool until it {until}")
         else:
             self.known.note()
         return dsn
@@ -231,6 +234,7 @@ class Service:
 
     async def work(self) -> None:
         """Keep the read model up with the log, rebuild and erase; a database that is away is waited for."""
+        seldom = Seldom()
         while self.away:
             await asyncio.sleep(AWAY_RETRY_SECONDS)
             try:
@@ -240,7 +244,8 @@ class Service:
             except DatabaseUnreachable:
                 pass
             except (RecountError, *POSTGRES_FAILURES) as error:
-                _log.warning("database_not_ready", error=type(error).__name__)
+                if times := seldom.times():
+                    _log.warning("database_not_ready", error=type(error).__name__, times=times)
                 self._hindrance = str(error) if isinstance(error, RecountError) else reason_of(error)
         self._hindrance = None
         async with asyncio.TaskGroup() as group:
@@ -430,14 +435,14 @@ class Service:
 
 async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
     """Do what goes on beside the requests; what ends it is told, and it is begun anew."""
+    seldom = Seldom()
     while True:
         try:
             await work()
         except Exception as error:
-            away = is_away(error)
-            _log.warning(
-                "work_broke_off", work=work.__qualname__, error=type(error).__name__, exc_info=not away
-            )
+            if times := seldom.times():
+                told = {"work": work.__qualname__, "error": type(error).__name__, "times": times}
+                _log.warning("work_broke_off", **told, exc_info=not is_away(error))
         await rest(AWAY_RETRY_SECONDS)
 
 

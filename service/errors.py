@@ -31,6 +31,7 @@
     │   ├── PostgresAway
     │   ├── DatabaseRefused
     │   ├── DatabaseUnsuitable
+    │   │   └── DatabaseReadsOnly        for now, where it is a standby
     │   ├── RoleLacksPrivilege
     │   ├── MigrationChanged
     │   └── MigrationUnknown
@@ -449,6 +450,16 @@ class DatabaseUnsuitable(DatabaseError):
     def __init__(self, what: str, needed: str) -> None:
         self.what, self.needed = what, needed
         super().__init__(f"this database has {what}, but the log needs {needed}")
+
+
+class DatabaseReadsOnly(DatabaseUnsuitable):
+    """A Postgres that takes no writes: a standby, which may be promoted, or one that was set so."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "nothing but reading to give (a standby, or default_transaction_read_only)",
+            "one that takes writes",
+        )
 
 
 class RoleLacksPrivilege(DatabaseError):

@@ -11,6 +11,7 @@ import atexit
 import logging
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Mapping, MutableMapping
@@ -141,6 +142,24 @@ class Lines:
                     self._stream.flush()
                 except (OSError, ValueError):
                     pass
+
+
+class Seldom:
+    """Has one line stand for many of its kind: the first is told at once, then one every ten seconds."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        self._seconds = seconds
+        self._again_at = float("-inf")
+        self._untold = 0
+
+    def times(self) -> int:
+        """Count one more; return how many a line stands for that is told now, 0 where none is to be."""
+        self._untold += 1
+        if time.monotonic() < self._again_at:
+            return 0
+        self._again_at = time.monotonic() + self._seconds
+        untold, self._untold = self._untold, 0
+        return untold
 
 
 class _LibraryLines(logging.Handler):

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from service.errors import ReadModelChanging
+from service.lines import Seldom
 from service.log.database import POSTGRES_FAILURES
 
 AWAY: Final = (*POSTGRES_FAILURES, ReadModelChanging)
@@ -20,6 +21,7 @@ READ_SECONDS_MAX: Final = 10.0
 
 _T = TypeVar("_T")
 
+_away: Final = Seldom()
 _log = structlog.get_logger(__name__)
 
 
@@ -64,4 +66,5 @@ async def pause(error: Exception) -> None:
 
 def say_away(error: Exception) -> None:
     """Leave in the log that Postgres is waited for."""
-    _log.warning("live_waits_for_postgres", reason=type(error).__name__)
+    if times := _away.times():
+        _log.warning("live_waits_for_postgres", times=times, reason=type(error).__name__)

@@ -12,6 +12,9 @@ import asyncpg
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
+ASK_AGAIN_SECONDS: Final = 0.5
+"""How soon a host that stands by is asked again, while another has not answered yet."""
+
 # A machine that goes silent sends no word of its end. After this long without an answer from its kernel the
 # connection is lost, busy or idle; for a server that only takes long to answer, its kernel answers.
 _SOCKET_OPTIONS: Final = {
@@ -29,19 +32,33 @@ async def open_connection(
     """Return a connection as asyncpg.connect does, but with several hosts asked side by side, not in turn.
 
     Each has the whole time-out to itself, so that one that says nothing keeps none of the others waiting; the
-    first that is as wanted wins. Raises what asyncpg.connect does; of several hosts, what says most.
+    first that is as wanted wins. One that stands by is asked again while another says nothing: it may be
+    promoted meanwhile. Raises what asyncpg.connect does; of several hosts, what says most.
     """
     if host is None or isinstance(port, int) or port is None or len(host) == 1:
         connection: Connection = await asyncpg.connect(*args, host=host, port=port, **arguments)
     else:
+        silent = set(zip(host, port, strict=True))
         connection = await _first(
-            [
-                asyncio.create_task(asyncpg.connect(*args, host=each, port=its, **arguments))
-                for each, its in zip(host, port, strict=True)
-            ]
+            [asyncio.create_task(_asked(place, silent, *args, **arguments)) for place in tuple(silent)]
         )
     _watch(connection)
     return connection
+
+
+async def _asked(
+    place: tuple[str, int], silent: set[tuple[str, int]], *args: Any, **arguments: Any
+) -> Connection:
+    """Return a connection to one of several hosts; `silent` are those that have not answered yet."""
+    while True:
+        try:
+            return await asyncpg.connect(*args, host=place[0], port=place[1], **arguments)
+        except asyncpg.TargetServerAttributeNotMatched:
+            if silent <= {place}:
+                raise
+        finally:
+            silent.discard(place)
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
 
 
 async def _first(attempts: Sequence[asyncio.Task[Connection]]) -> Connection:

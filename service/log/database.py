@@ -15,6 +15,7 @@ import asyncpg
 
 from service.dsn import Dsn
 from service.errors import (
+    DatabaseReadsOnly,
     DatabaseUnreachable,
     DatabaseUnsuitable,
     MigrationChanged,
@@ -235,17 +236,14 @@ def _unreachable(address: Dsn, error: Exception) -> DatabaseUnreachable:
 def as_refused() -> Iterator[None]:
     """Turn what a role may not do, or a server that only reads, into an error that says what to do.
 
-    Raises RoleLacksPrivilege, DatabaseUnsuitable.
+    Raises RoleLacksPrivilege, DatabaseReadsOnly.
     """
     try:
         yield
     except asyncpg.InsufficientPrivilegeError as error:
         raise RoleLacksPrivilege(_refused_object(error)) from None
     except asyncpg.ReadOnlySQLTransactionError:
-        raise DatabaseUnsuitable(
-            "nothing but reading to give (a standby, or default_transaction_read_only)",
-            "one that takes writes",
-        ) from None
+        raise DatabaseReadsOnly from None
 
 
 def _refused_object(error: asyncpg.PostgresError) -> str | None:

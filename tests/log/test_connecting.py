@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
+import secrets
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -67,6 +71,62 @@ async def test_of_several_hosts_those_that_only_read_are_passed_over(database_ur
     finally:
         await connection.execute("drop role reads_only")
         await connection.close()
+
+
+async def test_a_host_that_is_promoted_while_another_says_nothing_is_found_before_that_one_is_given_up(
+    database_url: str,
+) -> None:
+    owner = await connect(database_url)
+    role = f"stands_by_{secrets.token_hex(4)}"
+    await owner.execute(f"create role {role} login")
+    await owner.execute(f"alter role {role} set default_transaction_read_only = on")
+    try:
+        async with two_hosts(database_url) as (first, second, address):
+            first.swallows = True
+            answered = asyncio.Event()
+            second.said_besides = lambda _: answered.set() or b""  # type: ignore[func-returns-value]
+            parts = urlsplit(address)
+            hosts = parts.netloc.rpartition("@")[2]
+            connecting = asyncio.create_task(connect(urlunsplit(parts._replace(netloc=f"{role}@{hosts}"))))
+            await answered.wait()
+            await eventually(lambda: not second.connections)  # it was told that this one stands by
+            await owner.execute(f"alter role {role} reset default_transaction_read_only")
+
+            connection = await connecting
+            assert await connection.fetchval("select 1") == 1
+            await connection.close()
+    finally:
+        await owner.execute(f"drop role {role}")
+        await owner.close()
+
+
+async def test_projector_and_live_try_again_each_second_at_the_longest_however_long_postgres_was_away(
+    database_url: str, tmp_path: Path, lines: io.StringIO
+) -> None:
+    def pauses(event: str) -> list[float]:
+        told = [json.loads(line) for line in lines.getvalue().splitlines()]
+        return [each["retry_seconds"] for each in told if each["event"] == event]
+
+    async with proxy_before(database_url) as (proxy, through):
+        settings = {"database_url": through, "data_dir": str(tmp_path), "port": "0", "webhook_keys": "key"}
+        async with serving(settings) as started, started.socket() as live, asyncio.timeout(PATIENCE_SECONDS):
+            await live.send_json({"id": "1", "type": "subscribe", "payload": {"query": LIVE}})
+            await started.post(a_body(1))
+            await live.receive_json()
+            proxy.refuses = True
+            proxy.cut()
+            await eventually(
+                lambda: all(len(pauses(each)) > 7 for each in ("hub_lost_postgres", "projector_failed")),
+                PATIENCE_SECONDS,
+            )
+
+            proxy.heal()
+            healed = time.monotonic()
+            await started.post(a_body(2))
+            assert (await live.receive_json())["payload"]["data"]["events"]["position"] == 2
+            print(f"live {time.monotonic() - healed:.2f} s after Postgres")
+
+    assert max(pauses("hub_lost_postgres") + pauses("projector_failed")) <= 1
 
 
 async def test_hosts_that_are_all_away_are_told_as_one(database_url: str) -> None:

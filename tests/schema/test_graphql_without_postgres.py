@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +15,7 @@ from schema.answer.documents import Request
 from schema.answer.execute import Operations
 from schema.build import build_schema
 from schema.context import Context
+from service.lines import Seldom
 from service.log.database import Pool, is_away
 from tests.given.asking import Board, a_board, a_pool, new_database
 from tests.given.proxy import Proxy, proxy_before
@@ -68,6 +70,24 @@ async def test_reads_say_that_postgres_is_away_and_answer_when_it_is_back(
     assert away
     assert all(error == AWAY for error in away)
     assert await ask(board, fast=fast) == before
+
+
+async def test_many_refused_requests_are_one_line_that_says_how_many(
+    behind_proxy: tuple[Proxy, Board], lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, board = behind_proxy
+    again = Seldom()
+    monkeypatch.setattr("schema.errors._away", again)
+    proxy.refuses = True
+    proxy.cut()
+
+    answers = [await ask(board, fast=True) for _ in range(30)]
+    again._again_at = 0  # ten seconds later
+    await ask(board, fast=True)
+
+    refused = sum(len(answer["errors"]) for answer in answers)
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [each["times"] for each in told if each["event"] == "graphql_without_postgres"] == [1, refused]
 
 
 @pytest.mark.parametrize("fast", [True, False], ids=["fast", "reference"])
