@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,6 +20,7 @@ import pytest
 
 from tests.given.bodies import a_body
 from tests.given.folders import ROOT
+from tests.given.fronts import certify, changed, free_port, program
 from tests.given.running import Running, running
 
 KEY, TOKEN = "key-of-a-test", "token-of-a-test"
@@ -42,37 +42,15 @@ class Front(NamedTuple):
         return session.post(f"{self.address}/webhooks?key={KEY}", data=body)
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _changed(file: Path, changes: dict[str, str]) -> str:
-    """Return a shipped file with what everybody has to change changed."""
-    text = file.read_text()
-    for given, mine in changes.items():
-        assert given in text, f"{file.name} says {given} no longer"
-        text = text.replace(given, mine)
-    return text
-
-
 def _nginx(folder: Path, port: int, changes: dict[str, str]) -> tuple[list[str], str]:
     """Write what nginx needs, and return its command and its address."""
-    subject = ["-subj", "/CN=board.example.com", "-addext", "subjectAltName=DNS:board.example.com"]
-    files = ["-keyout", f"{folder}/privkey.pem", "-out", f"{folder}/fullchain.pem"]
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject, *files],
-        check=True,
-        capture_output=True,
-    )
+    certify(folder)
     changes |= {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "/etc/ssl/board.example.com": str(folder),
         "/var/log/nginx/recount.log": str(folder / "access.log"),
     }
-    (folder / "recount.conf").write_text(_changed(ROOT / "deploy/nginx/recount.conf", changes))
+    (folder / "recount.conf").write_text(changed(ROOT / "deploy/nginx/recount.conf", changes))
     kept = " ".join(
         f"{name}_temp_path {folder / name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -92,7 +70,7 @@ def _caddy(folder: Path, port: int, changes: dict[str, str]) -> tuple[list[str],
         "\n{\n": "\n{\n\tadmin off\n",
         "\nboard.example.com {": f"\nhttp://board.example.com:{port} {{\n\tbind 127.0.0.1",
     }
-    (folder / "Caddyfile").write_text(_changed(ROOT / "deploy/caddy/Caddyfile", changes))
+    (folder / "Caddyfile").write_text(changed(ROOT / "deploy/caddy/Caddyfile", changes))
     return ["caddy", "run", "--config", str(folder / "Caddyfile")], f"http://127.0.0.1:{port}"
 
 
@@ -104,31 +82,11 @@ PROXIES: dict[str, Callable[[Path, int, dict[str, str]], tuple[list[str], str]]]
 
 @asynccontextmanager
 async def _proxy(name: str, folder: Path, instances: list[Running]) -> AsyncIterator[Front]:
-    port = _free_port()
+    port = free_port()
     served = [instance.address.removeprefix("http://") for instance in instances]
     command, address = PROXIES[name](folder, port, dict(zip(INSTANCES, served, strict=True)))
-    with (folder / "said").open("wb") as said:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdout=said,
-            stderr=said,
-            env={"HOME": str(folder), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-        )
-    try:
-        async with asyncio.timeout(60):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                except ConnectionRefusedError:
-                    assert process.returncode is None, (folder / "said").read_text()
-                    await asyncio.sleep(0.02)
-                else:
-                    writer.close()
-                    break
+    async with program(command, port, folder):
         yield Front(address, folder, instances)
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 def _environment(database_url: str) -> dict[str, str]:
