@@ -164,17 +164,27 @@ class Projector:
                 await turn.give_back()
 
     async def _drop_if_lost(self, turn: Turn) -> None:
-        """Cut a turn's connection that stands still while Postgres, or another in its place, is there again.
+        """Cut a turn's connection that leads nowhere once Postgres, or another in its place, is there again.
 
-        No limit of time could tell a server that will never answer from a step that takes long.
+        A server that was promoted meanwhile does not know it. For one that does, it has to stand still for a
+        while: no limit of time could tell a way that is broken from a step that takes long.
         """
         while self._hub is not None:
             await self._hub.reconnected()
             rounds = turn.rounds
-            await asyncio.sleep(self._lease_seconds)
-            if turn.rounds == rounds:
-                turn.connection.terminate()
-                return
+            if await self._knows(turn):
+                await asyncio.sleep(self._lease_seconds)
+                if turn.rounds != rounds:
+                    continue
+            turn.connection.terminate()
+            return
+
+    async def _knows(self, turn: Turn) -> bool:
+        """Whether the server that is there now has the session of a turn; also where it does not say."""
+        with contextlib.suppress(*POSTGRES_FAILURES):
+            async with asyncio.timeout(self._lease_seconds):
+                return bool(await self._pool.fetchval(_sql["has_session"], *turn.session))
+        return True
 
     def _reached(self, position: int) -> None:
         self.position = position
@@ -198,6 +208,7 @@ class Turn:
         self.lease = lease
         self._events_a_step_max = events_a_step_max
         self._followers: list[_Follower] = []
+        self.session: tuple[object, ...] = ()
         self.rounds = 0
         """How often it was looked for the next events."""
 
@@ -210,6 +221,7 @@ class Turn:
         """Return whether it is our turn; then a step of the holder before can no longer commit."""
         if not await self.lease.take(self.connection):
             return False
+        self.session = tuple(await self.connection.fetchrow(_sql["session"]) or ())
         await self.connection.execute(_sql["write_epoch"], self.lease.epoch)
         groups = groups_of(all_projections())
         self._followers = [_Follower(self.connection, self.lease, group) for group in groups]

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from pydantic import SecretStr
 
+from projections.follow.projector import Projector
+from service.errors import LogUnavailable
+from service.log.event_store import EventStore
+from service.log.hub import Hub
 from service.log.known import KnownDatabase
 from service.postgres.embedded import EmbeddedPostgres
-from tests.given.bodies import a_body
+from service.process import in_background
+from tests.given.asking import a_pool
+from tests.given.bodies import a_body, an_event
+from tests.given.proxy import proxy_before
 from tests.given.replica import StreamingReplica, a_primary, a_replica
 from tests.given.running import recount
 from tests.given.serving import serving
@@ -23,6 +32,34 @@ PATIENCE_SECONDS = 60
 async def pair() -> AsyncIterator[tuple[EmbeddedPostgres, StreamingReplica]]:
     async with a_primary() as primary, a_replica(primary) as replica:
         yield primary, replica
+
+
+async def test_a_projector_whose_server_fell_silent_goes_on_at_once_on_the_one_that_was_promoted(
+    pair: tuple[EmbeddedPostgres, StreamingReplica],
+) -> None:
+    """It need not be seen to stand still: the other server does not know its session."""
+    primary, replica = pair
+    async with (
+        proxy_before(primary.dsn) as (first, one),
+        proxy_before(replica.dsn) as (second, _),
+    ):
+        both = f"recount@127.0.0.1:{first.port},127.0.0.1:{second.port}"
+        address = urlunsplit(urlsplit(one)._replace(netloc=both))
+        async with a_pool(address) as pool, Hub(address, pools=[pool]) as hub:
+            store = EventStore(pool)
+            projector = Projector(pool, hub, lease_seconds=3_600)
+            async with in_background(projector.run()):
+                await store.append([an_event(1)])
+                await eventually(lambda: projector.position == 1, PATIENCE_SECONDS)
+
+                first.swallows = True
+                await replica.promote()
+                with contextlib.suppress(LogUnavailable):
+                    await store.append([an_event(2)])
+                await store.append([an_event(2)], timeout=PATIENCE_SECONDS)
+
+                await eventually(lambda: projector.position == 2, PATIENCE_SECONDS)
+            await store.close()
 
 
 async def test_a_first_start_on_a_standby_says_so_and_ends(
