@@ -241,11 +241,17 @@ async def _check_held(asked: ResumePoint, reads: Reads, read_at: ResumePoint) ->
 async def load(
     planner: Planner, root: Selected, context: Context, positions: Sequence[int]
 ) -> list[tuple[int, Read]]:
-    """Return what a subscription's field answers at positions, in one statement; none for unseen ones."""
+    """Return what a subscription's field answers at positions, in one statement; none for unseen ones.
+
+    Raises NotYetProjected where the read model does not hold them: they were read of a Postgres that has
+    since crashed or been succeeded, and are counted in again. Passed over here, they would never be sent.
+    """
     plan = planner.plan(root, context, pinned=False)
     check_scopes(plan, context)
     request = _request(root, context, positions=positions)
     text, at = await _value(context.services.reader, plan, request)
+    if at.position < max(positions):
+        raise NotYetProjected(max(positions), at.position, 0)
     env = Env(context.services.labels, request.args, ResumePoint(at.position), None)
     answers: Any = parse_json(text)
     return [(position, Read(plan, row, env)) for position, row in answers]

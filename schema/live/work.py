@@ -9,11 +9,11 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from service.errors import ReadModelChanging
+from service.errors import NotYetProjected, ReadModelChanging
 from service.lines import Seldom
 from service.log.database import POSTGRES_FAILURES
 
-AWAY: Final = (*POSTGRES_FAILURES, ReadModelChanging)
+AWAY: Final = (*POSTGRES_FAILURES, ReadModelChanging, NotYetProjected)
 """What passes by itself: whoever meets it tries again."""
 
 READ_SECONDS_MAX: Final = 10.0

@@ -13,6 +13,7 @@ import pytest
 
 from projections.declare import declare
 from projections.follow.projector import Projector
+from schema.live.sources import Source
 from service.errors import LogUnavailable
 from service.log.database import connect, migrate
 from service.operate.interchange import export, import_lines
@@ -131,6 +132,43 @@ async def test_projections_that_fell_behind_after_a_crash_end_no_subscription(da
         await append(board, 1)
 
         assert await client.positions(1) == [7]
+
+
+async def test_an_event_that_is_counted_in_again_before_its_frame_was_made_is_still_sent(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read on a server that is lost, made on the one that was promoted, which lacks the last step."""
+    met, going_on = asyncio.Event(), asyncio.Event()
+    load = Source.load
+
+    async def load_later(*args: Any) -> Any:
+        met.set()
+        await going_on.wait()
+        return await load(*args)
+
+    async with live_board(database_url, projecting=False) as board, board.socket() as client:
+        projector = Projector(board.store._pool)
+        await client.subscribe(FOLLOW, after=0)
+        await board.append_items(3)
+        await projector.catch_up()
+        assert await client.positions(3) == [1, 2, 3]
+        kept = await backup(database_url, "read_model")
+
+        monkeypatch.setattr(Source, "load", load_later)
+        await board.append_items(1)
+        await projector.catch_up()
+        await met.wait()
+        await restore(database_url, kept)
+        statements = board.reader.statements
+        going_on.set()
+        await eventually(lambda: board.reader.statements > statements)
+        for _ in range(2):
+            with contextlib.suppress(asyncpg.PostgresError):  # a cached plan of the tables of before
+                await projector.catch_up()
+        await append(board, 1)
+        await projector.catch_up()
+
+        assert await client.positions(2) == [4, 5]
 
 
 async def test_min_position_holds_for_what_is_read_where_the_hub_has_heard_of_more(
