@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from service.config import Settings
     from service.log.event_store import EventStore
     from service.log.hub import Hub
+    from service.log.traces import Traces
 
 SCOPES: Final = frozenset({"read", "personal", "raw", "admin"})
 
@@ -99,6 +100,7 @@ class Services:
     labels: Labels = field(default_factory=lambda: load_labels(None))
     actions: Actions | None = None
     replicas: Replicas | None = None
+    traces: Traces | None = None
     clock: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
 
 

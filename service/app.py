@@ -61,6 +61,7 @@ from service.log.event_store import EventStore
 from service.log.hub import Hub
 from service.log.known import KnownDatabase
 from service.log.quarantine import Quarantine
+from service.log.tracing import traces_to
 from service.operate import demo, demo_api
 from service.operate.acting import Acting
 from service.operate.erasure import Erasure
@@ -151,7 +152,8 @@ class Service:
             self._check_who_may_come()
             self.reader = Reader(self.pool)
             self.replicas = await stack.enter_async_context(replicas_of(settings, self.pool))
-            self.projector = Projector(self.pool, self.hub)
+            self.traces = await stack.enter_async_context(traces_to(settings.traces_url, self.pool))
+            self.projector = Projector(self.pool, self.hub, traces=self.traces)
             self.rebuilder = Rebuilder(self.pool)
             self.views = Views(self.pool)
             self.erasure = Erasure(
@@ -348,6 +350,7 @@ class Service:
             read_deadline_seconds=settings.read_deadline_seconds,
             bodies_in_flight_max=settings.bodies_in_flight_max,
             metrics=self.metrics,
+            traces=self.traces,
         )
         webhook.add_to(application)
         application.add_routes([*PageFiles().routes(), *Documentation().routes()])
@@ -372,6 +375,7 @@ class Service:
                     self.rebuilder, self.quarantine, self.erasure, self.sweeping, settings.data_dir
                 ),
                 replicas=self.replicas,
+                traces=self.traces,
             ),
             self._authenticate,
             who=self._who,

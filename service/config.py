@@ -216,6 +216,11 @@ class Settings(BaseSettings):
         le=100 * _YEAR_DAYS,
         description="days after which such a comparison asks for all that belongs to items, or `never`",
     )
+    traces_url: str | None = Field(
+        None,
+        description="where a collector of OpenTelemetry takes traces over HTTP: "
+        "http://127.0.0.1:4318/v1/traces; none are made without it",
+    )
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="form of the log's lines: json, text, or auto: text on a terminal only"
     )
@@ -289,6 +294,18 @@ class Settings(BaseSettings):
         if parts.username is not None:
             raise ValueError("must not hold a user's name or password")
         return value.rstrip("/")
+
+    @field_validator("traces_url")
+    @classmethod
+    def _takes_traces(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://127.0.0.1")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an address such as http://127.0.0.1:4318/v1/traces")
+        if parts.username is not None or parts.query:
+            raise ValueError(
+                "must hold nothing secret: headers for a collector go into OTEL_EXPORTER_OTLP_HEADERS"
+            )
+        return value
 
     @field_validator("sleekplan_timezone")
     @classmethod

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 import asyncpg
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 
 from projections.read_model import tables
@@ -437,9 +438,30 @@ def labels(trial: Trial) -> str:
     return str(file)
 
 
-with socket.socket() as free:
+with socket.socket() as free, socket.socket() as other:
     free.bind(("127.0.0.1", 0))
-    PORT = free.getsockname()[1]
+    other.bind(("127.0.0.1", 0))
+    PORT, COLLECTOR = free.getsockname()[1], other.getsockname()[1]
+
+
+async def told_to_a_collector(trial: Trial) -> list[str]:
+    paths: list[str] = []
+
+    async def take(request: web.Request) -> web.Response:
+        paths.append(request.path)
+        return web.Response(content_type="application/x-protobuf")
+
+    application = web.Application()
+    application.router.add_post("/{path:.*}", take)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", COLLECTOR).start()
+    async with trial.started() as started:
+        await started.post(a_body(1))
+        await started.ask("{ events(minPosition: 1) { totalCount } }")
+    await runner.cleanup()
+    return sorted(set(paths))
+
 
 PROOFS: dict[str, Proof] = {
     "database_url": Proof(
@@ -504,6 +526,7 @@ PROOFS: dict[str, Proof] = {
         "never", how_it_compared_by_itself, "full", "light", {"reconcile_every_hours": "24"}
     ),
     "sleekplan_rate": Proof("20", requests_a_second, 2, 20),
+    "traces_url": Proof(f"http://127.0.0.1:{COLLECTOR}/v1/traces", told_to_a_collector, [], ["/v1/traces"]),
     "log_format": Proof(
         "text", how_it_logs, {"told": True, "as JSON": True}, {"told": True, "as JSON": False}
     ),

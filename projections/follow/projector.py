@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 import structlog
@@ -37,6 +38,9 @@ from service.errors import (
 from service.log.database import POSTGRES_FAILURES, Pool, is_away
 from service.log.hub import Hub
 from service.sql_files import load
+
+if TYPE_CHECKING:
+    from service.log.traces import Traces
 
 LEASE_SECONDS: Final = 6.0
 POLL_SECONDS: Final = 1.0
@@ -70,9 +74,11 @@ class Projector:
         *,
         events_a_step_max: int = EVENTS_A_STEP_MAX,
         lease_seconds: float = LEASE_SECONDS,
+        traces: Traces | None = None,
     ) -> None:
         self._pool = pool
         self._hub = hub
+        self._traces = traces
         self._lease = Lease("projector", lease_seconds)
         self._lease_seconds = lease_seconds
         self._events_a_step_max = events_a_step_max
@@ -135,8 +141,11 @@ class Projector:
             while True:
                 # Asked first: what is recorded from here on raises it, what was before is counted in.
                 known = 0 if self._hub is None else self._hub.value("head")
+                began = 0 if self._traces is None else time.time_ns()
                 moved = await turn.advance(None)
                 self.failure = None
+                if self._traces is not None and moved:
+                    await self._traces.projected(turn.connection, *turn.stepped, began)
                 if target is not None and turn.failure is not None:
                     raise turn.failure
                 self._reached(turn.position)
@@ -217,6 +226,11 @@ class Turn:
         """The position to which the built-in projections have got."""
         return self._followers[0].position
 
+    @property
+    def stepped(self) -> tuple[int, int]:
+        """The positions behind which, and up to which, the last step of the built-in projections led."""
+        return self._followers[0].first, self._followers[0].position
+
     async def take(self) -> bool:
         """Return whether it is our turn; then a step of the holder before can no longer commit."""
         if not await self.lease.take(self.connection):
@@ -264,7 +278,7 @@ class _Follower:
         self._again_at = 0.0
         self._pause = RETRY_SECONDS
         self._well = False  # what the holder before failed with stands until a step of ours has gone well
-        self.position = 0
+        self.first = self.position = 0
         self.failure: ProjectionError | None = None
 
     async def advance(self, to: int | None, events_max: int) -> bool:
@@ -347,8 +361,8 @@ class _Follower:
         )
         if stepped is None:
             return None
-        first, self.position = stepped
-        return bool(first < self.position)
+        self.first, self.position = stepped
+        return bool(self.first < self.position)
 
     async def _step(self, head: int, events_max: int) -> bool:
         async with self._connection.transaction():
@@ -357,7 +371,7 @@ class _Follower:
                 self._steps = None
                 return True
             first = min(row["position"] for row in rows)
-            self.position = first
+            self.first = self.position = first
             if first > head:
                 raise CheckpointAheadOfLog(rows[0]["projection"], first, head, built_in=rows[0]["built_in"])
             last = min(head, first + events_max)

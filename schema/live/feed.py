@@ -7,6 +7,7 @@ its own position, and joins them again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -75,6 +76,7 @@ class Feed:
     ) -> None:
         self.cursor = self.sent = follower.position
         self._caller = selecting.caller
+        self._traces = selecting.services.traces
         self._messages = Messages(selecting, source, work)
         self._follower = follower
         self._work = work
@@ -142,6 +144,7 @@ class Feed:
                 self.fail(FAILED)
 
     async def _send(self, meetings: Sequence[tuple[Fact, list[Subscriber]]]) -> None:
+        began = 0 if self._traces is None else time.time_ns()
         made = await self._messages.at([fact for fact, _ in meetings])
         writes = 0
         for fact, met in meetings:
@@ -153,6 +156,9 @@ class Feed:
                     writes += 1
                     if writes % WRITES_AT_ONCE == 0:
                         await asyncio.sleep(0)  # ten thousand writes are no reason to let others wait
+        if self._traces is not None:
+            told = {fact["position"]: len(met) for fact, met in meetings if made[fact["position"]]}
+            self._work.spawn(self._traces.sent(told, began, time.time_ns()))
 
     def _offer(self, subscriber: Subscriber, position: int, messages: tuple[Message, ...]) -> None:
         if subscriber.sink.pending_bytes() > BUFFER_BYTES_MAX:

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import orjson
 import structlog
@@ -22,7 +22,7 @@ from aiohttp.typedefs import Handler
 from multidict import CIMultiDictProxy
 
 from service.errors import NotAnEvent, SpoolUnavailable
-from service.events import decode
+from service.events import EventData, decode
 from service.intake.appender import Appender, Arrival, Receipt
 from service.intake.given_keys import HEADER, given_keys, is_plain
 from service.intake.unpacking import TooLarge, in_words, unpacked
@@ -30,6 +30,9 @@ from service.log.quarantine import Unreadable
 from service.web.keys import Grant, WebhookKeys
 from service.web.metrics import Fate
 from service.web.runner import WENT_WRONG, Answer, add_shortcut
+
+if TYPE_CHECKING:
+    from service.log.traces import Traces
 
 PATH: Final = "/webhooks"
 RETRY_AFTER_SECONDS: Final = 5
@@ -69,6 +72,7 @@ class Webhook:
         read_deadline_seconds: float = READ_DEADLINE_SECONDS,
         bodies_in_flight_max: int = BODIES_IN_FLIGHT_MAX,
         metrics: DeliveryMetrics | None = None,
+        traces: Traces | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._appender = appender
@@ -77,6 +81,7 @@ class Webhook:
         self._read_deadline_seconds = read_deadline_seconds
         self._reading = asyncio.Semaphore(bodies_in_flight_max)
         self._metrics = metrics
+        self._traces = traces
         self._now = now
         self.route = PATH
 
@@ -109,6 +114,8 @@ class Webhook:
             answer, outcome = refusal.answer, refusal.outcome
         else:
             answer, outcome = _answer(receipt), _outcome(receipt)
+            if self._traces is not None:
+                self._trace(arrival, receipt, began)
         response = web.Response(body=answer.body, status=answer.status, content_type="application/json")
         for line in answer.headers.decode().splitlines():
             name, _, value = line.partition(": ")
@@ -149,7 +156,10 @@ class Webhook:
             answer, outcome = _ended(receipt)
             self._count(outcome, began, product_id)
             answered(answer)
+            if self._traces is not None:
+                self._trace(arrival, receipt, began)
 
+        arrival: Arrival | None = None
         try:
             arrival, product_id = self._arrival(payload.read_nowait(), "", grant)
         except Exception as error:
@@ -218,6 +228,12 @@ class Webhook:
     def _count(self, outcome: Fate, began: float, product_id: int | None) -> None:
         if self._metrics is not None:
             self._metrics.delivery(outcome, time.perf_counter() - began, product_id)
+
+    def _trace(self, arrival: Arrival | None, receipt: Receipt | Exception, began: float) -> None:
+        """Begin the trace of what is an event."""
+        if self._traces is not None and isinstance(arrival, EventData) and isinstance(receipt, Receipt):
+            again = bool(receipt.duplicate)
+            self._traces.taken(arrival, began, _outcome(receipt).value, receipt.position, again=again)
 
     async def _body(self, request: web.Request) -> bytes:
         """Return the body as it came. Raises _Refusal where it is too large, too slow or too much at once."""
