@@ -17,10 +17,10 @@ from projections.steps import AnyConnection
 from service.config import Settings
 from service.dsn import Dsn
 from service.ending_tasks import ended, rest
-from service.log.database import NO_CONNECTION, Pool, open_pool
+from service.log.database import NO_CONNECTION, Pool, open_pool, shares_sessions
 from service.sql_files import load
 
-State = Literal["UNKNOWN", "WELL", "BEHIND", "AWAY", "OTHER_LOG"]
+State = Literal["UNKNOWN", "WELL", "BEHIND", "AWAY", "OTHER_LOG", "SHARED"]
 
 CHECK_SECONDS: Final = 1.0
 ANSWER_SECONDS_MAX: Final = 3.0
@@ -48,6 +48,11 @@ class ReplicaFound(NamedTuple):
                 return (
                     f"is {self.lag_seconds:,.0f} s behind, at position {self.position}: not read until it is "
                     "nearer than RECOUNT_READ_LAG_SECONDS_MAX"
+                )
+            case "SHARED":
+                return (
+                    "is behind a pooler in transaction mode: not read; give Postgres's own address, or the "
+                    "pooler's in session mode"
                 )
             case "OTHER_LOG":
                 return "holds another log, or has parted from this one: not read; correct RECOUNT_READ_URL"
@@ -144,6 +149,9 @@ class Replicas:
     async def _look(self, replica: Replica) -> None:
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
+                if replica.found.state != "WELL" and await _is_shared(replica.pool):
+                    await replica.note(ReplicaFound("SHARED"))
+                    return
                 there = await _there(replica.pool)
         except NO_CONNECTION:
             await replica.note(ReplicaFound("AWAY"))
@@ -161,10 +169,17 @@ async def examine(replica: Pool, primary: AnyConnection | Pool, lag_seconds_max:
     """Return how a replica is found beside the primary."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS_MAX):
+            if await _is_shared(replica):
+                return ReplicaFound("SHARED")
             there = await _there(replica)
     except NO_CONNECTION:
         return ReplicaFound("AWAY")
     return await _compared(there, primary, lag_seconds_max)
+
+
+async def _is_shared(replica: Pool) -> bool:
+    async with replica.acquire() as connection:
+        return await shares_sessions(connection, replica.acquire)
 
 
 async def _there(replica: Pool) -> asyncpg.Record | None:

@@ -6,8 +6,8 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -178,31 +178,41 @@ async def connect(
 async def refuse_shared_sessions(dsn: str, connection: Connection) -> None:
     """Raise DatabaseUnsuitable where a pooler gives each transaction the session of another.
 
-    Nothing that a session holds would last there: its settings, its LISTEN, what it prepared. Only a pooler
-    tells another process's number at the connecting than the one that answers.
+    Nothing that a session holds would last there: its settings, its LISTEN, what it prepared.
     """
-    try:
-        shared = await _shares_sessions(dsn, connection)
-    except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
-        shared = True  # by whoever prepared it there, or by us in a session of before
-    if shared:
+
+    @asynccontextmanager
+    async def another() -> AsyncIterator[Connection]:
+        other = await connect(dsn)
+        try:
+            yield other
+        finally:
+            await other.close()
+
+    if await shares_sessions(connection, another):
         raise DatabaseUnsuitable(
             "a pooler in transaction mode before it",
             "sessions of its own: give Postgres's own address, or the pooler's in session mode",
         )
 
 
-async def _shares_sessions(dsn: str, connection: Connection) -> bool:
-    ours = await connection.fetchval(_sql["session"])
-    if ours == connection.get_server_pid():
-        return False
-    other = await connect(dsn)
+async def shares_sessions(
+    connection: Connection | PooledConnection,
+    another: Callable[[], AbstractAsyncContextManager[Connection | PooledConnection]],
+) -> bool:
+    """Whether a connection is given the session of `another` one to the same place.
+
+    Only a pooler tells another process's number at the connecting than the one that answers.
+    """
     try:
-        async with other.transaction():  # which keeps the session that it was given
+        ours = await connection.fetchval(_sql["session"])
+        if ours == connection.get_server_pid():
+            return False
+        async with another() as other, other.transaction():  # which keeps the session that it was given
             shared: bool = ours == await other.fetchval(_sql["session"])
             return shared or ours != await connection.fetchval(_sql["session"])
-    finally:
-        await other.close()
+    except (asyncpg.InvalidSQLStatementNameError, asyncpg.DuplicatePreparedStatementError):
+        return True  # by whoever prepared it there, or by us in a session of before
 
 
 def is_away(error: BaseException) -> bool:

@@ -35,7 +35,8 @@ SYNC_SECONDS_MAX: Final = 0.05
 SYNC_SECONDS_MIN: Final = 0.00002
 SYNCS: Final = 9
 FREE_BYTES_MIN: Final = 1024**3
-CONNECTIONS_LEFT_MIN: Final = 20
+CONNECTIONS_BESIDE: Final = 6
+"""What is needed beside RECOUNT_CONNECTIONS_MAX: one that listens, and five for a command."""
 KEY_ENDS_DAYS_MIN: Final = 7
 
 _sql = load(__file__, "doctor.sql")
@@ -204,7 +205,7 @@ async def check_database(settings: Settings, dsn: str) -> list[Finding]:
     return findings
 
 
-async def _settings_of_postgres(_: Settings, connection: Connection) -> AsyncIterator[Finding]:
+async def _settings_of_postgres(settings: Settings, connection: Connection) -> AsyncIterator[Finding]:
     found = {row["name"]: row["setting"] for row in await connection.fetch(_sql["settings"])}
     major = int(found["server_version_num"]) // 10000
     if major < 15:
@@ -222,9 +223,13 @@ async def _settings_of_postgres(_: Settings, connection: Connection) -> AsyncIte
         )
     used = await connection.fetchval(_sql["connections"])
     left = int(found["max_connections"]) - used
-    if left < CONNECTIONS_LEFT_MIN:
+    needed = settings.connections_max + CONNECTIONS_BESIDE
+    if left < needed:
         yield problem(
-            "Postgres", f"{left} of {found['max_connections']} connections are left", "raise max_connections"
+            "Postgres",
+            f"{left} of {found['max_connections']} connections are left; "
+            f"an instance and a command take {needed}",
+            "raise max_connections, or lower RECOUNT_CONNECTIONS_MAX",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
@@ -13,13 +14,16 @@ from tempfile import mkdtemp
 import asyncpg
 import pytest
 
+from service.config import load_settings
 from service.dsn import Dsn
 from service.errors import DatabaseUnsuitable
 from service.log.database import connect, open_pool, refuse_shared_sessions
 from service.log.event_store import Appended, EventStore
-from tests.given.bodies import an_event
+from service.operate.doctor import check_database
+from tests.given.bodies import a_body, an_event
 from tests.given.proxy import proxy_before
 from tests.given.running import recount
+from tests.given.serving import serving
 from tests.given.waiting import eventually
 
 Pooler = Callable[[str], AbstractAsyncContextManager[str]]
@@ -98,6 +102,42 @@ async def test_the_start_and_the_doctor_name_a_pooler_in_transaction_mode(
 
             assert ended.returncode != 0
             assert "a pooler in transaction mode" in (ended.stdout + ended.stderr).replace("\n", " ")
+
+
+async def test_a_pooler_in_transaction_mode_before_a_replica_is_named_and_the_primary_is_read(
+    pooler: Pooler, database_url: str, tmp_path: Path, lines: io.StringIO
+) -> None:
+    async with pooler("transaction") as through:
+        settings = {"database_url": database_url, "read_url": through, "data_dir": str(tmp_path)}
+        async with serving(settings | {"port": "0", "webhook_keys": "key"}) as started:
+            await started.post(a_body(1))
+
+            async def is_named() -> bool:
+                await started.ask("{ events { totalCount } }")
+                return started.service.replicas.all[0].found.state == "SHARED"
+
+            await eventually(is_named, 60)
+            answer = await started.ask("{ events(minPosition: 1) { totalCount } }")
+            assert answer["data"]["events"]["totalCount"] == 1
+
+        assert lines.getvalue().count("is behind a pooler in transaction mode: not read") == 1
+        given = load_settings({}, database_url=database_url, read_url=through)
+        [found] = [each for each in await check_database(given, database_url) if each.check == "replicas"]
+        assert "is behind a pooler in transaction mode" in found.text
+
+
+async def test_a_pooler_in_session_mode_before_a_replica_is_read_through(
+    pooler: Pooler, database_url: str, tmp_path: Path
+) -> None:
+    async with pooler("session") as through:
+        settings = {"database_url": database_url, "read_url": through, "data_dir": str(tmp_path)}
+        async with serving(settings | {"port": "0", "webhook_keys": "key"}) as started:
+
+            async def is_read() -> bool:
+                await started.ask("{ events { totalCount } }")
+                return started.service.replicas.all[0].found.state == "WELL"
+
+            await eventually(is_read, 60)
 
 
 async def test_without_a_pooler_nothing_is_refused(database_url: str) -> None:

@@ -63,6 +63,18 @@ async def test_events_that_wait_for_too_long_are_a_problem(
     assert re.fullmatch("1 events behind the log, which have waited for 3[56][0-9][0-9] s", problem.text)
 
 
+async def test_fewer_connections_than_an_instance_may_take_are_a_problem(
+    settings: Settings, database_url: str, pool: asyncpg.Pool
+) -> None:
+    most = int(await pool.fetchval("show max_connections"))
+    wanting = settings.model_copy(update={"connections_max": most})
+
+    [problem] = _problems(await _database(wanting, database_url))
+
+    assert f"of {most} connections are left; an instance and a command take {most + 6}" in problem.text
+    assert "RECOUNT_CONNECTIONS_MAX" in problem.mend
+
+
 async def test_a_log_whose_guard_was_switched_off_is_a_problem(
     settings: Settings, pool: asyncpg.Pool, database_url: str
 ) -> None:
