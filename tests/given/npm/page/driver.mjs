@@ -1,8 +1,7 @@
 // Drives one Chromium for a run of tests: each line of input is something to do, each line of output what it gave.
 //
 // `{"id": 1, "tab": {…}}` opens a tab with an empty profile in place of the one before; its members are options of
-// playwright's `newContext`. Where they allow it, that one is emptied: a new one costs three times as much as most of
-// what is looked at in it. `{"id": 2, "script": "await page.goto(url); return await page.title()", "values": {"url": "…"}}`
+// playwright's `newContext`. `{"id": 2, "script": "await page.goto(url); return await page.title()", "values": {"url": "…"}}`
 // runs a script in it. Both answer `{"id": …, "value": …}` or `{"id": …, "error": "…"}`. A script sees `page`, its `values`,
 // `problems` (what the page complained of since it was last asked) and `axe()`. The browser reaches this machine alone, and
 // what it asks of any other is a problem: told by its own events, for a script that all requests waited for would take most
@@ -23,53 +22,21 @@ const FLAGS = [
 const { executablePath } = JSON.parse(process.argv[2]);
 
 const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...(process.getuid() === 0 ? ["--no-sandbox"] : [])] });
-const origins = new Set();
-let context, page, problems, kept;
+let context, page, problems;
 
-async function open({ viewport = { width: 1280, height: 900 }, colorScheme = "light", reducedMotion = "no-preference", ...options }) {
-  if (kept === JSON.stringify(options) && !page.isClosed()) await empty();
-  else {
-    await context?.close();
-    context = await browser.newContext(options);
-    page = await context.newPage();
-    kept = JSON.stringify(options);
-  }
-  await page.setViewportSize(viewport);
-  await page.emulateMedia({ colorScheme, reducedMotion });
+async function open(options) {
+  await context?.close();
+  context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  page = await context.newPage();
   page.setDefaultTimeout(20_000);
   const told = (problems = []);
   page.on("console", (line) => ["error", "warning"].includes(line.type()) && told.push(line.text()));
   page.on("pageerror", (error) => told.push(error.stack));
   page.on("dialog", (dialog) => (told.push(`dialog: ${dialog.message()}`), dialog.dismiss()));
-  page.on("framenavigated", (frame) => frame.url().startsWith("http") && origins.add(new URL(frame.url()).origin));
   context.on("request", (request) => {
     const { hostname } = new URL(request.url());
     if (hostname && !HERE.includes(hostname)) told.push(`asked for ${request.url()}`);
   });
-}
-
-/** Leaves nothing in the tab of what was looked at in it. */
-async function empty() {
-  page.removeAllListeners();
-  context.removeAllListeners();
-  for (const other of context.pages()) if (other !== page) await other.close();
-  await page.unrouteAll({ behavior: "ignoreErrors" });
-  await context.clearCookies();
-  await context.clearPermissions();
-  const session = await context.newCDPSession(page);
-  // What a tab keeps of a place can only be cleared there; nobody need answer at it any more.
-  await page.route("**", (route) => route.fulfill({ contentType: "text/html", body: "" }));
-  for (const origin of origins) {
-    await page.goto(origin, { waitUntil: "commit" });
-    await page.evaluate(() => sessionStorage.clear());
-    await session.send("Storage.clearDataForOrigin", { origin, storageTypes: "all" });
-  }
-  await page.unrouteAll();
-  await page.goto("about:blank");
-  await session.send("Network.clearBrowserCache");
-  await session.send("Page.resetNavigationHistory");
-  await session.detach();
-  origins.clear();
 }
 
 /** What axe-core finds to be serious or worse. The page's own policy lets no script in, so it comes past the page. */
