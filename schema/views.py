@@ -12,7 +12,6 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 import asyncpg
@@ -409,12 +408,6 @@ def declaration(there: Mapping[str, Columns] | None = None) -> str:
     return "\n".join(texts)
 
 
-@cache
-def fingerprint() -> str:
-    """Of the schema as this version makes it anew: it takes as long as most of a service's start."""
-    return hashlib.sha256(declaration().encode()).hexdigest()
-
-
 async def declare_views(connection: AnyConnection) -> bool:
     """Make the schema as this version has it, and return whether it is so.
 
@@ -422,15 +415,15 @@ async def declare_views(connection: AnyConnection) -> bool:
     counted yet: what was there before stays, and goes on with the tables in use. Columns are only ever added,
     at the end, so that grants and views upon these stay. Raises asyncpg.InsufficientPrivilegeError.
     """
-    wanted = fingerprint()
-    if await connection.fetchval(_SQL["declared"]) == wanted:
+    fingerprint = hashlib.sha256(declaration().encode()).hexdigest()
+    if await connection.fetchval(_SQL["declared"]) == fingerprint:
         return True
     if not await is_complete(connection):
         return False
     try:
         async with connection.transaction():
             await wait_briefly(connection)
-            await connection.execute(_SQL["note"], wanted)
+            await connection.execute(_SQL["note"], fingerprint)
             there: dict[str, dict[str, str]] = {}
             for row in await connection.fetch(_SQL["there"]):
                 there.setdefault(row["view"], {})[row["name"]] = row["type"]

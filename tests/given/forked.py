@@ -342,13 +342,13 @@ def _end(code: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    from schema.views import fingerprint
+    from schema.build import build_schema
     from service.cli import main
     from tests.given.command_tree import all_commands
 
     import_module("service.cli.ending")  # which `main` itself imports late
     all_commands()
-    fingerprint()  # which takes the schema
+    build_schema()
     gc.freeze()
     found = _serve(socket.socket(fileno=0))
     if found is not None:
