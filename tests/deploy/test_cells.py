@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 from collections.abc import AsyncIterator
 from hashlib import sha256
@@ -15,6 +14,7 @@ import pytest
 
 from tests.given.bodies import a_body
 from tests.given.cells import Router, router
+from tests.given.fronts import frames_at_once
 from tests.given.running import Running, running
 from tests.given.waiting import eventually
 
@@ -140,30 +140,13 @@ async def test_a_cell_goes_on_while_one_of_its_instances_is_killed(cells: Cells)
 
 
 async def test_frames_of_sockets_and_event_streams_pass_at_once(cells: Cells) -> None:
-    address = cells.router.of(THERE, "/graphql")
-    accept = BEARER | {"Accept": "text/event-stream"}
-    async with (
-        cells.session.ws_connect(address, protocols=("graphql-transport-ws",)) as opened,
-        cells.session.post(address, json={"query": LIVE}, headers=accept) as streamed,
-    ):
-        await opened.send_json({"type": "connection_init", "payload": {"token": TOKEN}})
-        assert (await opened.receive_json())["type"] == "connection_ack"
-        await opened.send_json({"id": "1", "type": "subscribe", "payload": {"query": LIVE}})
-        # What is sent after this answer comes after the subscription began.
-        await opened.send_json({"id": "2", "type": "subscribe", "payload": {"query": "{ __typename }"}})
-        while (await opened.receive_json())["id"] != "2":
-            pass
-
+    async def deliver() -> None:
         await cells.deliver(cells.router.of(THERE, f"/webhooks?key={KEY}"), a_body(1, product_id=THERE))
 
-        frame = await opened.receive_json()
-        while frame["type"] != "next" or frame["id"] != "1":
-            frame = await opened.receive_json()
-        assert frame["payload"]["data"]["events"]["productId"] == str(THERE)
-        text = b""
-        while (found := re.search(rb"data: ?(\{.*\})\n", text)) is None:
-            text += await streamed.content.readany()
-        assert json.loads(found[1])["data"]["events"]["productId"] == str(THERE)
+    address = cells.router.of(THERE, "/graphql")
+    frames = await frames_at_once(cells.session, address, TOKEN, LIVE, deliver)
+
+    assert [frame["productId"] for frame in frames] == [str(THERE)] * 2
 
 
 async def test_no_log_has_a_key_or_a_token(cells: Cells) -> None:

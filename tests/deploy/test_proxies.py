@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +18,8 @@ import pytest
 
 from tests.given.bodies import a_body
 from tests.given.folders import ROOT
-from tests.given.fronts import certify, changed, free_port, program
+from tests.given.fronts import certify, changed, frames_at_once, program
+from tests.given.ports import free_port
 from tests.given.running import Running, running
 
 KEY, TOKEN = "key-of-a-test", "token-of-a-test"
@@ -145,33 +144,15 @@ async def test_deliveries_and_questions_pass_and_no_log_has_the_key(front: Front
 
 
 async def test_frames_of_sockets_and_event_streams_pass_at_once(front: Front, session) -> None:
-    bearer = {"Authorization": f"Bearer {TOKEN}"}
-    stream = {"query": LIVE}
-    accept = bearer | {"Accept": "text/event-stream"}
-    async with (
-        session.ws_connect(f"{front.address}/graphql", protocols=("graphql-transport-ws",)) as opened,
-        session.post(f"{front.address}/graphql", json=stream, headers=accept) as streamed,
-        asyncio.timeout(60),
-    ):
-        await opened.send_json({"type": "connection_init", "payload": {"token": TOKEN}})
-        assert (await opened.receive_json())["type"] == "connection_ack"
-        await opened.send_json({"id": "1", "type": "subscribe", "payload": {"query": LIVE}})
-        # What is sent after this answer comes after the subscription began.
-        await opened.send_json({"id": "2", "type": "subscribe", "payload": {"query": "{ __typename }"}})
-        while (await opened.receive_json())["id"] != "2":
-            pass
+    positions = []
 
+    async def deliver() -> None:
         async with front.deliver(session, a_body(1)) as answer:
-            position = (await answer.json())["position"]
+            positions.append((await answer.json())["position"])
 
-        frame = await opened.receive_json()
-        while frame["type"] != "next" or frame["id"] != "1":
-            frame = await opened.receive_json()
-        assert frame["payload"]["data"]["events"]["position"] == position
-        text = b""
-        while (found := re.search(rb"data: ?(\{.*\})\n", text)) is None:
-            text += await streamed.content.readany()
-        assert json.loads(found[1])["data"]["events"]["position"] == position
+    frames = await frames_at_once(session, f"{front.address}/graphql", TOKEN, LIVE, deliver)
+
+    assert [frame["position"] for frame in frames] == positions * 2
 
 
 async def test_what_is_not_for_the_world_is_not_there(front: Front, session) -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.given.folders import PAYLOADS, ROOT
+from tests.given.ports import free_port
 
 pytestmark = pytest.mark.docker
 
@@ -41,13 +41,6 @@ def docker(*arguments: str, env: Mapping[str, str] = SECRETS, seconds: float = C
         timeout=seconds,
         check=False,
     )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Served:

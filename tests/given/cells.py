@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.given.folders import ROOT
-from tests.given.fronts import certify, changed, free_port, program
+from tests.given.fronts import certify, changed, program
+from tests.given.ports import free_port
 
 SHIPPED = {"a": ("127.0.0.1:8081", "127.0.0.1:8082"), "b": ("127.0.0.1:8091", "127.0.0.1:8092")}
 
@@ -20,14 +21,6 @@ class Router:
 
     def __init__(self, address: str, folder: Path) -> None:
         self.address, self.folder = address, folder
-
-    @property
-    def map(self) -> Path:
-        return self.folder / "cells.map"
-
-    @property
-    def socket(self) -> Path:
-        return self.folder / "admin.sock"
 
     def of(self, product: int, path: str) -> str:
         """Return an address of a product."""
@@ -57,7 +50,7 @@ async def router(
     changes = {
         "bind :443": f"bind 127.0.0.1:{port}",
         "/etc/haproxy": str(folder),
-        "/run/haproxy": str(folder),
+        "/run/haproxy/": "unix@",  # in the folder that it runs in: the path of a socket has 107 bytes at most
         "/dev/log": "stdout format raw",
     }
     for cell, places in SHIPPED.items():

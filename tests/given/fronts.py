@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import socket
+import json
+import re
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+import aiohttp
 
 
 def changed(file: Path, changes: dict[str, str]) -> str:
@@ -46,6 +42,7 @@ async def program(command: Sequence[str | Path], port: int, folder: Path) -> Asy
             *command,
             stdout=said,
             stderr=said,
+            cwd=folder,
             env={"HOME": str(folder), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         )
     try:
@@ -61,5 +58,39 @@ async def program(command: Sequence[str | Path], port: int, folder: Path) -> Asy
                     break
         yield
     finally:
-        process.terminate()
+        if process.returncode is None:
+            process.terminate()
         await process.wait()
+
+
+async def frames_at_once(
+    session: aiohttp.ClientSession,
+    address: str,
+    token: str,
+    query: str,
+    deliver: Callable[[], Awaitable[None]],
+) -> list[Any]:
+    """Return what a socket and an event stream tell of a delivery while both are open, in this order."""
+    accept = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+    async with (
+        session.ws_connect(address, protocols=("graphql-transport-ws",)) as opened,
+        session.post(address, json={"query": query}, headers=accept) as streamed,
+        asyncio.timeout(60),
+    ):
+        await opened.send_json({"type": "connection_init", "payload": {"token": token}})
+        assert (await opened.receive_json())["type"] == "connection_ack"
+        await opened.send_json({"id": "1", "type": "subscribe", "payload": {"query": query}})
+        # What is sent after this answer comes after the subscription began.
+        await opened.send_json({"id": "2", "type": "subscribe", "payload": {"query": "{ __typename }"}})
+        while (await opened.receive_json())["id"] != "2":
+            pass
+
+        await deliver()
+
+        frame = await opened.receive_json()
+        while frame["type"] != "next" or frame["id"] != "1":
+            frame = await opened.receive_json()
+        text = b""
+        while (found := re.search(rb"data: ?(\{.*\})\n", text)) is None:
+            text += await streamed.content.readany()
+        return [frame["payload"]["data"]["events"], json.loads(found[1])["data"]["events"]]

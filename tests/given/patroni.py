@@ -8,11 +8,10 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +21,9 @@ import yaml
 
 from service.postgres.binaries import ServiceUser, service_user
 from tests.given.folders import ROOT
+from tests.given.ports import free_ports
+from tests.given.processes import children_of, kill_with_children
 from tests.given.waiting import eventually
-from tests.torture.harness import kill_with_children, parent_of
 
 RECIPE: Final = ROOT / "deploy" / "patroni" / "patroni.yml"
 PATIENCE_SECONDS: Final = 180
@@ -350,30 +350,6 @@ async def _running() -> AsyncIterator[Cluster]:
     finally:
         await cluster.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens to."""
-    with contextlib.ExitStack() as stack:
-        return [stack.enter_context(_a_port()) for _ in range(count)]
-
-
-@contextmanager
-def _a_port() -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        yield probe.getsockname()[1]
-
-
-def children_of(parent: int) -> list[int]:
-    """Return the processes that another has started."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            with contextlib.suppress(OSError):
-                if parent_of(int(entry.name)) == parent:
-                    found.append(int(entry.name))
-    return found
 
 
 def _is_postgres(pid: int) -> bool:

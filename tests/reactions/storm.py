@@ -21,10 +21,10 @@ import aiohttp
 
 from tests.given.bodies import a_body
 from tests.given.folders import ROOT
+from tests.given.processes import kill_with_children, parent_of
 from tests.given.receiver import a_file, a_rule
 from tests.given.running import Running, running
 from tests.given.waiting import eventually
-from tests.torture.harness import kill_with_children, parent_of
 
 PEOPLE: Final = 4
 """So many deliver at once."""

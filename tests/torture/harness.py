@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import random
-import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +20,8 @@ from service.log.database import connect, migrate
 from service.postgres import embedded
 from service.postgres.embedded import EmbeddedPostgres
 from tests.given.bodies import a_body
+from tests.given.ports import free_port
+from tests.given.processes import kill_with_children
 from tests.torture.service import AS_DESIGNED
 
 ROOT: Final = Path(__file__).parent.parent.parent
@@ -63,7 +62,7 @@ class Receiver:
     ) -> None:
         self.dsn, self.folder, self.variant = dsn, folder, variant
         self.environment = environment or {}
-        self.port = _free_port()
+        self.port = free_port()
         self.process: asyncio.subprocess.Process | None = None
         self.output = folder / "service.log"
 
@@ -217,24 +216,6 @@ def kill_postgres(running: EmbeddedPostgres) -> None:
         kill_with_children(running.pid)
 
 
-def kill_with_children(parent: int) -> None:
-    """Kill a process and its children with -9."""
-    children = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            with contextlib.suppress(OSError):
-                if parent_of(int(entry.name)) == parent:
-                    children.append(int(entry.name))
-    for pid in (parent, *children):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def parent_of(pid: int) -> int:
-    """Return the process that started another. Raises OSError where there is none."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
 async def storm(folder: Path, *, kills: int, events: int, variant: str = AS_DESIGNED, seed: int = 1) -> Toll:
     """Load a service; kill it, its Postgres or both at random moments; count what is missing at the end.
 
@@ -298,10 +279,3 @@ async def _connect(dsn: str) -> asyncpg.Connection[Any]:
                 return await asyncpg.connect(dsn)
             except (OSError, asyncpg.PostgresError):
                 await asyncio.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -16,9 +16,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bench.harness import free_port
 from schema.ids import encode_id
 from service.postgres.embedded import EmbeddedPostgres
+from tests.given.ports import free_port
 from tests.given.running import Running, running
 from tests.torture.harness import kill_postgres, postgres
 from tests.torture.live_followers import RESUME, Follower, cut_at_random, deliver
