@@ -63,14 +63,13 @@ export function gain(value) {
 
 /** A table; below a chart it is closed at first. */
 function numbers(title, heads, rows, closed) {
-  const figures = heads.map((_, i) => rows.some(({ [i]: cell }) => typeof (cell?.text ?? cell) === "number"));
-  const ranged = (i) => figures[i] && "figure";
+  const kinds = heads.map((_, i) => rows.some((row) => typeof (row[i]?.text ?? row[i]) === "number") && "figure");
   const table = el(
     "div.wide", { tabindex: 0, role: "region", "aria-label": `${title}, in numbers` },
     el(
       "table.numbers",
-      el("thead", el("tr", heads.map((head, i) => el("th", { scope: "col", class: ranged(i) }, head)))),
-      el("tbody", rows.map((row) => el("tr", row.map((cell, i) => el("td", { class: ranged(i) }, cell?.show ?? cell ?? "–"))))),
+      el("thead", el("tr", heads.map((head, i) => el("th", { scope: "col", class: kinds[i] }, head)))),
+      el("tbody", rows.map((row) => el("tr", row.map((cell, i) => el("td", { class: kinds[i] }, cell?.show ?? cell ?? "–"))))),
     ),
   );
   return closed ? el("details", el("summary", "In numbers"), table) : table;
