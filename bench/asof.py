@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bench.board import PRODUCT
-from bench.harness import Options, Report, bench_postgres, database, main, settled
+from bench.harness import Options, Report, main
 from bench.load import ask, post
 from bench.long_log import SETTINGS, LongLog
 from bench.ours import recount
 from bench.rebuild import rebuilt
+from bench.throwaway import bench_postgres, database, settled
 from projections.read_model import Reader
 from service.log.database import open_pool
 

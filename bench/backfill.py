@@ -14,26 +14,17 @@ import sys
 import time
 from typing import Final
 
-from bench.harness import (
-    Options,
-    Report,
-    bench_postgres,
-    cores,
-    database,
-    free_port,
-    main,
-    own_memory_mib,
-    pinned,
-    processor_seconds,
-    running,
-    say,
-)
+from bench.cores import cores, pinned
+from bench.harness import Options, Report, main, say
+from bench.processes import own_memory_mib, processor_seconds, running
 from bench.sleekplan import knobs_of
+from bench.throwaway import bench_postgres, database
+from service.backfill.report import SweepReport
 from service.backfill.run import WantedBoard, backfill
-from service.backfill.sweep import SweepReport
 from service.config import load_settings
 from service.log.database import connect, migrate, open_pool
 from service.log.hub import Hub
+from tests.given.ports import free_port
 
 ITEMS: Final = 20_000
 VOTES: Final = 500_000

@@ -14,18 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from bench.harness import (
-    Options,
-    Report,
-    bench_postgres,
-    clean_environment,
-    database,
-    main,
-    own_memory_mib,
-    say,
-)
+from bench.harness import Options, Report, main, say
 from bench.long_log import SETTINGS, LongLog
+from bench.processes import clean_environment, own_memory_mib
 from bench.rebuild import rebuilt
+from bench.throwaway import bench_postgres, database
 
 EVENTS: Final = (100_000, 1_000_000)
 QUICK_EVENTS: Final = (5_000, 20_000)

@@ -23,22 +23,13 @@ from typing import Final
 import asyncpg
 
 from bench.board import PRODUCT, SEED, fill_log
-from bench.harness import (
-    USED_WAL,
-    Options,
-    Report,
-    bench_postgres,
-    cores,
-    database,
-    main,
-    processor_seconds,
-    say,
-    settled,
-    use_wal,
-)
+from bench.cores import cores
+from bench.harness import Options, Report, main, say
 from bench.listeners import Heard, hang_up, listen, subscription
 from bench.load import open_loop, post
 from bench.ours import Service, projected, recount
+from bench.processes import processor_seconds
+from bench.throwaway import USED_WAL, bench_postgres, database, settled, use_wal
 from service.postgres.embedded import EmbeddedPostgres
 from service.simulator import simulate
 

@@ -17,22 +17,13 @@ import asyncpg
 
 from bench import asof
 from bench.board import PRODUCT, deliveries
-from bench.harness import (
-    Options,
-    Report,
-    Samples,
-    bench_postgres,
-    database,
-    main,
-    memory_mib,
-    say,
-    seconds_of,
-    settled,
-)
+from bench.harness import Options, Report, Samples, main, say, seconds_of
 from bench.load import ask, closed_loop, post
 from bench.long_log import SETTINGS, LongLog
 from bench.ours import projected, recount
+from bench.processes import memory_mib
 from bench.rebuild import compare, peak_memory, rebuilt, report_growth
+from bench.throwaway import bench_postgres, database, settled
 
 
 class Length(NamedTuple):

@@ -1,4 +1,4 @@
-"""What all benches share: sides in turn, medians with their spread, ratios, cores, a table and a JSON file.
+"""What all benches share: sides in turn, medians with their spread, ratios, a table and a JSON file.
 
     async def bench(options: Options, report: Report) -> None:
         async with bench_postgres() as postgres:
@@ -14,29 +14,23 @@ Ratios are taken pair by pair, between runs that stood next to each other, since
 from __future__ import annotations
 
 import argparse
-import asyncio
 import datetime as dt
 import json
 import math
 import os
 import platform
-import secrets
 import signal
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import uvloop
-
-from service.postgres.embedded import EmbeddedPostgres, temporary_postgres
 
 ROOT: Final = Path(__file__).parent.parent
 RESULTS: Final = ROOT / "bench" / "results"
@@ -285,261 +279,6 @@ async def _run(work: Awaitable[None]) -> None:
 
 def _as_interrupt(*_: object) -> None:
     raise KeyboardInterrupt  # so that what was started is stopped on the way out
-
-
-# Cores
-
-
-@dataclass(frozen=True)
-class Cores:
-    """Which cores do what: the server one, the load another; Postgres goes where there is room."""
-
-    server: frozenset[int]
-    load: frozenset[int]
-    all: frozenset[int]
-
-
-def cores() -> Cores:
-    """Return the cores of this machine as the benches share them out; one core alone is shared by all."""
-    if not hasattr(os, "sched_getaffinity"):
-        none: frozenset[int] = frozenset()
-        return Cores(none, none, none)
-    first, *others = sorted(_CORES_AT_START)
-    return Cores(frozenset({first}), frozenset(others[-1:] or [first]), frozenset(_CORES_AT_START))
-
-
-@contextmanager
-def pinned(to: frozenset[int]) -> Iterator[None]:
-    """Keep this process, and the children that it starts meanwhile, on some cores while the block lasts.
-
-    The load generator runs in `pinned(cores().load)`. Where the system cannot pin (macOS), nothing happens.
-    """
-    if not to:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, to)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-_CORES_AT_START: Final = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
-
-
-# What is started
-
-
-@asynccontextmanager
-async def running(
-    command: Sequence[str | Path],
-    *,
-    ready: str,
-    environment: Mapping[str, str] | None = None,
-    on: frozenset[int] | None = None,
-    seconds: float = 30.0,
-    folder: Path | None = None,
-) -> AsyncIterator[int]:
-    """Run a server on the server's core until the block ends; give its process id once `ready` answers.
-
-    `ready` is `http://host:port/path` (any answer will do) or `host:port`. What it prints goes to
-    `bench/results/logs/`, and its end is part of the error when it does not come up.
-    """
-    log = RESULTS / "logs" / f"{Path(str(command[0])).name}-{secrets.token_hex(3)}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output, pinned(cores().server if on is None else on):
-        process = subprocess.Popen(  # noqa: ASYNC220 - it must inherit the core; a fork takes a millisecond
-            [str(part) for part in command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            cwd=folder or ROOT,
-            env=clean_environment(environment),
-            start_new_session=True,
-        )
-    try:
-        await _until_answers(process, ready, seconds, log)
-        yield process.pid
-    finally:
-        await _stop(process)
-        log.unlink(missing_ok=True)
-
-
-async def output_of(
-    command: Sequence[str | Path], *, environment: Mapping[str, str] | None = None, seconds: float = 900.0
-) -> str:
-    """Run a command on all cores to its end; return what it printed, or raise with what it complained of."""
-    ended = await asyncio.to_thread(
-        subprocess.run,
-        [str(part) for part in command],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=clean_environment(environment),
-        timeout=seconds,
-        check=False,
-    )
-    if ended.returncode:
-        tail = " | ".join(ended.stderr.splitlines()[-12:])
-        raise RuntimeError(f"{' '.join(map(str, command))} ended with {ended.returncode}: {tail}")
-    return str(ended.stdout)
-
-
-def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment for a child: ours without any RECOUNT_ setting, and what is given."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("RECOUNT_")}
-    return kept | dict(more or {})
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def memory_mib(pid: int) -> float:
-    """Return the resident memory of a process; 0 where the system does not tell."""
-    return _status_mib(pid, "VmRSS:")
-
-
-def own_memory_mib(pid: int) -> float:
-    """Return the anonymous memory of a process: without the buffers that all of Postgres shares."""
-    return _status_mib(pid, "RssAnon:")
-
-
-def _status_mib(pid: int, name: str) -> float:
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith(name):
-                return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def processor_seconds(pid: int) -> float:
-    """Return the processor time that a process has used; 0 where the system does not tell."""
-    with suppress(OSError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
-
-
-async def _until_answers(process: subprocess.Popen[bytes], ready: str, seconds: float, log: Path) -> None:
-    address, _, path = ready.removeprefix("http://").partition("/")
-    host, _, port = address.rpartition(":")
-    give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
-        if process.poll() is not None:
-            break
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
-            async with asyncio.timeout(2):
-                reader, writer = await asyncio.open_connection(host, int(port))
-                try:
-                    if not ready.startswith("http://"):
-                        return
-                    writer.write(
-                        f"GET /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode()
-                    )
-                    if await reader.readexactly(8):
-                        return
-                finally:
-                    writer.close()
-        await asyncio.sleep(0.05)
-    tail = " | ".join(log.read_text(errors="replace").splitlines()[-12:])
-    raise RuntimeError(f"{process.args!r} did not answer at {ready} within {seconds:.0f} s: {tail}")
-
-
-async def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask a server to end and wait; after ten seconds end it and what it started."""
-    with suppress(ProcessLookupError):
-        process.terminate()
-    give_up = time.monotonic() + 10
-    while process.poll() is None and time.monotonic() < give_up:
-        await asyncio.sleep(0.02)
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-# Postgres
-
-POSTGRES_SETTINGS: Final = {
-    "shared_buffers": "512MB",
-    "max_wal_size": "4GB",
-    "checkpoint_timeout": "15min",  # a checkpoint in the middle of one side's run is nobody's merit
-    "max_connections": "200",
-}
-
-
-WAL_MIB: Final = 1_536
-USED_WAL: Final = {"min_wal_size": f"{WAL_MIB}MB"}
-"""Settings of a Postgres for `use_wal`."""
-
-
-@asynccontextmanager
-async def bench_postgres(settings: Mapping[str, str] | None = None) -> AsyncIterator[EmbeddedPostgres]:
-    """Run a throwaway Postgres, `fsync` and `synchronous_commit` on, that every side of a bench shares.
-
-    Give a side its own database by `database(postgres, "name")`. It runs on all cores, so start it
-    outside of `pinned`.
-    """
-    async with temporary_postgres(settings=POSTGRES_SETTINGS | dict(settings or {})) as postgres:
-        yield postgres
-
-
-async def database(postgres: EmbeddedPostgres, name: str, *, template: str | None = None) -> str:
-    """Make an empty database, or a copy of `template`, in place of any of that name, and return its DSN."""
-    connection = await asyncpg.connect(postgres.dsn)
-    try:
-        await connection.execute(f'drop database if exists "{name}" with (force)')
-        copied = f' template "{template}"' if template else ""
-        await connection.execute(f'create database "{name}"{copied}')
-    finally:
-        await connection.close()
-    return dsn_of(postgres, name)
-
-
-def dsn_of(postgres: EmbeddedPostgres, name: str) -> str:
-    """Return the address of another database of the same server."""
-    parts = urlsplit(postgres.dsn)
-    return urlunsplit(parts._replace(path=f"/{name}", netloc=parts.netloc or "recount@"))
-
-
-async def use_wal(postgres: EmbeddedPostgres) -> None:
-    """Have Postgres write its WAL as after a while: into files that it used before.
-
-    A new one makes each file of 16 MB first and fills it with zeros: every second or so, whoever commits
-    stands still for 20 to 60 ms.
-    """
-    connection = await asyncpg.connect(postgres.dsn)
-    try:
-        for _ in range(WAL_MIB // 16):
-            await connection.execute("select pg_logical_emit_message(false, 'bench', repeat('x', 16000000))")
-    finally:
-        await connection.close()
-    await checkpoint(postgres)
-
-
-async def checkpoint(postgres: EmbeddedPostgres) -> None:
-    """Start each side alike: nothing left to write, all of the WAL's files free for use again."""
-    connection = await asyncpg.connect(postgres.dsn)
-    try:
-        await connection.execute("checkpoint")
-    finally:
-        await connection.close()
-
-
-async def settled(dsn: str) -> None:
-    """Vacuum, analyse and checkpoint, so that no side pays for what was loaded before it."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute("vacuum analyze")
-        await connection.execute("checkpoint")
-    finally:
-        await connection.close()
 
 
 def _spread(samples: Samples) -> dict[str, Any]:

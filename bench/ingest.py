@@ -8,17 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.harness import (
-    USED_WAL,
-    Options,
-    Report,
-    bench_postgres,
-    checkpoint,
-    database,
-    main,
-    output_of,
-    use_wal,
-)
+from bench.harness import Options, Report, main
+from bench.processes import output_of
+from bench.throwaway import USED_WAL, bench_postgres, checkpoint, database, use_wal
 from bench.versus_ingest import a_body
 
 LINES = 400_000

@@ -15,21 +15,13 @@ from typing import Any, Final
 
 import asyncpg
 
-from bench.harness import (
-    Options,
-    Report,
-    bench_postgres,
-    cores,
-    database,
-    main,
-    memory_mib,
-    pinned,
-    processor_seconds,
-    say,
-)
+from bench.cores import cores, pinned
+from bench.harness import Options, Report, main, say
 from bench.listeners import Heard, hang_up, listen, subscription
 from bench.load import open_loop, post
 from bench.ours import Service, projected, recount
+from bench.processes import memory_mib, processor_seconds
+from bench.throwaway import bench_postgres, database
 from schema.ids import encode_id
 
 PRODUCT: Final = 647288130

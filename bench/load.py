@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from bench.harness import cores, pinned
+from bench.cores import cores, pinned
 
 _HEAD_END: Final = b"\r\n\r\n"
 

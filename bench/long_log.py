@@ -19,7 +19,9 @@ import asyncpg
 import orjson
 
 from bench.board import PRODUCT
-from bench.harness import ROOT, clean_environment, settled
+from bench.harness import ROOT
+from bench.processes import clean_environment
+from bench.throwaway import settled
 from service.events import decode
 from service.log.database import connect, migrate
 from service.simulator import simulate

@@ -14,7 +14,8 @@ from typing import Final
 
 import asyncpg
 
-from bench.harness import free_port, running
+from bench.processes import running
+from tests.given.ports import free_port
 
 KEY: Final = "bench-key-0123456789abcdef"
 COMMAND: Final[list[str | Path]] = [Path(sys.executable).with_name("recount"), "serve"]

@@ -15,8 +15,10 @@ import json
 from typing import Any, Final
 
 from bench.board import PRODUCT, fill_log
-from bench.harness import Options, Report, bench_postgres, cores, database, main, settled
+from bench.cores import cores
+from bench.harness import Options, Report, main
 from bench.ours import projected, recount
+from bench.throwaway import bench_postgres, database, settled
 from service.events import decode
 from service.log.database import connect, migrate, open_pool
 from service.log.event_store import EventStore
@@ -177,7 +179,8 @@ _SCROLL: Final = """
     const begun = Date.now();
     const box = await page.locator('.board').boundingBox();
     await page.mouse.move(box.x + 200, 500);
-    const count = () => page.evaluate(() => document.querySelector('.board').tBodies.length * 100 + 100);
+    // Rows that are far from the eye are counted by what their groups hold when they are near.
+    const count = () => page.evaluate(() => 200 + 25 * (document.querySelector('.board').tBodies.length - 1));
     const said = await page.locator('#board .count').textContent();
     const total = Number(said.replace(/\\D/g, ''));
     while (await count() < total && Date.now() - begun < 35_000) {
@@ -271,7 +274,7 @@ async def _many(options: Options, report: Report, postgres: EmbeddedPostgres) ->
         report.add(
             f"{what}: p99 of {len(frames)}", f"{side}: a frame", frames[len(frames) * 99 // 100], unit="ms"
         )
-    report.add(what, "rows listed at the end, to a hundred", found["listed"], unit="rows")
+    report.add(what, "rows listed at the end, to 25", found["listed"], unit="rows")
     report.add(what, "elements of the page at the end", found["nodes"], unit="elements")
 
 

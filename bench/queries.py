@@ -19,24 +19,14 @@ from typing import Any, Final
 import asyncpg
 
 from bench.board import PRODUCT, fill_log
-from bench.harness import (
-    Options,
-    Report,
-    Samples,
-    bench_postgres,
-    database,
-    free_port,
-    in_turn,
-    main,
-    memory_mib,
-    running,
-    say,
-    settled,
-)
+from bench.harness import Options, Report, Samples, in_turn, main, say
 from bench.load import Load, ask, closed_loop, open_loop, post
 from bench.ours import projected, recount
+from bench.processes import memory_mib, running
 from bench.setup_peers import SOURCES, PeersNotInstalled, peer, peers_python, postgraphile
+from bench.throwaway import bench_postgres, database, settled
 from service.dsn import Dsn
+from tests.given.ports import free_port
 
 BOARD: Final = (300_000, 20_000, 30_000)
 QUICK_BOARD: Final = (30_000, 2_000, 3_000)

@@ -23,27 +23,16 @@ import uvloop
 from aiohttp import web
 
 from bench.board import PRODUCT, SEED, fill_log
+from bench.cores import cores
 from bench.following import postgres_seconds
-from bench.harness import (
-    USED_WAL,
-    Options,
-    Report,
-    Samples,
-    bench_postgres,
-    cores,
-    database,
-    free_port,
-    main,
-    processor_seconds,
-    running,
-    say,
-    settled,
-    use_wal,
-)
+from bench.harness import Options, Report, Samples, main, say
 from bench.load import open_loop, post
 from bench.ours import Service, projected, recount
+from bench.processes import processor_seconds, running
+from bench.throwaway import USED_WAL, bench_postgres, database, settled, use_wal
 from service.postgres.embedded import EmbeddedPostgres
 from service.simulator import simulate
+from tests.given.ports import free_port
 
 RATE: Final = 500
 RULES: Final = 10

@@ -12,18 +12,10 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from bench.harness import (
-    Options,
-    Report,
-    Samples,
-    bench_postgres,
-    database,
-    in_turn,
-    main,
-    own_memory_mib,
-    seconds_of,
-)
+from bench.harness import Options, Report, Samples, in_turn, main, seconds_of
 from bench.long_log import SETTINGS, LongLog
+from bench.processes import own_memory_mib
+from bench.throwaway import bench_postgres, database
 from projections.rebuild.rebuild import Rebuilder, rebuild
 from service.log.database import open_pool
 

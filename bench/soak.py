@@ -29,21 +29,12 @@ import aiohttp
 import asyncpg
 import uvloop
 
-from bench.harness import (
-    ROOT,
-    Report,
-    bench_postgres,
-    cores,
-    database,
-    machine_line,
-    memory_mib,
-    pinned,
-    processor_seconds,
-    say,
-    table,
-)
+from bench.cores import cores, pinned
+from bench.harness import ROOT, Report, machine_line, say, table
 from bench.load import Load, post
 from bench.ours import Service, projected, recount
+from bench.processes import memory_mib, processor_seconds
+from bench.throwaway import bench_postgres, database
 from service.simulator import simulate
 
 MEMORY_MIB_A_MINUTE_MAX: Final = 1.0

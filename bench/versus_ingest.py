@@ -20,26 +20,14 @@ from typing import Any, Final
 
 import asyncpg
 
-from bench.harness import (
-    USED_WAL,
-    Options,
-    Report,
-    Samples,
-    bench_postgres,
-    checkpoint,
-    database,
-    free_port,
-    in_turn,
-    main,
-    memory_mib,
-    running,
-    say,
-    use_wal,
-)
+from bench.harness import Options, Report, Samples, in_turn, main, say
 from bench.load import Load, closed_loop, open_loop, post
 from bench.ours import KEY, projected, recount
+from bench.processes import memory_mib, running
 from bench.setup_peers import peer, peers_python
+from bench.throwaway import USED_WAL, bench_postgres, checkpoint, database, use_wal
 from service.postgres.embedded import EmbeddedPostgres
+from tests.given.ports import free_port
 
 CONNECTIONS: Final = 64
 SECONDS: Final = 3.0

@@ -19,24 +19,15 @@ from typing import Any, Final
 import aiohttp
 
 from bench.board import bodies, deliveries
-from bench.harness import (
-    Options,
-    Report,
-    Samples,
-    bench_postgres,
-    cores,
-    database,
-    free_port,
-    in_turn,
-    main,
-    memory_mib,
-    pinned,
-    running,
-)
+from bench.cores import cores, pinned
+from bench.harness import Options, Report, Samples, in_turn, main
 from bench.listeners import Heard, hang_up, listen, subscription
 from bench.load import closed_loop, open_loop, post
 from bench.ours import projected, recount
+from bench.processes import memory_mib, running
 from bench.setup_peers import peer, peers_python
+from bench.throwaway import bench_postgres, database
+from tests.given.ports import free_port
 
 OURS: Final = "recount"
 THEIRS: Final = "plain Strawberry subscription, from LISTEN"

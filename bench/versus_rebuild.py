@@ -17,21 +17,11 @@ from typing import Any, Final
 import asyncpg
 
 from bench.board import fill_log
-from bench.harness import (
-    Options,
-    Report,
-    bench_postgres,
-    database,
-    dsn_of,
-    in_turn,
-    main,
-    output_of,
-    say,
-    seconds_of,
-    settled,
-)
+from bench.harness import Options, Report, in_turn, main, say, seconds_of
+from bench.processes import output_of
 from bench.rebuild import rebuilt
 from bench.setup_peers import peer, peers_python
+from bench.throwaway import bench_postgres, database, dsn_of, settled
 
 EVENTS: Final = 100_000
 QUICK_EVENTS: Final = 5_000

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Final
 
 from projections import tables as built_in_tables
-from service.errors import UnknownProjection
+from service.errors import ProjectionUnusable, UnknownProjection
 from service.sql_files import load
 
 ENTRY_POINTS: Final = "recount.projections"
 
 _TABLE: Final = re.compile(r"\bcreate table \{([a-z_]+)\}")
+_COLUMNS: Final = re.compile(r"\bcreate table \{([a-z_]+)\}([^;]*)")
 _VIEW: Final = re.compile(r"\bcreate view \{([a-z_]+)\}")
 _COVERED: Final = re.compile(r"\bcreate index on \{([a-z_]+)\}[^;]*\binclude\b")
+_ALL_OF_IT: Final = {"counted": "true"}
 _PLACE: Final = re.compile(r"\{([a-z_]+)\}")
+_COUNTING: Final = re.compile(r"tables|keys|indexes|lookups|(apply|settle)\..*")
+_NO_PLACE: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*")
 
 STAGING: Final = load(built_in_tables.__file__, "staging.sql")
 SCHEMA: Final = load(__file__, "schema.sql")
@@ -43,7 +47,7 @@ class Projection:
     relations: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        made = self.statements["tables"]
+        made = self.statements.get("tables", "")
         object.__setattr__(self, "tables", tuple(_TABLE.findall(made)))
         object.__setattr__(self, "relations", (*self.tables, *_VIEW.findall(made)))
 
@@ -95,12 +99,55 @@ BUILT_IN: Final[tuple[Projection, ...]] = tuple(
 
 @cache
 def plugins() -> tuple[Projection, ...]:
-    """The projections that other installed packages offer under the entry point `recount.projections`."""
-    found = []
+    """The projections that other installed packages offer under the entry point `recount.projections`.
+
+    Raises ProjectionUnusable, in words: nothing of ours may be taken for theirs, or the other way round.
+    """
+    found: list[Projection] = []
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
-        offered = point.load()
-        found.append(offered() if callable(offered) else offered)
+        try:
+            offered = point.load()
+            offered = offered() if callable(offered) else offered
+        except Exception as error:
+            raise ProjectionUnusable(
+                point.value, f"cannot be loaded: {type(error).__name__}: {error}"
+            ) from error
+        if problem := _problem(offered, (*BUILT_IN, *found)):
+            raise ProjectionUnusable(point.value, problem)
+        found.append(offered)
     return tuple(found)
+
+
+def _problem(offered: object, others: Sequence[Projection]) -> str | None:
+    """Say what keeps something that was offered from being a projection beside the others."""
+    if not isinstance(offered, Projection):
+        return (
+            f"is no projection but a value of the type {type(offered).__name__}: give what from_file returns"
+        )
+    if offered.name in {other.name for other in others}:
+        return f"has the name of another, {offered.name!r}: choose one of its own"
+    if not offered.tables:
+        return "has no tables: its .sql needs `-- name: tables`, with `create table {name} (…)`"
+    taken = {relation: other.name for other in others for relation in other.relations} | dict.fromkeys(
+        STAGING, "every step"
+    )
+    for relation in offered.relations:
+        if relation in taken:
+            return f"makes {{{relation}}}, which {taken[relation]!r} has: choose a name of its own"
+    for table, columns in _COLUMNS.findall(offered.statements["tables"]):
+        if not re.search(r"\bproduct_id\b", columns):
+            return f"makes {{{table}}} without a column product_id: one product could not be counted again"
+    places = ("hot", *_ALL_OF_IT, *offered.relations)
+    for name, text in offered.statements.items():
+        if _COUNTING.fullmatch(name):
+            for place in _PLACE.findall(_NO_PLACE.sub("", text)):
+                if place not in places:
+                    there = ", ".join(f"{{{each}}}" for each in places)
+                    return (
+                        f"reads {{{place}}} in its statement `{name}`, which is no place that it has; "
+                        f"there are {there}: others' tables may be of another position"
+                    )
+    return None
 
 
 def all_projections() -> tuple[Projection, ...]:
@@ -149,5 +196,8 @@ def together(
 
 
 def fill(sql: str, names: Mapping[str, str]) -> str:
-    """Put the tables' own names in place of `{name}`; braces round anything else stay."""
-    return _PLACE.sub(lambda place: names.get(place[1], place[0]), sql)
+    """Put the tables' own names in place of `{name}`; braces round anything else stay.
+
+    `{counted}` is which items `i` a statement counts in: all, unless a part is counted again by itself.
+    """
+    return _PLACE.sub(lambda place: names.get(place[1], _ALL_OF_IT.get(place[1], place[0])), sql)

@@ -43,6 +43,37 @@ values ($1)
     on conflict (only_row) do update
    set fingerprint = excluded.fingerprint;
 
+-- name: came_another
+-- Whether the version that came last is another.
+--   $1 version
+select exists (select from read_model.declared where version not in ('', $1));
+
+-- name: counts
+-- Whether anybody counts, or did within some seconds.
+--   $1 seconds
+select exists (
+    select
+      from read_model.lease
+     where task in ('projector', 'rebuild')
+       and expires > clock_timestamp() - make_interval(secs => $1)
+);
+
+-- name: come
+--   $1 version
+update read_model.declared
+   set version = $1
+ where version <> $1;
+
+-- name: drop_checkpoint
+-- What was parked of it goes with it.
+--   $1 projection
+with parked as (
+    delete from read_model.parked where projection = $1
+)
+delete from read_model.checkpoints
+ where projection = $1
+returning generation, tables;
+
 -- name: add_checkpoint
 --   $1 projection  $2 built_in  $3 fingerprint  $4 tables  $5 generation
 insert into read_model.checkpoints (projection, built_in, generation, position, fingerprint, tables)

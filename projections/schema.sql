@@ -17,8 +17,6 @@ create table if not exists read_model.declared (
     fingerprint  text    not null
 );
 
-alter table read_model.declared add column if not exists views text not null default '';
-
 -- Who may advance the projections ('projector') and who rebuilds ('rebuild'). The clock is the
 -- database's, so hosts whose clocks disagree still agree on whose turn it is.
 create table if not exists read_model.lease (
@@ -62,16 +60,11 @@ create table if not exists read_model.rebuilds (
     error         text
 );
 
-alter table read_model.rebuilds add column if not exists lanes bigint[] not null default '{}';
-alter table read_model.rebuilds add column if not exists indexed boolean[] not null default '{}';
-
 -- Tables of generations that are read no longer, kept a while for readers with an older snapshot.
 create table if not exists read_model.discarded (
     table_name    text        primary key,
     discarded_at  timestamptz not null default clock_timestamp()
 );
-
-alter table read_model.discarded add column if not exists discarded_by xid8 not null default pg_current_xact_id();
 
 -- Which child of each parent is read by views that stay: `shown_…` look it up in their own snapshot.
 create table if not exists read_model.shown (
@@ -95,6 +88,33 @@ create table if not exists read_model.parked (
 );
 create index if not exists parked_entity on read_model.parked (product_id, entity, entity_id);
 
+-- Columns that came later. `add column if not exists` waits for whoever reads the table, as a pg_dump does for hours, and
+-- has everybody else wait behind it, although the column is there.
+do $$
+declare
+    later record;
+begin
+    for later in
+        select c.*
+          from (values ('declared', 'views', $d$text not null default ''$d$),
+                       -- The version that came last, by what it counts by.
+                       ('declared', 'version', $d$text not null default ''$d$),
+                       ('rebuilds', 'lanes', $d$bigint[] not null default '{}'$d$),
+                       ('rebuilds', 'indexed', $d$boolean[] not null default '{}'$d$),
+                       ('discarded', 'discarded_by', 'xid8 not null default pg_current_xact_id()')
+               ) as c (in_table, name, type)
+         where not exists (
+                   select
+                     from pg_catalog.pg_attribute a
+                    where a.attrelid = format('read_model.%I', c.in_table)::regclass
+                      and a.attname = c.name
+               )
+    loop
+        execute format('alter table read_model.%I add column %I %s', later.in_table, later.name, later.type);
+    end loop;
+end
+$$;
+
 -- name: functions
 -- An id is text, "0" and "" are none; an object, a list or a long text is no id.
 create or replace function read_model.id_of(v text) returns text
@@ -112,7 +132,7 @@ return case
     when v ~ '^-[0-9]{1,9}$' then v::int
 end;
 
--- Numbers with a point have at most fifteen digits on either side.
+-- Numbers have at most fifteen digits before a point; after it a quotient has more (0.9166666666666666).
 create or replace function read_model.number_of(v text) returns float8
 language sql immutable parallel safe
 return case
@@ -120,7 +140,7 @@ return case
     when octet_length(v) between 1 and 9 and v not like '%.%' and translate(v, '0123456789', '') = '' then v::float8
     when octet_length(v) between 3 and 15 and translate(v, '0123456789', '') = '.' and v not like '.%' and v not like '%.'
     then v::float8
-    when v ~ '^-?[0-9]{1,15}([.][0-9]{1,15})?$' then v::float8
+    when v ~ '^-?[0-9]{1,15}([.][0-9]{1,60})?$' then v::float8
 end;
 
 create or replace function read_model.boolean_of(v text) returns boolean
@@ -182,6 +202,11 @@ return case when occurred_at < '2000-01-01T00:00:00Z' then '0' else '1' end
 create or replace function read_model.bytes_of(v text) returns bytea
 language sql stable parallel safe
 return textsend(v);
+
+-- Whether an event tells what something was like when it was seen (the type SNAPSHOT): nobody did anything then.
+create or replace function read_model.only_seen(action text) returns boolean
+language sql immutable parallel safe
+return action in ('item.snapshot', 'comment.snapshot', 'user.snapshot', 'changelog.snapshot', 'vote.moved');
 
 -- The post that an event carries: for item.* the body's data is the post, elsewhere it is nested.
 create or replace function read_model.post_of(entity text, data jsonb) returns jsonb

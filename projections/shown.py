@@ -80,10 +80,16 @@ async def attach(
 
 
 async def _make(connection: AnyConnection, projection: Projection, names: Mapping[str, str]) -> None:
-    """Make the parents of a projection's tables, and the views that show one child of each."""
+    """Make the parents of a projection's tables, and the views that show one child of each.
+
+    A parent may be left of when this version was known before: tables of another, which were shown by it as
+    well, are its children for as long as they are in use, so it stays. By its name it is the same.
+    """
     for table in projection.tables:
         parent = _parent(projection, table)
-        await connection.execute(f"create table {parent} (like {names[table]} including generated)")
+        await connection.execute(
+            f"create table if not exists {parent} (like {names[table]} including generated)"
+        )
         await connection.execute(
             f"create view {shown_names()[table]} as select each.* from {parent} as each "
             f"where each.tableoid = (select child from read_model.shown where parent = '{parent}'::regclass)"

@@ -13,7 +13,7 @@ from projections.steps import AnyConnection
 from service.log.database import Pool
 from service.sql_files import load
 
-State = Literal["LIVE", "CATCHING_UP", "REBUILDING", "OUTDATED", "STUCK", "FAILED"]
+State = Literal["LIVE", "CATCHING_UP", "REBUILDING", "OUTDATED", "STUCK", "FAILED", "ABSENT"]
 
 _sql = load(__file__, "status.sql")
 
@@ -67,11 +67,16 @@ async def status(connection: AnyConnection | Pool) -> list[Standing]:
 
 
 def lateness(found: Iterable[Standing]) -> str | None:
-    """Say how far behind the log projections are for whose next event it has been waiting for too long."""
-    late = [each for each in found if each.lag_seconds > LATE_SECONDS and each.state != "REBUILDING"]
+    """Say how far behind the log projections are for whose next event it has been waiting for too long.
+
+    A rebuild beside tables that are read and followed makes nothing late.
+    """
+    late = [each for each in found if each.lag_seconds > LATE_SECONDS]
     if not late:
         return None
     events, seconds = (max(each.lag_events for each in late), max(each.lag_seconds for each in late))
+    if done := [each.progress for each in late if each.progress is not None]:
+        return f"{events} events behind the log, and {min(done):.0%} of a rebuild is done"
     return f"{events} events behind the log, which have waited for {seconds:.0f} s"
 
 

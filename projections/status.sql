@@ -3,6 +3,7 @@
 -- name: function
 -- Declares the answer, one row a projection, by name. A projection is
 --   REBUILDING   while it is counted again beside the tables that are read
+--   ABSENT       when the caller has no projection of that name: its tables stay as they were, and nobody waits for them
 --   FAILED       when its last step, or its last rebuild, failed; `last_error` says why
 --   OUTDATED     when its tables were counted by other statements than the caller's, and wait for their rebuild
 --   LIVE         when it holds the whole log
@@ -23,7 +24,8 @@ select s.projection, s.state, s.built_in, s.position, s.head, s.lag_events, s.la
        s.parked, s.progress, s.last_error
   from (
        select c.projection, c.built_in, c.position, log.head, lag.events as lag_events,
-              coalesce(extract(epoch from clock_timestamp() - next.recorded_at), 0)::float8 as lag_seconds,
+              case when known.projection is null then 0
+                   else coalesce(extract(epoch from clock_timestamp() - next.recorded_at), 0) end::float8 as lag_seconds,
               case when r.runs then r.rate else c.rate end as rate,
               case when r.runs then r.head - r.position else lag.events end as to_do,
               (select count(*)::int
@@ -32,6 +34,7 @@ select s.projection, s.state, s.built_in, s.position, s.head, s.lag_events, s.la
               case when r.runs and r.head > 0 then r.position::float8 / r.head end as progress,
               failed.error as last_error,
               case when r.runs then 'REBUILDING'
+                   when known.projection is null then 'ABSENT'
                    when failed.error is not null then 'FAILED'
                    when known.fingerprint is distinct from c.fingerprint then 'OUTDATED'
                    when lag.events = 0 then 'LIVE'
@@ -54,10 +57,22 @@ select s.projection, s.state, s.built_in, s.position, s.head, s.lag_events, s.la
                order by b.rebuild desc
                limit 1
               ) as r on true
+         left join lateral (
+              -- That a product was counted again since, in the tables of before, mends no whole rebuild.
+              select b.state, b.position, b.error
+                from read_model.rebuilds b
+               where c.projection = any (b.projections)
+                 and b.product_id is null
+                 and (b.state <> 'REQUESTED' or b.error is not null)
+               order by b.rebuild desc
+               limit 1
+              ) as whole on true
         cross join lateral (
               select coalesce(c.last_error, case
                          when r.state = 'FAILED'
                          then format('the rebuild stopped at position %s: %s', r.position, r.error)
+                         when r.error is null and whole.state = 'FAILED'
+                         then format('the rebuild stopped at position %s: %s', whole.position, whole.error)
                          else r.error end) as error
               ) as failed
        ) as s

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Final, TypeAlias
-from zlib import crc32
 
 import asyncpg
 
@@ -23,6 +23,8 @@ SHORT_STEP_EVENTS_MAX: Final = 200
 _SHORT_SETTINGS: Final = (
     "set plan_cache_mode = force_generic_plan set enable_hashjoin = off set enable_mergejoin = off"
 )
+# Parsing our own statements once more than running them does takes as long as a step.
+_UNCHECKED: Final = "set local check_function_bodies = off; "
 # What a short step staged is a variable of its function: emptying four temporary tables costs a millisecond.
 _VARIABLES: Final = {name: f"unnest(step_{name})" for name in STAGING}
 _ONLY: Final = re.compile(r"^-- only (with|if): *(.+)$", re.MULTILINE)
@@ -31,6 +33,9 @@ _COMMENT: Final = re.compile(r"^ *--.*\n?", re.MULTILINE)
 _TEMPORARY: Final = {name: f"pg_temp.step_{name}" for name in STAGING}
 
 _sql = load(__file__, "steps.sql")
+
+COUNTED: Final = _sql["counted"]
+"""Which events are counted at all."""
 
 
 def group_of(projections: Sequence[Projection]) -> str:
@@ -178,11 +183,11 @@ class LiveSteps:
         self, connection: AnyConnection, projections: Sequence[Projection], names: Mapping[str, str]
     ) -> None:
         self._connection = connection
-        self._names = {**names, "group": group_of(projections), "only": "true"}
+        self._names = {**names, "group": group_of(projections), "only": COUNTED}
         self._staging = staging_of(projections)
         self._counting = [text for projection in projections for text in projection.applies]
         self._counting += [text for projection in projections for text in projection.settles]
-        self.short = self._long = ""
+        self.short = ""
         self._plans_hold_until = 0
 
     async def open(self) -> None:
@@ -195,30 +200,37 @@ class LiveSteps:
                 f"as {empty} with no data"
             )
         self.short = await self._function("short_step", _VARIABLES, _into_variable, _SHORT_SETTINGS)
-        self._long = await self._function("long_step", _TEMPORARY, _into_table, "")
 
     async def _function(
         self, name: str, places: Mapping[str, str], stage: Callable[[str], str], settings: str
     ) -> str:
-        """Declare a step as a function whose staged rows are at `places`, and return its name."""
+        """Return the name of a function for steps whose staged rows are at `places`.
+
+        It is declared where the connection has no such function yet, which takes as long as some steps.
+        """
         statements = [stage(name) for name in self._staging]
         statements.append(_words(self._staging))
         filled = [fill(text, {**self._names, **places}) for text in (*statements, *self._counting)]
         body = "\n".join(map(_guarded, filled))
-        function = f"pg_temp.{name}_{crc32(body.encode())}"
+        function = f"pg_temp.{name}_{blake2b(body.encode(), digest_size=8).hexdigest()}"
+        if await self._connection.fetchval(_sql["declared"], f"{function}(bigint, bigint)"):
+            return function
         variables = " ".join(f"step_{name} {_TEMPORARY[name]}[];" for name in self._staging)
+        unchecked = _UNCHECKED if self._names["group"] == "*" else ""
         await self._connection.execute(
-            f"create or replace function {function}(bigint, bigint) returns void language plpgsql "
+            f"{unchecked}create or replace function {function}(bigint, bigint) returns void language plpgsql "
             f"{settings} as $step$ declare words text[]; {variables}\nbegin\n{body}\nend $step$"
         )
         return function
 
     async def apply(self, first: int, last: int) -> None:
         """Count the events of (first, last] in; inside the caller's transaction."""
-        short = last - first <= SHORT_STEP_EVENTS_MAX
-        if short:
+        if last - first <= SHORT_STEP_EVENTS_MAX:
             await self.renew_plans(last)
-        await self._connection.execute(f"select {self.short if short else self._long}($1, $2)", first, last)
+            function = self.short
+        else:  # asked for each time: one that was declared in a transaction that failed is not there
+            function = await self._function("long_step", _TEMPORARY, _into_table, "")
+        await self._connection.execute(f"select {function}($1, $2)", first, last)
 
     async def renew_plans(self, position: int) -> None:
         """Plan short steps anew where the log is twice as long as it was when they were planned."""

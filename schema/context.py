@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import strawberry
 
 from schema.resume import ResumePoint
+from service.errors import ForeignProduct, ProductElsewhere
 from service.labels import Labels, load_labels
+from service.scopes import SCOPES
 
 if TYPE_CHECKING:
     import asyncpg
@@ -18,11 +20,10 @@ if TYPE_CHECKING:
     from projections.read_model import Reader
     from projections.replicas import Replicas
     from service.config import Settings
+    from service.log.departures import Departures
     from service.log.event_store import EventStore
     from service.log.hub import Hub
     from service.log.traces import Traces
-
-SCOPES: Final = frozenset({"read", "personal", "raw", "admin"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ class Services:
     actions: Actions | None = None
     replicas: Replicas | None = None
     traces: Traces | None = None
+    departures: Departures | None = None
     clock: Callable[[], dt.datetime] = field(default=lambda: dt.datetime.now(dt.UTC))
 
 
@@ -115,6 +117,26 @@ class Context:
     caller: Caller = EVERYTHING
     read_at: ResumePoint | None = None
     _now: dt.datetime | None = None
+
+    @property
+    def elsewhere(self) -> Mapping[int, str]:
+        """The products that other cells answer for, with the cell of each."""
+        # A document that is only looked at, as those of rules, has no services.
+        departures: Departures | None = getattr(self.services, "departures", None)
+        return departures.cells if departures else {}
+
+    @property
+    def product_ids(self) -> list[int] | None:
+        """The products that the caller may see and that are here, as `Caller.product_ids` has them."""
+        seen, away = self.caller.product_ids, self.elsewhere
+        return [each for each in seen if each not in away] if seen and away else seen
+
+    def check_product(self, product_id: int) -> None:
+        """Raise ForeignProduct for what the caller may not see, ProductElsewhere for another cell's."""
+        if not self.caller.sees(product_id):
+            raise ForeignProduct(product_id)
+        if product_id in self.elsewhere:
+            raise ProductElsewhere({product_id: self.elsewhere[product_id]})
 
     @property
     def position(self) -> int | None:

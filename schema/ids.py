@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -66,6 +67,14 @@ def ids_of(text: str, type_name: str) -> tuple[int, str]:
     return found.product_id, found.parts[0]
 
 
+def product_of(text: object) -> int | None:
+    """Return the product that an opaque id names; None for any other text."""
+    try:
+        return decode_id(str(text)).product_id
+    except BadId:
+        return None
+
+
 def key_of(found: GlobalId) -> tuple[object, ...]:
     """Return the values of the key columns that an id names."""
     if found.type_name == "Event":
@@ -85,53 +94,71 @@ def product_number(text: object) -> int:
     return number
 
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_MICROSECONDS_MAX: Final = 10**17
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPage:
+    """Where in the log, and when, the first page of a list was read; all its pages count as of then."""
+
+    place: ResumePoint
+    now: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a list: its order, where in the log its first page was read, and the row's sort values."""
+    """A place in a list: of which type in which order, its first page, and the row's sort values."""
 
     order: str
-    read_at: ResumePoint | None
+    first_page: FirstPage | None
     values: tuple[str | None, ...]
 
 
-def encode_cursor(order: str, read_at: ResumePoint | None, values: list[str | None]) -> str:
+def encode_cursor(order: str, first_page: FirstPage | None, values: list[str | None]) -> str:
     """Return the cursor of a row."""
-    place = None if read_at is None else str(read_at)
-    return base64.urlsafe_b64encode(orjson.dumps([order, place, *values])[1:-1]).rstrip(b"=").decode()
+    pin = None
+    if first_page is not None:
+        pin = [str(first_page.place), (first_page.now - _EPOCH) // _MICROSECOND]
+    return base64.urlsafe_b64encode(orjson.dumps([order, pin, *values])[1:-1]).rstrip(b"=").decode()
 
 
 def decode_cursor(text: str, order: str, size: int) -> Cursor:
-    """Return the place that a cursor names in a list sorted by `order` over `size` values.
+    """Return the place that a cursor names in a list of an `order`, "Item by VOTES DESC", over `size` values.
 
-    Raises BadCursor for text that is no cursor, or one of a list in another order.
+    Raises BadCursor for text that is no cursor, or one of another list or order.
     """
     match _decode(text, b"[%b]"):
-        case [str(of_order), place, *values] if (place is None or _place(place) is not None) and all(
+        case [str(of_order), pin, *values] if (pin is None or _first_page(pin) is not None) and all(
             value is None or (isinstance(value, str) and "\0" not in value) for value in values
         ):
             if of_order == order and len(values) == size:
                 return Cursor(
-                    of_order, _place(place), tuple(None if value is None else str(value) for value in values)
+                    of_order,
+                    _first_page(pin),
+                    tuple(None if value is None else str(value) for value in values),
                 )
-            raise BadCursor(text, f"it belongs to a list in the order {of_order}, this one is {order}")
-    raise BadCursor(text, "it is none of ours")
+            raise BadCursor(text, f"it belongs to a list of {of_order}, this one is of {order}")
+    raise BadCursor(text, "it is none of ours, or of an older version")
 
 
-def decode_cursor_place(args: Mapping[str, Any]) -> ResumePoint | None:
-    """Return where in the log the cursors among a field's arguments were read; None without one."""
+def first_page_of(args: Mapping[str, Any]) -> FirstPage | None:
+    """Return the first page that the cursors among a field's arguments name; None without one."""
     for name in ("after", "before"):
         if isinstance(args.get(name), str):
             match _decode(args[name], b"[%b]"):
-                case [str(), place, *_]:
-                    return _place(place)
+                case [str(), pin, *_]:
+                    return _first_page(pin)
     return None
 
 
-def _place(value: object) -> ResumePoint | None:
-    """Return the place in a cursor: text, or the bare number of those from before there were marks."""
-    if type(value) is int and 0 <= value < 2**63:
-        return ResumePoint(value)
-    return parse_cursor(value) if isinstance(value, str) else None
+def _first_page(pin: object) -> FirstPage | None:
+    match pin:
+        case [str(text), int(microseconds)] if 0 <= microseconds < _MICROSECONDS_MAX:
+            place = parse_cursor(text)
+            return None if place is None else FirstPage(place, _EPOCH + microseconds * _MICROSECOND)
+    return None
 
 
 def cursor_starts_null(text: str) -> bool:

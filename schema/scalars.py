@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 import difflib
 import re
@@ -23,8 +24,8 @@ Position = NewType("Position", int)
 JSON = NewType("JSON", object)
 
 _DURATION: Final = re.compile(
-    r"P(?=[0-9T])([0-9]{1,6}Y)?([0-9]{1,6}M)?([0-9]{1,6}W)?([0-9]{1,7}D)?"
-    r"(T(?=[0-9])([0-9]{1,9}H)?([0-9]{1,9}M)?([0-9]{1,9}(\.[0-9]{1,6})?S)?)?"
+    r"P(?=[0-9T])(?:([0-9]{1,6})Y)?(?:([0-9]{1,6})M)?(?:([0-9]{1,6})W)?(?:([0-9]{1,7})D)?"
+    r"(?:T(?=[0-9])(?:([0-9]{1,9})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,9}(?:\.[0-9]{1,6})?)S)?)?"
 )
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -88,6 +89,27 @@ def parse_duration(value: object) -> str:
     if not isinstance(value, str) or _DURATION.fullmatch(value) is None:
         raise GraphQLError(f"{str(value)[:60]!r} is no Duration; write ISO 8601, like P7D, PT12H or P1M")
     return value
+
+
+def before(moment: dt.datetime, duration: str) -> dt.datetime:
+    """Return the moment so long before another, months counted by the calendar as Postgres counts them.
+
+    >>> before(dt.datetime(2026, 3, 31, tzinfo=dt.UTC), "P1M").isoformat()
+    '2026-02-28T00:00:00+00:00'
+    """
+    found = _DURATION.fullmatch(duration)
+    assert found is not None, duration
+    years, months, weeks, days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    month = moment.year * 12 + moment.month - 1 - int(years * 12 + months)
+    year, month = divmod(month, 12)
+    if year < 1:
+        return dt.datetime.min.replace(tzinfo=dt.UTC)
+    day = min(moment.day, calendar.monthrange(year, month + 1)[1])
+    length = dt.timedelta(days=days + 7 * weeks, hours=hours, minutes=minutes, seconds=seconds)
+    try:
+        return moment.replace(year=year, month=month + 1, day=day) - length
+    except OverflowError:
+        return dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 def duration_text(seconds: float) -> str:

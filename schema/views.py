@@ -368,6 +368,7 @@ def _statement(*, personal: bool) -> Statement:
         pinned=False,
         restricted=False,
         one_product=False,
+        without=False,
         personal=personal,
     )
 

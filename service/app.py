@@ -26,22 +26,22 @@ from projections.rebuild.rebuild import Rebuilder
 from projections.replicas import replicas_of
 from schema.answer.limits import Limits
 from schema.build import build_schema, root_fields
-from schema.context import EVERYTHING, Caller, Services
+from schema.context import Services
+from schema.serve.callers import Callers
 from schema.serve.held import SocketLimits
 from schema.serve.http import GraphQLEndpoint
-from schema.serve.who import Credential, Vouched, Who
+from schema.serve.who import Who
 from service.backfill.schedule import Schedule
-from service.config import Settings, check_exposure, is_loopback, near_url
-from service.ending_tasks import rest
+from service.config import Settings, check_exposure
 from service.errors import (
     DatabaseReadsOnly,
     DatabaseUnreachable,
-    PostgresAway,
     RecountError,
     SpoolUnavailable,
     reason_of,
 )
 from service.events import decode
+from service.hosts import is_loopback, near_url
 from service.intake.appender import Appender
 from service.intake.spool import Spool
 from service.intake.webhook import Webhook
@@ -52,11 +52,11 @@ from service.log.database import (
     as_refused,
     close_pool,
     connect,
-    is_away,
     migrate,
     open_pool,
     refuse_shared_sessions,
 )
+from service.log.departures import Departures
 from service.log.event_store import EventStore
 from service.log.hub import Hub
 from service.log.known import KnownDatabase
@@ -69,6 +69,7 @@ from service.operate.gauges import Gauges
 from service.operate.probes import Probes
 from service.operate.sweeping import Sweeping
 from service.operate.views import Views
+from service.operate.work import for_ever
 from service.postgres.embedded import EmbeddedPostgres
 from service.reactions.reactions import reacting, refuse_wrong_rules
 from service.web.key_files import LOCAL_KEY_FILE, KeyFiles, read_local_key
@@ -81,6 +82,8 @@ from service.web.runner import Runner
 AWAY_RETRY_SECONDS: Final = 1.0
 IN_FLIGHT_SECONDS: Final = 5.0
 """How long requests under way may take once the service was told to stop."""
+WAITING_MAX: Final = 4096
+"""How many connections may wait to be accepted, where the kernel lets so many (`net.core.somaxconn`)."""
 
 _log = structlog.get_logger(__name__)
 
@@ -130,6 +133,8 @@ class Service:
         self._local_key: str | None = None
         self._hindrance: str | None = None
         self._is_demo = False
+        self._whole = asyncio.Event()
+        self._whole.set()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Service]:
@@ -149,6 +154,7 @@ class Service:
             self.keys = await stack.enter_async_context(
                 Keys(self.pool, self.webhook_keys, self.tokens, KeyFiles(self.known))
             )
+            self.departures = await stack.enter_async_context(Departures(self.pool))
             self._check_who_may_come()
             self.reader = Reader(self.pool)
             self.replicas = await stack.enter_async_context(replicas_of(settings, self.pool))
@@ -183,6 +189,7 @@ class Service:
     async def _open_database(self, stack: AsyncExitStack) -> str:
         """Return the DSN of a database that is migrated, or that this folder knows and that is away."""
         settings = self.settings
+        self.known.refuse_another()
         if settings.database_url is None:
             embedded = await stack.enter_async_context(EmbeddedPostgres(settings.data_dir))
             self._database = "embedded Postgres"
@@ -193,7 +200,8 @@ class Service:
         try:
             await _prepared(dsn)
         except (DatabaseUnreachable, DatabaseReadsOnly) as error:
-            if not self.known.has_answered():
+            stands_by = settings.stand_by and isinstance(error, DatabaseReadsOnly)
+            if not (stands_by or self.known.has_answered()):
                 raise
             self.away = True
             until = "takes writes" if isinstance(error, DatabaseReadsOnly) else "answers"
@@ -242,6 +250,7 @@ class Service:
             try:
                 await _prepared(self._dsn)
                 await self.keys.refresh()
+                self.known.note()
                 self.away = False
             except DatabaseUnreachable:
                 pass
@@ -255,11 +264,11 @@ class Service:
                 self.projector.run,
                 self.rebuilder.run,
                 self._erase,
-                self._follow_labels,
+                self.labels.follow,
                 self.views.run,
                 *self._scheduled(),
             ):
-                group.create_task(_for_ever(work), name=work.__qualname__)
+                group.create_task(for_ever(work), name=work.__qualname__)
 
     def _scheduled(self) -> Iterator[Callable[[], Awaitable[None]]]:
         """What is done every so often, where it is wanted."""
@@ -268,6 +277,7 @@ class Service:
 
     async def _erase(self) -> None:
         """Finish erasures that were cut off, then honour Sleekplan's deletions as they come due."""
+        await self._whole.wait()
         await self.counted(lambda _done, _total: None)
         days = self.settings.erase_after_user_delete_days
         await self.erasure.keep_honouring(None if days is None else timedelta(days=days))
@@ -284,7 +294,15 @@ class Service:
         ):
             return None
         self._is_demo = True
-        return await demo.begin(self.pool, self.store, datetime.now(UTC))
+        board = await demo.begin(self.pool, self.store, datetime.now(UTC))
+        if not board.finished:
+            self._whole.clear()
+        return board
+
+    async def write_history(self, board: demo.Demo, advance: demo.Advance) -> None:
+        """Record what is missing of the demo's history; counted meanwhile; nobody is erased yet."""
+        await demo.write_history(board, self.pool, self.store, advance)
+        self._whole.set()
 
     async def _can_hold_demo(self) -> bool:
         return await self.store.head() == 0 or await demo.find(self.pool) is not None
@@ -326,7 +344,7 @@ class Service:
         runner = Runner(self._application(), access_log_class=AccessLog, shutdown_timeout=IN_FLIGHT_SECONDS)
         await runner.setup()
         try:
-            await web.SockSite(runner, listener).start()
+            await web.SockSite(runner, listener, backlog=WAITING_MAX).start()
             # What was made so far, the schema above all, stays: looking through it for garbage stops the loop
             # for 57 ms, again and again.
             gc.collect()
@@ -334,13 +352,16 @@ class Service:
             graphql = self._graphql
             async with reacting(graphql.services, graphql.operations, graphql.live, is_demo=self._is_demo):
                 yield
+                self.stopping = True
+                await asyncio.sleep(self.settings.stop_delay_seconds)
         finally:
-            self.stopping = True
             await runner.cleanup()
 
     def _application(self) -> web.Application:
         settings = self.settings
-        self._opened = self._is_open
+        self._callers = Callers(
+            self._who, self.tokens, alone=is_loopback(settings.host) and not settings.trusted_proxy
+        )
         application = web.Application()
         application[METRICS] = self.metrics
         webhook = Webhook(
@@ -376,8 +397,9 @@ class Service:
                 ),
                 replicas=self.replicas,
                 traces=self.traces,
+                departures=self.departures,
             ),
-            self._authenticate,
+            self._callers.authenticate,
             who=self._who,
             limits=Limits(cost_max=settings.graphql_cost_max),
             socket_limits=SocketLimits(
@@ -388,41 +410,19 @@ class Service:
             timeout_seconds=settings.read_deadline_seconds,
             debug=settings.graphql_debug,
             allowed_origins=frozenset(settings.allowed_origins),
-            open_on_loopback=self._opened,
+            open_on_loopback=self._callers.began_open,
             graphiql=GRAPHIQL,
             observed=self.metrics.graphql,
         )
         graphql.add_to(application)
+        self.departures.moved.append(graphql.live.part)
         self.metrics.watch_subscribers(lambda: graphql.live.work.subscribers, lambda: graphql.live.work.sent)
         return application
-
-    @property
-    def _is_open(self) -> bool:
-        """Whether everybody on this machine may do everything."""
-        settings = self.settings
-        closed = settings.trusted_proxy or not self.tokens.known or len(self.tokens)
-        return is_loopback(settings.host) and not closed
-
-    async def _authenticate(self, credential: Credential) -> Caller | None:
-        """Return who asks, None for nobody. Raises PostgresAway where it alone knows."""
-        if isinstance(credential, Vouched):
-            return self._who.caller(credential)
-        if credential is None and self._opened and self._is_open:
-            return EVERYTHING
-        grant = self.tokens.find(credential)
-        if grant is None:
-            if self.tokens.known:
-                return None
-            raise PostgresAway
-        return Caller(grant.scopes, grant.products, grant.expires_at)
 
     @cached_property
     def labels(self) -> Labels:
         """What keys and products are called: first asked for once it is known whether this is a demo."""
-        return demo.labels_of(self.settings, self.settings.labels, is_demo=self._is_demo)
-
-    async def _follow_labels(self) -> None:
-        await self.labels.follow()
+        return demo.labels_of(self.settings, is_demo=self._is_demo)
 
     def ready(self, *, is_demo: bool) -> Ready:
         """Return what the banner says."""
@@ -433,21 +433,8 @@ class Service:
             self.settings.data_dir.absolute(),
             is_demo,
             self.away,
-            self._is_open,
+            self._callers.is_open,
         )
-
-
-async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
-    """Do what goes on beside the requests; what ends it is told, and it is begun anew."""
-    seldom = Seldom()
-    while True:
-        try:
-            await work()
-        except Exception as error:
-            if times := seldom.times():
-                told = {"work": work.__qualname__, "error": type(error).__name__, "times": times}
-                _log.warning("work_broke_off", **told, exc_info=not is_away(error))
-        await rest(AWAY_RETRY_SECONDS)
 
 
 async def _prepared(dsn: str) -> None:
@@ -456,8 +443,8 @@ async def _prepared(dsn: str) -> None:
     try:
         await refuse_shared_sessions(dsn, connection)
         with as_refused():
-            for name in await migrate(connection):
-                _log.info("migrated", migration=name)
-            await declare(connection)
+            if names := await migrate(connection):
+                _log.info("migrated", migrations=len(names), to=names[-1])
+            await declare(connection, arriving=True)
     finally:
         await connection.close()

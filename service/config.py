@@ -8,8 +8,6 @@ RECOUNT_TEST_ are for our own tests and are left alone; any other unknown name i
 from __future__ import annotations
 
 import difflib
-import functools
-import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -41,6 +39,7 @@ from service.given_secrets import (
     parse_api_tokens,
     parse_webhook_keys,
 )
+from service.hosts import is_loopback
 
 _PREFIX = "RECOUNT_"
 _OF_TESTS = "RECOUNT_TEST_"
@@ -91,6 +90,10 @@ class Settings(BaseSettings):
         gt=0,
         le=_YEAR_SECONDS,
         description="seconds behind the database after which a replica is read no longer",
+    )
+    stand_by: bool = Field(
+        False,
+        description="true: the database may be a replica at first; what comes is spooled until its promotion",
     )
     connections_max: int = Field(
         12,
@@ -161,6 +164,12 @@ class Settings(BaseSettings):
         gt=0,
         le=_YEAR_SECONDS,
         description="longest time that a query may take, and a body may take to arrive, in seconds",
+    )
+    stop_delay_seconds: float = Field(
+        0,
+        ge=0,
+        le=300,
+        description="how long a stop still takes requests while /readyz says that it stops, in seconds",
     )
     bodies_in_flight_max: Positive = Field(256, description="most webhook bodies that are read at once")
     graphql_cost_max: Positive = Field(
@@ -371,31 +380,6 @@ def check_exposure(settings: Settings, *, stored_keys: bool = False, stored_toke
         missing.append(variable("api_tokens"))
     if missing and not is_loopback(settings.host):
         raise ExposedWithoutSecrets(settings.host, missing)
-
-
-def near_url(host: str, port: int) -> str:
-    """Return the URL by which this machine reaches a service that listens on `host`."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return f"http://{host}:{port}"
-    if address.is_unspecified:
-        host = "127.0.0.1" if address.version == 4 else "::1"
-    return f"http://{bracketed(host)}:{port}"
-
-
-def bracketed(host: str) -> str:
-    """Return a host as it stands before a port."""
-    return f"[{host.replace('%', '%25')}]" if ":" in host else host
-
-
-@functools.lru_cache(maxsize=64)
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`. A name is what it says: it is not looked up."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:

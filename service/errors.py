@@ -7,6 +7,7 @@
     │   ├── BadArgument
     │   ├── MissingScope
     │   ├── ForeignProduct
+    │   ├── ProductElsewhere             also where something of it is to be recorded
     │   ├── AmbiguousItem
     │   ├── PositionAhead
     │   ├── PositionBeyondHead
@@ -17,6 +18,7 @@
     │   ├── UnknownSetting
     │   ├── InvalidSetting
     │   ├── ExposedWithoutSecrets
+    │   ├── DatabaseUrlMissing
     │   └── ReactionsRefused
     ├── EmbeddedPostgresError            the Postgres of our own cannot be had
     │   ├── DataFolderNotWritable
@@ -41,6 +43,7 @@
     ├── LogNotEmpty
     ├── SpoolUnavailable
     ├── SpoolInUse
+    ├── SplitRefused                     a cell cannot be split so, or not yet
     ├── QuarantineUnknown
     ├── QuarantineClosed
     ├── KeyUnknown
@@ -48,8 +51,10 @@
     ├── KeyNotRotated
     ├── ProjectionError                  the read model cannot be advanced or read as asked
     │   ├── UnknownProjection
+    │   ├── ProjectionNotDropped
     │   ├── CheckpointAheadOfLog
     │   ├── LostLease
+    │   ├── CountedByAnother
     │   ├── RebuildRuns
     │   ├── RebuildStopped
     │   ├── ProjectionFailed
@@ -58,6 +63,7 @@
     │   └── ReadModelChanging
     ├── InvalidKnob                      a simulated board cannot be like that
     ├── PortInUse                        another program listens where the service should
+    ├── PassedSocketUnfit                systemd passes another socket than the settings say
     ├── ServiceNotReachable              a command found no service to talk to
     ├── DeliveriesRefused                some of what `simulate` posted was not taken
     ├── NoWebhookKey                     `send` has no key to send with
@@ -85,6 +91,7 @@
     │   ├── ProductNeeded
     │   ├── SweepRuns
     │   └── SweepUnknown
+    ├── SweepNotRecorded                 or Postgres refuses what it has fetched
     ├── ReactionUnknown                  no rule of RECOUNT_REACTIONS has this name
     ├── NoReactions                      and there is no such file
     ├── NothingToTry                     no event of late that a rule would tell
@@ -101,7 +108,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 
@@ -159,6 +166,18 @@ class ExposedWithoutSecrets(SettingsError):
         super().__init__(
             f"RECOUNT_HOST={host} can be reached from other machines, so {' and '.join(missing)} must be "
             "set; set them, or leave RECOUNT_HOST at 127.0.0.1"
+        )
+
+
+class DatabaseUrlMissing(SettingsError):
+    """A data folder whose log is in a Postgres elsewhere, used without that one's address."""
+
+    def __init__(self, folder: Path, note: Path) -> None:
+        self.folder, self.note = folder, note
+        super().__init__(
+            f"the data folder {folder} goes with a Postgres that RECOUNT_DATABASE_URL named, and that is not "
+            "set here: without it another log would be read and written. Set it as the service has it; or, "
+            f"to go on with an embedded Postgres in that folder, delete {note}"
         )
 
 
@@ -270,7 +289,7 @@ class BadId(QueryError):
 
 
 class BadCursor(QueryError):
-    """Text that is none of our cursors, or one of a list in another order."""
+    """Text that is none of our cursors, or one of another list or order."""
 
     code = "BAD_CURSOR"
 
@@ -315,6 +334,17 @@ class ForeignProduct(QueryError):
         super().__init__(f"this token is not bound to product {product_id}; ask for a product that it names")
 
 
+class ProductElsewhere(QueryError):
+    """Products that other cells have, or are about to: a number of each with the cell's name."""
+
+    code = "PRODUCT_ELSEWHERE"
+
+    def __init__(self, cells: Mapping[int, str]) -> None:
+        self.cells = dict(cells)
+        told = ", ".join(f"product {each} belongs to cell {cell}" for each, cell in sorted(cells.items()))
+        super().__init__(f"{told}: ask there, or by way of the router")
+
+
 class AmbiguousItem(QueryError):
     """Sleekplan's id of an item without the product, where several products have that id."""
 
@@ -324,7 +354,7 @@ class AmbiguousItem(QueryError):
         self.what, self.sleekplan_id, self.products = what, sleekplan_id, products
         super().__init__(
             f"{what} {sleekplan_id!r} exists in several products: {', '.join(map(str, products))}; "
-            "say which by productId"
+            "say which by productId, on the command line by --product"
         )
 
 
@@ -412,12 +442,12 @@ class DatabaseError(RecountError):
 class DatabaseUnreachable(DatabaseError):
     """No connection to Postgres could be made; nothing of its address is told."""
 
-    def __init__(self, reason: str, *, answers: bool = False) -> None:
+    def __init__(self, reason: str, *, answers: bool = False, mend: str | None = None) -> None:
         self.reason, self.answers = reason, answers
         if answers:
             super().__init__(
-                f"Postgres refuses the connection ({reason}); correct RECOUNT_DATABASE_URL; Postgres's own "
-                "log says more"
+                f"Postgres refuses the connection ({reason}); {mend or 'correct RECOUNT_DATABASE_URL'}; "
+                "Postgres's own log says more"
             )
         else:
             super().__init__(
@@ -622,6 +652,17 @@ class PortInUse(RecountError):
         )
 
 
+class PassedSocketUnfit(RecountError):
+    """Systemd passes several sockets, or one of another address than the settings say."""
+
+    def __init__(self, passed: Sequence[str], host: str, port: int) -> None:
+        self.passed, self.host, self.port = passed, host, port
+        super().__init__(
+            f"systemd passes {' and '.join(passed)}, the settings say {host}:{port}; give its unit one "
+            f"ListenStream={host}:{port}, or set RECOUNT_HOST and RECOUNT_PORT to what it has"
+        )
+
+
 class ServiceNotReachable(RecountError):
     """A command that talks to a running service found none."""
 
@@ -651,8 +692,8 @@ class NoWebhookKey(RecountError):
         self.data_dir = data_dir
         super().__init__(
             f"found no webhook key: RECOUNT_WEBHOOK_KEYS is not set, and {data_dir / 'webhook-key'} is not "
-            "there; start the service once in this folder, set RECOUNT_WEBHOOK_KEYS as the service has it, "
-            "or pass --url"
+            "there. A first start makes it; once it was revoked, pass --url with a key of `recount keys "
+            "add`, or set RECOUNT_WEBHOOK_KEYS as the service has it"
         )
 
 
@@ -718,6 +759,25 @@ class UnknownProjection(ProjectionError):
         super().__init__(f"there is no projection {name!r}; there are: {', '.join(known)}")
 
 
+class ProjectionUnusable(ProjectionError):
+    """A projection of one's own that cannot be one: what is wrong stands in its package."""
+
+    def __init__(self, entry_point: str, problem: str) -> None:
+        self.entry_point, self.problem = entry_point, problem
+        super().__init__(
+            f"the projection of one's own {entry_point!r} {problem}; mend its package, or uninstall it "
+            "(docs/projections.md, A projection of your own)"
+        )
+
+
+class ProjectionNotDropped(ProjectionError):
+    """The tables of a projection were to be dropped that is there, or that something stands on."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"the tables of projection {name!r} stay: {reason}")
+
+
 class CheckpointAheadOfLog(ProjectionError):
     """A projection has handled more of the log than the log holds."""
 
@@ -751,6 +811,16 @@ class LostLease(ProjectionError):
         )
 
 
+class CountedByAnother(ProjectionError):
+    """A service of another version started on this database after ours, and runs: it counts."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a service of another version of Recount runs on this database and counts the board: "
+            "use the commands of that version, or start the service of this one, which then takes over"
+        )
+
+
 class RebuildRuns(ProjectionError):
     """A rebuild was asked for while another one runs."""
 
@@ -769,6 +839,17 @@ class RebuildStopped(ProjectionError):
         super().__init__(
             f"the rebuild stopped at position {position}: projection {projection!r} cannot apply it "
             f"({error}); the tables in use are as before. Mend the projection, then start the rebuild again"
+        )
+
+
+class VerifyStopped(ProjectionError):
+    """Projections that cannot be counted again beside the tables in use, as their statements are."""
+
+    def __init__(self, projections: str, error: str) -> None:
+        self.projections, self.error = projections, error
+        super().__init__(
+            f"{projections} cannot be counted again to compare ({error}); the tables in use are as before. "
+            "Mend the projection, then verify again"
         )
 
 
@@ -1054,6 +1135,24 @@ class SweepUnknown(SweepRefused):
     def __init__(self, sweep: str) -> None:
         self.sweep = sweep
         super().__init__(f"there is no sweep {sweep!r}; `recount sweeps list` lists them")
+
+
+class SweepNotRecorded(RecountError):
+    """Postgres refuses to record or compare what a sweep has fetched, and would refuse it again."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"Postgres refuses a statement of ours ({reason}), and would refuse it again; "
+            "is this the version that made the database's tables? Run: recount doctor"
+        )
+
+
+# Cells: service/operate/cells.py, cells_map.py
+
+
+class SplitRefused(RecountError):
+    """A cell cannot be split so, or not yet; nothing was changed by the step that says so."""
 
 
 # Reactions: service/reactions/

@@ -85,7 +85,7 @@ def decode(body: bytes, received_at: datetime, origin: Origin = "WEBHOOK") -> Ev
         raise NotAnEvent(
             f'its member "action" has {len(action)} characters, more than {ACTION_CHARACTERS_MAX}'
         )
-    product_id = _product_id(content.get("product_id"))
+    product_id = product_of(content)
     moment = occurred_at(content.get("timestamp"), received_at)
     entity = entity_of(action)
     return EventData(
@@ -186,8 +186,12 @@ def _nested_id(data: Mapping[str, object], objects: tuple[str, ...], names: tupl
     return None
 
 
-def _product_id(value: object) -> int:
-    """Return the product's id. Sleekplan shows numbers beyond 32 bits, and numbers in quotes."""
+def product_of(content: Mapping[str, object]) -> int:
+    """Return the product's id. Sleekplan shows numbers beyond 32 bits, and numbers in quotes.
+
+    Raises NotAnEvent where that is none.
+    """
+    value = content.get("product_id")
     if isinstance(value, int) and not isinstance(value, bool):
         number = value
     elif isinstance(value, str) and len(value) <= 20 and value.isascii() and value.isdecimal():

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from service.given_secrets import Scope, entries, scopes_of, split_product
+from service.given_secrets import entries, scopes_of, split_product
+from service.scopes import Scope
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

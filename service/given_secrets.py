@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import unquote
 
 from pydantic import SecretStr
 
-Scope = Literal["read", "personal", "raw", "admin"]
-SCOPES: frozenset[Scope] = frozenset({"read", "personal", "raw", "admin"})
+from service.scopes import SCOPES, Scope
 
 _BIGINT_MAX = 2**63 - 1
 # A tool may encode what was pasted encoded already, and another on the way do so once more.

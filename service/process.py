@@ -6,18 +6,17 @@ import asyncio
 import contextlib
 import resource
 import signal
-import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from service.app import Ready, Service, ToRun
-from service.config import Settings, bracketed
+from service.config import Settings
 from service.ending_tasks import ended
-from service.errors import PortInUse, reason_of
-from service.operate import demo, running
+from service.listener import listening_socket
+from service.operate import running
 
 T = TypeVar("T")
 
@@ -53,10 +52,9 @@ async def run(settings: Settings, plan: ToRun, announcer: Announcer, *, with_api
         listener = stack.enter_context(listening_socket(settings.host, settings.port))
         service = await stack.enter_async_context(Service(settings).opened())
         found = await service.demo_of(plan)
-        if found is not None and not found.finished:
-            await _unless(stop, demo.write_history(found, service.pool, service.store, announcer.history))
         await stack.enter_async_context(in_background(service.work()))
         if found is not None and not found.finished:
+            await _unless(stop, service.write_history(found, announcer.history))
             await _unless(stop, service.counted(announcer.counting))
         if stop.is_set():
             return
@@ -94,20 +92,3 @@ async def in_background(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.T
         yield task
     finally:
         await ended(task)
-
-
-@contextlib.contextmanager
-def listening_socket(host: str, port: int) -> Iterator[socket.socket]:
-    """Bind before anything is started, so that a port in use is said at once. Raises PortInUse."""
-    try:
-        # Of a name with addresses of both kinds, such as localhost, the one of IPv4: everybody tries that.
-        family, kind, _, _, there = min(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-    except OSError as error:
-        raise PortInUse(bracketed(host), port, reason_of(error)) from error
-    with socket.socket(family, kind) as listener:
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(there)
-        except OSError as error:
-            raise PortInUse(bracketed(host), port, reason_of(error)) from error
-        yield listener

@@ -33,15 +33,24 @@ from service.lines import set_up_lines
 from service.log.database import open_pool
 from service.postgres.binaries import find_binaries
 from service.postgres.embedded import temporary_postgres
+from tests.given import made_once
 from tests.given.chromium import Chromium, chromium
 from tests.given.first_start import begin
 from tests.given.folders import GIVEN
+from tests.given.long_files import LONGEST_FIRST
 
 _NOT_CHECKED = os.environ.get(
     "RECOUNT_TEST_NOT_CHECKED"
 )  # `make test` writes there what it left out before us
-# Nothing of it outlives the run; tests that end a Postgres in the middle of its work start one of their own.
-_HASTY = {"fsync": "off", "full_page_writes": "off"}
+# Nothing of it outlives the run, and hardly a database the next look at its tables; tests that end a Postgres
+# in the middle of its work, or copy it to a replica, start one of their own.
+_HASTY = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
 _ROOM_BYTES_MIN = 8 * 2**30
 _DATABASE_URL = os.environ.get("RECOUNT_TEST_DATABASE_URL") or os.environ.get("RECOUNT_DATABASE_URL")
 
@@ -56,8 +65,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Forget the settings of whoever runs the tests: each test says what it needs."""
     for name in [name for name in os.environ if name.startswith("RECOUNT_")]:
         del os.environ[name]
-    if not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        made_once.place = Path(config.workerinput["made_once"])
+    else:
+        config.option.loadscopereorder = False  # else xdist begins with the files that have the most tests
         _work_in_memory(config)
+        made = tempfile.TemporaryDirectory(prefix="recount-made-")
+        config.add_cleanup(made.cleanup)
+        made_once.place = Path(made.name)
     # Where services leave word that they run: commands are to find those of this process's tests alone.
     own = tempfile.TemporaryDirectory(prefix="recount-tests-")
     config.add_cleanup(own.cleanup)
@@ -79,10 +94,30 @@ def _work_in_memory(config: pytest.Config) -> None:
     tempfile.tempdir = None
 
 
+def pytest_collection_finish() -> None:
+    """Keep what the tests are made of from the garbage collector, which spends most of its time on it."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes `-n auto` is: half as many again as cores, as each waits for a third of its time."""
+    return max(2, (os.cpu_count() or 1) * 3 // 2)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests, begin with the files that take longest."""
+    if hasattr(config, "workerinput"):
+        places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST_FIRST)}
+        items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell each process of a run which Postgres the environment had named."""
+    """Tell each process of a run which Postgres the environment had named, and what they all share."""
     node.workerinput["database_url"] = _DATABASE_URL
+    node.workerinput["made_once"] = str(made_once.place)
 
 
 def pytest_report_header(config: pytest.Config) -> str:

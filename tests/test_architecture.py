@@ -7,6 +7,7 @@ import re
 from collections import Counter
 
 from tests.given.folders import ROOT
+from tests.given.long_files import LONGEST_FIRST
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
@@ -40,3 +41,7 @@ def test_a_class_name_means_one_thing() -> None:
     )
 
     assert {name for name, count in classes.items() if count > 1} == set()
+
+
+def test_the_files_of_tests_that_are_begun_first_exist() -> None:
+    assert [name for name in LONGEST_FIRST if not (ROOT / "tests" / name).is_file()] == []

@@ -14,7 +14,8 @@ import pytest
 
 from bench import __main__ as everything
 from bench import harness
-from bench.harness import Measure, Options, Report, Samples, in_turn, number_text, pinned, table
+from bench.cores import pinned
+from bench.harness import Measure, Options, Report, Samples, in_turn, number_text, table
 from bench.load import ask, closed_loop, open_loop, post
 from bench.queries import difference, values_of
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from service.config import Settings, check_exposure, load_settings, near_url, variable
+from service.config import Settings, check_exposure, load_settings, variable
 from service.errors import ExposedWithoutSecrets, InvalidSetting, UnknownSetting
+from service.hosts import near_url
 from service.labels import load_labels
 
 SECRET = "s3cret-Value"
@@ -149,6 +150,35 @@ def test_a_value_that_cannot_be_meant_is_shown(name, value, message):
         load_settings({name: value})
 
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("SLEEKPLAN_API_URL", "api.example.com/v1", "must be an address such as https"),
+        ("SLEEKPLAN_API_URL", "https://api.example.com/v1?key=1", "without a query"),
+        ("SLEEKPLAN_API_URL", "http://api.example.com/v1", "must begin with https: the key would be sent"),
+        (
+            "SLEEKPLAN_API_URL",
+            "https://ada:pass@api.example.com/v1",
+            "must not hold a user's name or password",
+        ),
+        ("TRACES_URL", "collector.example.com", "must be an address such as http"),
+        ("TRACES_URL", "https://ada:pass@collector.example.com/v1/traces", "must hold nothing secret"),
+        ("TRACES_URL", "https://collector.example.com/v1/traces?token=1", "must hold nothing secret"),
+        ("ALLOWED_ORIGINS", "https://app.example.com/path", "must be origins as browsers send them"),
+        ("SLEEKPLAN_API_KEY", "one-key@5,another-key@5", "gives one product two keys, or none several"),
+    ],
+)
+def test_an_address_or_a_key_that_would_tell_a_secret_or_reach_nobody_is_refused(name, value, reason):
+    with pytest.raises(InvalidSetting, match=reason):
+        load_settings({f"RECOUNT_{name}": value})
+
+
+def test_sleekplans_api_is_asked_without_tls_on_this_machine_alone():
+    settings = load_settings({"RECOUNT_SLEEKPLAN_API_URL": "http://127.0.0.1:8099/v1/"})
+
+    assert settings.sleekplan_api_url == "http://127.0.0.1:8099/v1"
 
 
 def test_settings_are_shown_without_their_secrets():

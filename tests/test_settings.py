@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -25,14 +24,18 @@ from pydantic import SecretStr
 
 from projections.read_model import tables
 from service.config import Settings, load_settings, variable
+from service.errors import DatabaseReadsOnly
 from service.log.event_store import EventStore, RestoredEvent
+from service.process import in_background
 from service.sleekplan.client import sleekplan
 from service.sleekplan.pace import Pace
 from tests.given.asking import a_pool, new_database
 from tests.given.bodies import a_body, an_event
 from tests.given.fake_board import TINY, a_fake
+from tests.given.ports import free_ports
 from tests.given.proxy import proxy_before
 from tests.given.receiver import a_file, a_rule, receiving
+from tests.given.replica import a_primary, a_replica
 from tests.given.running import recount, running
 from tests.given.serving import GRAPHQL, Started, serving
 from tests.given.waiting import eventually
@@ -101,6 +104,15 @@ async def how_a_database_two_days_behind_is_found(trial: Trial) -> str:
     return replica.found.state
 
 
+async def whether_it_starts_on_a_replica(trial: Trial) -> bool:
+    async with a_primary() as primary, a_replica(primary) as replica:
+        try:
+            async with trial.started(database_url=replica.dsn) as started:
+                return started.service.away
+        except DatabaseReadsOnly:
+            return False
+
+
 async def most_connections(trial: Trial) -> int:
     async with trial.started() as started:
         return started.service.pool.get_max_size()
@@ -119,6 +131,25 @@ async def what_it_listens_on(trial: Trial) -> str:
 async def whether_it_has_the_port(trial: Trial) -> bool:
     async with trial.started() as started:
         return started.service.address.endswith(f":{PORT}")
+
+
+async def what_readyz_answers_a_second_after_the_stop(trial: Trial) -> int | None:
+    address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        async with trial.started() as started:
+            address.set_result(started.service.address)
+            await stop.wait()
+
+    async with in_background(serve()) as task, aiohttp.ClientSession(await address) as session:
+        stop.set()
+        await asyncio.wait({task}, timeout=1)
+        try:
+            async with session.get("/readyz") as answer:
+                return answer.status
+        except aiohttp.ClientConnectionError:
+            return None
 
 
 async def status_for_another_key(trial: Trial) -> int:
@@ -438,10 +469,7 @@ def labels(trial: Trial) -> str:
     return str(file)
 
 
-with socket.socket() as free, socket.socket() as other:
-    free.bind(("127.0.0.1", 0))
-    other.bind(("127.0.0.1", 0))
-    PORT, COLLECTOR = free.getsockname()[1], other.getsockname()[1]
+PORT, COLLECTOR = free_ports(2)
 
 
 async def told_to_a_collector(trial: Trial) -> list[str]:
@@ -469,6 +497,7 @@ PROOFS: dict[str, Proof] = {
     ),
     "read_url": Proof(lambda trial: trial.url, what_is_read, [], ["WELL"]),
     "read_lag_seconds_max": Proof("1000000", how_a_database_two_days_behind_is_found, "BEHIND", "WELL"),
+    "stand_by": Proof("true", whether_it_starts_on_a_replica, False, True),
     "connections_max": Proof("8", most_connections, 12, 8),
     "data_dir": Proof(
         lambda trial: str(trial.folder / "elsewhere"), where_the_data_is, [".recount"], ["elsewhere"]
@@ -502,6 +531,7 @@ PROOFS: dict[str, Proof] = {
     "append_batch_max": Proof("1", batches_of_one_and_two, 2, 3),
     "untimed_window_seconds": Proof("0", whether_an_untimed_body_is_a_duplicate, True, False),
     "read_deadline_seconds": Proof("0.2", whether_it_waits_for_a_body, True, False),
+    "stop_delay_seconds": Proof("60", what_readyz_answers_a_second_after_the_stop, None, 503),
     "bodies_in_flight_max": Proof(
         "1", which_of_two_slow_bodies_is_answered_first, "soon", "never", {"read_deadline_seconds": "1"}
     ),
@@ -541,6 +571,7 @@ async def test_each_setting_changes_what_the_service_does(
     name: str, server_url: str, template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proof = PROOFS[name]
+    monkeypatch.setattr("service.app.IN_FLIGHT_SECONDS", 0.1)  # what is still open then has been seen
     seen = []
     for given in (False, True):
         folder = tmp_path / ("given" if given else "without")

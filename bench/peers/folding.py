@@ -21,7 +21,8 @@ create table items (
     deleted boolean, position bigint not null, primary key (product_id, item_id)
 );
 create table votes (
-    product_id bigint, item_id text, voter text, user_id text, value smallint, cast_at timestamptz,
+    product_id bigint, item_id text, voter text, user_id text, value smallint, created_at timestamptz,
+    told_at timestamptz, cast_at timestamptz generated always as (coalesce(created_at, told_at)) stored,
     position bigint not null, primary key (product_id, item_id, voter)
 );
 create table users (
@@ -35,7 +36,7 @@ ITEM_COLUMNS = (
     "title", "description", "status", "type", "effort", "scoring", "trend", "ratio", "votes_up", "votes_down",
     "total_sum", "comments", "subscribers", "created_at", "updated_at", "author_id", "deleted",
 )  # fmt: skip
-VOTE_COLUMNS = ("user_id", "value", "cast_at")
+VOTE_COLUMNS = ("user_id", "value", "created_at", "told_at")
 USER_COLUMNS = ("data_id", "name", "full_name", "mail", "img", "admin_id", "weight", "created_at", "deleted")
 
 KEYS = {
@@ -71,11 +72,16 @@ def said(position: int, product_id: int, action: str, occurred_at: dt.datetime, 
     person = data.get("user")
     user_id = _id(data.get("user_id")) or (_id(person.get("user_id")) if isinstance(person, dict) else None)
     if entity == "vote" and item_id is not None:
-        cast_at = _moment(data.get("created")) or occurred_at
+        takes_back = verb == "delete" or _number(data.get("vote")) == 0
         yield Said(
             "votes",
             (product_id, item_id, user_id or f"p{position}"),
-            (user_id, _number(data.get("vote")), cast_at),
+            (
+                user_id,
+                _number(data.get("vote")),
+                _moment(data.get("created")),
+                None if takes_back else occurred_at,
+            ),
         )
     if entity == "user":
         if user_id is not None:

@@ -201,7 +201,7 @@ export type EventOrderBy = {
 
 /** What an event is about, by what it changed. */
 export type EventType =
-  /** A changelog entry was published. */
+  /** A changelog entry was published, or drafted. */
   | 'CHANGELOG_CREATED'
   /** A changelog entry was deleted. */
   | 'CHANGELOG_DELETED'
@@ -338,7 +338,7 @@ export type ItemFilter = {
   estimated?: InputMaybe<StringFilter>;
   /** It has stood in its status for longer than this. */
   inStatusLongerThan?: InputMaybe<Scalars['Duration']['input']>;
-  /** The newest event about it. */
+  /** When somebody last did something about it. */
   lastActivityAt?: InputMaybe<DateTimeFilter>;
   /** Merged into this item: an opaque id. */
   mergedIntoId?: InputMaybe<IdFilter>;
@@ -384,7 +384,7 @@ export type ItemFilter = {
 export type ItemOrder =
   /** When it was submitted. */
   | 'CREATED_AT'
-  /** The newest event about it. */
+  /** When somebody last did something about it. */
   | 'LAST_ACTIVITY_AT'
   /** How well it matches `filter.search`. */
   | 'RELEVANCE'
@@ -458,6 +458,8 @@ export type PositionFilter = {
 
 /** What a projection is doing. */
 export type ProjectionState =
+  /** It is installed here no more; its tables stay as they were. */
+  | 'ABSENT'
   /** It is behind the log, and moving. */
   | 'CATCHING_UP'
   /** Its last step or rebuild failed; `lastError` says why. */
@@ -712,7 +714,7 @@ export type VoteOrderBy = {
 export type Window = {
   /** Its beginning, inclusive. */
   from?: InputMaybe<Scalars['DateTime']['input']>;
-  /** So long, counted back from the moment that is read; instead of from and to. */
+  /** So long, counted back from the moment that is read, in a filter of the subscription `events` from when each event was recorded; instead of from and to. */
   last?: InputMaybe<Scalars['Duration']['input']>;
   /** Its end, exclusive. */
   to?: InputMaybe<Scalars['DateTime']['input']>;

@@ -10,8 +10,8 @@ import asyncpg
 from projections.catalogue import BUILT_IN, all_projections
 from projections.checkpoints import lock, tell
 from projections.rebuild.replay import replay_rows
-from projections.steps import AnyConnection, is_data_error, reason_of
-from service.errors import ParkedUnknown
+from projections.steps import AnyConnection, group_of, groups_of, is_data_error, reason_of
+from service.errors import ParkedUnknown, UnknownProjection
 from service.log.database import Pool
 from service.sql_files import load
 
@@ -56,26 +56,30 @@ async def hold_back(connection: AnyConnection, group: str, first: int, last: int
     await connection.execute(_sql["wait"], group, first, last)
 
 
-async def parked_list(pool: Pool, *, limit: int = 100, waiting: bool = False) -> list[Parked]:
-    """The parked events, oldest first; with those that wait if so asked."""
-    return [Parked(**dict(row)) for row in await pool.fetch(_sql["list"], limit, waiting)]
+async def parked_list(
+    pool: Pool, *, limit: int | None = 100, waiting: bool = False, projection: str | None = None
+) -> list[Parked]:
+    """The parked events, oldest first; with those that wait if so asked; of one projection if it is named."""
+    group = "*" if projection in {each.name for each in BUILT_IN} else projection
+    return [Parked(**dict(row)) for row in await pool.fetch(_sql["list"], limit, waiting, group)]
 
 
-async def parked_show(pool: Pool, position: int) -> Parked:
-    """One parked event. Raises ParkedUnknown."""
-    row = await pool.fetchrow(_sql["show"], position)
+async def parked_show(pool: Pool, position: int, group: str | None = None) -> Parked:
+    """One parked event, of the group that parked it if that is named. Raises ParkedUnknown."""
+    row = await pool.fetchrow(_sql["show"], position, group)
     if row is None:
         raise ParkedUnknown(position)
     return Parked(**dict(row))
 
 
-async def parked_retry(pool: Pool, position: int) -> Retried:
+async def parked_retry(pool: Pool, position: int, group: str | None = None) -> Retried:
     """Count a parked event and those that wait for it in, in their places in the order.
 
     What came after them has been counted already, so the product is counted again, in one transaction. When
-    the event cannot be applied still, everything stays as it was. Raises ParkedUnknown.
+    the event cannot be applied still, everything stays as it was. Raises ParkedUnknown, and UnknownProjection
+    where the one that parked it is installed here no more.
     """
-    found = await parked_show(pool, position)
+    found = await parked_show(pool, position, group)
     try:
         async with pool.acquire() as connection, connection.transaction():
             return Retried(await _retry(connection, found), None)
@@ -88,7 +92,10 @@ async def parked_retry(pool: Pool, position: int) -> Retried:
 
 
 async def _retry(connection: AnyConnection, found: Parked) -> tuple[int, ...]:
-    projections = [p for p in all_projections() if p.name == found.projection] or list(BUILT_IN)
+    groups = {group_of(group): group for group in groups_of(all_projections())}
+    if found.projection not in groups:
+        raise UnknownProjection(found.projection, sorted(groups))
+    projections = groups[found.projection]
     rows = await lock(connection, projections)
     reached = max(row["position"] for row in rows)
     released = await connection.fetch(

@@ -33,15 +33,16 @@ select distinct $1, e.position, e.product_id, e.entity, e.entity_id, true, 'wait
     on conflict (projection, position) do nothing;
 
 -- name: list
---   $1 limit  $2 with those that wait
+--   $1 limit, null for none  $2 with those that wait  $3 group, null for all
 select projection, position, product_id, entity, entity_id, waiting, error, parked_at
   from read_model.parked
- where $2 or not waiting
+ where ($2 or not waiting)
+   and ($3::text is null or projection = $3)
  order by position, projection
  limit $1;
 
 -- name: show
---   $1 position
+--   $1 position  $2 group, null for the first that has it
 select p.projection, p.position, p.product_id, p.entity, p.entity_id, p.waiting, p.error, p.parked_at,
        (select count(*)
           from read_model.parked w
@@ -52,6 +53,7 @@ select p.projection, p.position, p.product_id, p.entity, p.entity_id, p.waiting,
            and w.waiting) as waiting_events
   from read_model.parked p
  where p.position = $1
+   and ($2::text is null or p.projection = $2)
  order by p.projection
  limit 1;
 

@@ -21,10 +21,20 @@ async def count_again(pool: Pool, product_id: int) -> None:
     A rebuild that runs is let end first: it may have read the log before the erasure, but what it made is
     replayed too. Tables that were switched away from are not kept for their last readers here.
     """
+    await replay_product(pool, product_id)
+    await drop_and_vacuum(pool)
+
+
+async def replay_product(pool: Pool, product_id: int) -> None:
+    """Count a product again in the tables of all projections, once no rebuild runs."""
     own = [projection.name for projection in all_projections() if not projection.built_in]
     await rebuild(pool, None, product_id=product_id, wait=True)
     for name in own:
         await rebuild(pool, [name], product_id=product_id, wait=True)
+
+
+async def drop_and_vacuum(pool: Pool) -> None:
+    """Leave nothing of rows that were deleted, or of tables that were switched away from."""
     rebuilder = Rebuilder(pool, grace_seconds=0)
     for _ in range(DROP_ATTEMPTS_MAX):
         await rebuilder.drop_discarded()

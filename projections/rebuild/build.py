@@ -14,6 +14,7 @@ import asyncpg
 from projections.catalogue import STAGING, Projection, fill, staging_of, together
 from projections.checkpoints import next_generation
 from projections.steps import (
+    COUNTED,
     AnyConnection,
     LiveSteps,
     between,
@@ -196,7 +197,7 @@ class Build:
 
     async def _read(self, number: int, first: int, last: int) -> None:
         table = self._hot(number)
-        places = {"group": group_of(self.projections), "only": "true"}
+        places = {"group": group_of(self.projections), "only": COUNTED}
         sql = between(fill(STAGING["hot"], places), first, last)
         await self._reading.execute(
             f"drop table if exists {table}; create unlogged table {table} with ({_LEFT_ALONE}) as {sql}; "

@@ -12,9 +12,10 @@ import structlog
 
 from projections.catalogue import Projection, all_projections, together
 from projections.checkpoints import furthest, head, lock, tell
-from projections.declare import declare
+from projections.declare import another_counts, declare
 from projections.lease import Lease
 from projections.rebuild.build import EVENTS_A_STEP, Build, Lane, new_generation
+from projections.rebuild.code import code_digest
 from projections.rebuild.replay import OF_AN_ITEM, refused_at, replay_rows
 from projections.rebuild.report import Progress, RebuildReport, Watch
 from projections.shown import attach, drop_childless, let_plans_pass, show
@@ -29,6 +30,8 @@ NEARLY_THERE: Final = 20_000
 LEASE_SECONDS: Final = 10.0
 GRACE_SECONDS: Final = 30.0
 REQUEST_POLL_SECONDS: Final = 5.0
+# Longer than the projector gives way for to a service of another version.
+GIVE_WAY_SECONDS: Final = 30.0
 
 _log = structlog.get_logger(__name__)
 _sql = load(__file__, "rebuild.sql")
@@ -117,7 +120,8 @@ class Rebuilder:
         """Do what is asked for, and rebuild what was counted by other statements than today's; for ever."""
         while True:
             try:
-                await self.turn()
+                if not await another_counts(self._pool, GIVE_WAY_SECONDS):
+                    await self.turn()
             except RebuildStopped as stopped:
                 _log.error("rebuild_stopped", projection=stopped.projection, position=stopped.position)
             except LostLease as lost:
@@ -439,4 +443,5 @@ def _chosen(names: Iterable[str] | None) -> tuple[Projection, ...]:
 
 
 def _fingerprint(projections: Iterable[Projection]) -> str:
-    return ",".join(f"{projection.name}:{projection.fingerprint}" for projection in projections)
+    counted = ",".join(f"{projection.name}:{projection.fingerprint}" for projection in projections)
+    return f"{counted},by:{code_digest()}"

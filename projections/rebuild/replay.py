@@ -9,7 +9,7 @@ import asyncpg
 
 from projections.catalogue import STAGING, Projection, fill, staging_of
 from projections.read_model import tables
-from projections.steps import AnyConnection, between, first_refused, group_of, is_lasting, run
+from projections.steps import COUNTED, AnyConnection, between, first_refused, group_of, is_lasting, run
 from service.sql_files import load
 
 # What can be told by the item alone. Users, comments and the rest are mentioned by events of several items,
@@ -49,16 +49,20 @@ async def count_into(
     In the caller's transaction. Returns how many events there were.
     """
     staged = {name: f"pg_temp.replay_{name}" for name in STAGING}
-    places = {**names, **staged, "group": group_of(projections), "only": f"e.product_id = {int(product_id)}"}
+    places = {
+        **names,
+        **staged,
+        "group": group_of(projections),
+        "only": f"e.product_id = {int(product_id)} and {COUNTED}",
+        "counted": _of(product_id, item_id),
+    }
     events = 0
     for name in staging_of(projections):
         sql = between(fill(STAGING[name], places), 0, position)
         await connection.execute(f"create temporary table replay_{name} on commit drop as {sql}")
         if name == "hot":
             if item_id is not None:
-                await connection.execute(
-                    f"delete from {staged['hot']} where item_id is distinct from $1", item_id
-                )
+                await connection.execute(fill(_sql["of_others"], places), item_id)
             events = await connection.fetchval(f"select count(*) from {staged['hot']}")
         await connection.execute(f"analyze {staged[name]}")
     for statement in [text for projection in projections for text in projection.applies]:
@@ -91,6 +95,14 @@ async def refused_at(
         return True
 
     return await first_refused(0, position, takes) or position
+
+
+def _of(product_id: int, item_id: str | None) -> str:
+    """Which items `i` are counted: the id is written so that nothing in it means anything."""
+    product = f"i.product_id = {int(product_id)}"
+    if item_id is None:
+        return product
+    return f"{product} and i.item_id = convert_from(decode('{item_id.encode().hex()}', 'hex'), 'UTF8')"
 
 
 async def _take_away(

@@ -13,3 +13,22 @@ select t.table_name
           and a.attnum > 0
           and not a.attisdropped
        ) = cardinality($2::text[]);
+
+-- name: of_others
+-- Leave what is of one item, and of comments that do not say theirs what they were told of before; see
+-- settle.comment_items of the events.
+--   $1 item_id
+delete from {hot} h
+ where h.item_id is distinct from $1
+   and (h.item_id is not null
+        or h.entity <> 'comment'
+        or $1 is distinct from (
+           select v.item_id
+             from {comment_versions} v
+            where v.product_id = h.product_id
+              and v.comment_id = h.entity_id
+              and v.position < h.position
+              and v.item_id is not null
+            order by v.occurred_at desc, v.is_delete desc, v.updated_at desc, v.position desc
+            limit 1
+        ));

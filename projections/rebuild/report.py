@@ -8,18 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a rebuild is: events counted in, of how many, how fast, and how long it will take."""
+    """How far a rebuild is: events counted in, of how many, and how fast."""
 
     rebuild: int
     position: int
     head: int
     rate_per_second: float
     stage: str = "loading"
-
-    @property
-    def eta_seconds(self) -> float | None:
-        """Seconds left, as far as the rate tells."""
-        return (self.head - self.position) / self.rate_per_second if self.rate_per_second > 0 else None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import asyncpg
+
 from projections.catalogue import Projection, all_projections, fill, together
 from projections.checkpoints import furthest
 from projections.declare import declare
@@ -14,8 +16,8 @@ from projections.read_model import tables
 from projections.rebuild.build import EVENTS_A_STEP, Build, Lane, new_generation
 from projections.rebuild.rebuild import turn_to_rebuild
 from projections.rebuild.report import Progress, Watch
-from projections.steps import groups_of
-from service.errors import RebuildRuns
+from projections.steps import groups_of, is_lasting, reason_of
+from service.errors import RebuildRuns, VerifyStopped
 from service.log.database import Pool
 from service.sql_files import load
 
@@ -110,7 +112,12 @@ async def _compared(
         if not ours:
             raise RebuildRuns(0, await lease.holder(pool))
         for group in groups_of(chosen):
-            found, reached = await _verify(pool, group, rows_shown, events_a_step, progress)
+            try:
+                found, reached = await _verify(pool, group, rows_shown, events_a_step, progress)
+            except asyncpg.PostgresError as error:
+                if not is_lasting(error):
+                    raise
+                raise VerifyStopped(", ".join(each.name for each in group), reason_of(error)) from error
             reports.extend(found)
             position = position or reached
     return VerifyReport(position, loop.time() - began, tuple(reports))

@@ -157,14 +157,15 @@ select distinct on (h.product_id, coalesce(h.user_id, 'p' || h.position))
 -- name: settle.current
 -- only with: changelog, changelog_subscriber
 -- An entry is announced when it is published, so its first event is its publication, unless it was
--- scheduled for another moment.
+-- scheduled for another moment, or told as a draft: then it is when it first was none any more.
 insert into {changelog_entries} as c (
     product_id, changelog_id, title, description, type, segment, draft, announcement, scheduled_at, item_id,
     created_at, updated_at, published_at, deleted, deleted_at, occurred_at, position
 )
 select t.product_id, t.changelog_id, v.title, v.description, v.type, v.segment, v.draft, v.announcement,
        v.scheduled_at, v.item_id, v.created_at, v.updated_at,
-       case when v.draft then null else coalesce(v.scheduled_at, v.first_told_at, v.created_at) end,
+       case when v.draft then null
+            else coalesce(greatest(v.scheduled_at, finished.at), v.first_told_at, v.created_at) end,
        coalesce(l.deleted, false), case when l.deleted then l.occurred_at end, v.occurred_at, v.position
   from (
        select distinct product_id, changelog_id
@@ -205,6 +206,23 @@ select t.product_id, t.changelog_id, v.title, v.description, v.type, v.segment, 
         order by c.occurred_at desc, c.is_delete desc, c.updated_at desc, c.position desc
         limit 1
        ) l on true
+  left join lateral (
+       select c.occurred_at as at
+         from {changelog_versions} c
+        where c.product_id = t.product_id
+          and c.changelog_id = t.changelog_id
+          and not c.draft
+          and (c.occurred_at, c.is_delete, c.updated_at, c.position) > (
+              select d.occurred_at, d.is_delete, d.updated_at, d.position
+                from {changelog_versions} d
+               where d.product_id = t.product_id
+                 and d.changelog_id = t.changelog_id
+                 and d.draft
+               order by d.occurred_at desc, d.is_delete desc, d.updated_at desc, d.position desc
+               limit 1)
+        order by c.occurred_at, c.is_delete, c.updated_at, c.position
+        limit 1
+       ) finished on true
     on conflict (product_id, changelog_id) do update
    set title = excluded.title,
        description = excluded.description,

@@ -73,9 +73,8 @@ insert into {event_facts} (
 )
 select h.position, h.product_id, h.action,
        case
-           when h.action = 'vote.moved' then 'SNAPSHOT'
            when h.about is not null and h.verb in ('create', 'named') then 'TOLD_AGAIN'
-           when h.action in ('item.snapshot', 'comment.snapshot', 'user.snapshot', 'changelog.snapshot') then 'SNAPSHOT'
+           when read_model.only_seen(h.action) then 'SNAPSHOT'
            when h.verb not in ('create', 'update', 'delete') and h.action <> 'changelog.subscribe' then 'OTHER'
            when h.entity = 'vote' then coalesce(d.vote_moved, 'VOTE_CAST')
            when h.action = 'item.create' then 'ITEM_CREATED'
@@ -98,7 +97,7 @@ select h.position, h.product_id, h.action,
        h.entity,
        h.entity_id,
        h.item_id,
-       case when h.verb in ('snapshot', 'named') then null
+       case when h.verb in ('snapshot', 'named', 'moved') then null
             when h.entity in ('user', 'vote', 'subscription', 'comment', 'satisfaction')
                  or h.action = 'changelog.subscribe' then h.user_id
             when h.action = 'item.create' then h.author_id end,
@@ -171,7 +170,8 @@ update {event_facts} f
 -- only with: item.create, vote.create, subscription.create, comment.create, user.create, changelog.create, satisfaction.create
 -- only if: exists (select from {event_facts} where origin in ('BACKFILL', 'RECONCILE'))
 -- One fact told by a delivery and by what was fetched is one: what came later is told again. Votes and followers have no
--- id: within two minutes, one person cannot have voted twice for an item in the same direction.
+-- id: within two minutes, one person cannot have voted twice for an item in the same direction, nor have voted for one and for
+-- another that was merged into it: that vote went along.
 update {event_facts} f
    set type = 'TOLD_AGAIN',
        same_as = s.same_as
@@ -212,9 +212,17 @@ update {event_facts} f
                  and o.position < e.position
                union all
               select o.position
-                from {event_facts} o
+                from (
+                     select e.item_id
+                      union all
+                     select m.item_id
+                       from {item_contents} m
+                      where e.origin in ('BACKFILL', 'RECONCILE')
+                        and m.product_id = e.product_id and m.merged_into = e.item_id and m.merged_into <> ''
+                        and m.position < e.position
+                     ) n
+                join {event_facts} o on o.product_id = e.product_id and o.item_id = n.item_id and o.voter = e.voter
                where e.voter is not null
-                 and o.product_id = e.product_id and o.item_id = e.item_id and o.voter = e.voter
                  and not e.withdrawn
                  and not o.withdrawn
                  and o.position < e.position
@@ -243,7 +251,7 @@ update {event_facts} f
           and e.type <> 'VOTE_CHANGED'
           and e.same_as is null
           and o.action like '%.create'
-          and o.origin <> e.origin
+          and (o.origin <> e.origin or e.entity = 'vote' and o.item_id <> e.item_id)
           and (o.origin in ('BACKFILL', 'RECONCILE') or e.origin in ('BACKFILL', 'RECONCILE'))
         group by e.position
        ) s

@@ -95,47 +95,48 @@ update {inferences} n
 
 -- name: settle.explained
 -- only with: post told, moved totals, fetched
--- What was concluded, and told since: a vote that was fetched and moves the total that way, or the merge itself.
+-- What was concluded, and told since: a vote that was fetched and moves the total that way, or the merge itself. What came
+-- before the step has explained what it could.
 update {inferences} n
    set explained_by = s.explained_by
   from (
-       select i.position, i.ordinal, min(t.position) as explained_by
+       select f.position, f.ordinal, min(f.explained_by) as explained_by
          from (
-              select e.product_id, e.item_id
-                from {event_facts} e
-               where e.position > $1
-                 and e.position <= $2
-                 and e.item_id is not null
-               union
-              select c.product_id, c.merged_into
-                from {item_contents} c
-               where c.position > $1
-                 and c.position <= $2
-                 and c.merged_into <> ''
-              ) a
-         join {inferences} i on i.product_id = a.product_id and i.item_id = a.item_id
-        cross join lateral (
-              select v.position
+              select i.position, i.ordinal, v.position as explained_by
                 from {event_facts} v
-               where v.product_id = i.product_id
-                 and v.item_id = i.item_id
-                 and v.position > i.position
+                join {inferences} i
+                  on i.product_id = v.product_id and i.item_id = v.item_id and i.position < v.position
+               where v.position > $1
                  and v.position <= $2
                  and v.origin in ('BACKFILL', 'RECONCILE')
                  and sign(case i.field when 'votes_up' then v.effect_up else v.effect_down end) = sign(i.delta)
+                 and i.explained_by is null
                union all
-              select c.position
+              select i.position, i.ordinal, c.position
                 from {item_contents} c
-               where c.product_id = i.product_id
-                 and c.merged_into = i.item_id
+                join {inferences} i on i.product_id = c.product_id and i.item_id = c.merged_into
+               where c.position > $1
+                 and c.position <= $2
                  and c.merged_into <> ''
                  and not c.again
                  and i.delta > 0
-                 and c.occurred_at between i.occurred_at - interval '1 hour' and i.occurred_at + interval '1 hour'
+                 and i.occurred_at between c.occurred_at - interval '1 hour' and c.occurred_at + interval '1 hour'
+                 and i.explained_by is null
+               union all
+              -- Apart from those above: by `or`, each step reads every merge there was (65 instead of 4 microseconds an event).
+              select i.position, i.ordinal, c.position
+                from {item_contents} c
+                join {inferences} i on i.product_id = c.product_id and i.item_id = c.merged_into
+               where i.position > $1
+                 and i.position <= $2
                  and c.position <= $2
-              ) t
-        where i.explained_by is null
-        group by i.position, i.ordinal
+                 and c.merged_into <> ''
+                 and not c.again
+                 and i.delta > 0
+                 and i.occurred_at between c.occurred_at - interval '1 hour' and c.occurred_at + interval '1 hour'
+                 and i.explained_by is null
+              ) f
+        group by f.position, f.ordinal
        ) s
  where n.position = s.position
    and n.ordinal = s.ordinal;

@@ -33,7 +33,7 @@ create table {item_states} (
     deleted_at        timestamptz,
     status_since      timestamptz,
     first_seen_at     timestamptz not null,
-    last_activity_at  timestamptz not null,
+    last_activity_at  timestamptz,
     first_position    bigint      not null,
     position          bigint      not null,
     events            int         not null,
@@ -248,7 +248,8 @@ select h.product_id, h.item_id, h.first_seen_at, h.last_activity_at, h.first_pos
        p.votes_up, p.votes_down, p.total_sum, p.comments, p.subscribers, p.trend, p.scoring, p.ratio
   from (
        select product_id, item_id,
-              min(occurred_at) as first_seen_at, max(occurred_at) as last_activity_at,
+              min(occurred_at) as first_seen_at,
+              max(occurred_at) filter (where not read_model.only_seen(action)) as last_activity_at,
               min(position) as first_position, max(position) as position, count(*) as events,
               bool_or(private) as noted
          from {hot}
@@ -304,9 +305,11 @@ update {item_states} i
        last_activity_at = greatest(i.last_activity_at, a.last_activity_at),
        position = greatest(i.position, a.position)
   from (
-       select s.product_id, o.item_id, count(*) as events, max(s.occurred_at) as last_activity_at,
+       select s.product_id, o.item_id, count(*) as events,
+              max(s.occurred_at) filter (where not read_model.only_seen(e.action)) as last_activity_at,
               max(s.position) as position
          from {comment_versions} s
+         join log.events e on e.position = s.position and e.product_id = s.product_id
         cross join lateral (
               select v.item_id
                 from {comment_versions} v
@@ -323,7 +326,8 @@ update {item_states} i
         group by s.product_id, o.item_id
        ) a
  where i.product_id = a.product_id
-   and i.item_id = a.item_id;
+   and i.item_id = a.item_id
+   and {counted}; -- what was counted before is not counted anew with a part
 
 -- name: settle.notes
 -- only with: comment

@@ -75,7 +75,7 @@ alter table {users} add primary key (product_id, user_id);
 
 -- name: indexes
 create unique index on {user_versions} (user_id, product_id, occurred_at, is_delete, updated_at, position);
-create index on {user_versions} (user_id, product_id, position) where newest;
+create index on {user_versions} (user_id, product_id, position);
 create index on {user_versions} (position);
 create unique index on {user_sightings} (user_id, product_id, occurred_at, position);
 create index on {user_sightings} (position) where said and not newest;
@@ -185,24 +185,25 @@ select s.product_id, s.user_id, s.occurred_at, s.is_delete, s.updated_at, s.posi
 -- name: settle.current
 -- only with: user told, late mention
 -- Of the users of whom something new was told, each value from the newest version that told one: all arrays have one
--- order, so a version is sorted once.
+-- order, so a version is sorted once. What was told in order lies over what is known; where some came late, a user is read
+-- from the beginning.
 update {users} u
-   set data_id = s.data_id,
-       name = s.name,
-       full_name = s.full_name,
-       mail = s.mail,
-       img = s.img,
-       admin_id = s.admin_id,
-       anonymous = s.anonymous,
-       segments = read_model.text_list(s.segments),
-       custom = s.custom,
-       system = s.system,
-       weight = s.weight,
-       notify = s.notify,
-       stats = s.stats,
-       created_at = s.created_at,
-       deleted = coalesce(s.deleted, false),
-       deleted_at = case when s.deleted then s.told_at end
+   set data_id = coalesce(s.data_id, u.data_id),
+       name = coalesce(s.name, u.name),
+       full_name = coalesce(s.full_name, u.full_name),
+       mail = coalesce(s.mail, u.mail),
+       img = coalesce(s.img, u.img),
+       admin_id = coalesce(s.admin_id, u.admin_id),
+       anonymous = coalesce(s.anonymous, u.anonymous),
+       segments = coalesce(read_model.text_list(s.segments), u.segments),
+       custom = coalesce(s.custom, u.custom),
+       system = coalesce(s.system, u.system),
+       weight = coalesce(s.weight, u.weight),
+       notify = coalesce(s.notify, u.notify),
+       stats = coalesce(s.stats, u.stats),
+       created_at = coalesce(s.created_at, u.created_at),
+       deleted = coalesce(s.deleted, u.deleted),
+       deleted_at = case when s.deleted is null then u.deleted_at when s.deleted then s.told_at end
   from (
        select c.product_id, c.user_id,
               (array_agg(c.data_id order by c.place) filter (where c.data_id is not null))[1] as data_id,
@@ -229,12 +230,14 @@ update {users} u
                          order by v.occurred_at desc, v.is_delete desc, v.updated_at desc, v.position desc
                      ) as place
                 from (
-                     select distinct product_id, user_id
+                     select product_id, user_id, case when bool_and(newest) then $1::bigint else 0 end as after
                        from {user_versions}
                       where position > $1
                         and position <= $2
+                      group by product_id, user_id
                      ) t
-                join {user_versions} v on v.product_id = t.product_id and v.user_id = t.user_id
+                join {user_versions} v
+                  on v.product_id = t.product_id and v.user_id = t.user_id and v.position > t.after
               ) c
         group by c.user_id, c.product_id
        ) s

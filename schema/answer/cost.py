@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
+from math import ceil
 from typing import Any, Final
 
 from graphql import (
@@ -10,6 +12,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLError,
     GraphQLField,
     GraphQLList,
     GraphQLNamedType,
@@ -17,21 +20,26 @@ from graphql import (
     GraphQLOutputType,
     GraphQLSchema,
     InlineFragmentNode,
-    IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
-    VariableNode,
     get_introspection_query,
     get_named_type,
     parse,
     type_from_ast,
+    value_from_ast_untyped,
 )
 
 from schema.errors import Refused
+from schema.objects.calendar import STEPS_MAX
+from schema.scalars import before, parse_duration, parse_moment
 
 SIZE_ARGUMENTS: Final = ("first", "last", "top")
+_COUNTED: Final = {*SIZE_ARGUMENTS, "bucket", "window"}
 LIST_ASSUMED: Final = 10
 PAGE_SIZE_DEFAULT: Final = 50
+_DAY: Final = dt.timedelta(days=1)
+SERIES_ASSUMED: Final = 5 * 365 * _DAY
+_STEPS: Final = {"HOUR": _DAY / 24, "DAY": _DAY, "WEEK": 7 * _DAY, "MONTH": 365.25 / 12 * _DAY}
 COST_EXCEEDED: Final = "COST_EXCEEDED"
 
 # Lists of introspection by the length that they have in a schema like ours; `types` is counted.
@@ -42,8 +50,9 @@ class Costs:
     """Counts the points of operations on one schema.
 
     A field costs one point and what it holds; a list costs that as often as `first`, `last` or `top` says,
-    on itself or on the connection around it, and ten times where nothing says. Fields of introspection
-    are counted apart: the whole standard query is the measure there.
+    on itself or on the connection around it, and ten times where nothing says. A series has a point for each
+    step of its window, of five years where that has no beginning. Fields of introspection are counted apart:
+    the whole standard query is the measure there.
     """
 
     def __init__(self, schema: GraphQLSchema) -> None:
@@ -60,9 +69,9 @@ class Costs:
             node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
         }
         defaults = {
-            node.variable.name.value: int(node.default_value.value)
+            node.variable.name.value: value_from_ast_untyped(node.default_value)
             for node in operation.variable_definitions or ()
-            if isinstance(node.default_value, IntValueNode)
+            if node.default_value is not None
         }
         count = _Count(self._schema, fragments, {**defaults, **variables})
         root = self._schema.get_root_type(operation.operation)
@@ -77,13 +86,7 @@ class Costs:
         most: int,
     ) -> int:
         """Return the points of an operation with these variables; raises Refused when they are too many."""
-        # As `Int` coerces them: 500.0 is 500.
-        numbers = {
-            name: int(value)
-            for name, value in variables.items()
-            if isinstance(value, int) or (isinstance(value, float) and value.is_integer())
-        }
-        cost, introspection = self.of(document, operation, numbers)
+        cost, introspection = self.of(document, operation, variables)
         if cost > most:
             raise _too_costly(cost, most, "cost")
         if introspection > self.introspection_max:
@@ -96,7 +99,7 @@ class _Count:
         self,
         schema: GraphQLSchema,
         fragments: Mapping[str, FragmentDefinitionNode],
-        variables: Mapping[str, Any],
+        variables: dict[str, Any],
     ) -> None:
         self._schema = schema
         self._fragments = fragments
@@ -135,31 +138,19 @@ class _Count:
         field = self._schema.get_field(parent, name) if parent is not None else None  # type: ignore[arg-type]
         if field is None or node.selection_set is None:
             return 1
-        asked = self._size_asked(node, field)
-        is_list = _is_list(field.type)
-        times = (asked if asked is not None else size) if is_list else 1
-        inner = LIST_ASSUMED if is_list or asked is None else asked
+        given = {
+            argument.name.value: value_from_ast_untyped(argument.value, self._variables)
+            for argument in node.arguments or ()
+            if argument.name.value in _COUNTED
+        }
+        own, inner = _size_asked(given, field), None
+        if "bucket" in field.args:
+            # Of the `top` so many courses, the points are the list within.
+            own, inner = (_steps(given), None) if own is None else (own, _steps(given))
+        if not _is_list(field.type):
+            own, inner = 1, own
+        times, inner = size if own is None else own, LIST_ASSUMED if inner is None else inner
         return 1 + times * self.of(node.selection_set, get_named_type(field.type), inner)
-
-    def _size_asked(self, node: FieldNode, field: GraphQLField) -> int | None:
-        """The longest that `first`, `last` or `top` allows, given or by default; None when there is none."""
-        given = {argument.name.value: argument.value for argument in node.arguments or ()}
-        sizes = []
-        for name in SIZE_ARGUMENTS:
-            if name not in field.args:
-                continue
-            value: Any = given.get(name)
-            if isinstance(value, VariableNode):
-                value = self._variables.get(value.name.value)
-            elif isinstance(value, IntValueNode):
-                value = int(value.value)
-            else:
-                value = field.args[name].default_value if value is None else None
-            if isinstance(value, int):
-                sizes.append(max(value, 0))
-        if sizes:
-            return max(sizes)
-        return PAGE_SIZE_DEFAULT if "first" in field.args else None
 
     def _introspected(self, node: FieldNode) -> int:
         if node.selection_set is None:
@@ -186,10 +177,44 @@ class _Count:
 def _too_costly(cost: int, most: int, what: str) -> Refused:
     shown = cost if cost < 10**15 else "more than 10^15"
     return Refused.because(
-        f"the operation's {what} is {shown}, at most {most} is allowed; lower `first` or select less",
+        f"the operation's {what} is {shown}, at most {most} is allowed; "
+        "lower `first`, shorten `window` or select less",
         COST_EXCEEDED,
         cost={"requested": min(cost, 10**15), "maximum": most},
     )
+
+
+def _size_asked(given: Mapping[str, Any], field: GraphQLField) -> int | None:
+    """The longest that `first`, `last` or `top` allows, given or by default; None when there is none."""
+    sizes = []
+    for name in SIZE_ARGUMENTS:
+        if name in field.args:
+            value = given[name] if name in given else field.args[name].default_value
+            # As `Int` coerces them: 500.0 is 500.
+            if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
+                sizes.append(max(int(value), 0))
+    if sizes:
+        return max(sizes)
+    return PAGE_SIZE_DEFAULT if "first" in field.args else None
+
+
+def _steps(given: Mapping[str, Any]) -> int:
+    """How many steps the window of a series has at most; what cannot be read is refused elsewhere."""
+    window, step = given.get("window"), _STEPS.get(str(given.get("bucket")), _STEPS["HOUR"])
+    now = dt.datetime.now(dt.UTC)
+    start, end = now - SERIES_ASSUMED, now
+    if isinstance(window, dict):
+        try:
+            if isinstance(window.get("last"), str):
+                start = before(now, parse_duration(window["last"]))
+            elif isinstance(window.get("from"), str):
+                start = parse_moment(window["from"])
+                if isinstance(window.get("to"), str):
+                    end = parse_moment(window["to"])
+        except GraphQLError:
+            pass
+    # A window may begin and end within a step.
+    return min(max(ceil((end - start) / step), 0) + 1, STEPS_MAX)
 
 
 def _is_list(type_: GraphQLOutputType) -> bool:

@@ -18,7 +18,8 @@ from schema.answer.writer import certain, raw
 from schema.context import Context
 from schema.declare.request import Args, Env, Values
 from schema.declare.source import Page, spec_of
-from schema.ids import decode_cursor_place, product_number
+from schema.ids import FirstPage, first_page_of, product_number, product_of
+from schema.objects.calendar import STEPS_MAX
 from schema.objects.values import parse_json
 from schema.plan.kept import Planner
 from schema.plan.planner import Plan
@@ -27,7 +28,6 @@ from schema.resume import ResumePoint, cursor_given, marked
 from service.errors import (
     AnotherLog,
     BadArgument,
-    ForeignProduct,
     MissingScope,
     NotYetProjected,
     PositionAhead,
@@ -37,7 +37,6 @@ from service.log.database import POSTGRES_FAILURES, is_away
 from service.log.hub import Hub
 
 MIN_POSITION_WAIT_SECONDS: Final = 5.0
-STEPS_MAX: Final = 10_000
 # What the block `buckets` makes Postgres say.
 _TOO_MANY_STEPS: Final = re.compile(r'"too many steps of a ([a-z]+): [0-9]+"')
 
@@ -191,7 +190,7 @@ async def read(planner: Planner, root: Selected, context: Context, reads: Reads,
     pin = _pin(root)
     # The pages after the first are read as of its position; while that still is the newest, the current
     # tables say the same for less.
-    pinned = pin is not None and context.services.hub.value("projected") != pin.position
+    pinned = pin is not None and context.services.hub.value("projected") != pin.place.position
     while True:
         plan = planner.plan(root, context, pinned=pinned)
         check_scopes(plan, context)
@@ -199,19 +198,20 @@ async def read(planner: Planner, root: Selected, context: Context, reads: Reads,
         text, at = await _value(reads, plan, request)
         if at.position < wanted:
             raise _Behind(at.position)
-        if pin is None or pinned or at.position == pin.position:
+        if pin is None or pinned or at.position == pin.place.position:
             break
         pinned = True
     read_at = context.read_at = marked(*at)
-    for asked in (*([pin] if pin else ()), *_moments(request.args)):
+    for asked in (*([pin.place] if pin else ()), *_moments(request.args)):
         await _check_held(asked, reads, read_at)
-    return Read(plan, parse_json(text), Env(context.services.labels, request.args, read_at, pin))
+    first_page = pin or FirstPage(read_at, request.now)
+    return Read(plan, parse_json(text), Env(context.services.labels, request.args, first_page))
 
 
-def _pin(root: Selected) -> ResumePoint | None:
-    """Return where the first page of a list was read, at which all its pages are."""
+def _pin(root: Selected) -> FirstPage | None:
+    """Return where and when the first page of a list was read, at which all its pages are."""
     spec = spec_of(root.definition)
-    return decode_cursor_place(root.args) if isinstance(spec, Page) and spec.pinned else None
+    return first_page_of(root.args) if isinstance(spec, Page) and spec.pinned else None
 
 
 def _moments(args: Sequence[Args]) -> Iterator[ResumePoint]:
@@ -252,7 +252,7 @@ async def load(
     text, at = await _value(context.services.reader, plan, request)
     if at.position < max(positions):
         raise NotYetProjected(max(positions), at.position, 0)
-    env = Env(context.services.labels, request.args, ResumePoint(at.position), None)
+    env = Env(context.services.labels, request.args, FirstPage(ResumePoint(at.position), request.now))
     answers: Any = parse_json(text)
     return [(position, Read(plan, row, env)) for position, row in answers]
 
@@ -261,16 +261,17 @@ def _request(
     root: Selected,
     context: Context,
     *,
-    pinned: ResumePoint | None = None,
+    pinned: FirstPage | None = None,
     positions: Sequence[int] = (),
 ) -> Values:
     return Values(
         args=root.arguments(),
-        now=context.now(),
-        products=context.caller.product_ids,
+        now=context.now() if pinned is None else pinned.now,
+        products=context.product_ids,
         labels=context.services.labels,
-        pinned=None if pinned is None else pinned.position,
+        pinned=None if pinned is None else pinned.place.position,
         positions=positions,
+        elsewhere=list(context.elsewhere),
     )
 
 
@@ -294,8 +295,8 @@ async def _value(reads: Reads, plan: Plan, request: Values) -> tuple[str, ReadAt
                 "ask for a shorter window, or for longer steps",
             ) from None
         raise
-    except (asyncpg.DatetimeFieldOverflowError, asyncpg.IntervalFieldOverflowError) as error:
-        raise BadArgument("window", str(error), "reaches beyond any calendar; ask for less") from None
+    except (asyncpg.DatetimeFieldOverflowError, asyncpg.IntervalFieldOverflowError):
+        raise BadArgument("window", "what it spans", "reaches beyond any calendar; ask for less") from None
     except asyncpg.CharacterNotInRepertoireError:
         raise BadArgument("an argument", r"\u0000", "can be in no text here; leave it out") from None
 
@@ -303,7 +304,7 @@ async def _value(reads: Reads, plan: Plan, request: Values) -> tuple[str, ReadAt
 def _least(roots: Sequence[Selected]) -> int:
     """Return the position that what is read has to hold: of `minPosition` and the cursors of pages."""
     named = [root.args.get("minPosition") or 0 for root in roots]
-    return max((*named, *(pin.position for pin in filter(None, map(_pin, roots)))), default=0)
+    return max((*named, *(pin.place.position for pin in filter(None, map(_pin, roots)))), default=0)
 
 
 async def _refuse_beyond_end(roots: Sequence[Selected], context: Context) -> None:
@@ -312,8 +313,8 @@ async def _refuse_beyond_end(roots: Sequence[Selected], context: Context) -> Non
     Only the log can tell: where it went back, the hub may not have heard of that.
     """
     for pin in filter(None, map(_pin, roots)):
-        if pin.position > await context.services.store.head():
-            raise AnotherLog(str(pin))
+        if pin.place.position > await context.services.store.head():
+            raise AnotherLog(str(pin.place))
 
 
 async def _wait_for(wanted: int, hub: Hub, deadline: float) -> None:
@@ -327,10 +328,17 @@ async def _wait_for(wanted: int, hub: Hub, deadline: float) -> None:
 
 
 def _check_product(root: Selected, context: Context) -> None:
+    """Raise ForeignProduct, ProductElsewhere for what is named, or is all that the caller may see."""
     if root.args.get("productId") is not None:
-        product = product_number(root.args["productId"])
-        if not context.caller.sees(product):
-            raise ForeignProduct(product)
+        context.check_product(product_number(root.args["productId"]))
+    if not context.elsewhere:
+        return
+    if context.caller.products and not context.product_ids:
+        context.check_product(min(context.caller.products))
+    if root.args.get("id") is not None:
+        product = product_of(root.args["id"])
+        if product is not None and context.caller.sees(product):
+            context.check_product(product)
 
 
 def check_scopes(plan: Plan, context: Context) -> None:

@@ -43,7 +43,8 @@ class Window:
     from_: DateTime | None = _given("Its beginning, inclusive.", name="from")
     to: DateTime | None = _given("Its end, exclusive.")
     last: Duration | None = _given(
-        "So long, counted back from the moment that is read; instead of from and to."
+        "So long, counted back from the moment that is read, in a filter of the subscription `events` from "
+        "when each event was recorded; instead of from and to."
     )
 
 

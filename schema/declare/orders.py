@@ -24,7 +24,8 @@ class Order:
     `index` says which way the index goes that sorts it, `asc` or `desc`, with nulls last; None is none.
     `most` is the column of now that it has never been more than, at any moment. A `windowed` one names the
     ends of the argument `window`. A `searched` one names the words of the filter's `search`, `:words`, and is
-    the default where there are some; `then` is what it is of a past moment.
+    the default where there are some; `then` is what it is of a past moment, and `once` a table that it names
+    `:once`, made once for all rows.
     """
 
     description: str
@@ -38,6 +39,7 @@ class Order:
     windowed: bool = False
     searched: bool = False
     then: str | None = None
+    once: str = ""
 
 
 class Orders:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from schema.resume import ResumePoint
+from schema.ids import FirstPage
 from service.labels import Labels
 
 Args = Mapping[str, Any]
@@ -17,18 +18,18 @@ class Values:
     """What the parameters of a plan are bound from."""
 
     args: Sequence[Args]
-    now: object
+    now: datetime
     products: list[int] | None
     labels: Labels
     pinned: int | None = None
     positions: Sequence[int] = ()
+    elsewhere: Sequence[int] = ()
 
 
 @dataclass(slots=True)
 class Env:
-    """What decoding an answer needs beside it: labels, the arguments, where in the log it was read."""
+    """What decoding an answer needs beside it: labels, the arguments, the first page of its list."""
 
     labels: Labels
     args: Sequence[Args]
-    read_at: ResumePoint
-    pinned: ResumePoint | None
+    first_page: FirstPage

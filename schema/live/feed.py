@@ -111,6 +111,16 @@ class Feed:
             subscriber.sink.fail(errors)
             subscriber.cancel()
 
+    def part(self, products: frozenset[int]) -> None:
+        """Send those away who follow, or may, what another cell has from now on: they go on there."""
+        seen = self._caller.products
+        if seen is not None and not seen & products:
+            return
+        for subscriber in list(self._members):
+            if subscriber.wanted.product is None or subscriber.wanted.product in products:
+                subscriber.sink.moved()
+                subscriber.cancel()
+
     def _join(self, subscriber: Subscriber) -> None:
         subscriber.following = True
         self._following.add(subscriber.wanted, subscriber)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import calendar
-import datetime as dt
 import operator
-import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -16,6 +13,7 @@ import orjson
 from schema.ids import ids_of
 from schema.objects.event import columns_named
 from schema.plan.conditions import DEPTH_MAX
+from schema.scalars import before
 from service.errors import BadArgument
 
 Fact = Mapping[str, Any]
@@ -34,13 +32,15 @@ class Wanted:
     """Which events one filter lets through.
 
     `keys` is a column of COLUMNS with the values that an event must have there (None: no such demand);
-    `matches` decides, given an event with one of these values. Equal `key`s want the same events.
+    `matches` decides, given an event with one of these values. Equal `key`s want the same events. All are of
+    `product`, where it is named.
     """
 
     key: Hashable
     matches: Check
     column: str | None = None
     values: frozenset[Any] = frozenset()
+    product: int | None = None
 
     def of_origins(self, origins: frozenset[str]) -> Wanted:
         """Return what is wanted, of events that came in these ways only."""
@@ -50,6 +50,7 @@ class Wanted:
             lambda fact: fact["origin"] in origins and matches(fact),
             self.column,
             self.values,
+            self.product,
         )
 
 
@@ -122,8 +123,9 @@ EVERYTHING: Final = Wanted("everything", lambda _: True)
 def event_filter(given: Mapping[str, Any] | None) -> Wanted:
     """Return what an EventFilter lets through, decided as the SQL of `events(filter:)` decides it.
 
-    What is unknown satisfies no comparison, and `not` lets through what does not hold, unknown included: two
-    truth values do for SQL's three. Raises BadArgument and BadId.
+    But for windows of the `last` so long, which count back from when each event was recorded: it passes or
+    not by itself, for ever. What is unknown satisfies no comparison, and `not` lets through what does not
+    hold, unknown included: two truth values do for SQL's three. Raises BadArgument and BadId.
     """
     if not given:
         return EVERYTHING
@@ -238,34 +240,9 @@ def _within(column: str, window: Mapping[str, Any]) -> Check:
     if last is not None:
         if start is not None or end is not None:
             raise BadArgument(column, "last", "cannot be combined with from or to; give one form")
-        return lambda fact: fact[column] >= before(dt.datetime.now(dt.UTC), last)
+        # Not from now: whoever resumes later would miss what a follower got.
+        return lambda fact: fact[column] >= before(fact["recorded_at"], last)
     return lambda fact: (start is None or fact[column] >= start) and (end is None or fact[column] < end)
-
-
-_DURATION: Final = re.compile(
-    r"P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?"
-)
-
-
-def before(moment: dt.datetime, duration: str) -> dt.datetime:
-    """Return the moment so long before another, months counted by the calendar as Postgres counts them.
-
-    >>> before(dt.datetime(2026, 3, 31, tzinfo=dt.UTC), "P1M").isoformat()
-    '2026-02-28T00:00:00+00:00'
-    """
-    found = _DURATION.fullmatch(duration)
-    assert found is not None, duration
-    years, months, weeks, days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    month = moment.year * 12 + moment.month - 1 - int(years * 12 + months)
-    year, month = divmod(month, 12)
-    if year < 1:
-        return dt.datetime.min.replace(tzinfo=dt.UTC)
-    day = min(moment.day, calendar.monthrange(year, month + 1)[1])
-    length = dt.timedelta(days=days + 7 * weeks, hours=hours, minutes=minutes, seconds=seconds)
-    try:
-        return moment.replace(year=year, month=month + 1, day=day) - length
-    except OverflowError:
-        return dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 def _plain(value: object) -> object:

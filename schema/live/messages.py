@@ -60,6 +60,9 @@ class Sink(Protocol):
     def stalled(self, position: int) -> None:
         """Close: nothing was read for long; `position` is the last one sent."""
 
+    def moved(self) -> None:
+        """Close: some of it is told elsewhere from now on, where a client that comes again is led."""
+
 
 async def drained(sink: Sink, position: int) -> None:
     """Wait until the socket has taken what was written; closes a sink that takes nothing for long."""

@@ -8,7 +8,7 @@ from typing import Any, Final, get_args
 from graphql import located_error
 
 from schema.answer.reader import Read, check_scopes, load, read
-from schema.context import Caller, Context
+from schema.context import Context
 from schema.declare.source import ByPosition, Whole, spec_of
 from schema.errors import Refused
 from schema.ids import ids_of, product_number
@@ -16,7 +16,7 @@ from schema.live.filter import Wanted, event_filter
 from schema.plan.kept import Planner
 from schema.plan.selection import Selected, Selection
 from schema.resume import ResumePoint, cursor_given
-from service.errors import BadArgument, ForeignProduct
+from service.errors import BadArgument
 from service.events import Origin
 
 RULES_MAX: Final = 20
@@ -42,7 +42,7 @@ class Source:
         self.after = None if after is None else ResumePoint(after)
         if cursor is not None:
             self.after = cursor_given("afterCursor", cursor)
-        self._product = _product(root.args, context.caller)
+        self._product = _product(root.args, context)
         self._planner, self._root = planner, root
         # Planned here, so that what the caller may not select is refused before the first event.
         check_scopes(planner.plan(root, context, pinned=False), context)
@@ -62,16 +62,19 @@ class Source:
             lambda fact: fact["product_id"] == product and matches(fact),
             wanted.column or "product_id",
             wanted.values if wanted.column else frozenset((product,)),
+            product,
         )
 
 
 class EventsSource(Source):
-    """`events`: what the filter lets through. Filters choose among the same answers, so all share a feed."""
+    """`events`: what the filter lets through. Filters choose among the same answers, so all share a feed.
 
-    key: Hashable = "events"
+    A product is no filter: what is read of an event is read of that product alone.
+    """
 
     def __init__(self, planner: Planner, root: Selected, context: Context) -> None:
         super().__init__(planner, root, context)
+        self.key = ("events", self._product)
         self.wanted = self.of_product(event_filter(self.args.get("filter")))
 
 
@@ -83,13 +86,13 @@ class ItemSource(Source):
     def __init__(self, planner: Planner, root: Selected, context: Context) -> None:
         super().__init__(planner, root, context)
         product, item_id = ids_of(str(self.args["id"]), "Item")
-        if not context.caller.sees(product):
-            raise ForeignProduct(product)
+        context.check_product(product)
         self.wanted = Wanted(
             (product, item_id),
             lambda fact: fact["item_id"] == item_id and fact["product_id"] == product,
             "item_id",
             frozenset((item_id,)),
+            product,
         )
 
 
@@ -133,12 +136,11 @@ class Shared:
         return await read(self._planner, self._root, context, context.services.reader)
 
 
-def _product(args: Mapping[str, Any], caller: Caller) -> int | None:
+def _product(args: Mapping[str, Any], context: Context) -> int | None:
     if args.get("productId") is None:
         return None
     product = product_number(args["productId"])
-    if not caller.sees(product):
-        raise ForeignProduct(product)
+    context.check_product(product)
     return product
 
 

@@ -125,6 +125,11 @@ class Live:
         if not self._feeds and not self._starting:
             self.follower.stop()
 
+    def part(self, products: frozenset[int]) -> None:
+        """Send those who follow what another cell has from now on to look for it anew."""
+        for feed in list(self._feeds.values()):
+            feed.part(products)
+
     def _end_all(self, error: Exception) -> None:
         ours = not isinstance(error, RecountError)
         errors = FAILED if ours else told([GraphQLError(str(error), original_error=error)])

@@ -186,6 +186,14 @@ def _keys(*names: str) -> Parameter:
 
 _METRIC: Final = Parameter("text", lambda args: args["metric"].value)
 
+
+def _gained_by(args: Args) -> Any:
+    window = args["window"]
+    if window.get("from") is None and window.get("last") is None:
+        raise BadArgument("window", "it", "has no beginning to gain from; give from, or last like P7D")
+    return args["metric"].value
+
+
 # The questions
 
 MOVERS: Final = Rows(
@@ -199,7 +207,7 @@ MOVERS: Final = Rows(
     ),
     "mover.gained desc, mover.product_id, mover.item_id",
     limit=":first",
-    parameters={"metric": _METRIC, "first": at_most("first")},
+    parameters={"metric": Parameter("text", _gained_by), "first": at_most("first")},
     windowed=True,
 )
 RANK_HISTORY: Final = series(
@@ -209,8 +217,13 @@ RANK_HISTORY: Final = series(
     metric=_METRIC,
     top=at_most("top"),
 )
-CYCLE_TIME: Final = _durations(_SQL["cycle_spans"], from_keys=_keys("from"), to_keys=_keys("to"))
-FIRST_RESPONSE: Final = _durations(_SQL["response_spans"])
+CYCLE_TIME: Final = _durations(
+    _SQL["cycle_spans"],
+    from_open=Parameter("boolean", lambda args: args["from"].value == "OPEN"),
+    from_keys=_keys("from"),
+    to_keys=_keys("to"),
+)
+FIRST_RESPONSE: Final = _durations(_SQL["response_spans"], later_keys=_keys("ROADMAP", "DONE", "DECLINED"))
 STATUS_REGRESSIONS: Final = Rows(
     "StatusPeriod",
     put(_SQL["status_regressions"], status_steps=_STATUS_STEPS),

@@ -83,7 +83,7 @@ select moved.product_id, moved.item_id, moved.gained, moved.gained_previous, mov
                where :visible(item) and told.value_now is not null
               ) as counted
        ) as moved
- where moved.there_now and moved.gained <> 0 and isfinite(:from)
+ where moved.there_now and moved.gained <> 0
 
 -- name: calendar
 -- The steps, numbered from 1, every item, and from which step to which it stood on the board: what was never deleted
@@ -250,11 +250,11 @@ select grouped.key, count(grouped.seconds)::int as n,
 
 -- name: cycle_spans
 -- From the first time in a status of one role to the first time after it in one of the other. What was first
--- seen in its status began there when it was submitted, as far as that is known.
+-- seen open was so since it was submitted, as far as that is known; since when it was in another status, nobody told.
 select began.product_id, began.item_id, began.began_at, min(reached.entered_at) as ended_at
   from (
        select distinct on (step.product_id, step.item_id) step.product_id, step.item_id, step.place,
-              case when step.before_key is null
+              case when :from_open and step.before_key is null
                    then least(step.entered_at, (select about.created_at from :items(created_at) as about
                        where about.product_id = step.product_id and about.item_id = step.item_id))
                    else step.entered_at end as began_at
@@ -268,16 +268,33 @@ select began.product_id, began.item_id, began.began_at, min(reached.entered_at) 
  group by began.product_id, began.item_id, began.began_at
 
 -- name: response_spans
--- From an item's submission to the first comment of the team or move to another status.
+-- From an item's submission to the first comment of the team or move to another status. Whether it was of the team, and
+-- about the item, is what held when it was first told: people join and leave, and comments go along with a merge. What was
+-- first seen in a later stage had been moved there, nobody told when: it waits for nothing.
 select began.product_id, began.item_id, began.began_at, min(reply.replied_at) as ended_at
   from (select item.product_id, item.item_id, item.created_at as began_at
           from :items(created_at) as item
          where :visible(item) and item.created_at is not null) as began
   left join (
-       select c.product_id, c.item_id, c.created_at as replied_at
-         from :comments(item_id, author_id, created_at, public) as c
-         join :users(admin_id) as team on team.product_id = c.product_id and team.user_id = c.author_id
-        where :visible(c) and c.public is not false and :visible(team) and coalesce(team.admin_id, '0') not in ('0', '')
+       select c.product_id, told.item_id, c.created_at as replied_at
+         from :comments(author_id, created_at, public) as c
+        cross join lateral (
+              select v.item_id, v.occurred_at
+                from {comment_versions} as v
+               where v.product_id = c.product_id and v.comment_id = c.comment_id and :known(v) and v.item_id is not null
+               order by :key(v) limit 1) as told
+        where :visible(c) and c.public is not false
+          and (c.product_id, c.author_id) in (
+              select team.product_id, team.user_id from {user_versions} as team
+               where :known(team) and team.admin_id not in ('0', ''))
+          and coalesce(
+              (select o.admin_id from {user_versions} as o
+                where o.product_id = c.product_id and o.user_id = c.author_id and :known(o) and o.admin_id is not null
+                  and o.occurred_at <= told.occurred_at
+                order by :key_desc(o) limit 1),
+              (select o.admin_id from {user_versions} as o
+                where o.product_id = c.product_id and o.user_id = c.author_id and :known(o) and o.admin_id is not null
+                order by :key(o) limit 1)) not in ('0', '')
        union all
        select moved.product_id, moved.item_id, moved.entered_at
          from steps as moved
@@ -285,6 +302,9 @@ select began.product_id, began.item_id, began.began_at, min(reply.replied_at) as
        ) as reply on reply.product_id = began.product_id and reply.item_id = began.item_id
                  and reply.replied_at >= began.began_at
  group by began.product_id, began.item_id, began.began_at
+having min(reply.replied_at) is not null
+    or not exists (select from steps as seen where seen.product_id = began.product_id and seen.item_id = began.item_id
+                      and seen.before_key is null and seen.key = any(:later_keys))
 
 -- name: status_regressions
 -- Moves from a later stage to an earlier one: from done or declined, or from the roadmap back to open.
@@ -298,24 +318,26 @@ select steps.product_id, steps.item_id, steps.before_key, steps.key, steps.enter
               when steps.before_key = any(:closed_keys) then 3 end
 
 -- name: satisfaction_series
--- An answer is replaced by the user's next one within 30 days, as in `superseded_at`: found for all in one pass.
+-- An answer is replaced by the user's next one within 30 days, as in `superseded_at`: found for all in one pass,
+-- and not anew for each step.
+with answered as materialized (
+     select stood.answered_at, stood.score,
+            stood.user_id is not null and stood.next_at < stood.answered_at + interval '30 days' as replaced
+       from (
+            select answer.answered_at, answer.score, answer.user_id,
+                   lead(answer.answered_at) over (partition by answer.product_id, answer.user_id
+                       order by answer.answered_at, answer.position) as next_at
+              from :satisfaction_answers() as answer
+             where :visible(answer) and not answer.deleted and answer.grp = :group
+            ) as stood
+      where stood.answered_at >= :from and stood.answered_at < :until
+)
 select bucket.starts_at,
        count(answered.score) filter (where answered.replaced is not true)::int as n,
        avg(answered.score) filter (where answered.replaced is not true)::float8 as avg,
        count(answered.score) filter (where answered.replaced)::int as replaced
   from (:buckets) as bucket
-  left join (
-       select stood.answered_at, stood.score,
-              stood.user_id is not null and stood.next_at < stood.answered_at + interval '30 days' as replaced
-         from (
-              select answer.answered_at, answer.score, answer.user_id,
-                     lead(answer.answered_at) over (partition by answer.product_id, answer.user_id
-                         order by answer.answered_at, answer.position) as next_at
-                from :satisfaction_answers() as answer
-               where :visible(answer) and not answer.deleted and answer.grp = :group
-              ) as stood
-        where stood.answered_at >= :from and stood.answered_at < :until
-       ) as answered on answered.answered_at >= bucket.starts_at and answered.answered_at < bucket.ends_at
+  left join answered on answered.answered_at >= bucket.starts_at and answered.answered_at < bucket.ends_at
  group by bucket.starts_at
 
 -- name: status_backlog

@@ -8,6 +8,9 @@ from schema.declare.blocks import put
 from schema.declare.source import Parameter, Rows
 from service.sql_files import load
 
+STEPS_MAX: Final = 10_000
+"""As many steps a series has at most; what `buckets` makes Postgres refuse."""
+
 _SQL: Final = load(__file__, "calendar.sql")
 _BUCKET: Final = Parameter("text", lambda args: args["bucket"].value.lower())
 

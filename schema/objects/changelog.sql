@@ -4,7 +4,7 @@
 select told.product_id, told.changelog_id, told.title, told.description, told.type, told.segment, told.draft,
        told.announcement, told.scheduled_at, told.item_id, told.created_at, told.deleted, told.deleted_at, told.position,
        case when not coalesce(told.draft, false)
-            then coalesce(told.scheduled_at, told.first_told_at, told.created_at) end as published_at
+            then coalesce(greatest(told.scheduled_at, told.finished_at), told.first_told_at, told.created_at) end as published_at
   from (
        select known.product_id, known.changelog_id,
               :newest_said(title) as title,
@@ -18,6 +18,14 @@ select told.product_id, told.changelog_id, told.title, told.description, told.ty
               :newest_said(created_at) as created_at,
               (select min(o.occurred_at) from {changelog_versions} as o where o.product_id = known.product_id
                   and o.changelog_id = known.changelog_id and :known(o) and o.action = 'create') as first_told_at,
+              (select done.occurred_at from {changelog_versions} as done
+                where done.product_id = known.product_id and done.changelog_id = known.changelog_id and :known(done)
+                  and not done.draft
+                  and (:key(done)) > (
+                      select :key(o) from {changelog_versions} as o where o.product_id = known.product_id
+                         and o.changelog_id = known.changelog_id and :known(o) and o.draft
+                       order by :key_desc(o) limit 1)
+                order by :key(done) limit 1) as finished_at,
               coalesce(life.deleted, false) as deleted,
               case when life.deleted then life.occurred_at end as deleted_at,
               newest.position

@@ -61,7 +61,9 @@ class EventType(Enum):
     COMMENT_DELETED = enum_value("COMMENT_DELETED", description="A comment was deleted.")
     SUBSCRIBED = enum_value("SUBSCRIBED", description="Somebody follows an item.")
     UNSUBSCRIBED = enum_value("UNSUBSCRIBED", description="Somebody follows an item no longer.")
-    CHANGELOG_CREATED = enum_value("CHANGELOG_CREATED", description="A changelog entry was published.")
+    CHANGELOG_CREATED = enum_value(
+        "CHANGELOG_CREATED", description="A changelog entry was published, or drafted."
+    )
     CHANGELOG_EDITED = enum_value("CHANGELOG_EDITED", description="A changelog entry was edited.")
     CHANGELOG_DELETED = enum_value("CHANGELOG_DELETED", description="A changelog entry was deleted.")
     CHANGELOG_SUBSCRIBED = enum_value("CHANGELOG_SUBSCRIBED", description="Somebody follows the changelog.")
@@ -119,6 +121,26 @@ SHOWN: Final = {
 }
 """What the columns of changed fields are called in the schema, where it is not the same."""
 _COLUMNS: Final = {shown: name for name, shown in SHOWN.items()}
+
+
+_IN_WORDS: Final = {
+    "created_at": "date of creation",
+    "author_id": "author",
+    "owner_id": "owner",
+    "estimated": "expected date",
+    "merged_into": "merge",
+    "data_id": "customer id",
+    "full_name": "full name",
+    "mail": "mail address",
+    "img": "picture",
+    "admin_id": "place in the team",
+    "anonymous": "anonymity",
+    "custom": "custom fields",
+    "system": "browser and location",
+    "notify": "notifications",
+    "stats": "counts of activity",
+}
+"""What people call the columns that a sentence names, where their name is no word for it."""
 
 
 def columns_named(names: list[str]) -> list[str]:
@@ -227,10 +249,11 @@ def _summary(
     status: str | None,
     entry: str | None,
     vote: int | None,
+    is_draft: bool | None,
 ) -> str:
     """Return an event in a sentence, in the words of the board: titles, names, labels."""
     item = f"“{title}”" if title else f"item {item_id}" if item_id else "an item"
-    fields = ", ".join(name.replace("_", " ") for name in changed or ()) or "nothing that is shown"
+    fields = ", ".join(_IN_WORDS.get(name, name) for name in changed or ()) or "nothing that is shown"
     if event_type == "ITEM_STATUS_CHANGED":
         label = env.labels.get(status) if status else None
         return f"{item} moved to {(label.label if label else None) or status or 'another status'}"
@@ -245,6 +268,10 @@ def _summary(
         seen = {"item": item, "comment": f"a comment on {item}", "changelog": "a release note"}.get(entity)
         return f"It was seen what {seen or 'a user'} is like"
     phrase = _PHRASES.get(event_type)
+    if event_type == "CHANGELOG_CREATED" and is_draft:
+        phrase = "{entry} was drafted"
+    elif event_type == "CHANGELOG_EDITED" and "draft" in (changed or ()):
+        phrase = "{entry} became a draft again" if is_draft else "{entry} was published"
     if phrase is None:
         return f"{action} happened"
     return phrase.format(
@@ -306,6 +333,7 @@ class Event(Node):
         _SQL["status_said"],
         _SQL["title_of_entry"],
         put(_SQL["value_of_vote"], direction=_direction("own")),
+        _SQL["draft_of_entry"],
         convert=_summary,
     )
     changes: list[FieldChange] = column(

@@ -91,6 +91,12 @@ case when event.entity = 'vote' then (
     select :direction from {vote_versions} as own
      where own.product_id = event.product_id and own.item_id = event.item_id and own.position = event.position) end
 
+-- name: draft_of_entry
+case when event.entity = 'changelog' then (
+    select own.draft from {changelog_versions} as own
+     where own.product_id = event.product_id and own.changelog_id = event.changelog_id
+       and own.occurred_at = event.occurred_at and own.position = event.position) end
+
 -- name: title_of_entry
 (select said.title from :changelog_entries() as said
   where said.product_id = event.product_id and said.changelog_id = event.changelog_id)

@@ -205,14 +205,20 @@ def _field(args: Args) -> str:
 
 
 def _since(args: Args) -> Any:
-    if (args.get("time") is None) == (args.get("statusEntered") is None):
-        raise BadArgument("votesSince", args.get("time"), "needs either time or statusEntered")
+    given = [name for name in ("time", "statusEntered") if args.get(name) is not None]
+    if len(given) != 1:
+        told = "time and statusEntered were both given" if given else "nothing was named"
+        raise BadArgument("votesSince", told, "to count since; give either time or statusEntered")
     return args.get("time")
 
 
 _OF_ITEM: Final = status_steps("c.product_id = item.product_id and c.item_id = item.item_id")
-# When it was submitted comes without a zone, and may be later than what was told of it.
-_STEPS: Final = steps_from("least(item.created_at, item.first_seen_at)")
+# When it was submitted comes without a zone, and may be later than what was told of it. The events are those
+# that the caller sees: a series begins at no private note.
+_STEPS: Final = steps_from(
+    "coalesce(least(item.created_at, (select min(first.occurred_at) from {event_facts} as first"
+    " where first.product_id = item.product_id and first.item_id = item.item_id and :known(first))), :at)"
+)
 _LATEST: Final = taking("row", _SQL["votes_latest"])
 
 STATUS_HISTORY: Final = Rows(

@@ -194,12 +194,28 @@ select bucket.starts_at, told.added, told.removed,
          from {subscription_versions} as v
         where v.product_id = item.product_id and v.item_id = item.item_id and :known(v)
           and v.occurred_at >= greatest(bucket.starts_at, :from) and v.occurred_at < least(bucket.ends_at, :until)
+          -- Counted once, however often it was told.
+          and not exists (select from {event_facts} as again where again.position = v.position and again.type = 'TOLD_AGAIN')
        ) as told
 
 -- name: vote_jumps
--- Totals that moved by more between two posts than a vote event explains.
+-- Totals that moved by more between two posts than a vote event explains. A post that was fetched leaves nothing to be
+-- concluded from it, and a merge may be told after the jump: so one that was told about then is looked for first.
 select post.product_id, post.item_id, post.position, post.place, post.occurred_at, post.net - post.net_before as delta,
        coalesce(
+           case when post.net > post.net_before
+                 and (exists (select from {inferences} as n where n.position = post.position and n.delta > 0)
+                      or exists (select from {event_facts} as fact
+                                  where fact.position = post.position and fact.origin in ('BACKFILL', 'RECONCILE'))) then (
+               select 'merge of item ' || other.item_id
+                 from (select m.item_id, min(m.occurred_at) as merged_at
+                         from {item_contents} as m
+                        where m.product_id = post.product_id and m.merged_into = post.item_id and m.merged_into <> ''
+                          and m.item_id <> post.item_id and :known(m)
+                        group by m.item_id) as other
+                where other.merged_at between least(post.before_at, post.occurred_at - interval '1 hour')
+                                          and post.occurred_at + interval '1 hour'
+                order by other.merged_at desc, other.item_id limit 1) end,
            (select n.likely_cause from {inferences} as n
              where n.product_id = post.product_id and n.item_id = post.item_id and n.position = post.position
              order by n.ordinal limit 1),
@@ -207,7 +223,8 @@ select post.product_id, post.item_id, post.position, post.place, post.occurred_a
   from (
        select c.product_id, c.item_id, c.position, c.occurred_at,
               :net(c) as net,
-              lag(:net(c)) over told as net_before, row_number() over told as place
+              lag(:net(c)) over told as net_before, lag(c.occurred_at) over told as before_at,
+              row_number() over told as place
          from {item_counts} as c
         where c.product_id = item.product_id and c.item_id = item.item_id and :known(c) and :net(c) is not null
        window told as (order by :key(c))
@@ -222,7 +239,12 @@ select fact.position, fact.product_id, fact.action, fact.type, fact.entity, fact
   from {event_facts} as fact
  where fact.product_id = jump.product_id and :known(fact) and fact.position <> jump.position
    and fact.occurred_at between jump.occurred_at - interval '30 minutes' and jump.occurred_at + interval '30 minutes'
-   and fact.type in ('ITEM_CREATED', 'ITEM_EDITED', 'ITEM_STATUS_CHANGED', 'MERGED', 'ITEM_DELETED', 'CHANGELOG_CREATED')
+   and (fact.type in ('ITEM_CREATED', 'ITEM_EDITED', 'ITEM_STATUS_CHANGED', 'MERGED', 'ITEM_DELETED')
+        -- A note that is a draft is none yet.
+        or (fact.type = 'CHANGELOG_CREATED' or fact.type = 'CHANGELOG_EDITED' and 'draft' = any(fact.changed_fields))
+           and (select own.draft from {changelog_versions} as own
+                 where own.product_id = fact.product_id and own.changelog_id = fact.changelog_id
+                   and own.occurred_at = fact.occurred_at and own.position = fact.position) is not true)
 
 -- name: item_inferences
 select n.position, n.ordinal, n.product_id, n.item_id, n.kind, n.field, n.delta, n.ours, n.theirs, n.occurred_at,
@@ -233,7 +255,8 @@ select n.position, n.ordinal, n.product_id, n.item_id, n.kind, n.field, n.delta,
 
 -- name: provenance
 -- The first row that said the value of the moment, after the last one that said another.
-select told.position, told.value, :field as field
+select told.position, case when :field not in ('owner', 'estimated', 'mergedInto') or told.value <> '""' then told.value end as value,
+       :field as field
   from (
        select said.position, said.occurred_at, said.is_delete, said.updated_at, said.value,
               row_number() over (order by :key(said)) as place,
@@ -273,5 +296,7 @@ select told.position, told.value, :field as field
  limit 1
 
 -- name: by
+-- Who did the event, where it is of the item itself: a vote or a comment brings its item's post along, and whoever voted
+-- changed nothing in it.
 (usr.product_id, usr.user_id) in (select fact.product_id, fact.user_id from {event_facts} as fact
-                                   where fact.position = revision.position)
+                                   where fact.position = revision.position and fact.entity = 'item')

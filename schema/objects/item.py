@@ -66,7 +66,7 @@ _CONTENTS: Final = each(
 _OF_EVENTS: Final = {
     "events": "count(*)::int",
     "position": "max(f.position)",
-    "last_activity_at": "max(f.occurred_at)",
+    "last_activity_at": "max(f.occurred_at) filter (where f.type <> 'SNAPSHOT')",
 }
 
 
@@ -88,7 +88,8 @@ ITEM: Final = Entity(
         "search": put(_SQL["search_of"], title=_CONTENTS["title"], description=_CONTENTS["description"]),
         "votes_net": f"({_COUNTS['votes_up']}\n- coalesce({_COUNTS['votes_down']}\n, 0))",
         "updated_at": _SQL["updated_at"],
-        "deleted": "(life.occurred_at is not null)",
+        # By a column that the join compares: where it is to be null, Postgres knows what an anti join leaves.
+        "deleted": "(life.item_id is not null)",
         "deleted_at": "life.occurred_at",
         "status_since": "since.occurred_at",
         "first_position": "known.first_position",
@@ -168,7 +169,8 @@ class Item(Node):
         "When it entered its status, as far as events tell.", "item.status_since"
     )
     last_activity_at: DateTime | None = moment(
-        "The newest event about it, on Sleekplan's clock.", "item.last_activity_at"
+        "When somebody last did something about it, on Sleekplan's clock; null where it was only seen.",
+        "item.last_activity_at",
     )
     version: int = column("How many events are about it.", "item.events")
     at: Position | None = column("The newest event about it.", "item.position")
@@ -310,7 +312,9 @@ ITEMS: Final = Page(
             inverted=True,
             index="asc",
         ),
-        LAST_ACTIVITY_AT=Order("The newest event about it.", "item.last_activity_at", "timestamptz"),
+        LAST_ACTIVITY_AT=Order(
+            "When somebody last did something about it.", "item.last_activity_at", "timestamptz"
+        ),
         RELEVANCE=Order(
             "How well it matches `filter.search`.",
             _SQL["relevance"],
@@ -318,6 +322,7 @@ ITEMS: Final = Page(
             nullable=False,
             searched=True,
             then=_SQL["relevance_then"],
+            once=_SQL["best_comments_then"],
         ),
     ),
     "VOTES",
@@ -353,7 +358,9 @@ ITEMS: Final = Page(
         createdAt=Compare(DateTimeFilter, "When it was submitted.", "item.created_at"),
         updatedAt=Compare(DateTimeFilter, "When Sleekplan last changed it.", "item.updated_at"),
         statusSince=Compare(DateTimeFilter, "When it entered its status.", "item.status_since"),
-        lastActivityAt=Compare(DateTimeFilter, "The newest event about it.", "item.last_activity_at"),
+        lastActivityAt=Compare(
+            DateTimeFilter, "When somebody last did something about it.", "item.last_activity_at"
+        ),
         inStatusLongerThan=Given(
             Duration,
             "It has stood in its status for longer than this.",

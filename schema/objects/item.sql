@@ -8,7 +8,8 @@ select known.product_id, known.item_id :columns
  where :heard_of
 
 -- name: heard_of
-known.first_position <= :p
+-- That it had been seen by then follows from the last of these, and spares many the look at it.
+known.first_position <= :p and known.first_seen_at <= :t
    and exists (select 1 from {item_sightings} as seen
                 where seen.product_id = known.product_id and seen.item_id = known.item_id and :known(seen))
 
@@ -86,8 +87,8 @@ select other.product_id, other.item_id
 -- name: life_of_few
 -- The same of one row, where few are looked at: of all deletions it would take as long as the log has told.
   left join lateral (
-       select gone.occurred_at
-         from (select d.occurred_at, d.is_delete, d.updated_at, d.position
+       select gone.item_id, gone.occurred_at
+         from (select d.item_id, d.occurred_at, d.is_delete, d.updated_at, d.position
                  from {item_lifecycles} as d
                 where d.product_id = known.product_id and d.item_id = known.item_id and d.is_delete and :known(d)
                 order by :key_desc(d)
@@ -124,7 +125,7 @@ select other.product_id, other.item_id
 
 -- name: facts
   left join lateral (
-       select max(f.occurred_at) as last_activity_at, max(f.position) as position, count(*)::int as events
+       select max(f.occurred_at) filter (where f.type <> 'SNAPSHOT') as last_activity_at, max(f.position) as position, count(*)::int as events
          from {event_facts} as f
         where f.product_id = known.product_id and f.item_id = known.item_id and :known(f)
        ) as facts on true
@@ -184,8 +185,17 @@ coalesce(ts_rank(item.search, (select read_model.search_any(:words)))::float8 + 
        and found.search @@ (select read_model.search_any(:words)) and not found.deleted), 0), 0)
 
 -- name: relevance_then
--- Of a past moment by title and description alone.
-coalesce(ts_rank(item.search, (select read_model.search_any(:words)))::float8, 0)
+-- The same of a past moment: the pages that follow are read as of the first one, and go on in its order.
+coalesce(ts_rank(item.search, (select read_model.search_any(:words)))::float8 + coalesce((
+    select best.rank from :once as best
+     where best.product_id = item.product_id and best.item_id = item.item_id), 0), 0)
+
+-- name: best_comments_then
+-- How well the comments of items match, looked through once for all: of a past moment no index says whose they are.
+select found.product_id, found.item_id, max(ts_rank(found.search, (select read_model.search_any(:words)))) / 4 as rank
+  from :comments(item_id, search, deleted) as found
+ where found.search @@ (select read_model.search_any(:words)) and not found.deleted
+ group by found.product_id, found.item_id
 
 -- name: gained
 -- Net votes gained in a window, by Sleekplan's totals. Where nothing had been told before it, an item that was

@@ -36,6 +36,7 @@ class ProjectionState(Enum):
         "STUCK", description="It is behind the log, and has not moved for 15 seconds: nothing projects."
     )
     FAILED = enum_value("FAILED", description="Its last step or rebuild failed; `lastError` says why.")
+    ABSENT = enum_value("ABSENT", description="It is installed here no more; its tables stay as they were.")
 
 
 @strawberry.enum(description="What has become of a delivery in quarantine.")
@@ -222,7 +223,7 @@ class ReactionProgress:
 
 
 def _states(args: Args) -> list[str] | None:
-    return [each.value.lower() for each in args["states"]] if args.get("states") else None
+    return None if args.get("states") is None else [each.value.lower() for each in args["states"]]
 
 
 INGEST: Final = Single("Ingest", _SQL["ingest"])
@@ -253,7 +254,8 @@ SWEEPS: Final = Rows(
     parameters={
         "first": at_most("first"),
         "states": Parameter(
-            "text[]", lambda args: [each.value for each in args["states"]] if args.get("states") else None
+            "text[]",
+            lambda args: None if args.get("states") is None else [each.value for each in args["states"]],
         ),
         "per_page": Parameter("float8", lambda _: PER_PAGE),
     },

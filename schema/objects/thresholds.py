@@ -41,11 +41,11 @@ class ThresholdHit:
 
 
 _MEASURED: Final = frozenset(
-    {"votes_net", "votes_up", "comments", "subscribers", "events", "product_id", "item_id"}
+    {"votes_net", "votes_up", "comments", "subscribers", "events", "created_at", "product_id", "item_id"}
 )
 HITS_AT: Final = ByPosition(
     "ThresholdHit",
-    put(_SQL["hits"], total_of=taking("row", _SQL["total_of"])),
+    put(_SQL["hits"], total_of=taking("row", _SQL["total_of"]), first_told=_SQL["first_told"]),
     "thresholds",
     order=("rule",),
     rows={

@@ -3,7 +3,7 @@
 -- name: then
 -- What the newest event did not say holds from the newest one that did. Where none said when the vote was cast, it was
 -- when the newest event happened that did not take it back.
-select known.product_id, known.item_id, known.voter, v.user_id, :direction as value, v.withdrawn,
+select known.product_id, known.item_id, known.voter, known.user_id, :direction as value, v.withdrawn,
        coalesce(v.cast_at,
            (select said.cast_at from {vote_versions} as said
              where said.product_id = known.product_id and said.item_id = known.item_id and said.voter = known.voter
@@ -18,7 +18,7 @@ select known.product_id, known.item_id, known.voter, v.user_id, :direction as va
        v.occurred_at, v.position
   from {votes} as known
  cross join lateral (
-       select o.product_id, o.item_id, o.voter, o.user_id, o.occurred_at, o.is_delete, o.updated_at, o.position,
+       select o.product_id, o.item_id, o.voter, o.occurred_at, o.is_delete, o.updated_at, o.position,
               o.value, o.withdrawn, o.cast_at
          from {vote_versions} as o
         where o.product_id = known.product_id and o.item_id = known.item_id and o.voter = known.voter and :known(o)

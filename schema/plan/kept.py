@@ -24,9 +24,10 @@ class Planner:
 
     def plan(self, root: Selected, context: Context, *, pinned: bool) -> Plan:
         """Return the plan of a root field for this caller, made once for all selections of the same form."""
-        products = context.caller.product_ids
+        products = context.product_ids
         restricted, one_product = products is not None, products is not None and len(products) == 1
-        sees = (pinned, restricted, one_product, context.caller.may("personal"))
+        without = not restricted and bool(context.elsewhere)
+        sees = (pinned, restricted, one_product, without, context.caller.may("personal"))
         known: Plan | None = root.plans.get(sees)
         if known is not None:
             return known
@@ -40,6 +41,7 @@ class Planner:
                 pinned=pinned,
                 restricted=restricted,
                 one_product=one_product,
+                without=without,
                 personal=sees[-1],
             )
             plan = self._plans.keep(key, compiled(builder, root, kinds))

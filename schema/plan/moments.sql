@@ -8,9 +8,11 @@ coalesce((select heard.position from {event_facts:all} as heard
 
 -- name: time_at
 -- How far Sleekplan's clock had come at a position: the latest of the last hundred events, so that one
--- late delivery does not turn it back.
-(select max(latest.occurred_at)
-   from (select told.occurred_at from {event_facts:all} as told
+-- late delivery does not turn it back. What was fetched tells of years ago, page after page: when it came counts.
+(select max(latest.at)
+   from (select case when told.origin in ('BACKFILL', 'RECONCILE') then greatest(told.occurred_at, told.recorded_at)
+                     else told.occurred_at end as at
+           from {event_facts:all} as told
           where told.position <= :position order by told.position desc limit 100) as latest)
 
 -- name: but_private

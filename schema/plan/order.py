@@ -94,7 +94,7 @@ def ordering_of(args: Args, spec: Page, entity: Entity) -> Ordering:
     order = orders[name]
     descending = order.descending if direction is None else direction.value == "DESC"
     return Ordering(
-        name=f"{name} {'DESC' if descending else 'ASC'}",
+        name=f"{spec.type_name} by {name} {'DESC' if descending else 'ASC'}",
         order=order,
         descending=descending != order.inverted,
         backward=is_backward(args),

@@ -122,7 +122,10 @@ class Listing:
             f" (select own.*, {most} as most from {{{statement.entities[self._type_name].table}}} as own)"
             " as possible"
         )
-        there = f"{statement.visible('possible')} and possible.first_position <= {self._moment.p}"
+        there = (
+            f"{statement.visible('possible')} and possible.first_position <= {self._moment.p}"
+            f" and possible.first_seen_at <= {self._moment.t}"
+        )
         floor = self._floor(all_rows, there)
         return (
             f"select possible.* from {all_rows}"
@@ -156,13 +159,16 @@ class Listing:
         names: dict[str, str] = {}
         if order.windowed:
             if not self._args.get("window"):
-                name = self._ordering.name.partition(" ")[0]
+                name = self._args["orderBy"]["field"].value
                 raise BadArgument("orderBy", name, "needs the argument window")
             names["from"], names["until"] = statement.window(self._place, self._args, self._moment)
         if order.searched:
             names["words"] = words_of(statement, self._place, ("filter", "search"))
-        expr = order.expr if self._moment.now or order.then is None else order.then
-        return statement.fill(expr, Scope(self._moment, names))
+        if self._moment.now or order.then is None:
+            return statement.fill(order.expr, Scope(self._moment, names))
+        if order.once:
+            names["once"] = statement.table("once", statement.fill(order.once, Scope(self._moment, names)))
+        return statement.fill(order.then, Scope(self._moment, names))
 
     def _source(self, columns: set[str], among: str | None = None) -> str:
         return self._statement.source(self._type_name, self._moment, columns, among=among)

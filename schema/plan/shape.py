@@ -78,7 +78,7 @@ class FoundShape:
 class CursorShape:
     """A row's place in a list, of the values that it is sorted by; `place` is that of the list's arguments.
 
-    It holds the place in the log, where all pages are read at that of the first.
+    It holds where and when the first page was read, where all pages are read as of then.
     """
 
     place: int
@@ -87,8 +87,7 @@ class CursorShape:
 
     def of(self, env: Env) -> Callable[[list[str | None]], str]:
         """Return what makes the cursors of a list that was read."""
-        place = (env.read_at if env.pinned is None else env.pinned) if self.pinned else None
-        return partial(encode_cursor, self.order, place)
+        return partial(encode_cursor, self.order, env.first_page if self.pinned else None)
 
 
 @dataclass(frozen=True, slots=True)

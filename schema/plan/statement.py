@@ -93,12 +93,14 @@ class Statement:
         pinned: bool,
         restricted: bool,
         one_product: bool,
+        without: bool,
         personal: bool,
     ) -> None:
         self.entities = entities
         self.pinned = pinned
         self.restricted = restricted
         self.one_product = one_product
+        self.without = without
         self.personal = personal
         self.product: str | None = None
         self.binders: list[Binder] = []
@@ -179,7 +181,12 @@ class Statement:
             return f"{alias}.product_id = {self.product}"
         if self.one_product:
             return f"{alias}.product_id = ({self.products()})[1]"
-        return f"{alias}.product_id = any({self.products()})" if self.restricted else "true"
+        if self.restricted:
+            return f"{alias}.product_id = any({self.products()})"
+        if self.without:
+            elsewhere = self.bind("bigint[]", lambda request: request.elsewhere, "elsewhere")
+            return f"{alias}.product_id <> all({elsewhere})"
+        return "true"
 
     # Moments
 
@@ -346,9 +353,17 @@ def columns_of(alias: str, *texts: str) -> set[str]:
     return {name for text in texts for name in pattern.findall(text)}
 
 
-def as_of_position(position: str, outer: Moment, time: str = "'infinity'::timestamptz") -> Moment:
-    """Return the moment of one row's position, and of a time where one is given."""
-    return Moment(False, time == "'infinity'::timestamptz", position, time, outer.at, constant=False)
+_WITHOUT_END: Final = "'infinity'::timestamptz"
+
+
+def as_of_position(position: str, outer: Moment, time: str = _WITHOUT_END) -> Moment:
+    """Return the moment of one row's position, and of a time where one is given.
+
+    What counts back from it counts as with `asOf` that position, so it says the same whenever it is read.
+    """
+    exact = time == _WITHOUT_END
+    at = f"coalesce({time_at(position)}, {outer.at})" if exact else time
+    return Moment(False, exact, position, time, at, constant=False)
 
 
 def position_at(time: str) -> str:

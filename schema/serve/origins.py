@@ -12,7 +12,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http import HttpVersion
 
 from schema.errors import Refused
-from service.config import is_loopback
+from service.hosts import is_loopback
 
 PREFLIGHT_HEADERS: Final = ("GraphQL-Require-Preflight", "Apollo-Require-Preflight", "X-Requested-With")
 

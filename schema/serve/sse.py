@@ -211,6 +211,10 @@ class EventStream:
         if self._request.transport is not None:
             self._request.transport.abort()
 
+    def moved(self) -> None:
+        """End the response, and come again by itself where the product is."""
+        self.end()
+
     def end(self) -> None:
         """End the response without a last event: EventSource comes again by itself."""
         if not self._ended.done():

@@ -389,6 +389,10 @@ class Operation:
         """Close the socket: its client reads nothing, and can resume after the last position."""
         self._socket.end(Close.STALLED, f"Nothing was read for long; resume after {position}")
 
+    def moved(self) -> None:
+        """Close the socket: it may lead to where the product was, and a new one to where it is."""
+        self._socket.end(Close.GOING_AWAY, "a product has moved to another cell; connect again and resume")
+
 
 def _too_many(most: int, where: str) -> Refused:
     message = f"at most {most} operations {where} are allowed; complete one first"

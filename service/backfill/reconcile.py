@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from projections.read_model import Reader
 from service.backfill.absence import Absences, before
+from service.backfill.report import SweepReport
 from service.backfill.run import WantedBoard, run_sweep
-from service.backfill.sweep import Comparing, SweepReport, Watch
+from service.backfill.sweep import Comparing, Watch
 from service.backfill.sweeps import SweepRecord
 from service.config import Settings
 from service.log.database import Pool

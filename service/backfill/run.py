@@ -17,7 +17,8 @@ from service.backfill.choose import choose
 from service.backfill.compare import Kind
 from service.backfill.compose import Composer
 from service.backfill.estimate import EVERYTHING
-from service.backfill.sweep import Comparing, Sweep, SweepReport, Watch
+from service.backfill.report import SweepReport
+from service.backfill.sweep import Comparing, Sweep, Watch
 from service.backfill.sweeps import SweepRecord
 from service.config import Settings
 from service.ending_tasks import ended

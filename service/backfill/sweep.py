@@ -12,22 +12,25 @@ are others than what is known.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
+import asyncpg
 import structlog
 
 from projections.lease import Lease
 from projections.read_model import Reader
-from service.backfill.absence import AGAIN, Absences, Walked, Withheld, of_items
+from projections.steps import failure_of, is_lasting
+from service.backfill.absence import AGAIN, Absences, Walked, of_items
 from service.backfill.compare import Kind, Known, compare
 from service.backfill.compose import Composer, Row, Seen, basic, read_date, voter_of
 from service.backfill.estimate import CHILDREN, promised
-from service.backfill.sweeps import PageDone, ScopesCounted, SweepRecord, SweepScope
+from service.backfill.report import SweepReport
+from service.backfill.sweeps import PageDone, SweepRecord, SweepScope
 from service.errors import (
+    BatchRefused,
     LogUnavailable,
     NotProjectedInTime,
     SleekplanFailed,
@@ -35,6 +38,7 @@ from service.errors import (
     SleekplanGone,
     SleekplanKeyRefused,
     SleekplanTooMany,
+    SweepNotRecorded,
 )
 from service.events import EventData, as_id
 from service.log.database import POSTGRES_FAILURES, Pool
@@ -70,26 +74,6 @@ _log = structlog.get_logger(__name__)
 
 Watch = Callable[[int, int, str], None]
 """Told how many requests are done, of how many, and what is asked for."""
-
-
-@dataclass
-class SweepReport:
-    """How a sweep went."""
-
-    sweep: str
-    state: str = "PARTIAL"
-    problem: str | None = None
-    resumed: bool = False
-    requests: int = 0
-    recorded: Counter[str] = field(default_factory=Counter)
-    scopes: list[ScopesCounted] = field(default_factory=list)
-    waiting_seconds: float = 0.0
-    dates_ahead: int = 0
-    loops: list[str] = field(default_factory=list)
-    withheld: list[Withheld] = field(default_factory=list)
-    """What was gone in numbers that are not believed, and not recorded."""
-    spared: int = 0
-    """Votes that are not listed any more because their people are gone; they stay."""
 
 
 @dataclass
@@ -142,7 +126,7 @@ class Sweep:
             self.report.problem = await self._walk_all() or await self._conclude()
         except SleekplanKeyRefused as error:
             refused, self.report.problem = error, str(error)
-        except SleekplanTooMany as error:
+        except (SleekplanTooMany, SweepNotRecorded) as error:
             self.report.problem = str(error)
         finally:
             await self._store.close()
@@ -317,11 +301,17 @@ class Sweep:
     async def _until_recorded(
         self, scope: SweepScope, page: WalkedPage, rows: list[Row], first: bool
     ) -> None:
-        """Record what a page tells that is new; while Postgres is away, wait for it."""
+        """Record what a page tells that is new; while Postgres is away, wait for it.
+
+        Raises SweepNotRecorded where it is not away, and would say the same again.
+        """
         while True:
             try:
                 return await self._record_page(scope, page, rows, first)
-            except (LogUnavailable, *POSTGRES_FAILURES) as error:
+            except (BatchRefused, LogUnavailable, *POSTGRES_FAILURES) as error:
+                told = error if isinstance(error, asyncpg.PostgresError) else error.__cause__
+                if isinstance(told, asyncpg.PostgresError) and is_lasting(told):
+                    raise SweepNotRecorded(failure_of(told)) from error
                 _log.warning("sweep_waits_for_postgres", reason=type(error).__name__)
                 await asyncio.sleep(POSTGRES_SECONDS)
 

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import uvloop
 
-from projections.declare import declare
-from projections.read_model import Reader
-from service.backfill.absence import AGAIN
-from service.backfill.choose import choose
-from service.backfill.compare import KINDS, Kind
-from service.backfill.estimate import CHILDREN, EVERYTHING
-from service.backfill.look import Look
-from service.backfill.look import look as run_look
-from service.backfill.run import WantedBoard
-from service.backfill.run import backfill as run_backfill
-from service.backfill.sweep import SweepReport
-from service.backfill.sweeps import ScopesCounted, abandon_sweep, list_sweeps, show_sweep
 from service.cli.database import on_log, open_log, open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import (
     Group,
+    at_most,
     for_people,
     json_option,
     note,
@@ -33,18 +21,24 @@ from service.cli.terminal import (
     print_records,
     progress_bar,
 )
-from service.config import Settings
 from service.errors import NoApiKey
-from service.sleekplan.client import sleekplan
-from service.sleekplan.pace import Pace
+
+if TYPE_CHECKING:
+    from service.backfill.compare import Kind
+    from service.backfill.look import Look
+    from service.backfill.report import SweepReport
+    from service.backfill.run import WantedBoard
+    from service.backfill.sweeps import ScopesCounted
+    from service.config import Settings
 
 LINE_SECONDS = 60
-_GONE = ("items", "merged", *CHILDREN)
 
 
 def _kinds(context: click.Context, parameter: click.Parameter, value: str | None) -> frozenset[Kind] | None:
     if value is None:
         return None
+    from service.backfill.compare import KINDS
+
     names = {name.strip() for name in value.split(",")}
     unknown = sorted(names - set(KINDS))
     if unknown:
@@ -86,6 +80,11 @@ def backfill(
     nothing. KINDs are users, posts, comments, votes, subscribers, updates and satisfaction. Exits with 1
     when something is missing, which is listed.
     """
+    import uvloop
+
+    from service.backfill.estimate import EVERYTHING
+    from service.backfill.run import WantedBoard
+
     kinds = (EVERYTHING if only is None else only) - (without or frozenset())
     if users == "none":
         kinds -= {"users"}
@@ -106,6 +105,8 @@ def backfill(
 
 
 async def _backfill(settings: Settings, wanted: WantedBoard) -> SweepReport:
+    from service.backfill.run import backfill as run_backfill
+
     async with open_log_and_hub(settings, makes=True) as (pool, hub):
         with progress_bar("fetching, requests", LINE_SECONDS) as advance:
             return await run_backfill(
@@ -146,6 +147,8 @@ def _report_in_words(report: SweepReport) -> Iterator[str]:
 
 
 def _missing(scopes: list[ScopesCounted]) -> Iterator[str]:
+    from service.backfill.absence import AGAIN
+
     forbidden = [scope for scope in scopes if scope.state == "FORBIDDEN"]
     if forbidden:
         names = dict.fromkeys(scope.scope.removesuffix(AGAIN) for scope in forbidden)
@@ -160,6 +163,8 @@ def _missing(scopes: list[ScopesCounted]) -> Iterator[str]:
 
 def show_look(settings: Settings, wanted: WantedBoard, as_json: bool, *, gone: bool = False) -> None:
     """Look what a sweep would take and bring, with what a comparison would find `gone`, and say it."""
+    import uvloop
+
     told, rate = uvloop.run(_look(settings, wanted, gone)), wanted.rate or settings.sleekplan_rate
     if as_json:
         print_json(_look_as_json(told, rate))
@@ -169,6 +174,13 @@ def show_look(settings: Settings, wanted: WantedBoard, as_json: bool, *, gone: b
 
 
 async def _look(settings: Settings, wanted: WantedBoard, gone: bool) -> Look:
+    from projections.declare import declare
+    from projections.read_model import Reader
+    from service.backfill.choose import choose
+    from service.backfill.look import look as run_look
+    from service.sleekplan.client import sleekplan
+    from service.sleekplan.pace import Pace
+
     async with open_log(settings) as pool:
         async with pool.acquire() as connection:
             await declare(connection)
@@ -192,7 +204,7 @@ def _look_as_json(told: Look, rate: float) -> dict[str, Any]:
         **(
             {}
             if told.gone is None
-            else {"gone": [{"what": what, "least": told.gone[what]} for what in _GONE]}
+            else {"gone": [{"what": what, "least": told.gone[what]} for what in _what_goes()]}
         ),
         "rows_of_other_products": told.other_products,
         "clock_ahead_seconds": told.ahead_seconds,
@@ -206,7 +218,15 @@ def _look_as_json(told: Look, rate: float) -> dict[str, Any]:
     }
 
 
+def _what_goes() -> tuple[str, ...]:
+    from service.backfill.estimate import CHILDREN
+
+    return ("items", "merged", *CHILDREN)
+
+
 def _look_in_words(told: Look, kinds: frozenset[Kind], rate: float) -> Iterator[str]:
+    from service.backfill.estimate import CHILDREN
+
     counted = told.estimate
     yield f"product {told.product_id}: {counted.items:,} items on the board"
     for kind in CHILDREN:
@@ -218,7 +238,7 @@ def _look_in_words(told: Look, kinds: frozenset[Kind], rate: float) -> Iterator[
     )
     if told.gone is not None:
         yield "gone by what the posts say, at least: " + ", ".join(
-            f"{told.gone[what]:,} {what}" for what in _GONE
+            f"{told.gone[what]:,} {what}" for what in _what_goes()
         )
     full = "" if told.gone is None else "with --full "
     yield (
@@ -250,8 +270,11 @@ def sweeps() -> None:
 @json_option
 def list_(limit: int, as_json: bool) -> None:
     """List the sweeps, the newest first."""
+    from service.backfill.sweeps import list_sweeps
+
     columns = ("id", "product_id", "kind", "state", "started_at", "finished_at", "requests", "recorded")
-    print_records(columns, on_log(lambda pool: list_sweeps(pool, limit)), as_json)
+    found = on_log(lambda pool: list_sweeps(pool, limit + 1))
+    print_records(columns, at_most(limit, found), as_json)
 
 
 @sweeps.command()
@@ -260,6 +283,8 @@ def list_(limit: int, as_json: bool) -> None:
 @json_option
 def show(sweep: str, as_json: bool) -> None:
     """Show a sweep, by its id or how that begins: what it was asked for, and how far each list came."""
+    from service.backfill.sweeps import ScopesCounted, show_sweep
+
     told, scopes = on_log(lambda pool: show_sweep(pool, sweep))
     if as_json:
         print_json({**told, "scopes": [scope._asdict() for scope in scopes]})
@@ -275,6 +300,8 @@ def show(sweep: str, as_json: bool) -> None:
 @data_dir_option
 def abandon(sweep: str) -> None:
     """Leave a sweep for good: the next back-fill begins anew. What it recorded stays."""
+    from service.backfill.sweeps import abandon_sweep
+
     abandoned = on_log(lambda pool: abandon_sweep(pool, sweep))
     out.print(f"abandoned: {abandoned}" if abandoned else "it has ended already", markup=False)
 

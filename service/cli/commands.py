@@ -1,4 +1,10 @@
-"""All commands, by what they are for. A command is loaded when it is called: all of them take a second."""
+"""All commands, by what they are for.
+
+A command's module is loaded when the command is called, or asked for its help or how a word goes on. At its
+top it imports what says how the command is called, and nothing more: what does the work is imported where it
+is done, at the beginning of the function, and of what only types are named there under TYPE_CHECKING. All of
+it takes more than a second, and a help is waited for.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +29,14 @@ SECTIONS: Final = {
     },
     "Operate": {
         "backfill": ("backfill", "Fetch what was there before the first webhook."),
+        "cells": ("cells", "Deal with products that other cells have."),
         "config": ("config", "Print the settings, or how to reach the database."),
         "erase": ("erase", "Forget a person."),
         "keys": ("keys", "Manage webhook keys and GraphQL tokens."),
         "labels": ("labels", "See what keys are called, and which have no label."),
         "migrate": ("log", "Bring the database up to this version."),
         "parked": ("projections", "Deal with events that a projection could not apply."),
+        "projections": ("projections", "See how far the projections are, and drop what one left."),
         "quarantine": ("quarantine", "Deal with deliveries that are no events."),
         "reactions": ("reactions", "Deal with what is told to other systems and people."),
         "rebuild": ("projections", "Count projections again from the first event."),
@@ -77,7 +85,7 @@ class _Commands(click.Group):
         """Write the commands in their sections, each with its whole sentence."""
         for title, commands in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(f"{name:<10}", sentence) for name, (_, sentence) in commands.items()])
+                formatter.write_dl([(f"{name:<11}", sentence) for name, (_, sentence) in commands.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete a command's name without loading any."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from service.cli.options import data_dir_option, given_settings, host_option, port_option
 from service.cli.terminal import json_option, note, out, print_json
-from service.config import Settings, variable
-from service.dsn import Dsn
 from service.errors import EmbeddedPostgresNotRunning, RecountError
-from service.postgres.binaries import find_binaries
-from service.postgres.embedded import attach
+
+if TYPE_CHECKING:
+    from service.config import Settings
 
 
 @click.command()
@@ -36,6 +36,8 @@ def config(explain: bool, connection: bool, as_json: bool) -> None:
     `eval "$(recount config --connection)"` sets PGHOST and the like, and puts Postgres's own programs on the
     PATH, so that psql and pg_dump reach the same database. The embedded one has to run: start the service.
     """
+    from service.config import variable
+
     settings = given_settings()
     if connection:
         for line in _connection_lines(settings, with_password=not out.is_terminal):
@@ -54,9 +56,16 @@ def config(explain: bool, connection: bool, as_json: bool) -> None:
 def _connection_lines(settings: Settings, *, with_password: bool) -> Iterator[str]:
     """Give lines for a shell that let libpq's programs reach the database that we reach, and no other.
 
-    Only a shell that evaluates them sees the password. Raises InvalidSetting, EmbeddedPostgresNotRunning.
+    Only a shell that evaluates them sees the password. Raises InvalidSetting, DatabaseUrlMissing,
+    EmbeddedPostgresNotRunning.
     """
+    from service.dsn import Dsn
+    from service.log.known import KnownDatabase
+    from service.postgres.binaries import find_binaries
+    from service.postgres.embedded import attach
+
     given = settings.database_url
+    KnownDatabase(settings.data_dir, given).refuse_another()
     dsn = attach(settings.data_dir) if given is None else given.get_secret_value()
     if dsn is None:
         raise EmbeddedPostgresNotRunning(settings.data_dir)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from service.cli.options import given_settings
 from service.cli.terminal import note
-from service.config import Settings
 from service.errors import NoDatabaseHere
-from service.log.database import Pool, as_refused, connect, migrate, open_pool, refuse_shared_sessions
-from service.log.hub import Hub
-from service.postgres.embedded import EmbeddedPostgres, attach, holds_database
+
+if TYPE_CHECKING:
+    from service.config import Settings
+    from service.log.database import Pool
+    from service.log.hub import Hub
 
 APPLICATION = "recount command"
 CONNECTIONS_MAX = 4
@@ -30,8 +31,14 @@ async def open_database(
     That is RECOUNT_DATABASE_URL; without it the embedded Postgres of the service that runs on this data
     folder; without one, an embedded Postgres that runs as long as the command. Where there is none, only a
     command that `makes` one does: asked of a folder that was misspelt, the others have no answer. Raises
-    NoDatabaseHere; and RoleLacksPrivilege for what the role may not do.
+    NoDatabaseHere; DatabaseUrlMissing where the folder goes with a database elsewhere; and
+    RoleLacksPrivilege for what the role may not do.
     """
+    from service.log.database import as_refused
+    from service.log.known import KnownDatabase
+    from service.postgres.embedded import EmbeddedPostgres, attach, holds_database
+
+    KnownDatabase(settings.data_dir, settings.database_url).refuse_another()
     if settings.database_url is not None:
         dsn = settings.database_url.get_secret_value()
     elif (running := attach(settings.data_dir)) is not None:
@@ -49,6 +56,8 @@ async def open_database(
 
 
 async def _prepare(dsn: str, migrated: bool) -> None:
+    from service.log.database import connect, migrate, refuse_shared_sessions
+
     connection = await connect(dsn, application_name=APPLICATION)
     try:
         await refuse_shared_sessions(dsn, connection)
@@ -68,6 +77,8 @@ async def open_log(settings: Settings, *, makes: bool = False) -> AsyncIterator[
 @asynccontextmanager
 async def pool_on(dsn: str) -> AsyncIterator[Pool]:
     """Give a pool on a database."""
+    from service.log.database import open_pool
+
     pool = await open_pool(dsn, min_size=1, max_size=CONNECTIONS_MAX, application_name=APPLICATION)
     try:
         yield pool
@@ -78,6 +89,8 @@ async def pool_on(dsn: str) -> AsyncIterator[Pool]:
 @asynccontextmanager
 async def open_log_and_hub(settings: Settings, *, makes: bool = False) -> AsyncIterator[tuple[Pool, Hub]]:
     """Give a pool and a hub, for commands that wait for what a running service does."""
+    from service.log.hub import Hub
+
     async with open_database(settings, makes=makes) as dsn, pool_on(dsn) as pool, Hub(dsn) as hub:
         yield pool, hub
 

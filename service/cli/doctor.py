@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import click
 
 from service.cli.database import open_database
 from service.cli.options import data_dir_option, given_settings, host_option, port_option
 from service.cli.terminal import json_option, out, print_json, web_address
-from service.config import Settings
 from service.errors import NoDatabaseHere, RecountError
-from service.operate.doctor import examine
 from service.operate.finding import Finding, State
+
+if TYPE_CHECKING:
+    from service.config import Settings
 
 FOUND = 3
 
@@ -50,6 +52,8 @@ def vars_of(finding: Finding) -> dict[str, str]:
 
 
 async def _examine(settings: Settings, url: str | None) -> list[Finding]:
+    from service.operate.doctor import examine
+
     try:
         async with open_database(settings, migrated=False) as dsn:
             return await examine(settings, dsn, public_url=url)

@@ -7,7 +7,6 @@ import logging
 import sys
 import warnings
 
-import asyncpg
 import click
 
 from service.cli.commands import recount
@@ -15,15 +14,14 @@ from service.cli.streams import NobodyReads, give_up_output
 from service.cli.terminal import say_problem
 from service.errors import DatabaseRefused, RecountError, SystemRefused, Unforeseen, reason_of
 from service.lines import set_up_lines, tell_crashes, where
-from service.log.database import is_away
 
 _REFUSALS = {
-    asyncpg.DiskFullError: "its disk is full",
-    asyncpg.TooManyConnectionsError: "it has no connection left",
-    asyncpg.ReadOnlySQLTransactionError: "it takes no changes: is it a standby, or set to read only?",
-    asyncpg.InsufficientPrivilegeError: "this user may not do that",
+    "DiskFullError": "its disk is full",
+    "TooManyConnectionsError": "it has no connection left",
+    "ReadOnlySQLTransactionError": "it takes no changes: is it a standby, or set to read only?",
+    "InsufficientPrivilegeError": "this user may not do that",
 }
-"""What Postgres says most often, in words that quote nothing, as its own may."""
+"""What Postgres says most often, by asyncpg's names, in words that quote nothing, as its own may."""
 
 
 def ended() -> int:
@@ -72,8 +70,12 @@ def _told(error: BaseException) -> int:
 
 def _in_our_words(error: BaseException) -> RecountError:
     """Return what an error of somebody else's comes to; a text that may quote data is left out."""
-    if isinstance(error, asyncpg.PostgresError) and type(error) in _REFUSALS:
-        return DatabaseRefused(_REFUSALS[type(error)])
+    import asyncpg
+
+    from service.log.database import is_away
+
+    if isinstance(error, asyncpg.PostgresError) and type(error).__name__ in _REFUSALS:
+        return DatabaseRefused(_REFUSALS[type(error).__name__])
     if is_away(error) and not isinstance(error, OSError):
         return DatabaseRefused("it went away meanwhile")
     if isinstance(error, OSError):

@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from projections.declare import declare
-from projections.follow.projector import Projector
-from projections.rebuild.after_erasure import count_again
 from service.cli.database import on_log, open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import json_option, out, print_json, print_records, print_table
-from service.config import Settings
 from service.errors import RecountError
-from service.log.database import Pool
-from service.operate.erasure import Erased, Erasure, Preview
-from service.operate.redaction import Affected
+
+if TYPE_CHECKING:
+    from service.config import Settings
+    from service.log.database import Pool
+    from service.operate.erasure import Erased, Erasure, Preview
+    from service.operate.redaction import Affected
 
 PLACES_SHOWN = 100
 
@@ -162,6 +161,8 @@ def _as_json(found: Affected) -> dict[str, Any]:
 
 
 async def _with_erasure(work: Callable[[Erasure], Coroutine[Any, Any, T]]) -> T:
+    from projections.follow.projector import Projector
+
     settings = given_settings()
     async with open_log_and_hub(settings) as (pool, hub):
         await Projector(pool, hub).catch_up()
@@ -169,6 +170,10 @@ async def _with_erasure(work: Callable[[Erasure], Coroutine[Any, Any, T]]) -> T:
 
 
 def _erasure(pool: Pool, settings: Settings) -> Erasure:
+    from projections.declare import declare
+    from projections.rebuild.after_erasure import count_again
+    from service.operate.erasure import Erasure
+
     async def replay(product_id: int) -> None:
         async with pool.acquire() as connection:
             await declare(connection)

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Final, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, get_args
 
 import click
 
-from projections.follow.projector import Projector
 from service.cli.database import open_log, open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
 from service.cli.output import written
 from service.cli.read import as_of_when
 from service.cli.terminal import note, progress_bar
-from service.operate.interchange import export as export_lines
 from service.operate.table_file import FileFormat
-from service.operate.warehouse import PERSONAL, TABLES, WantedTable, write_table
+
+if TYPE_CHECKING:
+    from service.operate.warehouse import WantedTable
 
 LINES: Final = "jsonl"
+TABLES: Final = (
+    "items", "item_history", "status_periods", "votes", "vote_history", "comments", "users", "subscriptions",
+    "changelog", "satisfaction", "events",
+)  # fmt: skip
+PERSONAL: Final = frozenset(("comments", "users", "satisfaction", "events"))
+"""Those that have more for whoever may see what is personal: `board.users_personal`."""
 
 
 @click.command()
@@ -87,6 +93,8 @@ def export(
 
 
 async def _export_lines(file: BinaryIO, after: int, product_id: int | None) -> None:
+    from service.operate.interchange import export as export_lines
+
     async with open_log(given_settings()) as pool:
         with progress_bar("exporting") as advance:
             async for line in export_lines(pool, after=after, product_id=product_id, advance=advance):
@@ -95,6 +103,9 @@ async def _export_lines(file: BinaryIO, after: int, product_id: int | None) -> N
 
 async def _export_table(file: BinaryIO, wanted: WantedTable, kind: Any) -> None:
     """Write a table, once everything recorded so far is projected."""
+    from projections.follow.projector import Projector
+    from service.operate.warehouse import write_table
+
     async with open_log_and_hub(given_settings()) as (pool, hub):
         await Projector(pool, hub).catch_up()
         rows, position = await write_table(pool, wanted, kind, file)
@@ -112,6 +123,8 @@ def _wanted(
         raise click.UsageError("--as-of is of items, and --recorded of --as-of")
     if personal and table not in PERSONAL:
         raise click.UsageError(f"{table} has nothing that is personal; {', '.join(sorted(PERSONAL))} have")
+    from service.operate.warehouse import WantedTable
+
     wanted = WantedTable(table, personal, product_id, after)
     if when is None:
         return wanted

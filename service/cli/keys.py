@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,10 +13,11 @@ from service.cli.database import on_log
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import Group, json_option, note, print_json, print_records
 from service.errors import DataFolderNotWritable
-from service.given_secrets import SCOPES
-from service.log.known import KnownDatabase
-from service.web.key_files import LOCAL_KEY_FILE, KeyFiles
-from service.web.keys import Keys
+from service.scopes import SCOPES
+
+if TYPE_CHECKING:
+    from service.web.key_files import KeyFiles
+    from service.web.keys import Keys
 
 T = TypeVar("T")
 
@@ -114,15 +115,22 @@ def revoke_key(name: str) -> None:
 
 def _on_keys(work: Callable[[Keys], Coroutine[Any, Any, T]], *, makes: bool = False) -> T:
     """Run `work` on the keys of the settings; a data folder that works with their database learns of it."""
+    from service.web.keys import Keys
+
     return on_log(lambda pool: work(Keys(pool, files=_files())), makes=makes)
 
 
 def _files() -> KeyFiles:
+    from service.log.known import KnownDatabase
+    from service.web.key_files import KeyFiles
+
     settings = given_settings()
     return KeyFiles(KnownDatabase(settings.data_dir, settings.database_url))
 
 
 def _tell_local_key() -> None:
+    from service.web.key_files import LOCAL_KEY_FILE
+
     with suppress(DataFolderNotWritable):
         if _files().local_key() is not None:
             note(

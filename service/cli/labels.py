@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
-import uvloop
 
-from projections.follow.projector import Projector
 from service.cli.database import open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import Group, json_option, note, out, print_json, print_records
-from service.config import Settings
-from service.labels import Labels
-from service.log.database import Pool
-from service.operate import demo
-from service.operate.running import service_here
-from service.operate.unlabelled import Named, as_json_file, as_toml, named, unlabelled
+
+if TYPE_CHECKING:
+    from service.config import Settings
+    from service.labels import Labels
+    from service.log.database import Pool
 
 T = TypeVar("T")
 
@@ -40,8 +36,11 @@ def list_(as_json: bool) -> None:
 
     A key that nobody gave a label is shown without one.
     """
-    settings = given_settings()
-    found = uvloop.run(_asked(settings, _file(settings), named))
+    import uvloop
+
+    from service.operate.unlabelled import Named, named
+
+    found = uvloop.run(_asked(_settings(), named))
     print_records(Named._fields, [each._asdict() for each in found], as_json)
 
 
@@ -53,9 +52,13 @@ def missing(as_json: bool) -> None:
 
     Each stands there for its own label: write what it means instead.
     """
-    settings = given_settings()
-    path = _file(settings)
-    found = uvloop.run(_asked(settings, path, unlabelled))
+    import uvloop
+
+    from service.operate.unlabelled import as_json_file, as_toml, unlabelled
+
+    settings = _settings()
+    path = settings.labels
+    found = uvloop.run(_asked(settings, unlabelled))
     if as_json:
         print_json([each._asdict() for each in found])
     elif not found:
@@ -68,18 +71,20 @@ def missing(as_json: bool) -> None:
         note(f"paste them {where}, below the tables of these names, with what they mean for a label")
 
 
-def _file(settings: Settings) -> Path | None:
-    """Return the settings' file, else that of the service that runs here."""
-    running = service_here(settings)
-    return settings.labels or (running.labels if running else None)
+def _settings() -> Settings:
+    """Return the settings of this call; where they name no file, with that of the service that runs here."""
+    from service.operate.running import with_files_of_service
+
+    return with_files_of_service(given_settings())
 
 
-async def _asked(
-    settings: Settings, path: Path | None, ask: Callable[[Pool, Labels], Awaitable[list[T]]]
-) -> list[T]:
+async def _asked(settings: Settings, ask: Callable[[Pool, Labels], Awaitable[list[T]]]) -> list[T]:
+    from projections.follow.projector import Projector
+    from service.operate import demo
+
     async with open_log_and_hub(settings) as (pool, hub):
         await Projector(pool, hub).catch_up()
-        return await ask(pool, await demo.labels(pool, settings, path))
+        return await ask(pool, await demo.labels(pool, settings))
 
 
 COMMANDS: tuple[click.Command, ...] = (labels,)

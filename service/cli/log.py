@@ -7,24 +7,22 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 
-import aiohttp
 import click
 import orjson
-import uvloop
 
-from projections.follow.projector import Projector
 from service.cli.database import open_database, open_log_and_hub
 from service.cli.options import data_dir_option, given_settings, host_option, port_option
 from service.cli.terminal import json_option, note, out, print_json, progress_bar, web_address, without_key
-from service.config import Settings
 from service.errors import ServiceNotReachable, TailRefused
 from service.events import Origin
-from service.log.database import connect
-from service.log.database import migrate as run_migrations
-from service.operate.interchange import import_lines
-from service.operate.running import address_of_service
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from service.config import Settings
+    from service.operate.interchange import Imported
 
 RECONNECT_SECONDS = (0.2, 5.0)
 SILENT_SECONDS_MAX = 60.0
@@ -60,6 +58,9 @@ def migrate(as_json: bool) -> None:
 
 
 async def _migrate(settings: Settings) -> list[str]:
+    from service.log.database import connect
+    from service.log.database import migrate as run_migrations
+
     async with open_database(settings, migrated=False, makes=True) as dsn:
         connection = await connect(dsn)
         try:
@@ -89,6 +90,8 @@ def import_(file: BinaryIO, anew: bool, made_up: bool, as_json: bool) -> None:
     the quarantine. What the log knows is skipped, so after a cut the same file may be imported again.
     Returns once everything is projected.
     """
+    import uvloop
+
     told = uvloop.run(_import(file, anew, made_up))
     if as_json:
         print_json(told)
@@ -100,6 +103,9 @@ def import_(file: BinaryIO, anew: bool, made_up: bool, as_json: bool) -> None:
 
 
 async def _import(file: BinaryIO, anew: bool, made_up: bool) -> dict[str, int]:
+    from projections.follow.projector import Projector
+    from service.operate.interchange import import_lines
+
     total = os.fstat(file.fileno()).st_size if file.seekable() else 0
     settings = given_settings()
     async with open_log_and_hub(settings, makes=True) as (pool, hub):
@@ -112,10 +118,21 @@ async def _import(file: BinaryIO, anew: bool, made_up: bool) -> dict[str, int]:
                 made_up_too=made_up,
                 untimed_window=settings.untimed_window,
                 advance=lambda done: advance(done, max(total, done)),
+                cut_off=lambda became: _tell_cut_off(became, settings),
             )
         note("projecting …")
         projected = await Projector(pool, hub).catch_up()
     return {**imported._asdict(), "projected": projected}
+
+
+def _tell_cut_off(became: Imported, settings: Settings) -> None:
+    if any(became):
+        minutes = settings.untimed_window.total_seconds() / 60
+        note(
+            f"cut off: {became.recorded} recorded, {became.duplicates} known already, "
+            f"{became.quarantined} in the quarantine so far. Import the same again, and it goes on: what is "
+            f"recorded is known then (a body without a timestamp for {minutes:g} minutes)"
+        )
 
 
 @click.command()
@@ -156,6 +173,8 @@ def tail(
     subscription; cut off, it comes back and goes on behind the last event. The token, where one is
     needed, is the first of RECOUNT_API_TOKENS.
     """
+    from service.operate.running import address_of_service
+
     asked = {"origins": list(origins or _NEWS)}
     variables: dict[str, Any] = {"after": after, "filter": asked}
     if types:
@@ -195,6 +214,8 @@ async def _events(url: str, headers: dict[str, str], asked: dict[str, Any]) -> A
 
     Raises ServiceNotReachable when no service answers the first time, TailRefused when it says no.
     """
+    import aiohttp
+
     last_id: str | None = None
     pause, connected = RECONNECT_SECONDS[0], False
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=SILENT_SECONDS_MAX)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from service.config import Settings, load_settings
+if TYPE_CHECKING:
+    from service.config import Settings
 
 _GIVEN: Final = f"{__name__}.given"
 
@@ -44,5 +45,7 @@ port_option = click.option(
 
 def given_settings() -> Settings:
     """Return the settings of this call: its options go before the environment. Raises SettingsError."""
+    from service.config import load_settings
+
     context = click.get_current_context(silent=True)
     return load_settings(**({} if context is None else context.meta.get(_GIVEN, {})))

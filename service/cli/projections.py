@@ -1,4 +1,4 @@
-"""The projections: count them again, check them, and deal with events that they set aside."""
+"""The projections: look at them, count them again, check them, and deal with events that they set aside."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 import orjson
 
-from projections.declare import declare
-from projections.follow.parking import Parked, Retried, parked_list, parked_retry, parked_show
-from projections.follow.projector import Projector
-from projections.rebuild.rebuild import rebuild as run_rebuild
-from projections.rebuild.report import Progress, RebuildReport
-from projections.rebuild.verify import VerifyReport
-from projections.rebuild.verify import verify as run_verify
 from service.cli.database import open_log, open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import (
     Group,
+    at_most,
     for_people,
     json_option,
     out,
@@ -29,8 +24,12 @@ from service.cli.terminal import (
     print_table,
     progress_bar,
 )
-from service.log.database import Pool
-from service.log.event_store import EventStore
+
+if TYPE_CHECKING:
+    from projections.follow.parking import Parked, Retried
+    from projections.rebuild.report import Progress, RebuildReport
+    from projections.rebuild.verify import VerifyReport
+    from service.log.database import Pool
 
 FOUND = 3
 
@@ -71,6 +70,8 @@ def rebuild(names: tuple[str, ...], product_id: int | None, item_id: str | None,
 
 
 async def _rebuild(names: tuple[str, ...], product_id: int | None, item_id: str | None) -> RebuildReport:
+    from projections.rebuild.rebuild import rebuild as run_rebuild
+
     async with open_log(given_settings()) as pool:
         with progress_bar("rebuilding") as advance:
 
@@ -101,6 +102,9 @@ def verify(names: tuple[str, ...], as_json: bool) -> None:
 
 
 async def _verify(names: tuple[str, ...]) -> VerifyReport:
+    from projections.follow.projector import Projector
+    from projections.rebuild.verify import verify as run_verify
+
     async with open_log_and_hub(given_settings()) as (pool, hub):
         await Projector(pool, hub).catch_up()
         with progress_bar("verifying") as advance:
@@ -124,6 +128,48 @@ def _print_verified(report: VerifyReport) -> None:
 
 
 @click.group(cls=Group)
+def projections() -> None:
+    """See how far the projections are, and drop what one left."""
+
+
+@projections.command(name="list")
+@data_dir_option
+@json_option
+def list_projections(as_json: bool) -> None:
+    """List the projections with the state of each."""
+    from projections.status import status
+
+    async def ask() -> list[dict[str, object]]:
+        async with open_read_model() as pool:
+            return [asdict(standing) for standing in await status(pool)]
+
+    columns = ("name", "state", "position", "head", "lag_seconds", "parked", "progress", "last_error")
+    print_records(columns, asyncio.run(ask()), as_json)
+
+
+@projections.command(name="drop")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@data_dir_option
+def drop_projection(name: str, yes: bool) -> None:
+    """Drop the tables of a projection that is installed no more.
+
+    It is ABSENT in the list. The log is not touched: installed again, it is counted from the first event.
+    """
+    from projections.declare import check_absent, drop_absent
+
+    async def drop() -> list[str]:
+        async with open_read_model() as pool:
+            await check_absent(pool, name)
+            if not yes:
+                question = f"Drop the tables of the projection {name}?"
+                await asyncio.to_thread(click.confirm, question, abort=True, err=True)
+            return await drop_absent(pool, name)
+
+    out.print(f"dropped: {', '.join(asyncio.run(drop()))}", markup=False)
+
+
+@click.group(cls=Group)
 def parked() -> None:
     """Deal with events that a projection could not apply.
 
@@ -140,9 +186,11 @@ def parked() -> None:
 def list_parked(waiting: bool, limit: int, as_json: bool) -> None:
     """List the events that are set aside, the oldest first."""
 
+    from projections.follow.parking import parked_list
+
     async def ask() -> list[Parked]:
         async with open_read_model() as pool:
-            return await parked_list(pool, limit=limit, waiting=waiting)
+            return await parked_list(pool, limit=limit + 1, waiting=waiting)
 
     columns = (
         "position",
@@ -154,7 +202,7 @@ def list_parked(waiting: bool, limit: int, as_json: bool) -> None:
         "error",
         "parked_at",
     )
-    print_records(columns, [asdict(found) for found in asyncio.run(ask())], as_json)
+    print_records(columns, [asdict(found) for found in at_most(limit, asyncio.run(ask()))], as_json)
 
 
 @parked.command(name="show")
@@ -163,6 +211,9 @@ def list_parked(waiting: bool, limit: int, as_json: bool) -> None:
 @json_option
 def show_parked(position: int, as_json: bool) -> None:
     """Show one event that is set aside, with what it says and why it could not be applied."""
+
+    from projections.follow.parking import parked_show
+    from service.log.event_store import EventStore
 
     async def ask() -> tuple[Parked, str]:
         async with open_read_model() as pool:
@@ -181,14 +232,25 @@ def show_parked(position: int, as_json: bool) -> None:
 
 
 @parked.command(name="retry")
-@click.argument("position", type=click.IntRange(min=1))
+@click.argument("position", type=click.IntRange(min=1), required=False)
+@click.option("--all", "everything", is_flag=True, help="Every one that waits behind no other.")
+@click.option("--projection", help="Of these, one projection's only.")
 @data_dir_option
 @json_option
-def retry_parked(position: int, as_json: bool) -> None:
-    """Apply a set-aside event, and those that wait behind it, in their places.
+def retry_parked(position: int | None, everything: bool, projection: str | None, as_json: bool) -> None:
+    """Apply set-aside events, and those that wait behind them, in their places.
 
-    Exits with 1 when it still cannot be applied.
+    Exits with 1 when one still cannot be applied.
     """
+    if (position is not None) == everything:
+        raise click.UsageError(f"name a position{' or --all, not both' if everything else ', or --all'}")
+    if projection is not None and not everything:
+        raise click.UsageError("--projection needs --all")
+    if position is None:
+        _retry_all(projection, as_json)
+        return
+
+    from projections.follow.parking import parked_retry
 
     async def ask() -> Retried:
         async with open_read_model() as pool:
@@ -205,13 +267,47 @@ def retry_parked(position: int, as_json: bool) -> None:
         raise SystemExit(1)
 
 
+def _retry_all(projection: str | None, as_json: bool) -> None:
+    from projections.catalogue import all_projections
+    from projections.follow.parking import parked_list, parked_retry
+    from service.errors import ParkedUnknown, UnknownProjection
+
+    async def ask() -> list[dict[str, object]]:
+        results: list[dict[str, object]] = []
+        async with open_read_model() as pool:
+            found = await parked_list(pool, limit=None, projection=projection)
+            known = ["*", *(each.name for each in all_projections())]
+            if not found and projection is not None and projection not in known:
+                raise UnknownProjection(projection, known)
+            with progress_bar("retrying") as advance:
+                for done, each in enumerate(found, 1):
+                    told: dict[str, object] = {"projection": each.projection, "position": each.position}
+                    try:
+                        told |= asdict(await parked_retry(pool, each.position, each.projection))
+                    except ParkedUnknown:  # it went with another, or somebody else was quicker
+                        continue
+                    except UnknownProjection as error:
+                        told |= {"positions": (), "error": str(error)}
+                    finally:
+                        advance(done, len(found))
+                    results.append(told)
+        return results
+
+    results = asyncio.run(ask())
+    print_records(("projection", "position", "positions", "error"), results, as_json)
+    if any(each["error"] for each in results):
+        raise SystemExit(1)
+
+
 @asynccontextmanager
 async def open_read_model() -> AsyncIterator[Pool]:
     """Give a pool on a database whose read model exists, be it empty."""
+    from projections.declare import declare
+
     async with open_log(given_settings()) as pool:
         async with pool.acquire() as connection:
             await declare(connection)
         yield pool
 
 
-COMMANDS: tuple[click.Command, ...] = (rebuild, verify, parked)
+COMMANDS: tuple[click.Command, ...] = (projections, rebuild, verify, parked)

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from service.cli.database import on_log
 from service.cli.options import data_dir_option, given_settings
-from service.cli.terminal import Group, json_option, out, print_json, print_records
-from service.errors import NotAnEvent
-from service.log.database import Pool
-from service.log.event_store import EventStore
-from service.log.quarantine import Quarantine, Quarantined
+from service.cli.terminal import (
+    Group,
+    at_most,
+    err,
+    json_option,
+    out,
+    print_json,
+    print_records,
+    progress_bar,
+)
+from service.errors import NotAnEvent, QuarantineClosed, QuarantineUnknown
 
-LISTED_MAX = 1_000
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from service.log.database import Pool
+    from service.log.quarantine import Quarantine, Quarantined
+
+READ_AT_ONCE = 1_000
 
 
 @click.group(cls=Group)
@@ -37,7 +51,7 @@ def quarantine() -> None:
 @click.option("--product", "product_id", type=int, help="One product's only.")
 @click.option(
     "--limit",
-    type=click.IntRange(1, LISTED_MAX),
+    type=click.IntRange(min=1),
     default=100,
     show_default=True,
     help="How many, the newest first.",
@@ -49,11 +63,11 @@ def list_quarantine(state: str, product_id: int | None, limit: int, as_json: boo
 
     async def ask(pool: Pool) -> list[Quarantined]:
         return await _quarantine(pool).list(
-            state=None if state == "all" else state, product_id=product_id, limit=limit
+            state=None if state == "all" else state, product_id=product_id, limit=limit + 1
         )
 
     columns = ("id", "product_id", "received_at", "copies", "size_bytes", "state", "reason")
-    print_records(columns, [_told(found) for found in on_log(ask)], as_json)
+    print_records(columns, [_told(found) for found in at_most(limit, on_log(ask))], as_json)
 
 
 def _told(found: Quarantined) -> dict[str, object]:
@@ -81,9 +95,12 @@ def show_quarantine(id: str, raw: bool, as_json: bool) -> None:
     out.print(f"\n{body}", markup=False)
 
 
+_everything = click.option("--all", "everything", is_flag=True, help="Every open one.")
+
+
 @quarantine.command(name="retry")
 @click.argument("ids", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Every open one.")
+@_everything
 @data_dir_option
 @json_option
 def retry_quarantine(ids: tuple[str, ...], everything: bool, as_json: bool) -> None:
@@ -91,43 +108,90 @@ def retry_quarantine(ids: tuple[str, ...], everything: bool, as_json: bool) -> N
 
     Exits with 1 when one of them still is none.
     """
-    results = on_log(lambda pool: _retry(pool, ids, everything))
+    _named(ids, everything)
+    results: list[dict[str, object]] = []
+
+    async def retry(quarantine: Quarantine, id: str) -> None:
+        told: dict[str, object] = {"id": id, "position": None, "duplicate": None, "error": None}
+        results.append(told)
+        try:
+            told |= (await quarantine.retry(id))._asdict()
+        except NotAnEvent as error:
+            told["error"] = error.reason
+        except (QuarantineUnknown, QuarantineClosed) as error:
+            told["error"] = str(error)
+
+    async def run(pool: Pool) -> None:
+        await _each(pool, ids or await _open(_quarantine(pool)), "retrying", retry)
+
+    on_log(run)
     print_records(("id", "position", "duplicate", "error"), results, as_json)
     if any(result["error"] for result in results):
         raise SystemExit(1)
 
 
-async def _retry(pool: Pool, ids: tuple[str, ...], everything: bool) -> list[dict[str, object]]:
-    if not ids and not everything:
-        raise click.UsageError("name ids, or --all")
-    quarantine = _quarantine(pool)
-    if everything:
-        ids = tuple(found.id for found in await quarantine.list(limit=LISTED_MAX))
-    results: list[dict[str, object]] = []
-    for id in ids:
-        try:
-            appended = await quarantine.retry(id)
-            results.append({"id": id, **appended._asdict(), "error": None})
-        except NotAnEvent as error:
-            results.append({"id": id, "position": None, "duplicate": None, "error": error.reason})
-    return results
-
-
 @quarantine.command(name="discard")
-@click.argument("ids", nargs=-1, required=True)
+@click.argument("ids", nargs=-1)
+@_everything
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @data_dir_option
-def discard_quarantine(ids: tuple[str, ...]) -> None:
-    """Close deliveries for good; their bytes are kept."""
+def discard_quarantine(ids: tuple[str, ...], everything: bool, yes: bool) -> None:
+    """Close deliveries for good; their bytes are kept.
 
-    async def discard(pool: Pool) -> None:
-        for id in ids:
-            await _quarantine(pool).discard(id)
+    Exits with 1 when one of them was closed before, or is unknown.
+    """
+    _named(ids, everything)
+    refused: list[str] = []
 
-    on_log(discard)
-    click.echo(f"{len(ids)} discarded")
+    async def discard(quarantine: Quarantine, id: str) -> None:
+        try:
+            await quarantine.discard(id)
+        except (QuarantineUnknown, QuarantineClosed) as error:
+            refused.append(str(error))
+
+    async def run(pool: Pool) -> int:
+        found = ids or await _open(_quarantine(pool))
+        if everything and found and not yes:
+            question = f"Close {len(found):,} deliveries for good? None of them can be retried then"
+            await asyncio.to_thread(click.confirm, question, abort=True, err=True)
+        await _each(pool, found, "discarding", discard)
+        return len(found) - len(refused)
+
+    click.echo(f"{on_log(run)} discarded")
+    for problem in refused:
+        err.print(problem, markup=False)
+    if refused:
+        raise SystemExit(1)
+
+
+def _named(ids: Sequence[str], everything: bool) -> None:
+    if bool(ids) == everything:
+        raise click.UsageError("name ids, or --all" if not ids else "name ids or --all, not both")
+
+
+async def _each(
+    pool: Pool, ids: Sequence[str], title: str, act: Callable[[Quarantine, str], Awaitable[None]]
+) -> None:
+    """Do something with each delivery, saying how far it is."""
+    quarantine = _quarantine(pool)
+    with progress_bar(title) as advance:
+        for done, id in enumerate(ids, 1):
+            await act(quarantine, id)
+            advance(done, len(ids))
+
+
+async def _open(quarantine: Quarantine) -> list[str]:
+    """Return the ids of all open ones, the oldest first: retried, they are recorded as they arrived."""
+    found: list[Quarantined] = []
+    while page := await quarantine.list(limit=READ_AT_ONCE, before=found[-1].id if found else None):
+        found += page
+    return [each.id for each in reversed(found)]
 
 
 def _quarantine(pool: Pool) -> Quarantine:
+    from service.log.event_store import EventStore
+    from service.log.quarantine import Quarantine
+
     return Quarantine(pool, EventStore(pool, untimed_window=given_settings().untimed_window))
 
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import uvloop
 
-from projections.declare import declare
-from projections.read_model import Reader
-from schema.context import Services
 from service.cli.database import on_log, open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
-from service.cli.terminal import Group, json_option, out, print_json, print_records
-from service.config import Settings
-from service.log.database import Pool
-from service.log.event_store import EventStore
-from service.operate import demo
-from service.reactions.cursors import Cursors
-from service.reactions.trial import try_rule
+from service.cli.terminal import Group, at_most, json_option, out, print_json, print_records
+
+if TYPE_CHECKING:
+    from service.config import Settings
+    from service.log.database import Pool
+    from service.reactions.cursors import Cursors
 
 COLUMNS = ("name", "state", "position", "behind", "sent", "skipped", "sent_at", "failing_since", "problem")
 
@@ -55,7 +50,7 @@ def list_(as_json: bool) -> None:
                 "attempts": one.attempts,
                 "problem": one.problem,
             }
-            for one in (await Cursors(pool).all()).values()
+            for one in (await _cursors(pool).all()).values()
         ]
 
     print_records(COLUMNS, on_log(states), as_json)
@@ -71,6 +66,8 @@ def test(name: str, send: bool, as_json: bool) -> None:
 
     Looks at the last 10,000 events. The rule's place stays as it is.
     """
+    import uvloop
+
     shown = uvloop.run(_try(given_settings(), name, send))
     if as_json:
         print_json({"name": name, "sent": send, "shown": shown})
@@ -79,6 +76,14 @@ def test(name: str, send: bool, as_json: bool) -> None:
 
 
 async def _try(settings: Settings, name: str, send: bool) -> str:
+    from projections.declare import declare
+    from projections.read_model import Reader
+    from schema.context import Services
+    from service.log.event_store import EventStore
+    from service.operate import demo
+    from service.operate.running import with_files_of_service
+    from service.reactions.trial import try_rule
+
     async with open_log_and_hub(settings) as (pool, hub):
         async with pool.acquire() as connection:
             await declare(connection)
@@ -86,7 +91,7 @@ async def _try(settings: Settings, name: str, send: bool) -> str:
         store = EventStore(pool)
         services = Services(pool, Reader(pool), store, hub, settings, labels=labels)
         try:
-            return await try_rule(services, settings, name, send=send)
+            return await try_rule(services, with_files_of_service(settings), name, send=send)
         finally:
             await store.close()
 
@@ -96,7 +101,7 @@ async def _try(settings: Settings, name: str, send: bool) -> str:
 @data_dir_option
 def pause(name: str) -> None:
     """Have a rule tell nothing until it is resumed; then it goes on where it was."""
-    position = on_log(lambda pool: Cursors(pool).pause(name))
+    position = on_log(lambda pool: _cursors(pool).pause(name))
     click.echo(f"{name} is paused at {position}")
 
 
@@ -105,7 +110,7 @@ def pause(name: str) -> None:
 @data_dir_option
 def resume(name: str) -> None:
     """Have a rule go on where it was paused, or stopped."""
-    position = on_log(lambda pool: Cursors(pool).resume(name))
+    position = on_log(lambda pool: _cursors(pool).resume(name))
     click.echo(f"{name} goes on after {position}")
 
 
@@ -119,7 +124,7 @@ def replay(name: str, after: int) -> None:
     What is told again has the same ids, by which receivers know that they have had it. With a position ahead
     of the rule's, what lies between is left out.
     """
-    on_log(lambda pool: Cursors(pool).replay(name, after))
+    on_log(lambda pool: _cursors(pool).replay(name, after))
     click.echo(f"{name} begins after {after}")
 
 
@@ -131,7 +136,14 @@ def replay(name: str, after: int) -> None:
 def skipped(name: str | None, limit: int, as_json: bool) -> None:
     """List what rules gave up, the newest first: of one rule, or of all."""
     columns = ("reaction", "position", "ordinal", "skipped_at", "reason")
-    print_records(columns, on_log(lambda pool: Cursors(pool).skipped(name, limit)), as_json)
+    found = on_log(lambda pool: _cursors(pool).skipped(name, limit + 1))
+    print_records(columns, at_most(limit, found), as_json)
+
+
+def _cursors(pool: Pool) -> Cursors:
+    from service.reactions.cursors import Cursors
+
+    return Cursors(pool)
 
 
 COMMANDS: tuple[click.Command, ...] = (reactions,)

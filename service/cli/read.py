@@ -8,27 +8,18 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
-from pydantic import TypeAdapter
 
-from projections.follow.projector import Projector
-from projections.read_model import Reader
-from schema.answer.documents import Request
-from schema.answer.execute import Operations
-from schema.build import build_schema, printed
-from schema.context import SCOPES, Caller, Context, Services
-from schema.ids import decode_id
 from service.cli.database import open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import for_people, json_option, out, print_json, print_table
-from service.config import Settings
 from service.errors import BadId, NotFound, QueryFailed
-from service.log.event_store import EventStore
-from service.operate import demo
-from service.operate.running import service_here
+
+if TYPE_CHECKING:
+    from service.config import Settings
 
 _ITEM = """
 query History($id: ID, $productId: ID, $sleekplanId: ID, $first: Int) {
@@ -53,10 +44,6 @@ query AsOf($asOf: AsOf!, $productId: ID, $first: Int) {
   }
 }
 """
-
-_DURATION = TypeAdapter(timedelta)
-_BOARD_ALONE = Caller(SCOPES - {"personal"})
-"""What is read on a screen is what may be shown on one: private notes of the team are no part of it."""
 
 _AGO = re.compile(r"(\d+)\s*(minutes?|hours?|days?|weeks?)(?:\s+ago)?")
 
@@ -90,6 +77,8 @@ def history(item: str, product_id: int | None, first: int, as_json: bool) -> Non
 
 def _which(item: str, product_id: int | None) -> dict[str, Any]:
     if product_id is None:
+        from schema.ids import decode_id
+
         try:
             decode_id(item)
         except BadId:
@@ -208,6 +197,8 @@ def print_schema() -> None:
     """Print the GraphQL schema.
 
     Every type and field is described. Needs no database."""
+    from schema.build import printed
+
     click.echo(printed(), nl=False)
 
 
@@ -217,14 +208,26 @@ def _ask(document: str, variables: dict[str, Any]) -> dict[str, Any]:
 
 async def _execute(settings: Settings, document: str, variables: dict[str, Any]) -> dict[str, Any]:
     """Return the data of a document's answer, once everything recorded so far is projected."""
+    from projections.follow.projector import Projector
+    from projections.read_model import Reader
+    from schema.answer.documents import Request
+    from schema.answer.execute import Operations
+    from schema.build import build_schema
+    from schema.context import Caller, Context, Services
+    from service.log.event_store import EventStore
+    from service.operate import demo
+    from service.operate.running import with_files_of_service
+    from service.scopes import SCOPES
+
+    # What is read on a screen is what may be shown on one: private notes of the team are no part of it.
+    board_alone = Caller(SCOPES - {"personal"})
     async with open_log_and_hub(settings) as (pool, hub):
         await Projector(pool, hub).catch_up()
-        running = service_here(settings)
-        labels = await demo.labels(pool, settings, running.labels if running else None)
+        labels = await demo.labels(pool, with_files_of_service(settings))
         services = Services(pool, Reader(pool), EventStore(pool), hub, settings, labels=labels)
         operations = Operations(build_schema())
         try:
-            answer = await operations.execute(Request(document, variables), Context(services, _BOARD_ALONE))
+            answer = await operations.execute(Request(document, variables), Context(services, board_alone))
         finally:
             operations.close()
     content = orjson.loads(answer.body)
@@ -243,7 +246,9 @@ def _moment(text: str | None) -> str:
 
 
 def _lasted(duration: str) -> str:
-    return for_people(_DURATION.validate_python(duration).total_seconds())
+    from pydantic import TypeAdapter
+
+    return for_people(TypeAdapter(timedelta).validate_python(duration).total_seconds())
 
 
 def _or_dash(value: object) -> str:

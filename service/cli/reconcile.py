@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import click
-import uvloop
+from typing import TYPE_CHECKING
 
-from service.backfill.reconcile import WantedReconcile
-from service.backfill.reconcile import reconcile as run_reconcile
-from service.backfill.run import WantedBoard
-from service.backfill.sweep import SweepReport
+import click
+
 from service.cli.backfill import LINE_SECONDS, print_report, report_as_json, show_look
 from service.cli.database import open_log_and_hub
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import json_option, print_json, progress_bar
-from service.config import Settings
+
+if TYPE_CHECKING:
+    from service.backfill.reconcile import WantedReconcile
+    from service.backfill.report import SweepReport
+    from service.config import Settings
 
 CEILING_EXIT = 3
 
@@ -50,6 +51,11 @@ def reconcile(
     with --full of all. Exits with 1 when something could not be read, and with 3 when more of a kind is gone
     than is believed: 10 and 2 %.
     """
+    import uvloop
+
+    from service.backfill.reconcile import WantedReconcile
+    from service.backfill.run import WantedBoard
+
     settings = given_settings()
     if dry_run:
         show_look(settings, WantedBoard(product_id, rate=rate), as_json, gone=True)
@@ -64,6 +70,8 @@ def reconcile(
 
 
 async def _reconcile(settings: Settings, wanted: WantedReconcile) -> SweepReport:
+    from service.backfill.reconcile import reconcile as run_reconcile
+
     async with open_log_and_hub(settings) as (pool, hub):
         with progress_bar("comparing, requests", LINE_SECONDS) as advance:
             return await run_reconcile(

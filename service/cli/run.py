@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
-import uvloop
 
-from service.app import Ready, ToRun
 from service.cli.options import data_dir_option, given_settings, host_option, port_option
 from service.cli.terminal import Advance, err, note, progress_bar
-from service.config import Settings
 from service.lines import set_up_lines
-from service.process import run
-from service.web.key_files import LOCAL_KEY_FILE
-from service.web.pages import DOCS
+
+if TYPE_CHECKING:
+    from service.app import Ready
+    from service.config import Settings
 
 
 @click.command()
@@ -29,7 +27,7 @@ def serve() -> None:
     Without RECOUNT_DATABASE_URL it starts a Postgres of its own in the data folder. Ctrl-C stops
     both and loses nothing.
     """
-    _run(ToRun.SERVE)
+    _run("serve")
 
 
 @click.command()
@@ -43,7 +41,7 @@ def demo(with_api: bool) -> None:
     New events tick in. The history is written in seconds, once; killed half way, the next start goes on
     where it stopped. Refused where the log already holds other events.
     """
-    _run(ToRun.DEMO, with_api=with_api)
+    _run("demo", with_api=with_api)
 
 
 @click.command()
@@ -55,14 +53,19 @@ def up() -> None:
 
     That is, where the database is the embedded one and its log is empty or the demo's. `make run` does this.
     """
-    _run(ToRun.CHOOSE)
+    _run("choose")
 
 
-def _run(plan: ToRun, *, with_api: bool = False) -> None:
+def _run(plan: str, *, with_api: bool = False) -> None:
+    import uvloop
+
+    from service.app import ToRun
+    from service.process import run
+
     settings = given_settings()
     _set_up_logging(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, _Banner() as banner:
-        runner.run(run(settings, plan, banner, with_api=with_api))
+        runner.run(run(settings, ToRun(plan), banner, with_api=with_api))
 
 
 def _set_up_logging(settings: Settings) -> None:
@@ -113,6 +116,8 @@ class _Banner:
 
 
 def _lines(ready: Ready) -> list[tuple[str, str]]:
+    from service.web.pages import DOCS
+
     lines = [
         ("Board", f"{ready.address}/"),
         *([("Docs", f"{ready.address}/docs/")] if (DOCS / "index.html").exists() else []),
@@ -129,6 +134,8 @@ def _lines(ready: Ready) -> list[tuple[str, str]]:
 
 def _webhook(ready: Ready) -> str:
     """Return the URL to paste into Sleekplan: with the key only where nobody but its owner can read it."""
+    from service.web.key_files import LOCAL_KEY_FILE
+
     url = f"{ready.address}/webhooks?key="
     if ready.webhook_key is None:
         return f"{url}… (a key of RECOUNT_WEBHOOK_KEYS, or of recount keys add)"

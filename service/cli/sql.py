@@ -7,7 +7,6 @@ import re
 import click
 
 from service.cli.terminal import Group
-from service.operate.grants import reader_grants, service_grants
 
 _ROLE_BYTES_MAX = 63
 """Postgres cuts longer names off without a word."""
@@ -48,6 +47,8 @@ def grants(reader: str | None, personal: bool, product_id: int | None, role: str
     Run it in the database, as somebody who may make roles and schemas there:
     recount sql grants | psql 'postgresql://admin@db.example.com/recount'
     """
+    from service.operate.grants import reader_grants, service_grants
+
     if reader is not None and role is not None:
         raise click.UsageError("ROLE reads views, and --service names the role of Recount: give one of both")
     if reader is not None:

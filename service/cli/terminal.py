@@ -6,20 +6,22 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import click
 import orjson
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 # Texts are told as they are: `:bug:` in a title or a file's name is no picture.
 out = Console(highlight=False, soft_wrap=True, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+Row = TypeVar("Row")
 
 _GAP: Final = "  "
 _WORD_WIDTH_MAX: Final = 40
@@ -129,6 +131,13 @@ def print_records(columns: Sequence[str], rows: Sequence[Mapping[str, object]], 
         print_table(columns, [[row.get(column) for column in columns] for row in rows])
 
 
+def at_most(limit: int, rows: Sequence[Row]) -> Sequence[Row]:
+    """Return at most so many of rows of which one more was asked for, and say so if that one was there."""
+    if len(rows) > limit:
+        note(f"--limit {limit} was reached, and there are more")
+    return rows[:limit]
+
+
 class Advance(Protocol):
     """Says how far a long step has come: `done` of `total`, both in events."""
 
@@ -145,6 +154,7 @@ def progress_bar(title: str, line_seconds: float = 5) -> Iterator[Advance]:
         yield _lines(title, line_seconds)
         return
     bar = Progress(
+        SpinnerColumn(finished_text=" "),  # moves within a step of SQL, too
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
@@ -164,13 +174,14 @@ def progress_bar(title: str, line_seconds: float = 5) -> Iterator[Advance]:
 
 def _lines(title: str, seconds: float) -> Advance:
     started = told = time.monotonic()
+    said = -1
 
     def advance(done: int, total: int) -> None:
-        nonlocal told
+        nonlocal told, said
         now = time.monotonic()
-        if now - told < seconds or now == started:
+        if now - told < seconds or now == started or done == said:
             return
-        told, rate = now, done / (now - started)
+        told, said, rate = now, done, done / (now - started)
         left = f", {for_people(max(total - done, 0) / rate)} left" if rate else ""
         err.print(f"{title}: {done:,} of {total:,}, {rate:,.0f}/s{left}", markup=False)
 

@@ -8,18 +8,19 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import aiohttp
 import click
 import orjson
 
 from service.cli.options import data_dir_option, given_settings, host_option, port_option
 from service.cli.terminal import json_option, out, print_json, progress_bar, web_address, without_key
-from service.config import Settings
 from service.errors import DeliveriesRefused, KeyNotTaken, NoWebhookKey, ServiceNotReachable
-from service.operate.running import address_of_service
-from service.simulator import simulate as simulated_traffic
-from service.web.key_files import LOCAL_KEY_FILE, key_of_this_machine
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from service.config import Settings
 
 # Enough posts under way to fill the appender's batches, few enough to leave the service's limit alone.
 POSTS_IN_FLIGHT = 32
@@ -56,6 +57,8 @@ def simulate(
     It is one webhook body a line on standard output, or posted to --url. The same seed and options give
     the same bytes on every machine. Needs no database.
     """
+    from service.simulator import simulate as simulated_traffic
+
     bodies = simulated_traffic(seed=seed, events=events, months=months, items=items, users=users, chaos=chaos)
     if url is None:
         for body in bodies:
@@ -72,6 +75,8 @@ def simulate(
 
 async def _post_all(url: str, bodies: Iterable[bytes], total: int) -> Counter[int]:
     """Post bodies, some at a time; return how many answers had which status."""
+    import aiohttp
+
     statuses: Counter[int] = Counter()
     waiting: Iterator[bytes] = iter(bodies)
     with progress_bar("posting") as advance:
@@ -90,6 +95,8 @@ async def _post_all(url: str, bodies: Iterable[bytes], total: int) -> Counter[in
 
 
 async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[int, bytes]:
+    import aiohttp
+
     try:
         async with session.post(url, data=body, headers={"Content-Type": "application/json"}) as answer:
             return answer.status, await answer.read()
@@ -138,6 +145,11 @@ async def _send(files: tuple[Path, ...], url: str | None, settings: Settings, as
 async def _answers(
     files: tuple[Path, ...], url: str | None, settings: Settings
 ) -> AsyncGenerator[tuple[Path, int, object]]:
+    import aiohttp
+
+    from service.operate.running import address_of_service
+    from service.web.key_files import LOCAL_KEY_FILE, key_of_this_machine
+
     headers, source = {"Content-Type": "application/json"}, "the URL"
     if url is None:
         url = f"{address_of_service(settings)}/webhooks"

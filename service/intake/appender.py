@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 import structlog
 
 from service.ending_tasks import ended
-from service.errors import BatchRefused, LogUnavailable, NotAnEvent, SpoolUnavailable
+from service.errors import BatchRefused, LogUnavailable, NotAnEvent, ProductElsewhere, SpoolUnavailable
 from service.events import EventData, decode
 from service.intake.spool import Spool, Spooled
 from service.log.event_store import APPEND_SECONDS_MAX, EventStore
@@ -259,9 +259,17 @@ class Appender:
     async def _append(
         self, events: list[tuple[int, EventData]], receipts: list[Receipt | None], timeout: float
     ) -> None:
-        """Append; halve what Postgres refuses, until the one that it refuses stands alone."""
+        """Append; halve what Postgres refuses, until the one that it refuses stands alone.
+
+        What is of products that other cells have is held, to be forwarded.
+        """
         try:
             appended = await self._store.append([event for _, event in events], timeout=timeout)
+        except ProductElsewhere as error:
+            for away in (True, False):
+                part = [each for each in events if (each[1].product_id in error.cells) is away]
+                if part and not (away and await self._hold(part, receipts, timeout)):
+                    await self._append(part, receipts, timeout)
         except BatchRefused as error:
             if len(events) > 1:
                 middle = len(events) // 2
@@ -283,6 +291,15 @@ class Appender:
                 receipts[index] = Receipt(position, duplicate)
             # The head is told here before Postgres has notified this process of it.
             self._recorded(max(position for position, _ in appended))
+
+    async def _hold(
+        self, events: list[tuple[int, EventData]], receipts: list[Receipt | None], timeout: float
+    ) -> bool:
+        if not await self._store.hold([event for _, event in events], timeout=timeout):
+            return False
+        for index, _ in events:
+            receipts[index] = Receipt(spooled=True)
+        return True
 
     async def _set_aside(self, refused: Unreadable) -> Receipt:
         return Receipt(quarantined=await self._quarantine.keep(refused), reason=refused.reason)

@@ -6,12 +6,14 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
+import structlog
 
 from service.dsn import Dsn
 from service.errors import (
@@ -23,6 +25,7 @@ from service.errors import (
     RoleLacksPrivilege,
     reason_of,
 )
+from service.lines import Seldom
 from service.log.connecting import Connection as Connection
 from service.log.connecting import open_connection
 from service.sql_files import load
@@ -45,12 +48,18 @@ NO_CONNECTION: Final = (*POSTGRES_FAILURES, ValueError)
 
 CONNECT_SECONDS_MAX: Final = 5.0
 GIVEN_UP_SECONDS_MAX: Final = 5.0
+IN_USE_SECONDS: Final = 2.0
+"""After which a change of tables that were in use is tried again."""
 STATEMENTS_CACHED_MAX: Final = 100
 STATEMENT_BYTES_MAX: Final = 256 * 1024
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
-# What a file read like before it was changed to make the same with fewer rights.
-_READ_BEFORE: Final = {"0001_log": "15ee4f9a81270a6933aa7bcece6f7db4df6f5181ea16fb4597b0740ecb4ac53e"}
+# What a file read like before it was changed: it made the same, or what a later one makes anew.
+_READ_BEFORE: Final = {
+    "0001_log": "15ee4f9a81270a6933aa7bcece6f7db4df6f5181ea16fb4597b0740ecb4ac53e",
+    "0006_append_batch": "db924c8b5d8215aa0e20740d0894180f84e782519f71fd206c92991ef3a5e289",
+    "0008_words_in_python": "b1c6c94a590bd71e6555ac38d20033222b0d7827ce685157d3309380c984bea9",
+}
 _MIGRATION_NAME: Final = re.compile(r"[0-9]{4}_[a-z_]+\.sql")
 _AWAY_CLASSES: Final = ("08", "57P")
 """Connection exceptions; shutdowns, crashes and a server that still starts. From appendix A of its manual."""
@@ -64,10 +73,18 @@ _REFUSALS: Final[dict[type, str]] = {
     asyncpg.CannotConnectNowError: "it is starting or stopping",
     asyncpg.ProtocolViolationError: "a pooler before it takes no options: leave them out of the address",
 }
+# Where the address is right.
+_MENDS: Final[dict[type, str]] = {
+    asyncpg.TooManyConnectionsError: "raise max_connections or the limit of the role or database, "
+    "or lower RECOUNT_CONNECTIONS_MAX",
+    asyncpg.CannotConnectNowError: "ask again once it has started",
+}
 _POSTGRES_MIN: Final = 150000
 _ATTEMPTS_MAX: Final = 20
 
+_log = structlog.get_logger(__name__)
 _sql = load(__file__, "database.sql")
+_T = TypeVar("_T")
 
 
 class _PooledConnection(asyncpg.Connection):  # type: ignore[misc,type-arg,unused-ignore]
@@ -229,7 +246,7 @@ def _unreachable(address: Dsn, error: Exception) -> DatabaseUnreachable:
     """Return an error that says why there is no connection, in words that repeat nothing of the address."""
     if isinstance(error, asyncpg.PostgresError):
         told = _REFUSALS.get(type(error), type(error).__name__)
-        return DatabaseUnreachable(f"{told}, {error.sqlstate}", answers=True)
+        return DatabaseUnreachable(f"{told}, {error.sqlstate}", answers=True, mend=_MENDS.get(type(error)))
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return DatabaseUnreachable(
             "none of its hosts is as target_session_attrs wants, by default one that takes writes",
@@ -288,19 +305,46 @@ async def migrate(connection: Connection, folder: Path = _MIGRATIONS) -> list[st
     """
     await _check_suitable(connection)
     known = list(migrations(folder))
+    if not await pending_migrations(connection, folder):
+        return []
     await make_missing(connection, _sql["make_migrations"])
-    ran = []
-    for migration in known:
-        async with connection.transaction():
-            await connection.execute(_sql["lock_migrations"])
-            done = {row["name"]: row["checksum"] for row in await connection.fetch(_sql["migrations_done"])}
-            _check(known, done)
-            if migration.name in done:
-                continue
-            await connection.execute(migration.sql)
-            await connection.execute(_sql["note_migration"], migration.name, migration.checksum)
-        ran.append(migration.name)
-    return ran
+    return [
+        migration.name
+        for migration in known
+        if await _unless_in_use(connection, partial(_run, connection, known, migration))
+    ]
+
+
+async def _run(connection: Connection, known: list[Migration], migration: Migration) -> bool:
+    """Run a migration unless that was done; returns whether it was run."""
+    await connection.execute(_sql["lock_migrations"])
+    done = {row["name"]: row["checksum"] for row in await connection.fetch(_sql["migrations_done"])}
+    _check(known, done)
+    if migration.name in done:
+        return False
+    await connection.execute(migration.sql)
+    await connection.execute(_sql["note_migration"], migration.name, migration.checksum)
+    return True
+
+
+async def _unless_in_use(
+    connection: Connection | PooledConnection, change: Callable[[], Awaitable[_T]]
+) -> _T:
+    """Change tables in a transaction; while somebody uses one for longer, try again and say so.
+
+    A change that waits has everybody behind it wait as well: beside a pg_dump, every append for its hours.
+    """
+    seldom = Seldom()
+    while True:
+        try:
+            async with connection.transaction():
+                await connection.execute(_sql["wait_briefly"])
+                return await change()
+        except asyncpg.LockNotAvailableError:
+            if times := seldom.times():
+                note = "a change of tables waits for who uses them, such as a pg_dump or another start"
+                _log.warning("tables_in_use", note=note, times=times)
+        await asyncio.sleep(IN_USE_SECONDS)
 
 
 async def pending_migrations(connection: Connection, folder: Path = _MIGRATIONS) -> list[str]:
@@ -333,8 +377,7 @@ async def make_missing(connection: Connection | PooledConnection, statements: st
     """Run `create … if not exists`, which is no lock: of several at once, some fail, and look again."""
     for attempt in range(_ATTEMPTS_MAX):
         try:
-            async with connection.transaction():
-                await connection.execute(statements)
+            await _unless_in_use(connection, partial(connection.execute, statements))
             return
         except (
             asyncpg.UniqueViolationError,

@@ -122,8 +122,12 @@ create table if not exists log.migrations (
 select to_regclass('log.migrations') is not null;
 
 -- name: lock_migrations
--- One at a time: whoever waits here finds the migration done.
-lock table log.migrations in access exclusive mode;
+-- One at a time: whoever waits here finds the migration done. A pg_dump, which reads it for hours, is no hindrance.
+lock table log.migrations in share row exclusive mode;
+
+-- name: wait_briefly
+-- What waits for a lock has everybody behind it wait as well, every append among them.
+set local lock_timeout = '500ms';
 
 -- name: migrations_done
 -- What ran, and what it read like.

@@ -9,8 +9,9 @@ from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 import asyncpg
+import orjson
 
-from service.errors import BatchRefused, LogNotEmpty, LogUnavailable
+from service.errors import BatchRefused, LogNotEmpty, LogUnavailable, ProductElsewhere
 from service.events import EventData
 from service.log.database import POSTGRES_FAILURES, Pool, PooledConnection
 from service.sql_files import load
@@ -32,6 +33,7 @@ _REFUSALS: Final = frozenset(
     }
 )
 _NOT_WHERE_THE_LOG_ENDS: Final = "RC001"
+_ELSEWHERE: Final = "RC003"
 
 _sql = load(__file__, "event_store.sql")
 
@@ -102,8 +104,8 @@ class EventStore:
 
         Either the whole batch is committed when this returns, or nothing of it may be relied on. Raises
         LogUnavailable when Postgres cannot take it within `timeout` seconds or its answer was lost (the
-        batch may have been recorded; appending it again does no harm), and BatchRefused when Postgres
-        objects to what the batch holds.
+        batch may have been recorded; appending it again does no harm), BatchRefused when Postgres objects to
+        what the batch holds, and ProductElsewhere where another cell has a product of it.
         """
         appended = await self._record(batch, timeout)
         return appended if isinstance(appended, list) else [Appended(each, False) for each in appended]
@@ -134,6 +136,16 @@ class EventStore:
                     outcomes[index] = Appended(position, duplicate)
             waiting = [index for index in waiting if outcomes[index] is None]
         return [outcome for outcome in outcomes if outcome is not None]
+
+    async def hold(self, batch: Sequence[EventData], *, timeout: float = APPEND_SECONDS_MAX) -> bool:
+        """Keep deliveries of products that other cells have, until they are recorded there.
+
+        Returns whether they are kept; they are not where one of the products has come back. Raises
+        LogUnavailable as `append` does.
+        """
+        rows = [(event.product_id, event.received_at, event.origin, event.received) for event in batch]
+        [(held,)] = await self._call(_sql["hold"], *zip(*rows, strict=True), timeout=timeout)
+        return bool(held)
 
     async def restore(self, batch: Sequence[RestoredEvent], *, timeout: float = RESTORE_SECONDS_MAX) -> None:
         """Record a batch of an export as it was: it must go on where the log ends.
@@ -177,6 +189,9 @@ class EventStore:
                 if state == _NOT_WHERE_THE_LOG_ENDS:
                     head, position = (int(number) for number in (error.detail or "").split())
                     raise LogNotEmpty(head, position) from error
+                if state == _ELSEWHERE:
+                    cells: dict[str, str] = orjson.loads(error.detail or "{}")
+                    raise ProductElsewhere({int(product): cells[product] for product in cells}) from error
                 if state in _REFUSALS:
                     raise BatchRefused(error.message or state) from error
                 await self._drop_connection()

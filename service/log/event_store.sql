@@ -7,6 +7,11 @@
 select first, positions, duplicates
   from log.append_batch($1::log.delivery[], $2::interval);
 
+-- name: hold
+-- Keep deliveries of products that have left, until they are recorded where those are; log.hold says when it refuses.
+--   $1 product_ids  $2 received_ats  $3 origins  $4 bodies
+select log.hold($1::bigint[], $2::timestamptz[], $3::text[], $4::bytea[]) as held;
+
 -- name: restore
 -- Record a batch of an export, at the positions and times that it says; log.restore says when it refuses.
 --   $1 … $15  one array for each column of a recorded event

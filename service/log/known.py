@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from service.errors import DataFolderNotWritable
+from service.errors import DatabaseUrlMissing, DataFolderNotWritable
 from service.private_file import write_private
 
 
@@ -25,6 +25,15 @@ class KnownDatabase:
             self.digest = sha256(address.get_secret_value().encode()).hexdigest()
         self._path = data_dir / "database.json"
         self._is_ours = address is None
+
+    def refuse_another(self) -> None:
+        """Refuse our own database where this folder goes with one elsewhere, whose address was forgotten.
+
+        Its log would be an empty or an old one, and what is recorded, erased or revoked there would be so in
+        the wrong place, with every sign of success. Raises DatabaseUrlMissing.
+        """
+        if self._is_ours and self._path.exists():
+            raise DatabaseUrlMissing(self.data_dir, self._path)
 
     def has_answered(self) -> bool:
         """Return whether this database has answered before, from this folder."""

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 
 from service.config import Settings
 from service.errors import DemoNeedsEmptyLog, MadeUpEvents
@@ -69,18 +68,15 @@ async def demand_made_up(pool: Pool, store: EventStore) -> None:
         raise MadeUpEvents(head)
 
 
-async def labels(pool: Pool, settings: Settings, path: Path | None = None) -> Labels:
-    """Return what keys and products are called, as a command says it that reads this log.
-
-    `path` is the file of a service that runs, for settings that name none.
-    """
-    return labels_of(settings, settings.labels or path, is_demo=await find(pool) is not None)
+async def labels(pool: Pool, settings: Settings) -> Labels:
+    """Return what keys and products are called, as a command says it that reads this log."""
+    return labels_of(settings, is_demo=await find(pool) is not None)
 
 
-def labels_of(settings: Settings, path: Path | None, *, is_demo: bool) -> Labels:
-    """Return the labels of a file; without one, in a demo's log, those of its board."""
+def labels_of(settings: Settings, *, is_demo: bool) -> Labels:
+    """Return the labels of the settings' file; without one, in a demo's log, those of its board."""
     boards = {board.product_id: board.address for board in settings.board_url}
-    return load_labels(LABELS if path is None and is_demo else path, boards)
+    return load_labels(LABELS if settings.labels is None and is_demo else settings.labels, boards)
 
 
 async def begin(pool: Pool, store: EventStore, now: datetime) -> Demo:

@@ -7,16 +7,20 @@ which every fourth gets lost, and a reconcile finds those.
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
+from shlex import quote
 from typing import Final
 
 import structlog
 from pydantic import SecretStr
 
 from service.backfill.reconcile import WantedReconcile, reconcile
+from service.backfill.report import SweepReport
 from service.backfill.run import WantedBoard, backfill
-from service.backfill.sweep import SweepReport
 from service.config import Settings
 from service.errors import RecountError
 from service.given_secrets import ApiKey
@@ -54,6 +58,7 @@ async def show(knobs: Knobs, pool: Pool, hub: Hub, settings: Settings, post: Pos
     moved: bool = await pool.fetchval(_sql["moved"], knobs.product_id)
     fake = FakeSleekplan(await asyncio.to_thread(Traffic.resume, knobs))
     async with fake.serving() as address:
+        _log.info("demo_api", to_try=_dry_run(address, fake, settings))
         key = ApiKey(SecretStr(fake.key), knobs.product_id)
         asking = settings.model_copy(update={"sleekplan_api_url": address, "sleekplan_api_key": [key]})
         wanted = WantedBoard(knobs.product_id, rate=RATE)
@@ -68,6 +73,19 @@ async def show(knobs: Knobs, pool: Pool, hub: Hub, settings: Settings, post: Pos
         except RecountError as error:
             _log.warning("demo_api_stopped", reason=str(error))
         await asyncio.Event().wait()
+
+
+def _dry_run(address: str, fake: FakeSleekplan, settings: Settings) -> str:
+    """Return the command that asks the made-up API what a back-fill would bring."""
+    given = f"RECOUNT_SLEEKPLAN_API_URL={address} RECOUNT_SLEEKPLAN_API_KEY={fake.key}"
+    folder = quote(str(settings.data_dir.resolve()))
+    return f"{given} {_program()} backfill --dry-run --product {OLDER_PRODUCT_ID} --data-dir {folder}"
+
+
+def _program() -> str:
+    """Return what to call this program by in a shell: its path, unless it is found without one."""
+    path = Path(sys.executable).with_name("recount")
+    return "recount" if shutil.which("recount") == str(path) else quote(str(path))
 
 
 def _moves(fake: FakeSleekplan, since: datetime) -> Iterator[bytes]:

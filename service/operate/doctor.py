@@ -17,16 +17,19 @@ import asyncpg
 from projections.read_model import tables
 from projections.status import lateness, status
 from service.backfill.sweeps import standing
-from service.config import Settings, is_loopback
-from service.errors import DatabaseError, RecountError, SettingsError
+from service.config import Settings
+from service.errors import DatabaseError, RecountError
+from service.hosts import is_loopback
 from service.log.database import POSTGRES_FAILURES, Connection, connect, pending_migrations
 from service.log.known import KnownDatabase
-from service.operate.finding import Finding, fine, note, problem
+from service.operate.cells import check_cells
+from service.operate.finding import Finding, State, fine, note, problem
 from service.operate.gauges import silences
+from service.operate.labels_file import check_labels
 from service.operate.reach import check_reach, check_service
 from service.operate.replication import check_replication
+from service.operate.rules import check_rules
 from service.operate.views import check_views
-from service.reactions.reactions import refuse_wrong_rules
 from service.sql_files import load
 from service.web.key_files import DIGESTS_FILE, LOCAL_KEY_FILE, KeyFiles
 
@@ -48,7 +51,7 @@ async def examine(settings: Settings, dsn: str | None, *, public_url: str | None
     `public_url` is the webhook's URL as entered in Sleekplan, to be tried from here.
     """
     findings = [*check_folder(settings), *check_spool(settings), *check_disk(settings.data_dir)]
-    findings += [*check_key_files(settings), *check_api_key(settings)]
+    findings += [*check_key_files(settings), *check_api_key(settings), *check_labels(settings)]
     if dsn is not None:
         findings += await check_database(settings, dsn)
     findings += await check_service(settings)
@@ -183,8 +186,9 @@ async def check_database(settings: Settings, dsn: str) -> list[Finding]:
             _settings_of_postgres,
             check_replication,
             _role,
-            _clock,
             _migrations,
+            check_cells,
+            _clock,
             _guards,
             _kept_events,
             _projections,
@@ -192,7 +196,7 @@ async def check_database(settings: Settings, dsn: str) -> list[Finding]:
             _silence,
             _sweeps,
             _known_since,
-            _reactions,
+            check_rules,
             check_views,
         ):
             try:
@@ -200,6 +204,8 @@ async def check_database(settings: Settings, dsn: str) -> list[Finding]:
             except POSTGRES_FAILURES as error:
                 asked = f"{type(error).__name__} at {check.__name__.strip('_').replace('_', ' ')}"
                 findings.append(problem("Postgres", asked, "look at Postgres's log"))
+            if check is _migrations and findings[-1].state is State.PROBLEM:
+                break  # what the others ask for is not there, or is another version's
     finally:
         await connection.close()
     return findings
@@ -326,12 +332,19 @@ async def _projections(_: Settings, connection: Connection) -> AsyncIterator[Fin
                 f"{who}: counted by other rules than today's",
                 "the service rebuilds them; or: recount rebuild",
             )
+        elif state == "ABSENT":
+            yield note(
+                "projections",
+                f"{who}: not installed here, tables as they were",
+                "install it again; to be rid of it, stop the service and drop the schema read_model: "
+                "the next start counts all others again",
+            )
     if late := lateness(each for each in found if each.state == "CATCHING_UP"):
         yield problem(
             "projections", late, "recount serve; where it runs, look at its log, or let it have its time"
         )
     else:
-        behind = max((each.lag_events for each in found), default=0)
+        behind = max((each.lag_events for each in found if each.state != "ABSENT"), default=0)
         yield fine("projections", f"{behind} events behind the log" if behind else "as far as the log")
     if found and (parked := await connection.fetchval(_sql["parked"])):
         yield problem("projections", f"{parked} events could not be applied", "recount parked list")
@@ -431,25 +444,3 @@ async def _known_since(settings: Settings, connection: Connection) -> AsyncItera
 
 def _day(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d}"
-
-
-async def _reactions(settings: Settings, connection: Connection) -> AsyncIterator[Finding]:
-    if settings.reactions is not None:
-        try:
-            await refuse_wrong_rules(settings)
-        except SettingsError as error:
-            yield problem("reactions", str(error), "mend the file: the service does not start with it")
-    if not await connection.fetchval("select to_regclass('log.reactions') is not null"):
-        return
-    rows = await connection.fetch(_sql["reactions"])
-    for row in rows:
-        if row["state"] == "STOPPED":
-            said = f"{row['name']} has stopped: {row['problem']}"
-            yield problem("reactions", said, f"mend that, then: recount reactions resume {row['name']}")
-        elif row["fails"]:
-            yield note(
-                "reactions", f"{row['name']} is tried again: {row['problem']}", "recount reactions list"
-            )
-    running = [row["name"] for row in rows if row["state"] == "RUNNING" and not row["fails"]]
-    if running:
-        yield fine("reactions", f"as far as they could be told: {', '.join(running)}")

@@ -77,10 +77,3 @@ select f.product_id, min(f.occurred_at) as since
  group by f.product_id
  order by f.product_id
  limit 50;
-
--- name: reactions
--- The rules of RECOUNT_REACTIONS that the file has, and what is the matter with them.
-select name, state, problem, failing_since is not null as fails
-  from log.reactions
- where in_file
- order by name;

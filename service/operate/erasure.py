@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -129,15 +129,13 @@ class Erasure:
         files = damaged_files(self._data_dir / FOLDER_NAME) if self._data_dir else []
         return Preview(events, quarantined, tables, [path.name for path in files])
 
-    async def erase(
-        self, product_id: int, user_id: str, *, texts: bool = False, reason: str, id: str | None = None
-    ) -> Erased:
+    async def erase(self, product_id: int, user_id: str, *, texts: bool = False, reason: str) -> Erased:
         """Forget a person and return what was done; with `texts`, what they wrote as well.
 
         The ledger is written first: cut off afterwards, the next start finds the erasure missing in the log
         and does it. Erasing twice does no harm. Raises OSError when the ledger cannot be written.
         """
-        (erased,) = await self._redact(product_id, [user_id], texts, reason, id)
+        (erased,) = await self._redact(product_id, [user_id], texts, reason)
         await self._count_again(product_id, [erased.id])
         return erased
 
@@ -174,24 +172,25 @@ class Erasure:
     async def reapply(self, ledger: Path | None = None) -> list[Erased]:
         """Finish what was cut off, and erase again whom the ledger names and the log does not know of.
 
-        The latter happens when an older dump was restored.
+        The latter happens when an older dump was restored. However many they are, each product is counted
+        again once.
         """
+        to_count: dict[int, list[str]] = {}
         for row in await self._pool.fetch(_sql["not_replayed"]):
-            await self._count_again(row["product_id"], [row["id"]])
+            to_count.setdefault(row["product_id"], []).append(str(row["id"]))
         entries = list(self.read_ledger(ledger))
         rows = await self._pool.fetch(_sql["known"], [entry["id"] for entry in entries])
         known = {str(row["id"]) for row in rows}
-        return [
-            await self.erase(
-                entry["product_id"],
-                entry["user_id"],
-                texts=entry["texts"],
-                reason=entry["reason"],
-                id=entry["id"],
-            )
-            for entry in entries
-            if entry["id"] not in known
-        ]
+        again: list[Erased] = []
+        for (product_id, texts, reason), people in _alike(
+            entry for entry in entries if entry["id"] not in known
+        ):
+            again += await self._redact(product_id, list(people.values()), texts, reason, list(people))
+        for erased in again:
+            to_count.setdefault(erased.product_id, []).append(erased.id)
+        for product_id, erasures in to_count.items():
+            await self._count_again(product_id, erasures)
+        return again
 
     def read_ledger(self, ledger: Path | None = None) -> Iterator[dict[str, Any]]:
         """Give the ledger's lines; a last line that a crash cut off is none."""
@@ -252,11 +251,16 @@ class Erasure:
             os.close(file)
 
     async def _redact(
-        self, product_id: int, user_ids: Sequence[str], texts: bool, reason: str, id: str | None = None
+        self,
+        product_id: int,
+        user_ids: Sequence[str],
+        texts: bool,
+        reason: str,
+        ids: Sequence[str] | None = None,
     ) -> list[Erased]:
-        """Redact people in one look at the log. `id` is that of an erasure which the ledger has already."""
-        known_as = [id] if id else [str(uuid.uuid4()) for _ in user_ids]
-        if id is None:
+        """Redact people in one look at the log. `ids` are those of erasures which the ledger has already."""
+        known_as = ids or [str(uuid.uuid4()) for _ in user_ids]
+        if ids is None:
             for new, user_id in zip(known_as, user_ids, strict=True):
                 self._note(new, product_id, user_id, texts, reason)
         if self._data_dir:
@@ -264,9 +268,14 @@ class Erasure:
         done = await self._redact_log(product_id, user_ids, texts, reason, known_as)
         for erased in done:
             self._counted(erased.events)
-            _log.info(
-                "person_erased", erasure=erased.id, events=erased.events, quarantined=erased.quarantined
-            )
+        told = {
+            "events": sum(erased.events for erased in done),
+            "quarantined": sum(erased.quarantined for erased in done),
+        }
+        if len(done) == 1:
+            _log.info("person_erased", erasure=done[0].id, **told)
+        else:  # as at a demo's first start, or after an older dump was restored
+            _log.info("people_erased", people=len(done), **told)
         return done
 
     async def _redact_log(
@@ -324,6 +333,27 @@ class Erasure:
         tables = [row["name"] for row in await self._pool.fetch(_sql["partitions"], product_id)]
         for table in [*tables, "log.quarantine"]:
             await self._pool.execute(f"vacuum {table}", timeout=ERASE_SECONDS_MAX)
+
+
+def _alike(
+    entries: Iterable[Mapping[str, Any]],
+) -> Iterator[tuple[tuple[int, bool, str], dict[str, str]]]:
+    """Give lines of the ledger together that one look at the log can do: people by their erasures' ids.
+
+    Somebody who is named twice is in two of them.
+    """
+    found: dict[tuple[int, bool, str], list[dict[str, str]]] = {}
+    for entry in entries:
+        groups = found.setdefault((entry["product_id"], entry["texts"], entry["reason"]), [])
+        for group in groups:
+            if len(group) < ERASED_AT_ONCE_MAX and entry["user_id"] not in group.values():
+                group[entry["id"]] = entry["user_id"]
+                break
+        else:
+            groups.append({entry["id"]: entry["user_id"]})
+    for alike, groups in found.items():
+        for group in groups:
+            yield alike, group
 
 
 async def _applied(redaction: Redaction, looking: AsyncIterator[Affected]) -> AsyncIterator[Affected]:

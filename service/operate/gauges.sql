@@ -14,12 +14,14 @@ select count(*) as deliveries, extract(epoch from min(received_at))::float8 as o
  where state = 'open';
 
 -- name: keys
--- When each key and token that is not revoked was last used; by the name that its owner gave it.
-select kind, label, extract(epoch from last_used_at)::float8 as last_used_at,
-       extract(epoch from expires_at)::float8 as expires_at
+-- When each key and token that is not revoked was last used, and ends; by the name that its owner gave it, which
+-- one that was rotated shares with its successor.
+select kind, label, extract(epoch from max(last_used_at))::float8 as last_used_at,
+       extract(epoch from case when bool_and(expires_at is not null) then max(expires_at) end)::float8 as expires_at
   from log.keys
  where revoked_at is null
    and (expires_at is null or expires_at > clock_timestamp())
+ group by kind, label
  order by kind, label
  limit 100;
 
@@ -30,7 +32,7 @@ select format('read_model.%I', 'event_facts_' || c.generation) as name
  where 'event_facts' = any (c.tables);
 
 -- name: products
--- Each product's last event, and how many came in the 30 days before it. {event_facts} is the table that `facts_table` names.
+-- Each product's last event, and how many came in the 30 days before it; of none that another cell has. {event_facts} is the table that `facts_table` names.
 select p.product_id,
        extract(epoch from l.recorded_at)::float8 as last_at,
        extract(epoch from clock_timestamp() - l.recorded_at)::float8 as age_seconds,
@@ -47,6 +49,7 @@ select p.product_id,
                       where f.product_id = p.product_id
                       order by f.position desc
                       limit 1) as l
+ where not exists (select from log.departures d where d.product_id = p.product_id and d.left_at is not null)
  limit 50;
 
 -- name: server

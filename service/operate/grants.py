@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from schema.views import FUNCTIONS, VIEWS
 from service.sql_files import load
 
 _sql = load(__file__, "grants.sql")
@@ -22,6 +21,9 @@ def reader_grants(role: str, *, personal: bool, product_id: int | None) -> str:
 
     Of one product it reads views of its own, in a schema of that product, which show no other.
     """
+    # Loading the whole schema takes most of a second: only where its views are named.
+    from schema.views import FUNCTIONS, VIEWS
+
     schema = "board" if product_id is None else f"board_{product_id}"
     views = [view.name for view in VIEWS if personal or not view.name.endswith(PERSONAL)]
     functions = [(function.name, function.types) for function in FUNCTIONS]

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from io import BufferedReader
 from itertools import groupby
 from typing import Any, BinaryIO, Final, NamedTuple
 
@@ -93,8 +94,11 @@ async def import_lines(
     made_up_too: bool = False,
     untimed_window: timedelta = UNTIMED_WINDOW,
     advance: Callable[[int], None] = lambda _: None,
+    cut_off: Callable[[Imported], None] = lambda _: None,
 ) -> Imported:
     """Record each line and return what became of them; `advance` is told how many bytes were read.
+
+    `cut_off` is told what became of those before the one that failed, or that it was interrupted at.
 
     Lines of an export keep their positions: the log must end right before the first that it does not hold.
     With `anew` they are recorded at the log's end, as plain bodies are. Imported again after a cut, what
@@ -109,18 +113,24 @@ async def import_lines(
     under_way: deque[asyncio.Task[Imported]] = deque()
     last: type | None = None
     total, number, done = Imported(), 1, 0
+
+    async def first_ended() -> None:
+        nonlocal total
+        became = await asyncio.shield(under_way[0])  # interrupted, it is recorded and counted below
+        under_way.popleft()
+        total = total.plus(became)
+
     try:
-        # To the end of a line; what is longer than a line may be is cut, and refused.
-        while block := lines.read(BLOCK_BYTES) + lines.readline(LINE_BYTES_MAX + 1):
+        while block := await _block(lines):
             if not made_up_too and made_up(block):
                 while under_way:
-                    total = total.plus(await under_way.popleft())
+                    await first_ended()
                 await demand_made_up(pool, stores[0])
                 made_up_too = True
             for kind, run in _runs(block, number):
                 # Bodies alone go side by side: they take any position, the lines of an export their own.
                 while len(under_way) >= (IMPORT_CONNECTIONS if kind is last is bytes else 1):
-                    total = total.plus(await under_way.popleft())
+                    await first_ended()
                 last = kind
                 importers.rotate()
                 under_way.append(asyncio.create_task(importers[0].take(kind, run)))
@@ -129,12 +139,44 @@ async def import_lines(
             done += len(block)
             advance(done)
         while under_way:
-            total = total.plus(await under_way.popleft())
+            await first_ended()
+    except BaseException:
+        # What was sent is recorded all the same.
+        for became in await asyncio.gather(*under_way, return_exceptions=True):
+            if isinstance(became, Imported):
+                total = total.plus(became)
+        cut_off(total)
+        raise
     finally:
-        await asyncio.gather(*under_way, return_exceptions=True)  # what was sent is recorded all the same
         for store in stores:
             await store.close()
     return total
+
+
+async def _block(lines: BinaryIO) -> bytes:
+    """Return the next lines, none at the end. What is longer than a line may be is cut, and refused."""
+    block = b""
+    if isinstance(lines, BufferedReader) and not lines.seekable():
+        # Only what is there: a read that waits holds up the loop, which then hears of no interrupt.
+        while len(block) < BLOCK_BYTES:
+            await _readable(lines.fileno())
+            if not (more := lines.read1(BLOCK_BYTES - len(block))):
+                return block
+            block += more
+    else:
+        block = lines.read(BLOCK_BYTES)
+    return block + lines.readline(LINE_BYTES_MAX + 1)
+
+
+async def _readable(file: int) -> None:
+    """Return once a read of a pipe would not wait."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(file, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(file)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import aiohttp
 
-from service.config import Settings, is_loopback
+from service.config import Settings
 from service.errors import DataFolderNotWritable, ServiceElsewhere
+from service.hosts import is_loopback
 from service.operate.finding import Finding, fine, note, problem
 from service.operate.running import address_of_service
 from service.web.key_files import key_of_this_machine

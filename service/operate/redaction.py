@@ -19,7 +19,7 @@ import orjson
 
 from projections.rebuild.differences import Difference
 from service.errors import NotAnEvent
-from service.events import as_id, entity_of, read_exactly
+from service.events import entity_of, product_of, read_exactly
 from service.log.database import PooledConnection
 from service.operate.mentions import Mentions, Person
 from service.operate.places import Cell, Change, Members, Place, cell, gone, named, put
@@ -205,10 +205,11 @@ class Redaction:
         except NotAnEvent:
             is_theirs = row["product_id"] in (None, self._product_id)
             return _found(row, None, _whole(self._told_by(body)), None, []) if is_theirs else None
-        if (as_id(content.get("product_id")) or str(row["product_id"])) not in (
-            "None",
-            str(self._product_id),
-        ):
+        try:
+            product_id = product_of(content)
+        except NotAnEvent:  # it may be of any: what it names is none
+            product_id = row["product_id"]
+        if product_id not in (None, self._product_id):
             return None
         action = content.get("action")
         is_user = isinstance(action, str) and entity_of(action) in _USERS

@@ -18,20 +18,22 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from service.config import Settings, near_url
+from service.config import Settings
 from service.errors import ServiceElsewhere
+from service.hosts import near_url
 
 _log = structlog.get_logger(__name__)
 
 
 class Running(BaseModel):
-    """A service that runs. `labels` is the file that it was started with."""
+    """A service that runs. `labels` and `reactions` are the files that it was started with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data_dir: Path
     address: str
     labels: Path | None
+    reactions: Path | None = None
 
 
 @contextlib.contextmanager
@@ -41,6 +43,7 @@ def told(settings: Settings, port: int) -> Iterator[None]:
         data_dir=Path(os.path.realpath(settings.data_dir)),
         address=near_url(settings.host, port),
         labels=settings.labels and settings.labels.absolute(),
+        reactions=settings.reactions and settings.reactions.absolute(),
     )
     path = None
     with contextlib.ExitStack() as held:
@@ -75,6 +78,20 @@ def service_here(settings: Settings) -> Running | None:
     """Return the service that runs on the data folder of the settings."""
     here = Path(os.path.realpath(settings.data_dir))
     return next((one for one in running_services() if one.data_dir == here), None)
+
+
+def with_files_of_service(settings: Settings) -> Settings:
+    """Return the settings with the files of labels and reactions of the service that runs here.
+
+    Those that the settings name themselves stay.
+    """
+    if (running := service_here(settings)) is None:
+        return settings
+    files = {
+        "labels": settings.labels or running.labels,
+        "reactions": settings.reactions or running.reactions,
+    }
+    return settings.model_copy(update=files)
 
 
 def address_of_service(settings: Settings) -> str:

@@ -35,7 +35,6 @@ class Silence:
 
     def __str__(self) -> str:
         days = self.age_seconds / DAY_SECONDS
-        return (
-            f"product {self.product_id}: no event for {days:.1f} days; "
-            f"the month before had {self.usual_a_day:.1f} a day"
-        )
+        since = f"no event for {days:.1f} days" if days >= 1 else "the last event came within a day"
+        usual = f"had {self.usual_a_day:.1f} a day" if self.usual_a_day else "had none"
+        return f"product {self.product_id}: {since}; the month before {usual}"

@@ -12,8 +12,8 @@ from projections.lease import Lease
 from projections.read_model import Reader
 from service.backfill.choose import choose
 from service.backfill.reconcile import WantedReconcile, reconcile
+from service.backfill.report import SweepReport
 from service.backfill.run import LEASE_SECONDS, WantedBoard, backfill
-from service.backfill.sweep import SweepReport
 from service.backfill.sweeps import standing
 from service.config import Settings
 from service.ending_tasks import ended

@@ -11,12 +11,6 @@ from service.log.database import Pool
 from service.operate.table_file import FileColumn, FileFormat, table_file
 from service.sql_files import load
 
-TABLES: Final = (
-    "items", "item_history", "status_periods", "votes", "vote_history", "comments", "users", "subscriptions",
-    "changelog", "satisfaction", "events",
-)  # fmt: skip
-PERSONAL: Final = frozenset(("comments", "users", "satisfaction", "events"))
-"""Those that have more for whoever may see what is personal: `board.users_personal`."""
 PIECE_ROWS: Final = 10_000
 """So many rows are in memory at once."""
 

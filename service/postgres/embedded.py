@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -31,16 +30,21 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import parse_qs
 
 import structlog
 
-from service.dsn import DEFAULT_PORT, SOCKET_PATH_BYTES_MAX
 from service.ending_tasks import ended
 from service.errors import DataFolderNotWritable, PostgresDidNotStart, reason_of
 from service.postgres.binaries import Binaries, ServiceUser, find_binaries, runnable_by, service_user
 from service.postgres.folder_lock import FolderLock, dsn_of_holder
 from service.postgres.orphan import end_orphan, forget_reused_pid, pid_file
+from service.postgres.sockets import (
+    clear_left_sockets,
+    fits_into_addresses,
+    make_short_folder,
+    refuse_of_others,
+    socket_gone,
+)
 from service.private_file import make_private, sync_folder
 
 _DATABASE = "recount"
@@ -63,10 +67,10 @@ log = structlog.get_logger()
 class EmbeddedPostgres:
     """`async with EmbeddedPostgres(folder) as pg:` runs Postgres; `pg.dsn` leads to it while the block lasts.
 
-    If Postgres dies meanwhile it is started again, with a growing pause; callers see connection errors until
-    then. Enter it on the main thread: the kernel stops Postgres when the *thread* that forked it ends.
-    Raises DataFolderNotWritable, DataFolderInUse, DataFolderOfOtherPostgres, PostgresBinariesMissing,
-    PostgresDidNotStart.
+    If Postgres dies meanwhile, or nobody can reach it any more since its socket was deleted, it is started
+    again, with a growing pause; callers see connection errors until then. Enter it on the main thread: the
+    kernel stops Postgres when the *thread* that forked it ends. Raises DataFolderNotWritable,
+    DataFolderInUse, DataFolderOfOtherPostgres, PostgresBinariesMissing, PostgresDidNotStart.
     """
 
     def __init__(
@@ -99,7 +103,7 @@ class EmbeddedPostgres:
         await self._lock.take()
         try:
             await end_orphan(self._pgdata)
-            self._clear_sockets()
+            clear_left_sockets(self._sockets, self._lock.previous_dsn)
             self._turn_log()
             if not self._pgdata.exists():
                 await self._initialise()
@@ -131,22 +135,12 @@ class EmbeddedPostgres:
     @cached_property
     def _sockets(self) -> Path:
         folder = self.folder / "run"
-        if _fits_into_addresses(folder):
+        if fits_into_addresses(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
         else:
-            folder = Path(tempfile.mkdtemp(prefix="recount-", dir=_short_folder()))
+            folder = make_short_folder()
         self._give(folder)
         return folder
-
-    def _clear_sockets(self) -> None:
-        """Remove what a killed Postgres left, its short folder included; the lock says that it is dead."""
-        query = (self._lock.previous_dsn or "").partition("?")[2]
-        for folder in {self._sockets, *map(Path, parse_qs(query).get("host", ()))}:
-            for left in folder.glob(".s.PGSQL.5432*"):
-                left.unlink()
-            if folder != self._sockets and folder.name.startswith("recount-"):
-                with suppress(OSError):
-                    folder.rmdir()
 
     def _turn_log(self) -> None:
         if self.log.exists() and self.log.stat().st_size > _LOG_BYTES_MAX:
@@ -185,6 +179,10 @@ class EmbeddedPostgres:
             await asyncio.sleep(_RESTART_SECONDS_MIN)
 
     def _spawn(self) -> None:
+        if not self._sockets.exists():
+            self._sockets.mkdir(mode=0o700)
+            self._give(self._sockets)
+        refuse_of_others(self._sockets, self._user.uid if self._user else os.geteuid())
         with (
             self._reference(self._pgdata) as (place, data_fds),
             self._reference(self._sockets) as (sockets, socket_fds),
@@ -213,7 +211,7 @@ class EmbeddedPostgres:
         pause = _RESTART_SECONDS_MIN
         while True:
             since = time.monotonic()
-            await self._ended.wait()
+            await self._ended_or_out_of_reach()
             if time.monotonic() - since > _STEADY_SECONDS:
                 pause = _RESTART_SECONDS_MIN
             log.error("embedded postgres ended, starting it again", after_seconds=pause)
@@ -224,6 +222,19 @@ class EmbeddedPostgres:
                 await self._start()
             except (PostgresDidNotStart, OSError) as error:
                 log.error("embedded postgres did not start", error=str(error))
+
+    async def _ended_or_out_of_reach(self) -> None:
+        """Return once Postgres has ended; one without its socket is ended."""
+        ends = asyncio.create_task(self._ended.wait())
+        gone = asyncio.create_task(socket_gone(self._sockets))
+        try:
+            await asyncio.wait({ends, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not ends.done() and self._process:
+                log.error("the socket of the embedded postgres was deleted", folder=str(self._sockets))
+                await self._stop_process(self._process)
+        finally:
+            ends.cancel()
+            gone.cancel()
 
     # Running a child
 
@@ -420,22 +431,6 @@ def _make_data_folder(folder: Path) -> None:
             pass
     except OSError as error:
         raise DataFolderNotWritable(folder, reason_of(error)) from error
-
-
-def _fits_into_addresses(folder: Path) -> bool:
-    """Whether a socket in the folder can be reached by its path, however that is written into an address.
-
-    libpq and Postgres part folders at commas, and people paste PGHOST into addresses without encoding it.
-    """
-    path = str(folder / f".s.PGSQL.{DEFAULT_PORT}")
-    return re.fullmatch(r"/[A-Za-z0-9/._-]+", path) is not None and len(path) <= SOCKET_PATH_BYTES_MAX
-
-
-def _short_folder() -> str:
-    """A folder with a short and plain name, in which a folder of our own keeps everybody else out."""
-    own = Path(os.environ.get("XDG_RUNTIME_DIR") or "/tmp")
-    private = os.geteuid() != 0 and os.access(own, os.W_OK) and _fits_into_addresses(own / "recount-12345678")
-    return str(own) if private else "/tmp"
 
 
 def _major_of(pgdata: Path) -> int | None:

@@ -76,6 +76,12 @@ class Cursors:
         """Return how far each has come."""
         return {row["name"]: ReactionState(*row) for row in await self._pool.fetch(_sql["all"])}
 
+    async def erasures(self) -> tuple[int, int]:
+        """Return what is another once somebody was forgotten, in the log or in what is counted from it."""
+        row = await self._pool.fetchrow(_sql["erasures"])
+        assert row is not None
+        return row[0], row[1]
+
     # What senders say; it counts only while nobody set the rule meanwhile, and no other instance sends
 
     async def note(self, come: Iterable[Come], lease: Lease) -> None:

@@ -23,6 +23,10 @@ select name, position, ordinal, mark, told_to, state, revision, in_file, attempt
   from log.reactions
  order by name;
 
+-- name: erasures
+-- How many erasures the log has gone through, and how many of them the read model.
+select count(*), count(replayed_at) from log.erasures;
+
 -- name: note
 -- Where rules are now.
 --   $1 names  $2 revisions  $3 positions  $4 ordinals  $5 marks  $6 moments told, null: as before

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+NOT_SET: Final = "which is not set"
+"""How a fault ends that is of this process's environment, and not of the file."""
 STRICT: Final = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
@@ -31,7 +33,7 @@ class Hidden(BaseModel):
         if self.env is not None:
             value, where = (
                 os.environ.get(self.env, ""),
-                f"is to be in the variable {self.env}, which is not set",
+                f"is to be in the variable {self.env}, {NOT_SET}",
             )
         else:
             value, where = (

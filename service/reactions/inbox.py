@@ -68,6 +68,10 @@ class Inbox:
         self.errors = errors
         self.complete()
 
+    def moved(self) -> None:
+        """Take no more for now; it goes on with the products that stayed."""
+        self.complete()
+
     def stalled(self, position: int) -> None:
         """Take no more for now."""
         self.complete()

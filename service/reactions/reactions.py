@@ -79,6 +79,7 @@ class Reactions:
         self._lease = Lease("reactions", LEASE_SECONDS)
         self._file: RulesFile | None = None
         self._read: object = None
+        self._erasures: tuple[int, int] | None = None
         self._running: dict[str, tuple[Sender | Digest, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
@@ -113,9 +114,14 @@ class Reactions:
                     await self._lease.give_back(self._services.pool)
 
     async def _look(self, targets: Targets) -> None:
-        """Have those run that should, from where they should."""
-        if await self._reload():
+        """Have those run that should, from where they should.
+
+        What waits to be told, or told again, is made anew once somebody was forgotten: it may tell of them.
+        """
+        erasures = await self._cursors.erasures()
+        if await self._reload() or erasures != self._erasures:
             await self._end(list(self._running))
+        self._erasures = erasures
         states = await self._cursors.all()
         over = [
             name

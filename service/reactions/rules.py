@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from service.events import Origin
-from service.given_secrets import Scope
 from service.reactions.hidden import STRICT, Hidden, TargetTable
 from service.reactions.schedule import Times
+from service.scopes import Scope
 
 TARGETS: Final = ("webhook", "message", "jetstream")
 

@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from schema.answer.execute import Operations
-from schema.context import SCOPES
 from schema.errors import Refused
 from service.errors import InvalidSetting, ReactionsRefused, reason_of
 from service.reactions.document import Followed, asked_by, followed_by
@@ -20,6 +19,7 @@ from service.reactions.rules import Rule
 from service.reactions.targets import target_faults
 from service.reactions.template_names import expression_faults, template_faults
 from service.reactions.toml_lines import TomlLines
+from service.scopes import SCOPES
 
 MEMBERS: Final = ("private_hosts", "reaction")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import deque
 from typing import Final, Protocol
 
 from service.errors import SleekplanTooMany
@@ -18,7 +17,6 @@ TOLD_SECONDS_MAX: Final = 900.0
 REFUSED_SECONDS_MAX: Final = 3_600.0
 """For how long one request is asked again before the sweep is stopped, to be resumed another time."""
 _SLOWEST_SHARE: Final = 1 / 64
-_WATCHED_SECONDS: Final = 60.0
 
 
 class Waits(Protocol):
@@ -45,7 +43,6 @@ class Pace:
         self._rate, self._since = rate, self._clock.now()
         self._next_at = 0.0
         self._refusals, self._refused_seconds = 0, 0.0
-        self._asked: deque[float] = deque()
         self.waited_seconds = 0.0
 
     @property
@@ -54,21 +51,10 @@ class Pace:
         recovered = self._most * (self._clock.now() - self._since) / RECOVERS_SECONDS
         return min(self._most, self._rate + recovered)
 
-    @property
-    def lately(self) -> float:
-        """How many requests a second the last minute had, pauses counted in; 0 before the second."""
-        if len(self._asked) < 2:
-            return 0.0
-        return (len(self._asked) - 1) / max(self._clock.now() - self._asked[0], 0.001)
-
     async def turn(self) -> None:
         """Return when the next request may be sent."""
         await self._wait_until(self._next_at)
-        now = self._clock.now()
-        self._next_at = now + 1 / self.rate
-        self._asked.append(now)
-        while self._asked[0] < now - _WATCHED_SECONDS:
-            self._asked.popleft()
+        self._next_at = self._clock.now() + 1 / self.rate
 
     def went_well(self) -> None:
         """Note that an answer came that was no refusal."""

@@ -20,9 +20,10 @@ import structlog
 
 from service.ending_tasks import ended, rest
 from service.errors import DataFolderNotWritable, KeyNameTaken, KeyNotRotated, KeyUnknown
-from service.given_secrets import SCOPES, ApiToken, Scope, WebhookKey, in_one_spelling
+from service.given_secrets import ApiToken, WebhookKey, in_one_spelling
 from service.log.database import POSTGRES_FAILURES, Pool
 from service.private_file import write_private
+from service.scopes import SCOPES, Scope
 from service.sql_files import load
 from service.web.key_files import LOCAL_KEY_FILE, KeyFiles, Kind, StoredKey, read_local_key
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
@@ -28,6 +29,11 @@ KEEPALIVE_SECONDS: Final = 75.0
 
 HEAD_SECONDS: Final = 10.0
 """How long a request's head may take from its first byte on. Aiohttp has no limit of its own."""
+
+UNHEARD_SECONDS: Final = 1.0
+"""How long a stop waits for the first byte of whoever was accepted. Browsers connect in advance."""
+
+_LOOK_SECONDS: Final = 0.01
 
 _LEANED_ON: Final[Mapping[type, tuple[str, ...]]] = {
     RequestHandler: (
@@ -98,11 +104,31 @@ class Runner(web.AppRunner):
     inflated by whoever knows their limit.
     """
 
-    def __init__(self, app: web.Application, *, head_seconds: float = HEAD_SECONDS, **options: Any) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        *,
+        head_seconds: float = HEAD_SECONDS,
+        unheard_seconds: float = UNHEARD_SECONDS,
+        **options: Any,
+    ) -> None:
         self._head_seconds = head_seconds
+        self._unheard_seconds = unheard_seconds
         super().__init__(
             app, **({"keepalive_timeout": KEEPALIVE_SECONDS, "auto_decompress": False} | options)
         )
+
+    async def cleanup(self) -> None:
+        """Accept nobody any more, hear who was accepted last, then answer what is in flight and close."""
+        for site in self.sites.copy():
+            await site.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._unheard_seconds):
+                while self.server is not None and any(
+                    isinstance(each, _ShortConnection) and each.unheard for each in self.server.connections
+                ):
+                    await asyncio.sleep(_LOOK_SECONDS)
+        await super().cleanup()
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
@@ -169,7 +195,7 @@ class _Connection(RequestHandler):
 class _ShortConnection(_Connection):
     """A connection with the shortcut, and with a limit on the time of a head."""
 
-    __slots__ = ("_head_deadline", "_head_seconds", "_route", "_shortcuts", "_taken_at")
+    __slots__ = ("_head_deadline", "_head_seconds", "_route", "_shortcuts", "_taken_at", "unheard")
 
     def __init__(self, server: _Server, **options: Any) -> None:
         super().__init__(server, **options)
@@ -177,11 +203,14 @@ class _ShortConnection(_Connection):
         self._head_deadline: asyncio.TimerHandle | None = None
         self._shortcuts = server.shortcuts
         self._route = ""
+        self.unheard = True
+        """Whether nothing has come yet."""
         self._taken_at: float | None = None
         """When the request was taken that the shortcut is about; None where it is about none."""
 
     def data_received(self, data: bytes) -> None:
         """Pass the bytes on; whoever waits for a request after that got only a part of one's head."""
+        self.unheard = False
         waiter = self._waiter
         if waiter is None or waiter.done() or not self._shortcuts:
             super().data_received(data)

@@ -10,8 +10,8 @@ import pytest
 import stamina
 
 from service.backfill.reconcile import WantedReconcile, reconcile
+from service.backfill.report import SweepReport
 from service.backfill.run import WantedBoard, backfill
-from service.backfill.sweep import SweepReport
 from service.config import Settings, load_settings
 from service.log.hub import Hub
 from service.simulator.fake import FakeSleekplan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections import Counter
@@ -14,7 +15,7 @@ import pytest
 from projections.follow.projector import Projector
 from projections.read_model import Reader
 from service.backfill.sweeps import abandon_sweep, list_sweeps
-from service.errors import SleekplanKeyRefused, SweepRuns, SweepUnknown
+from service.errors import SleekplanKeyRefused, SweepNotRecorded, SweepRuns, SweepUnknown
 from service.events import decode
 from service.log.event_store import EventStore
 from service.simulator import Traffic
@@ -81,6 +82,40 @@ async def test_it_may_be_the_first_that_a_database_hears_of(back_fill: Backfill,
 
     assert report.state == "COMPLETE"
     assert report.recorded["item.create"] == len(fake.traffic.scene.board.items)
+
+
+FAULTS = {
+    "an append": (
+        "alter function log.append_batch rename to append_batch_of_old",
+        "UndefinedFunctionError: function log.append_batch(log.delivery[], interval) does not exist",
+    ),
+    "noting a page": (
+        "alter table log.sweep_scopes rename column next_page to page_of_old",
+        'UndefinedColumnError: column "next_page" of relation "sweep_scopes" does not exist',
+    ),
+}
+"""What makes a statement of ours wrong for good, and what Postgres says to it."""
+
+
+@pytest.mark.parametrize("what", FAULTS)
+async def test_a_statement_that_postgres_will_never_take_ends_it_in_words(
+    what: str, back_fill: Backfill, pool: asyncpg.Pool
+) -> None:
+    fake = a_fake(TINY)
+    fault, told = FAULTS[what]
+
+    async def break_it(number: int) -> None:
+        if number == 2:
+            await pool.execute(fault)
+
+    fake.before_request = break_it
+    async with fake.serving() as address, asyncio.timeout(60):
+        report = await back_fill(fake, address)
+
+    assert report.state == "PARTIAL"
+    assert report.problem == str(SweepNotRecorded(told))
+    [kept] = await list_sweeps(pool, 10)
+    assert (kept["state"], kept["problem"]) == ("PARTIAL", report.problem)
 
 
 @pytest.mark.parametrize("told", ["before", "meanwhile", "after"])

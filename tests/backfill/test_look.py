@@ -74,7 +74,7 @@ async def test_it_says_what_a_comparison_would_find_gone_and_records_nothing(
     async with board.fake.serving() as address:
         env = environment(board.fake, database_url, address)
         first = await recount("reconcile", "--full", "--rate", "100", env=env)
-        voted, remarked, merged, gone = _four_items(scene.board.items)
+        voted, remarked, merged, gone = _four_items(board)
         voted.up.popitem()
         voted.count(-1, 0, int(board.at.timestamp()))
         remarked.remarks.popitem()
@@ -94,10 +94,12 @@ async def test_it_says_what_a_comparison_would_find_gone_and_records_nothing(
     assert await pool.fetchval("select count(*) from log.sweep_absences") == 0
 
 
-def _four_items(items: list[Any]) -> list[Any]:
-    """Of those that are not merged: one with votes, one with comments, and two others."""
-    free = [item for item in items if not item.merged_into]
-    voted = next(item for item in free if item.up)
+def _four_items(board: MovingBoard) -> list[Any]:
+    """Of those not merged: one with votes, all of people who are there, one with comments, two others."""
+    told = [json.loads(body) for body in board.bodies]
+    left = {each["data"]["user_id"] for each in told if each["action"] == "user.delete"}
+    free = [item for item in board.fake.traffic.scene.board.items if not item.merged_into]
+    voted = next(item for item in free if item.up and left.isdisjoint([*item.up, *item.down]))
     remarked = next(item for item in free if item.remarks and item is not voted)
     return [voted, remarked, *[item for item in free if item not in (voted, remarked)][:2]]
 

@@ -28,8 +28,11 @@ from tests.given.waiting import eventually
 PRODUCT = TINY.product_id
 
 
-async def test_a_light_comparison_asks_for_what_differs_alone(compared: Backfill, pool: asyncpg.Pool) -> None:
+async def test_a_light_comparison_asks_for_what_differs_alone(
+    compared: Backfill, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     board = MovingBoard(LIVELY)
+    monkeypatch.setattr("service.sleekplan.client._now", board.now)
     await tell(pool, board.bodies)
     async with board.fake.serving() as address:
         await compared(board.fake, address)
@@ -40,6 +43,8 @@ async def test_a_light_comparison_asks_for_what_differs_alone(compared: Backfill
         voter = next(iter(item.up))
         del item.up[voter]
         item.count(-1, 0, int(board.at.timestamp()))
+        # What was seen a moment ago may only be gone by a clock that has moved on.
+        board.at += timedelta(minutes=2)
         asked = len(board.fake.asked)
         found = await compared(board.fake, address, full=False)
 

@@ -13,7 +13,7 @@ import pytest
 
 from projections.follow.projector import Projector
 from projections.rebuild.verify import verify
-from service.backfill.sweep import SweepReport
+from service.backfill.report import SweepReport
 from service.backfill.sweeps import list_sweeps
 from service.simulator.fake import FakeSleekplan
 from tests.backfill.conftest import Backfill

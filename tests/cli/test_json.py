@@ -73,6 +73,12 @@ async def board(database_url: str, tmp_path: Path) -> AsyncIterator[Board]:
 
             await eventually(parked)
             await eventually(lambda: pool.fetchval("select count(*) from log.reactions_skipped"), 30)
+            await pool.execute(
+                "with split as (insert into log.splits (id, cell, from_cell, products, ended_at)"
+                " values (gen_random_uuid(), 'b', 'a', '{99}', now()) returning id)"
+                " insert into log.departures (product_id, cell, split, left_at)"
+                " select 99, 'b', id, now() from split"
+            )
         finally:
             await pool.close()
         yield board
@@ -86,6 +92,7 @@ async def test_what_commands_print_has_the_shape_that_is_documented(board: Board
         "asof": (("5",),),
         "history": (("42", "--product", "647288130"),),
         "tail": (("--after", "0", "--count", "3"),),
+        "cells list": ((),),
         "doctor": ((),),
         "config": ((),),
         "keys add": (("board",),),
@@ -96,7 +103,8 @@ async def test_what_commands_print_has_the_shape_that_is_documented(board: Board
         "migrate": ((),),
         "parked list": ((),),
         "parked show": ((str(parked["position"]),),),
-        "parked retry": ((str(parked["position"]),),),
+        "parked retry": ((str(parked["position"]),), ("--all",)),
+        "projections list": ((),),
         "quarantine list": ((),),
         "quarantine show": ((quarantined["id"],),),
         "quarantine retry": ((quarantined["id"],),),

@@ -266,6 +266,10 @@ async def test_the_first_start_s_key_opens_until_it_is_revoked_whatever_keys_com
     async with away.runs() as service:
         assert (await post(service, made))[0] == 401
         assert not (away.folder / "webhook-key").exists()
+        (body := away.folder.parent / "body.json").write_bytes(a_body(1))
+        told = await recount("send", body, env=away.env | {"RECOUNT_DATA_DIR": str(away.folder)})
+        assert (told.returncode, told.stderr.count("\n")) == (1, 1)
+        assert "once it was revoked, pass --url with a key of `recount keys add`" in told.stderr
 
 
 async def test_the_first_start_s_key_is_not_rotated_and_says_what_to_do(away: Away) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -112,3 +113,21 @@ async def test_an_import_of_a_broken_export_names_the_line(tmp_path: Path) -> No
 
     assert told.returncode == 1
     assert "line 1 is neither" in told.stderr
+
+
+async def test_an_import_that_stops_says_how_far_it_got_and_goes_on_when_it_is_called_again(
+    tmp_path: Path,
+) -> None:
+    lines, env = tmp_path / "board.jsonl", {"RECOUNT_DATA_DIR": str(tmp_path / "data")}
+    bodies = (
+        await recount("simulate", "--events", "2500", "--seed", "7", "--items", "20", "--users", "40")
+    ).stdout
+    lines.write_text(bodies + '{"recount":1,"position":')
+
+    stopped = await recount("import", lines, env=env)
+    lines.write_text(bodies)
+    again = json.loads((await recount("import", "--json", lines, env=env)).stdout)
+
+    [recorded] = re.findall(r"cut off: (\d+) recorded, 0 known already", stopped.stderr)
+    assert stopped.returncode == 1
+    assert (again["recorded"], again["duplicates"]) == (2500 - int(recorded), int(recorded))

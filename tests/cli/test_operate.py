@@ -30,6 +30,27 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
         yield service
 
 
+async def test_an_item_that_several_products_have_is_asked_for_by_an_option_that_there_is(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path / "data") as service:
+        for product in (11, 22):
+            body = {
+                "product_id": product,
+                "action": "item.create",
+                "data": {"feedback_id": 42, "title": "Dark"},
+            }
+            assert (await service.post(json.dumps(body).encode()))[0] == 200
+
+        refused = await service.run("history", "42")
+        found = await service.run("history", "42", "--product", "22")
+
+    assert refused.returncode == 1
+    assert "exists in several products: 11, 22; say which by" in refused.stderr
+    assert "--product" in refused.stderr
+    assert found.returncode == 0
+
+
 async def test_a_quarantined_delivery_is_listed_shown_refused_again_and_discarded(service: Running) -> None:
     status, answer = await service.post(b"no JSON at all")
     assert status == 202
@@ -44,6 +65,29 @@ async def test_a_quarantined_delivery_is_listed_shown_refused_again_and_discarde
     assert json.loads((await service.run("quarantine", "list", "--json")).stdout) == []
     unknown = await service.run("quarantine", "show", "nothing")
     assert (unknown.returncode, "holds no delivery nothing" in unknown.stderr) == (1, True)
+
+
+async def test_all_of_the_quarantine_is_retried_and_discarded_however_many_they_are(
+    service: Running, tmp_path: Path
+) -> None:
+    bodies = tmp_path / "no-events.jsonl"
+    bodies.write_text("".join(f"[{number}]\n" for number in range(1_003)))
+    await service.run("import", str(bodies))
+
+    some = await service.run("quarantine", "list", "--json", "--limit", "2")
+    retried = await service.run("quarantine", "retry", "--all", "--json")
+    [newest, second] = [found["id"] for found in json.loads(some.stdout)]
+    one = await service.run("quarantine", "discard", newest, "nothing", second)
+    unasked = await service.run("quarantine", "discard", "--all")
+    rest = await service.run("quarantine", "discard", "--all", "--yes")
+
+    assert "--limit 2 was reached, and there are more" in some.stderr
+    ids = [found["id"] for found in json.loads(retried.stdout)]
+    assert (len(ids), ids[-2:]) == (1_003, [second, newest])
+    assert (one.stdout, one.returncode) == ("2 discarded\n", 1)
+    assert "holds no delivery nothing" in one.stderr
+    assert "1,001 deliveries" in unasked.stderr
+    assert (rest.stdout, rest.returncode) == ("1001 discarded\n", 0)
 
 
 async def test_a_key_that_was_added_opens_until_it_is_revoked(service: Running) -> None:
@@ -98,7 +142,7 @@ async def test_asof_shows_the_board_at_a_moment_and_at_a_position(service: Runni
 
 
 async def test_doctor_knocks_at_the_running_service_and_leaves_nothing_in_the_log(service: Running) -> None:
-    events = "{ events(first: 1) { totalCount } quarantine { id } }"
+    events = f"{{ events(first: 1, minPosition: {len(PAYLOADS)}) {{ totalCount }} quarantine {{ id }} }}"
     before = await service.ask(events)
 
     told = await service.run("doctor", "--json")
@@ -133,6 +177,29 @@ async def test_erase_asks_lists_and_forgets(service: Running) -> None:
     assert "17" in (await service.run("erase", "--list")).stdout
     exported = (await service.run("export")).stdout
     assert not [word for word in ("ana_w", "Ana Weber", "ana@example.com", "203.0.113.7") if word in exported]
+
+
+async def test_an_erased_person_is_known_again_from_the_next_delivery_once_it_is_lifted(
+    tmp_path: Path,
+) -> None:
+    ana = ("17", "--product", "647288130")
+    user = """query ($position: Position!) {
+        users(first: 1, minPosition: $position) { totalCount }
+        user(productId: "647288130", sleekplanId: "17") { erased name } }"""
+    async with running(tmp_path / "data") as service:
+        await service.run("send", *PAYLOADS)
+        before = await service.run("erase", *ana, "--lift")
+        await service.run("erase", *ana, "--yes")
+        lifted = await service.run("erase", *ana, "--lift")
+        told = json.loads((folders.PAYLOADS / "vote.create.json").read_text())
+        told["timestamp"] = str(int(told["timestamp"]) + 1_000)
+        _, answer = await service.post(json.dumps(told).encode())
+        found = await service.ask(user, position=answer["position"])
+
+    assert (before.returncode, lifted.returncode) == (1, 0), lifted.stderr
+    assert "this person was not erased" in before.stderr
+    assert lifted.stdout.startswith("lifted: what is delivered from now on is kept")
+    assert found["user"] == {"erased": False, "name": "ana_w"}
 
 
 async def test_config_lists_every_setting_and_no_secret() -> None:

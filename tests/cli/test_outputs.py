@@ -136,7 +136,8 @@ async def test_simulated_traffic_to_where_nobody_listens_is_one_line() -> None:
 
 
 async def test_words_between_colons_are_told_as_they_stand(tmp_path: Path) -> None:
-    env = {"RECOUNT_DATA_DIR": str(tmp_path / "data"), "RECOUNT_LABELS": str(tmp_path / ":key:.toml")}
+    data, labels = str(tmp_path / "data"), str(tmp_path / ":key:.toml")
+    env = {"RECOUNT_DATA_DIR": data, "RECOUNT_LABELS": labels, "RECOUNT_PORT": "0"}
 
     refused = await recount("serve", env=env)
 

@@ -74,6 +74,7 @@ def test_elsewhere_a_long_step_tells_in_lines_how_far_it_is(
 ) -> None:
     with terminal.progress_bar("exporting", line_seconds=0) as advance:
         advance(1_500, 6_000)
+        advance(1_500, 6_000)  # within a step, of which nothing is done until it ends
         advance(6_000, 6_000)
 
     first, last = capsys.readouterr().err.splitlines()

@@ -143,6 +143,32 @@ async def test_commands_show_the_labels_that_the_running_service_shows(tmp_path:
     assert "Next up" in shown.stdout, shown.stderr
 
 
+async def test_doctor_looks_at_the_rules_that_the_running_service_has(tmp_path: Path) -> None:
+    rule = """[[reaction]]
+name = "told"
+document = "subscription { events { position } }"
+webhook = { url_env = "HOOK_URL", secret_env = "HOOK_SECRET" }
+"""
+    rules = tmp_path / "rules.toml"
+    rules.write_text(rule)
+    # Of the service alone: it is no fault of the rules that the doctor does not have them.
+    variables = {"HOOK_URL": "https://hook.example.com/", "HOOK_SECRET": f"whsec_{'c' * 32}"}
+    async with running(tmp_path / "data", env={"RECOUNT_REACTIONS": str(rules), **variables}) as service:
+        fine = await _found_of_reactions(service)
+        rules.write_text(f"{rule}colour = 1\n")  # refused while it runs, and at its next start
+        wrong = await _found_of_reactions(service)
+
+    assert ("fine", f"{rules} can be read; its variables are the service's") in fine
+    [(_, told)] = [one for one in wrong if one[0] == "problem"]
+    assert f"{rules}:5: " in told
+    assert "colour" in told
+
+
+async def _found_of_reactions(service: Running) -> list[tuple[str, str]]:
+    looked = json.loads((await recount("doctor", "--data-dir", service.data_dir, "--json")).stdout)
+    return [(one["state"], one["text"]) for one in looked if one["check"] == "reactions"]
+
+
 async def test_the_samples_are_one_story_from_first_to_last_that_ends_with_a_board(tmp_path: Path) -> None:
     samples = sorted((folders.ROOT / "docs" / "samples").glob("*.json"))
     async with running(tmp_path / "data") as service:
@@ -163,3 +189,33 @@ async def test_the_samples_are_one_story_from_first_to_last_that_ends_with_a_boa
     assert len(moments) == len(samples)
     assert held["quarantine"] == []
     assert [item["deletedAt"] for item in held["items"]["nodes"]] == [None, None]
+
+
+FORGOTTEN = (
+    ("keys", "add", "board"),
+    ("erase", "17", "--product", "647288130", "--yes"),
+    ("export",),
+    ("verify",),
+    ("config", "--connection"),
+    ("serve", "--port", "0"),
+)
+
+
+async def test_a_folder_that_goes_with_a_database_elsewhere_is_used_with_no_other(
+    tmp_path: Path, database_url: str
+) -> None:
+    folder = tmp_path / "board"
+    async with running(folder, env={"RECOUNT_DATABASE_URL": database_url}) as service:
+        await service.post(PAYLOADS[0].read_bytes())
+        refused = [await recount(*command, "--data-dir", folder) for command in FORGOTTEN]
+        looked = json.loads((await recount("doctor", "--data-dir", folder, "--json")).stdout)
+
+    for command, answer in zip(FORGOTTEN, refused, strict=True):
+        assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (2, "", 1), command
+        assert "RECOUNT_DATABASE_URL" in answer.stderr
+        assert f"delete {folder / 'database.json'}" in answer.stderr
+    assert [finding["check"] for finding in looked if finding["state"] == "problem"] == ["Postgres"]
+    assert not (folder / "postgres").exists()
+
+    (folder / "database.json").unlink()
+    assert (await recount("keys", "add", "board", "--data-dir", folder)).returncode == 0

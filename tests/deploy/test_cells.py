@@ -20,7 +20,7 @@ from tests.given.waiting import eventually
 
 KEY, ITS_KEY, TOKEN = "key-of-a-test", "key+of/one-product", "token-of-a-test"
 HERE, THERE, NO_CELL, UNKNOWN = 11, 22, 33, 44
-LIVE = "subscription { events { position productId } }"
+LIVE = "subscription { events(after: 0) { position productId } }"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 PATIENCE_SECONDS = 60
 

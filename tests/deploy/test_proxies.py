@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -18,12 +18,13 @@ import pytest
 
 from tests.given.bodies import a_body
 from tests.given.folders import ROOT
-from tests.given.fronts import certify, changed, frames_at_once, program
+from tests.given.fronts import certify, changed, frames_at_once, need, program
 from tests.given.ports import free_port
 from tests.given.running import Running, running
+from tests.given.waiting import eventually
 
 KEY, TOKEN = "key-of-a-test", "token-of-a-test"
-LIVE = "subscription { events { position } }"
+LIVE = "subscription { events(after: 0) { position } }"
 INSTANCES = ("127.0.0.1:8081", "127.0.0.1:8082")
 
 
@@ -88,8 +89,9 @@ async def _proxy(name: str, folder: Path, instances: list[Running]) -> AsyncIter
         yield Front(address, folder, instances)
 
 
-def _environment(database_url: str) -> dict[str, str]:
+def _environment(database_url: str, stop_delay: str = "0") -> dict[str, str]:
     return {
+        "RECOUNT_STOP_DELAY_SECONDS": stop_delay,
         "RECOUNT_DATABASE_URL": database_url,
         "RECOUNT_WEBHOOK_KEYS": KEY,
         "RECOUNT_API_TOKENS": TOKEN,
@@ -98,16 +100,16 @@ def _environment(database_url: str) -> dict[str, str]:
 
 @pytest.fixture(params=PROXIES)
 async def front(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) -> AsyncIterator[Front]:
-    """Two instances behind a proxy."""
-    if shutil.which(request.param) is None:
-        pytest.skip(f"{request.param} is not installed")
+    """Two instances behind a proxy; "caddy 4" has those take four seconds to stop."""
+    proxy, _, stop_delay = request.param.partition(" ")
+    need(proxy)
+    settings = _environment(database_url, stop_delay or "0")
     tmp_path.chmod(0o755)
     async with AsyncExitStack() as stack:
         instances = [
-            await stack.enter_async_context(running(tmp_path / name, env=_environment(database_url)))
-            for name in ("one", "two")
+            await stack.enter_async_context(running(tmp_path / name, env=settings)) for name in ("one", "two")
         ]
-        yield await stack.enter_async_context(_proxy(request.param, tmp_path, instances))
+        yield await stack.enter_async_context(_proxy(proxy, tmp_path, instances))
 
 
 @pytest.fixture
@@ -167,35 +169,49 @@ async def test_recount_itself_says_what_is_too_large(front: Front, session) -> N
         assert "RECOUNT_BODY_BYTES_MAX" in await answer.text()
 
 
-@pytest.mark.parametrize("front", ["nginx"], indirect=True)  # Caddy keeps no body to send again
-async def test_no_delivery_is_refused_while_an_instance_is_killed_and_started_again(
-    front: Front, session, database_url: str, pool
-) -> None:
-    posted = asyncio.Event()
-    ended = False
+async def _restarted(
+    front: Front, session: aiohttp.ClientSession, database_url: str, number: int
+) -> list[int]:
+    """Restart the first instance, by this signal, while eight deliver; return what these were answered."""
+    statuses: list[int] = []
+    numbers = itertools.count(1)
+    enough = asyncio.Event()
 
-    async def post_all() -> list[int]:
-        statuses = []
-        number = 0
-        while not ended:
-            number += 1
-            async with front.deliver(session, a_body(number)) as answer:
+    async def post_all() -> None:
+        while not enough.is_set():
+            async with front.deliver(session, a_body(next(numbers))) as answer:
                 statuses.append(answer.status)
-            if number == 20:
-                posted.set()
-        return statuses
 
-    posting = asyncio.create_task(post_all())
-    await posted.wait()
+    senders = [asyncio.create_task(post_all()) for _ in range(8)]
+    await eventually(lambda: len(statuses) > 50)
     first = front.instances[0]
     port = int(first.address.rpartition(":")[2])
-    await first.stop(signal.SIGKILL)
+    await first.stop(number)
     async with running(first.data_dir, env=_environment(database_url), port=port) as again:
         # It takes deliveries again: the proxy sends it some, or would.
         status, _ = await again.post(a_body(1), KEY)
         assert status == 200
-        ended = True
-        statuses = await posting
+        enough.set()
+        await asyncio.gather(*senders)
+    return statuses
+
+
+@pytest.mark.parametrize("front", ["nginx", "caddy 4"], indirect=True)
+async def test_no_delivery_is_refused_while_an_instance_is_restarted(
+    front: Front, session, database_url: str, pool
+) -> None:
+    statuses = await _restarted(front, session, database_url, signal.SIGTERM)
+    await front.instances[1].stop(signal.SIGKILL)  # it need not be waited for
+
+    assert set(statuses) == {200}
+    assert await pool.fetchval("select count(*) from log.events") == len(statuses)
+
+
+@pytest.mark.parametrize("front", ["nginx"], indirect=True)  # Caddy keeps no body to send again
+async def test_no_delivery_is_refused_while_an_instance_is_killed_and_started_again(
+    front: Front, session, database_url: str, pool
+) -> None:
+    statuses = await _restarted(front, session, database_url, signal.SIGKILL)
 
     assert set(statuses) == {200}
     assert await pool.fetchval("select count(*) from log.events") == len(statuses)

@@ -20,7 +20,7 @@ moments = st.sampled_from(
     ]
 )
 totals = st.sampled_from([0, 1, 2, 3, "4", "-1", "many", None, True, 12345678901])
-decimals = st.sampled_from([0, 4, "0.55", 0.25, "-1.5", "high", None])
+decimals = st.sampled_from([0, 4, "0.55", 0.25, "-1.5", 11 / 12, "high", None])
 texts = st.sampled_from(["a", "b", "Grüße 🎉", "", None])
 tags = st.sampled_from(
     [

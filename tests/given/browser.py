@@ -16,6 +16,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.given.chromium import program
+from tests.given.processes import kill_with_children
+
 _FLAGS = (
     "--headless",
     "--disable-gpu",
@@ -85,13 +88,12 @@ class Page:
 @asynccontextmanager
 async def open_page(url: str) -> AsyncIterator[Page]:
     """Open `url` in a Chromium with an empty profile. Skips the test where there is no Chromium."""
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
+    if (found := program()) is None:
         pytest.skip("Chromium is not installed")
     profile = tempfile.mkdtemp(prefix="recount-chromium-")
     sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
     process = await asyncio.create_subprocess_exec(
-        program, *_FLAGS, *sandbox, f"--user-data-dir={profile}", stderr=asyncio.subprocess.PIPE
+        found, *_FLAGS, *sandbox, f"--user-data-dir={profile}", stderr=asyncio.subprocess.PIPE
     )
     try:
         endpoint = await asyncio.wait_for(_endpoint(process), 60)
@@ -111,8 +113,8 @@ async def open_page(url: str) -> AsyncIterator[Page]:
                 with suppress(asyncio.CancelledError):
                     await listener
     finally:
-        with suppress(ProcessLookupError):
-            process.kill()
+        # What is on the path may be a script that waits for the browser.
+        kill_with_children(process.pid)
         await process.communicate()
         shutil.rmtree(profile, ignore_errors=True)
 

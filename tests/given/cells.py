@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.given.folders import ROOT
-from tests.given.fronts import certify, changed, program
+from tests.given.fronts import certify, changed, need, program
 from tests.given.ports import free_port
 
 SHIPPED = {"a": ("127.0.0.1:8081", "127.0.0.1:8082"), "b": ("127.0.0.1:8091", "127.0.0.1:8092")}
@@ -35,8 +32,7 @@ async def router(
     names: Mapping[str, int] = {},
 ) -> AsyncIterator[Router]:
     """Run HAProxy before the instances of cells; those that the shipped file has too many are not there."""
-    if shutil.which("haproxy", path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
-        pytest.skip("haproxy is not installed")
+    need("haproxy")
     folder.mkdir()
     certify(folder)
     both = [(folder / name).read_text() for name in ("fullchain.pem", "privkey.pem")]

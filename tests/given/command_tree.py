@@ -16,6 +16,8 @@ FITTING: Final[dict[str, tuple[str, ...]]] = {
     "asof": ("1",),
     "erase": ("17", "--product", "647288130", "--dry-run"),
     "keys add": ("board",),
+    "parked retry": ("1",),
+    "quarantine discard": ("1",),
     "quarantine retry": ("--all",),
     "rebuild": ("--product", "647288130"),
 }

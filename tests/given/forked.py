@@ -7,6 +7,7 @@ ends.
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import atexit
 import ctypes
@@ -327,6 +328,19 @@ _CIRCUMSTANCES: Final[dict[str, Callable[[Mapping[str, str]], object]]] = {
 }
 
 
+def _what_commands_import() -> set[str]:
+    """Return all modules that commands import, at their top or only when they run."""
+    names: set[str] = set()
+    for path in (ROOT / "service" / "cli").glob("*.py"):
+        names.add(f"service.cli.{path.stem}".removesuffix(".__init__"))
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ImportFrom):
+                names.add(str(node.module))
+            elif isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+    return names
+
+
 def _end(code: object) -> NoReturn:
     """End as Python does, but for taking down the modules: that alone takes longer than most commands."""
     gc.collect()
@@ -344,10 +358,9 @@ def _end(code: object) -> NoReturn:
 if __name__ == "__main__":
     from schema.build import build_schema
     from service.cli import main
-    from tests.given.command_tree import all_commands
 
-    import_module("service.cli.ending")  # which `main` itself imports late
-    all_commands()
+    for name in sorted(_what_commands_import()):
+        import_module(name)
     build_schema()
     gc.freeze()
     found = _serve(socket.socket(fileno=0))

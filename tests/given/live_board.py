@@ -25,7 +25,7 @@ from tests.given.bodies import NOON_SECONDS, an_event
 from tests.given.graphql_service import Served, served
 
 PRODUCT = 5456534244
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 class CountingReader(Reader):

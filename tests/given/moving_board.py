@@ -15,8 +15,8 @@ from service.simulator.variant import Variant
 Thing = tuple[str, ...]
 
 
-LIVELY: Final = Knobs(seed=5, events=300, items=8, users=20, months=2, votes_share=0.3, withdrawn_share=0.2)
-"""A small board on which people comment, withdraw votes and follow."""
+LIVELY: Final = Knobs(seed=5, events=300, items=12, users=20, months=2, votes_share=0.5, withdrawn_share=0.2)
+"""A small board where people comment, withdraw votes and follow, and items are alike enough to be merged."""
 RARE: Final = ("item.delete", "item.merge", "comment.delete", "user.delete", "subscription.delete")
 EDITS: Final = ("item.update", "comment.update", "user.update")
 _MOVES_BY_ITSELF: Final = re.compile(

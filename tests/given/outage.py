@@ -18,8 +18,8 @@ from service.log.database import POSTGRES_FAILURES
 from tests.given.bodies import a_body
 from tests.given.patroni import PATIENCE_SECONDS, Cluster, Node
 from tests.given.running import Running, running
+from tests.given.toll import Toll, count
 from tests.given.waiting import eventually
-from tests.torture.harness import Toll, count
 
 WORKERS: Final = 8
 LIVE: Final = "subscription ($after: Position) { events(after: $after) { position } }"
@@ -203,12 +203,19 @@ class Watch:
 
 @asynccontextmanager
 async def watched(
-    cluster: Cluster, folder: Path, *, instances: int = 1, rate: float = 40, first: Node | None = None
+    cluster: Cluster,
+    folder: Path,
+    *,
+    instances: int = 1,
+    rate: float = 40,
+    first: Node | None = None,
+    through: str | None = None,
 ) -> AsyncIterator[Watch]:
     """Run instances on a whole cluster, with clients, until the block ends; then the watch has counted."""
     await cluster.whole()
     database = await cluster.database()
-    env = {"RECOUNT_DATABASE_URL": cluster.url(database, first=first), "RECOUNT_WEBHOOK_KEYS": "key"}
+    address = cluster.url(database, first=first, through=through)
+    env = {"RECOUNT_DATABASE_URL": address, "RECOUNT_WEBHOOK_KEYS": "key"}
     async with AsyncExitStack() as stack:
         served = [
             await stack.enter_async_context(running(folder / f"instance-{number}", env=env))

@@ -23,7 +23,7 @@ BOARD = """query Board($asOf: AsOf, $minPosition: Position) {
 }"""
 
 ROWS = """[...document.querySelectorAll('.board tbody tr')].map((row) =>
-    [row.dataset.id, ...['button.title', '.votes'].map((part) => row.querySelector(part).textContent)])"""
+    [row.dataset.id, ...['a.title', '.votes'].map((part) => row.querySelector(part).textContent)])"""
 SETTLED = "document.body.dataset.ready === 'true' && document.querySelector('.board tbody tr')"
 
 
@@ -42,6 +42,29 @@ async def opened(driver: Driver, service: Running, address: str = "") -> None:
     await driver.run(
         f"await page.goto(url); await page.waitForFunction(() => {SETTLED});",
         url=f"{service.address}/{address}",
+    )
+
+
+ANSWERED = """await page.waitForFunction((selector) => {
+    const panel = document.querySelector(selector);
+    return panel?.checkVisibility() && !document.querySelector('main [aria-busy=true]')
+        && [...panel.querySelectorAll('.query pre')].some(({ textContent }) => textContent);
+}, panel)"""
+"""Wait until a panel is shown and has its answer."""
+
+
+async def gone_to(driver: Driver, address: str, panel: str) -> None:
+    """Go to another address as Back does, until its panel has its answer; a load takes far longer."""
+    await driver.run(
+        f"""await page.evaluate((address) => {{
+            history.pushState(null, '', address);
+            dispatchEvent(new PopStateEvent('popstate'));
+        }}, address);
+        // Once all has been asked for, the page writes the address as it would.
+        await page.waitForFunction(() => !location.search.includes('going'));
+        {ANSWERED};""",
+        address=f"/{address}{'&' if '?' in address else '?'}going",
+        panel=panel,
     )
 
 
@@ -68,15 +91,21 @@ async def moment_of(driver: Driver) -> dict[str, Any]:
 DRAG = """
     const box = await page.locator('.track').boundingBox();
     const at = (share) => [box.x + box.width * share, box.y + 20];
-    await page.mouse.move(...at(from));
-    await page.mouse.down();
-    for (let i = 1; i <= steps; i++) {
+    // What was shown before it is counted: else the next move would be taken to be shown.
+    const shown = async (does) => {
         const before = await page.evaluate(() => performance.getEntriesByName('recount:step').length);
-        await page.mouse.move(...at(from + (to - from) * i / steps));
+        await does();
         await page.waitForFunction(
             (seen) => performance.getEntriesByName('recount:step').length > seen, before);
-    }
+    };
+    await page.mouse.move(...at(from));
+    await shown(() => page.mouse.down());
+    for (let i = 1; i <= steps; i++)
+        await shown(() => page.mouse.move(...at(from + (to - from) * i / steps)));
+    // A hand that rests writes the address as well: that of this moment comes once it is off the bar.
+    await page.evaluate(() => history.replaceState(null, '', '?dragging'));
     await page.mouse.up();
+    await page.waitForFunction(() => !location.search.includes('dragging'));
     return page.evaluate(() => performance.getEntriesByName('recount:step').map(({duration}) => duration));
 """
 

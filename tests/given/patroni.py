@@ -94,9 +94,12 @@ class Cluster:
         self.password = secrets.token_hex(8)
         self.etcd = ""
 
-    def url(self, database: str, role: str = "recount", *, first: Node | None = None) -> str:
-        """Return an address that names every node, one of them first."""
-        hosts = ",".join(node.host for node in sorted(self.nodes, key=lambda node: node is not first))
+    def url(
+        self, database: str, role: str = "recount", *, first: Node | None = None, through: str | None = None
+    ) -> str:
+        """Return an address that names every node, one of them first, or what stands before them."""
+        every = ",".join(node.host for node in sorted(self.nodes, key=lambda node: node is not first))
+        hosts = through or every
         return f"postgresql://{role}:{self.password}@{hosts}/{database}?sslmode=disable"
 
     async def leader(self) -> Node:
@@ -155,16 +158,36 @@ class Cluster:
         return bool(names)
 
     async def _is_whole(self) -> bool:
+        """Whether each replica streams, and commits wait for one, if they are to, of which etcd knows too.
+
+        Postgres knows it first. A leader that is lost before etcd does is succeeded by nobody.
+        """
         with contextlib.suppress(OSError, aiohttp.ClientError, asyncpg.PostgresError, TimeoutError):
-            connection = await self.connect(await self.leader())
+            leader = await self.leader()
+            synchronous = bool((await self._ask(leader, "config")).get("synchronous_mode"))
+            members = (await self._ask(leader, "cluster"))["members"]
+            connection = await self.connect(leader)
             try:
                 rows = await connection.fetch("select state, sync_state from pg_stat_replication")
-                waits = await connection.fetchval("show synchronous_standby_names")
             finally:
                 await connection.close()
             streaming = [row["sync_state"] for row in rows if row["state"] == "streaming"]
-            return len(streaming) == len(self.nodes) - 1 and ("sync" in streaming) == bool(waits)
+            known = [member["role"] for member in members]
+            return (
+                len(streaming) == len(self.nodes) - 1
+                and ("sync" in streaming) == synchronous
+                and ("sync_standby" in known) == synchronous
+            )
         return False
+
+    async def _ask(self, node: Node, what: str) -> dict[str, Any]:
+        """Return what a node's Patroni says."""
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session,
+            session.get(f"http://{node.place}:{node.rest}/{what}") as answer,
+        ):
+            told: dict[str, Any] = await answer.json()
+            return told
 
     async def leads(self, node: Node) -> bool:
         """Whether a node says that it leads."""

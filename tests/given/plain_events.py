@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.given.plain_model import Board, homes, merged, says_something, vote_that_stands
+from tests.given.plain_model import Board, homes, merged, says_something, vote_that_stands, was_only_seen
 from tests.given.plain_words import (
     Event,
     Row,
@@ -105,7 +105,7 @@ def facts(events: list[Event]) -> dict[int, Fact]:
 
 
 def _fact(event: Event, earlier: list[Event]) -> Fact:
-    if event.verb == "snapshot" and event.entity in ("item", "comment", "user", "changelog"):
+    if was_only_seen(event):
         return Fact("SNAPSHOT", {})
     if not event.is_known and event.action != "changelog.subscribe":
         return Fact("OTHER", {})

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from tests.given.plain_events import facts
+from tests.given.plain_events import Fact, facts
 from tests.given.plain_model import Board, Moment, homes, merged, says_something
-from tests.given.plain_words import Event, Row, Said, posts
+from tests.given.plain_words import Event, Row, Said, posts, yes_or_no
 
 _TEXTS: Final = {
     **{name: name for name in ("title", "description", "status", "type", "effort", "tags")},
@@ -96,7 +96,8 @@ def provenance(seen: list[Event], item_id: str, name: str) -> tuple[int, Any] | 
         value = told.get(PROVENANCE[name])
         if value is not None and (found is None or found[1] != value):
             found = one.position, value
-    return found
+    taken_away = name in ("owner", "estimated", "mergedInto") and found is not None and found[1] == ""
+    return (found[0], None) if found and taken_away else found
 
 
 def votes_since(seen: list[Event], item_id: str, since: datetime | None) -> tuple[int | None, int | None]:
@@ -121,24 +122,45 @@ def jumps(seen: list[Event], item_id: str, concluded: list[Row]) -> list[Row]:
     before: int | None = None
     said = _in_order(seen, item_id)
     causes = {drift["position"]: drift["likelyCause"] for drift in reversed(concluded)}
+    gained = {drift["position"] for drift in concluded if drift["delta"] > 0}
+    before_at: datetime | None = None
     for number, one in enumerate(said):
         known = merged(said[: number + 1])
         if "votes_up" in known:
             net = known["votes_up"] - known.get("votes_down", 0)
             if before is not None and net != before:
                 cause = causes.get(one.position, "votes")
+                if one.position in gained and net > before:
+                    cause = _merge(seen, item_id, before_at, one.event.occurred_at) or cause
                 found.append(
                     {"at": one.event.occurred_at, "position": one.position, "delta": net - before}
                     | {"likelyCause": cause}
                 )
-            before = net
+            before, before_at = net, one.event.occurred_at
     return found
 
 
-_NOTEWORTHY: Final = (
-    *("ITEM_CREATED", "ITEM_EDITED", "ITEM_STATUS_CHANGED", "MERGED", "ITEM_DELETED"),
-    "CHANGELOG_CREATED",
-)
+def _merge(seen: list[Event], item_id: str, before: datetime | None, at: datetime) -> str | None:
+    """Return the merge into an item that was told since its post before, or within an hour; None without."""
+    merges = {
+        other: min(times)
+        for other, said in posts(seen).items()
+        if other != item_id
+        and (times := [o.event.occurred_at for o in said if o.fields.get("merged_into") == item_id])
+    }
+    since = min(before or at, at - timedelta(hours=1))
+    told = [
+        (since - time, other) for other, time in merges.items() if since <= time <= at + timedelta(hours=1)
+    ]
+    return f"merge of item {min(told)[1]}" if told else None
+
+
+_NOTEWORTHY: Final = ("ITEM_CREATED", "ITEM_EDITED", "ITEM_STATUS_CHANGED", "MERGED", "ITEM_DELETED")
+
+
+def _published(event: Event, fact: Fact) -> bool:
+    told = fact.type == "CHANGELOG_CREATED" or (fact.type == "CHANGELOG_EDITED" and "draft" in fact.changes)
+    return told and yes_or_no(event.data.get("draft")) is not True
 
 
 def nearby(events: list[Event], seen: list[Event], position: int) -> list[int]:
@@ -148,7 +170,8 @@ def nearby(events: list[Event], seen: list[Event], position: int) -> list[int]:
     found = [
         (abs(event.occurred_at - there), event.position)
         for event in seen
-        if event.position != position and kinds[event.position].type in _NOTEWORTHY
+        if event.position != position
+        and (kinds[event.position].type in _NOTEWORTHY or _published(event, kinds[event.position]))
     ]
     return [position for away, position in sorted(found) if away <= timedelta(minutes=30)][:20]
 

@@ -126,6 +126,11 @@ def tells_of_a_note(event: Event) -> bool:
     return event.entity == "comment" and is_public(event.data.get("public")) is False
 
 
+def was_only_seen(event: Event) -> bool:
+    """Whether an event tells what something was like: nobody did anything."""
+    return event.verb == "snapshot" and event.entity in ("item", "comment", "user", "changelog")
+
+
 def homes(events: list[Event]) -> dict[int, str | None]:
     """What item each event is about: for a comment that does not say, the one told of it before."""
     homes: dict[int, str | None] = {}
@@ -154,7 +159,9 @@ def _items(seen: list[Event], homes: Mapping[int, str | None], unseen: set[int])
             row["votes_net"] = row["votes_up"] - row.get("votes_down", 0)
         rows[item_id] = row | {
             "status_since": _status_since(about),
-            "last_activity_at": max((event.occurred_at for event in events), default=None),
+            "last_activity_at": max(
+                (event.occurred_at for event in events if not was_only_seen(event)), default=None
+            ),
             "version": len(events),
             "at": events[-1].position if events else None,
             "known_up": up,
@@ -241,16 +248,30 @@ def _comments(seen: list[Event]) -> dict[str, Row]:
 
 
 def _entries(seen: list[Event]) -> dict[str, Row]:
-    """The changelog: an entry is announced when it is published, unless it is scheduled."""
+    """The changelog: an entry is announced when it is published, unless it is scheduled or was a draft."""
     rows: dict[str, Row] = {}
     for entry_id, said in entries(seen).items():
         row = merged(said) | _deletion(said, ("changelog.create", "changelog.update", "changelog.delete"))
         row.pop("deleted_at", None)
         first_told = min((one.event.occurred_at for one in said if one.event.verb == "create"), default=None)
         if not row.get("draft"):
-            row["published_at"] = row.get("scheduled_at") or first_told or row.get("created_at")
+            known = [at for at in (row.get("scheduled_at"), _finished(said)) if at is not None]
+            row["published_at"] = max(known, default=None) or first_told or row.get("created_at")
         rows[entry_id] = row | {"at": max(one.position for one in said)}
     return rows
+
+
+def _finished(said: list[Said]) -> datetime | None:
+    """When an entry that had been a draft was none any more; None where it never was one."""
+    was_draft, finished = False, None
+    for one in sorted(said, key=lambda one: one.key):
+        if (draft := one.fields.get("draft")) is not None:
+            if draft:
+                finished = None
+            elif was_draft:
+                finished = one.event.occurred_at
+            was_draft = draft
+    return finished
 
 
 def _answers(seen: list[Event]) -> dict[str, Row]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from tests.given.plain_model import Moment, board, drifts, merged
+from tests.given.plain_model import Moment, board, drifts, homes, merged
 from tests.given.plain_words import Event, Row, Said, item_id_of, posts, subscriptions, votes
 
 FOR_EVER = datetime.max.replace(tzinfo=UTC)
@@ -211,7 +211,8 @@ def satisfaction_series(events: list[Event], asked: Question, group: str) -> lis
 
 def _steps_of(item_id: str, events: list[Event], asked: Question) -> list[tuple[datetime, datetime]]:
     seen = _seen(events, asked)
-    about = [event.occurred_at for event in seen if item_id_of(event) == item_id]
+    home = homes(events)
+    about = [event.occurred_at for event in seen if home[event.position] == item_id]
     created = merged(posts(seen).get(item_id, [])).get("created_at", FOR_EVER)
     return steps(asked, min([created, *about]))
 

@@ -13,7 +13,7 @@ from tests.given import plain_history
 from tests.given.plain_events import facts
 from tests.given.plain_model import Moment, board
 from tests.given.plain_series import LONG_AGO
-from tests.given.plain_words import Event, Row, actor_of, posts
+from tests.given.plain_words import Event, Row, actor_of, comments, mentions, posts
 
 ROLES: Final = {
     "open": "OPEN",
@@ -99,7 +99,7 @@ def grouped(spans: Iterable[Span], asked: Spans) -> dict[str, Row]:
 def cycles(events: list[Event], known: Moment, from_role: str, to_role: str) -> list[Span]:
     """From when an item first entered a stage to when it next entered the other.
 
-    In the status that it was first seen in it stands since it was submitted, where that was earlier.
+    What was first seen open was so since it was submitted, where that was earlier.
     """
     seen = [event for event in events if known.knows(event)]
     items = board(events, known).items
@@ -110,7 +110,7 @@ def cycles(events: list[Event], known: Moment, from_role: str, to_role: str) -> 
         if not entered:
             continue
         began: datetime = periods[entered[0]]["enteredAt"]
-        if entered[0] == 0 and "created_at" in items[key]:
+        if from_role == "OPEN" and entered[0] == 0 and "created_at" in items[key]:
             began = min(began, items[key]["created_at"])
         after = [each for each in periods[entered[0] + 1 :] if ROLES.get(each["to"]) == to_role]
         spans.append((began, after[0]["enteredAt"] if after else None, items[key]))
@@ -121,21 +121,35 @@ def responses(events: list[Event], known: Moment) -> list[Span]:
     """From an item's submission to a comment of the team or a move to another status."""
     seen = [event for event in events if known.knows(event)]
     told = board(events, known)
-    team = {key for key, user in told.users.items() if user["team_member"]}
+    said_of, written = comments(seen), list[tuple[str, datetime]]()
+    for key, comment in told.comments.items():
+        about = [one for one in said_of[key] if "item_id" in one.fields]
+        if not about or "created_at" not in comment or comment.get("public") is False:
+            continue
+        first = min(about, key=lambda one: one.key)
+        if _of_the_team(seen, comment.get("author_id"), first.event.occurred_at):
+            written.append((first.fields["item_id"], comment["created_at"]))
     spans: list[Span] = []
     for key, item in told.items.items():
         if "created_at" not in item:
             continue
-        moves = [each["enteredAt"] for each in plain_history.status_history(seen, key)[1:]]
-        written = [
-            comment["created_at"]
-            for comment in told.comments.values()
-            if comment.get("item_id") == key and comment.get("author_id") in team and "created_at" in comment
-            if comment.get("public") is not False
-        ]
-        since = [time for time in moves + written if time >= item["created_at"]]
-        spans.append((item["created_at"], min(since, default=None), item))
+        periods = plain_history.status_history(seen, key)
+        moves = [each["enteredAt"] for each in periods[1:]]
+        replies = [time for about, time in written if about == key]
+        since = [time for time in moves + replies if time >= item["created_at"]]
+        # What was first seen in a later stage had been moved there before.
+        if since or not periods or ROLES.get(periods[0]["to"], "OPEN") == "OPEN":
+            spans.append((item["created_at"], min(since, default=None), item))
     return spans
+
+
+def _of_the_team(seen: list[Event], user_id: str | None, when: datetime) -> bool:
+    """Whether somebody was of the team: as told last by a time, else as told first."""
+    said = [one for one in mentions(seen).get(user_id or "", []) if "admin_id" in one.fields]
+    said.sort(key=lambda one: one.key)
+    by_then = [one for one in said if one.event.occurred_at <= when]
+    told = [*by_then[-1:], *said[:1]]
+    return bool(told) and told[0].fields["admin_id"] not in ("0", "")
 
 
 def regressions(events: list[Event], known: Moment, stretch: Stretch) -> list[Row]:

@@ -84,7 +84,7 @@ def whole(value: Any) -> int | None:
 
 def decimal(value: Any) -> float | None:
     found = text(value)
-    if found is None or not re.fullmatch(r"-?[0-9]{1,15}([.][0-9]{1,15})?", found):
+    if found is None or not re.fullmatch(r"-?[0-9]{1,15}([.][0-9]{1,60})?", found):
         return None
     return float(found)
 

@@ -21,9 +21,10 @@ from schema.answer.documents import Request
 from schema.answer.execute import Operations
 from schema.answer.limits import Limits
 from schema.build import build_schema
-from schema.context import EVERYTHING, SCOPES, Caller, Context
+from schema.context import EVERYTHING, Caller, Context
 from service.events import decode
 from service.log.event_store import EventStore
+from service.scopes import SCOPES
 from tests.given.asking import services_on
 from tests.given.plain_model import Moment
 from tests.given.plain_words import Event

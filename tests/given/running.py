@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import os
 import re
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -20,11 +18,12 @@ import aiohttp
 from service.postgres.embedded import EmbeddedPostgres
 from tests.given.first_start import begin
 from tests.given.forked import Child, start
+from tests.given.made_once import copied, made_once
 
 RECOUNT = Path(sys.executable).with_name("recount")
 START_SECONDS_MAX = 180
 """Of a busy machine: whoever needs less waits no longer."""
-STOP_SECONDS_MAX = 20
+STOP_SECONDS_MAX = 60
 
 
 class Running:
@@ -178,22 +177,16 @@ async def _all_of(descriptor: int) -> str:
         return (await reader.read()).decode()
 
 
-_made: dict[str, Path] = {}
-
-
 async def _have_postgres(data_dir: Path) -> None:
     """Put into a new data folder the database that a first start makes, which takes most of its time."""
     if (data_dir / "postgres").exists() or not os.access(data_dir.parent, os.W_OK):
         return
-    if "made" not in _made:
-        folder = tempfile.TemporaryDirectory(prefix="recount-made-")
-        atexit.register(folder.cleanup)
-        async with EmbeddedPostgres(Path(folder.name)) as postgres:
-            await begin(postgres.dsn)
-        _made["made"] = Path(folder.name) / "postgres"
-    data_dir.mkdir(mode=0o700, exist_ok=True)
-    copied = await asyncio.create_subprocess_exec("cp", "-a", _made["made"], data_dir)
-    assert await copied.wait() == 0
+    await copied(await made_once("postgres", _begun) / "postgres", data_dir)
+
+
+async def _begun(folder: Path) -> None:
+    async with EmbeddedPostgres(folder) as postgres:
+        await begin(postgres.dsn)
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -6,8 +6,9 @@ import re
 from datetime import datetime
 from typing import Any, Final
 
-from schema.context import SCOPES, Caller
+from schema.context import Caller
 from schema.ids import decode_id
+from service.scopes import SCOPES
 from tests.given.plain_model import Moment
 from tests.given.plain_world import World
 

@@ -12,7 +12,8 @@ import aiohttp
 
 from service.app import Service
 from service.config import load_settings, variable
-from service.process import in_background, listening_socket
+from service.listener import listening_socket
+from service.process import in_background
 
 GRAPHQL = "/graphql"
 

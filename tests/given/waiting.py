@@ -10,7 +10,7 @@ _PAUSE_SECONDS_MIN: Final = 0.005
 _PAUSE_SECONDS_MAX: Final = 0.1
 
 
-async def eventually(condition: Callable[[], Any], seconds: float = 15) -> None:
+async def eventually(condition: Callable[[], Any], seconds: float = 60) -> None:
     """Let the loop turn until the condition holds.
 
     It is looked at less often the longer it takes: to ask a service again and again may be most of its work.

@@ -17,7 +17,7 @@ from service.events import EventData, decode
 from service.intake.appender import Appender, Receipt, _arrival, _spooled
 from service.intake.spool import Spool
 from service.log.database import Pool, open_pool
-from service.log.event_store import Appended, EventStore
+from service.log.event_store import APPEND_SECONDS_MAX, Appended, EventStore
 from service.log.quarantine import Quarantine, Unreadable
 from tests.given.arrivals import arrivals
 from tests.given.bodies import NOON, a_body, an_event
@@ -183,7 +183,7 @@ async def test_while_postgres_is_away_deliveries_are_spooled_and_in_the_log_once
             took = asyncio.get_running_loop().time() - began
 
             assert receipts == [Receipt(spooled=True)] * 6
-            assert took < 2
+            assert took < 2 * APPEND_SECONDS_MAX
             assert bench.appender.ready
             proxy.heal()
             await eventually(lambda: bench.spool.pending == 0)
@@ -192,9 +192,7 @@ async def test_while_postgres_is_away_deliveries_are_spooled_and_in_the_log_once
         await behind.close()
 
 
-async def test_a_silent_postgres_is_given_up_within_two_seconds(
-    database_url: str, pool: Pool, tmp_path: Path
-) -> None:
+async def test_a_silent_postgres_is_given_up_once(database_url: str, pool: Pool, tmp_path: Path) -> None:
     async with proxy_before(database_url) as (proxy, through):
         behind = await open_pool(through, min_size=0)
         async with running(behind, tmp_path) as bench:
@@ -205,7 +203,8 @@ async def test_a_silent_postgres_is_given_up_within_two_seconds(
             receipt = await bench.appender.append(an_event(2))
 
             assert receipt == Receipt(spooled=True)
-            assert asyncio.get_running_loop().time() - began < 2
+            took = asyncio.get_running_loop().time() - began
+            assert APPEND_SECONDS_MAX <= took < 2 * APPEND_SECONDS_MAX, "one limit, not one after another"
             proxy.heal()
             await eventually(lambda: bench.spool.pending == 0)
             assert await positions_by_number(EventStore(pool)) == ["1", "2"]

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from schema.context import SCOPES, Caller
+from schema.context import Caller
 from schema.serve import sse
 from schema.serve.held import SocketLimits
+from service.scopes import SCOPES
 from tests.given.graphql_service import Served, served
 from tests.given.live_board import sse_events
 from tests.given.small_schema import schema

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from socket import SO_RCVBUF, SO_SNDBUF, SOL_SOCKET
 from typing import Any, Never
 
 import aiohttp
 import pytest
 
-from schema.context import SCOPES, Caller
+from schema.context import Caller
 from schema.live import feed, follow, messages
+from schema.live.filter import event_filter
 from schema.serve.held import SocketLimits
 from service.log.database import Pool
+from service.scopes import SCOPES
 from tests.given.graphql_service import TOKENS
 from tests.given.live_board import Board, an_update, item_id, live_board, sse_events
 
@@ -158,8 +162,6 @@ FILTERS: list[dict[str, Any]] = [
     {"changedFields": ["title"]},
     {"changedFields": ["status", "nothing"]},
     {"occurred": {"from": "2026-06-14T12:00:05Z", "to": "2026-06-14T12:00:12Z"}},
-    {"occurred": {"last": "P1M"}},
-    {"recorded": {"last": "PT1H"}},
     {"not": {"changedFields": ["title"]}},
     {"not": {"entity": {"eq": "vote"}}},
     {"or": [{"itemId": item_id(1)}, {"types": ["VOTE_CAST"]}]},
@@ -199,6 +201,19 @@ async def test_a_filter_lets_through_live_what_the_query_finds(board: Board) -> 
         await client.settled()
 
     assert got == expected
+
+
+@pytest.mark.parametrize(("days_late", "passes"), [(1, True), (2, True), (3, False)])
+def test_a_window_back_from_its_recording_lets_an_event_through_whenever_it_is_read(
+    days_late: int, passes: bool
+) -> None:
+    """Counted back from when it is read, as in a query, who resumes later would miss what followers got."""
+    recorded = datetime(2020, 1, 31, 12, tzinfo=UTC)
+    fact = {"recorded_at": recorded, "occurred_at": recorded - timedelta(days=days_late)}
+
+    assert event_filter({"occurred": {"last": "P2D"}}).matches(fact) is passes
+    assert event_filter({"not": {"occurred": {"last": "P2D"}}}).matches(fact) is not passes
+    assert event_filter({"recorded": {"last": "PT1H"}}).matches(fact)
 
 
 async def test_equal_subscriptions_are_executed_and_encoded_once(board: Board) -> None:
@@ -265,6 +280,43 @@ async def test_a_series_of_an_events_item_is_counted_as_of_the_event(board: Boar
         assert (await client.message())["payload"]["data"]["events"]["position"] == 1
 
 
+async def test_what_counts_back_in_a_message_does_so_from_its_position(board: Board) -> None:
+    """Days in a status, a series' last step, a window that is so long: as `asOf` the position has them."""
+    fields = """
+      { timeInStatus statusHistory { lasted } voteSeries(bucket: DAY) { t up }
+        week: voteSeries(bucket: DAY, window: {last: "P7D"}) { t up } }
+    """
+    told = "position before" + fields + " after" + fields
+    live = f"subscription($id: ID!) {{ item(id: $id, after: 0) {{ {told} event {{ item {fields} }} }} }}"
+    lists = f'subscription {{ items(after: 0, filter: {{inStatusLongerThan: "PT12H"}}) {{ {told} }} }}'
+    then = f"query($id: ID!, $at: Position) {{ item(id: $id, asOf: {{position: $at}}) {fields} }}"
+    await board.append({"action": "item.create", "feedback_id": 1, "status": "open", "total_up": 1})
+    await board.append_items(150, items=2)
+    last = await board.append(an_update(1, 200, at_seconds=60_000))
+    await board.projected()
+    known = await board.ask(
+        "query($id: ID!) { item(id: $id) { timeline(first: 500) { nodes { position } } } }", id=item_id(1)
+    )
+    positions = [event["position"] for event in known["item"]["timeline"]["nodes"]]
+
+    async with board.socket() as client:
+        await client.subscribe(live, id=item_id(1))
+        got = [payload["data"]["item"] for payload in await client.take(len(positions))]
+        await client.subscribe(lists, "waiting for long")
+        long = await client.message()
+
+    for each in got:
+        at = each["position"]
+        assert each["after"] == (await board.ask(then, id=item_id(1), at=at))["item"]
+        assert each["before"] == (await board.ask(then, id=item_id(1), at=at - 1))["item"]
+        assert each["event"]["item"] == each["after"]
+    assert long["payload"]["data"]["items"] == {
+        key: value for key, value in got[-1].items() if key != "event"
+    }
+    assert got[-1]["position"] == last
+    assert [each["position"] for each in got] == positions
+
+
 async def test_whoever_does_not_read_delays_nobody_and_misses_nothing(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,6 +366,8 @@ async def test_a_send_that_stalls_closes_with_the_last_position(
             while not socket.ended.done():
                 await board.append(*(an_update(1, each, description="x" * 50_000) for each in range(5)))
                 await asyncio.wait([socket.ended], timeout=1)
+        # Whoever reads nothing would wait for the answer to its goodbye.
+        client.socket._response.connection.transport.abort()  # type: ignore[union-attr]
 
     assert reasons[0].startswith("4504 Nothing was read for long; resume after ")
     assert int(reasons[0].rsplit(" ", 1)[1]) < board.position
@@ -354,10 +408,12 @@ async def test_idle_subscribers_cost_no_query_of_their_own(board: Board) -> None
         await client.began(board, 90)
         statements, polls = board.reader.statements, board.hub.polls
 
+        began = time.monotonic()
         await asyncio.sleep(1.5)
+        seconds = time.monotonic() - began
 
     assert board.reader.statements == statements
-    assert board.hub.polls - polls <= 6, "one poll a second and signal for the whole process"
+    assert board.hub.polls - polls <= 2 * (seconds + 1.5), "one a second and signal for the whole process"
 
 
 async def test_without_subscribers_the_log_is_not_followed(board: Board) -> None:
@@ -441,6 +497,22 @@ async def test_a_total_that_reaches_a_bound_is_told_once(board: Board) -> None:
         (7, 1, 5),
     ]
     assert hits[0]["item"]["title"] == "Idea 1"
+
+
+async def test_what_was_gained_counts_from_what_was_told_first_of_an_older_item(board: Board) -> None:
+    rules = [{"metric": "UPVOTES", "gte": bound, "within": "P1D"} for bound in (10, 60)]
+    rules.append({"metric": "ACTIVITY", "gte": 1})
+    for up in (50, 61):
+        await board.append(an_update(1, up))
+    await board.append({"action": "vote.create", "feedback_id": 2, "user_id": 5})
+    await board.append(an_update(1, 110))
+    await board.projected()
+
+    async with board.socket() as client:
+        await client.subscribe(THRESHOLDS, rules=rules)
+        hits = [_hit(payload) for payload in await client.take(4)]
+
+    assert hits == [(1, 2), (2, 0), (3, 2), (4, 1)]
 
 
 THRESHOLDS = """
@@ -559,6 +631,24 @@ async def test_a_token_of_one_product_hears_of_no_other(
 
     assert own == [2, 4]
     assert refused == ["FOREIGN_PRODUCT"] * 3
+
+
+async def test_one_document_follows_each_product_that_its_variable_names(board: Board) -> None:
+    of_one = "subscription ($p: ID) { events(productId: $p, after: 0) { position } }"
+    await board.append(an_update(1), product=1)
+    await board.append(an_update(1), product=2)
+    await board.projected()
+
+    async with board.socket() as first, board.socket() as second:
+        await first.subscribe(of_one, p="1")
+        await second.subscribe(of_one, p="2")
+        own = await first.positions(1), await second.positions(1)
+        await board.append(an_update(2), product=2)
+        await board.append(an_update(2), product=1)
+        later = await first.positions(1), await second.positions(1)
+
+    assert own == ([1], [2])
+    assert later == ([4], [3])
 
 
 async def test_what_a_scope_guards_is_refused_before_the_first_event(

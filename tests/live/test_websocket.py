@@ -12,10 +12,11 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType
 
-from schema.context import SCOPES, Caller
+from schema.context import Caller
 from schema.serve.held import SocketLimits
 from schema.serve.protocol import text_frame
 from service.errors import PostgresAway
+from service.scopes import SCOPES
 from tests.given.graphql_service import Served, served
 from tests.given.small_schema import schema
 

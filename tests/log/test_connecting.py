@@ -22,8 +22,8 @@ from tests.given.proxy import Proxy, proxy_before
 from tests.given.serving import serving
 from tests.given.waiting import eventually
 
-LIVE = "subscription { events { position } }"
-PATIENCE_SECONDS = 40
+LIVE = "subscription { events(after: 0) { position } }"
+PATIENCE_SECONDS = 60
 
 
 @asynccontextmanager

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 
-from service.errors import DatabaseUnreachable, MigrationChanged, MigrationUnknown
+from projections.declare import declare
+from service.errors import DatabaseUnreachable, DatabaseUnsuitable, MigrationChanged, MigrationUnknown
 from service.log import database
 from service.log.database import connect, migrate, migrations, pending_migrations
+from service.log.event_store import EventStore
+from tests.given.bodies import an_event
+from tests.given.waiting import eventually
 
 NAMES = [migration.name for migration in migrations()]
 
@@ -79,6 +86,50 @@ async def test_three_that_start_at_once_run_each_migration_once(empty_database_u
             await connection.close()
 
 
+# What a pg_dump holds for as long as it takes.
+_READ_ALL = """
+do $$
+declare
+    every regclass;
+begin
+    for every in
+        select oid from pg_class
+         where relnamespace in ('log'::regnamespace, 'read_model'::regnamespace) and relkind in ('r', 'p')
+    loop
+        execute format('lock table %s in access share mode', every);
+    end loop;
+end
+$$
+"""
+
+
+async def test_a_start_waits_for_no_dump_and_a_migration_keeps_nobody_waiting_beside_one(
+    database_url: str, pool: asyncpg.Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "IN_USE_SECONDS", 0.01)
+    shutil.copytree(Path(database.__file__).parent / "migrations", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "9999_later.sql").write_text("alter table log.events add column later int;")
+    connection, dump = await connect(database_url), await connect(database_url)
+    try:
+        async with asyncio.timeout(30), dump.transaction():
+            await dump.execute(_READ_ALL)
+
+            await migrate(connection)
+            await declare(connection, arriving=True)
+
+            upgrade = asyncio.create_task(migrate(connection, tmp_path))
+            await eventually(lambda: pool.fetchval("select count(*) > 0 from pg_locks where not granted"))
+            store = EventStore(pool)
+            for number in range(5):
+                assert [one.position for one in await store.append([an_event(number)])] == [number + 1]
+            await store.close()
+            assert not upgrade.done()
+        assert await upgrade == ["9999_later"]
+    finally:
+        await connection.close()
+        await dump.close()
+
+
 async def test_a_database_that_was_never_migrated_has_everything_pending(empty_database_url: str) -> None:
     connection = await connect(empty_database_url)
     try:
@@ -96,6 +147,23 @@ async def test_a_migration_that_was_changed_afterwards_is_refused(database_url: 
     try:
         with pytest.raises(MigrationChanged, match=NAMES[0]):
             await migrate(connection, tmp_path)
+    finally:
+        await connection.close()
+
+
+async def test_a_migration_as_it_read_when_it_made_the_same_is_taken(database_url: str) -> None:
+    """Logs of before the first release: what that day's file made is what there is now."""
+    connection = await connect(database_url)
+    try:
+        for name, checksum in {
+            "0006_append_batch": "db924c8b5d8215aa0e20740d0894180f84e782519f71fd206c92991ef3a5e289",
+            "0008_words_in_python": "b1c6c94a590bd71e6555ac38d20033222b0d7827ce685157d3309380c984bea9",
+        }.items():
+            await connection.execute(
+                "update log.migrations set checksum = $2 where name = $1", name, checksum
+            )
+
+        assert await migrate(connection) == []
     finally:
         await connection.close()
 
@@ -131,3 +199,38 @@ async def test_a_postgres_that_does_not_answer_is_told_without_its_address() -> 
 
     assert [part for part in ("someone", "hunter2", "127.0.0.1", "/recount") if part in str(told.value)] == []
     assert told.value.__cause__ is None
+
+
+async def test_a_server_without_a_connection_left_is_not_told_to_be_at_another_address(
+    server_url: str,
+) -> None:
+    name = f"recount_test_{secrets.token_hex(6)}"
+    owner = await connect(server_url)
+    await owner.execute(f"create role {name} login password 'plain' connection limit 0")
+    parts = urlsplit(server_url)
+    host = parts.netloc.rpartition("@")[2]
+    try:
+        with pytest.raises(DatabaseUnreachable, match=r"no connection left, 53300.; raise .*CONNECTIONS_MAX"):
+            await connect(parts._replace(netloc=f"{name}:plain@{host}").geturl())
+    finally:
+        await owner.execute(f"drop role {name}")
+        await owner.close()
+
+
+async def test_a_database_of_another_encoding_is_refused_with_the_one_that_is_needed(server_url: str) -> None:
+    name = f"recount_test_{secrets.token_hex(6)}"
+    owner = await connect(server_url)
+    await owner.execute(
+        f"create database {name} encoding 'SQL_ASCII' locale_provider libc locale 'C' template template0"
+    )
+    try:
+        connection = await connect(urlsplit(server_url)._replace(path=f"/{name}").geturl())
+
+        with pytest.raises(DatabaseUnsuitable, match=r"SQL_ASCII.*encoding 'UTF8'"):
+            await migrate(connection)
+
+        assert await connection.fetchval("select to_regnamespace('log')") is None
+        await connection.close()
+    finally:
+        await owner.execute(f"drop database {name} with (force)")
+        await owner.close()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +19,9 @@ from schema.build import build_schema
 from service.config import Settings, load_settings
 from service.errors import ProjectionFailed
 from service.given_secrets import parse_webhook_keys
+from service.log import database
 from service.log.database import Pool
+from service.operate import doctor
 from service.operate.doctor import check_api_key, check_database, check_disk, check_folder, check_spool
 from service.operate.finding import Finding, State
 from service.operate.reach import check_reach
@@ -97,6 +102,25 @@ async def test_a_database_that_was_not_migrated_is_a_problem(
 
     assert (problem.check, problem.mend) == ("database", "recount migrate")
     assert newest in problem.text
+
+
+async def test_of_a_database_without_a_log_or_with_an_older_one_that_alone_is_told(
+    settings: Settings, empty_database_url: str, tmp_path: Path
+) -> None:
+    connection = await database.connect(empty_database_url)
+    folder = tmp_path / "migrations"
+    try:
+        [empty] = _problems(await _database(settings, empty_database_url))
+        folder.mkdir()
+        for migration in list(database.migrations())[:8]:
+            (folder / f"{migration.name}.sql").write_text(migration.sql)
+        await database.migrate(connection, folder)
+
+        [older] = _problems(await _database(settings, empty_database_url))
+    finally:
+        await connection.close()
+
+    assert (empty.mend, older.mend) == ("recount migrate", "recount migrate")
 
 
 async def test_a_key_about_to_end_and_one_never_used_are_told(
@@ -198,6 +222,39 @@ def test_the_disk_is_timed(settings: Settings) -> None:
 
     assert "a synced write takes" in finding.text
     assert list(settings.data_dir.iterdir()) == []
+
+
+def test_a_disk_is_fine_slow_or_broken_by_how_it_syncs(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "SYNC_SECONDS_MIN", 0)
+    monkeypatch.setattr(doctor, "SYNC_SECONDS_MAX", 3600)
+    [fine] = check_disk(settings.data_dir)
+    monkeypatch.setattr(doctor, "SYNC_SECONDS_MAX", 0)
+    [slow] = check_disk(settings.data_dir)
+
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fails)
+    [broken] = check_disk(settings.data_dir)
+
+    assert [each.state for each in (fine, slow, broken)] == [State.FINE, State.PROBLEM, State.PROBLEM]
+    assert slow.text.startswith("a synced write takes ")
+    assert broken.text == f"fsync fails in {settings.data_dir}: Input/output error"
+
+
+async def test_a_clock_that_is_apart_from_postgres_or_went_back_is_a_problem(
+    settings: Settings, database_url: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await record_at(pool, datetime.now(UTC) + timedelta(hours=1))
+    ours = time.time
+    monkeypatch.setattr(time, "time", lambda: ours() - 60)
+
+    found = [one.text for one in _problems(await _database(settings, database_url)) if one.check == "clock"]
+
+    assert re.fullmatch(r"Postgres's clock is \+(59|60)\.\d s off ours", found[0])
+    assert found[1].startswith("the newest event is dated ahead: ")
 
 
 def test_what_waits_in_the_spool_and_what_was_damaged_is_told(settings: Settings) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from projections.follow.projector import Projector
 from projections.rebuild.after_erasure import count_again
@@ -363,6 +364,32 @@ async def test_after_an_older_dump_was_restored_the_ledger_erases_again(
     assert await erasure.reapply() == []
 
 
+async def test_however_many_are_erased_again_or_were_cut_off_a_product_is_counted_again_once(
+    erasure: Erasure, log: asyncpg.Pool, tmp_path: Path, empty_database_url: str
+) -> None:
+    older = b"".join([line async for line in export(log)])
+    for _ in range(2):
+        await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+        await erasure.erase(PRODUCT, "18", texts=True, reason="he asked for it")
+    counted: list[int] = []
+
+    async def count(product_id: int) -> None:
+        counted.append(product_id)
+        if len(counted) == 1:
+            raise ConnectionError
+
+    async with _migrated(empty_database_url) as restored:
+        await import_lines(io.BytesIO(older), restored, now=RECEIVED)
+        cut_off = Erasure(restored, count, data_dir=tmp_path)
+        with pytest.raises(ConnectionError):
+            await cut_off.reapply()
+        assert await cut_off.reapply() == []
+        erased = await cut_off.suppressions()
+
+    assert counted == [PRODUCT, PRODUCT]
+    assert {(one.user_id, one.texts) for one in erased} == {(ANA, False), ("18", True)}
+
+
 async def test_an_erasure_that_was_cut_off_before_the_read_model_is_finished_at_the_next_start(
     erasure: Erasure, log: asyncpg.Pool, tmp_path: Path
 ) -> None:
@@ -391,6 +418,30 @@ async def test_whom_sleekplan_deleted_is_erased_once_the_delay_is_over(
 
     assert [person.user_id for person in await erasure.suppressions()] == [ANA]
     assert await erasure.honour_deletions(timedelta(0)) == 0
+
+
+async def test_many_who_are_erased_in_one_go_are_one_line_of_the_log_and_one_is_a_line_with_its_erasure(
+    erasure: Erasure, log: asyncpg.Pool
+) -> None:
+    with capture_logs() as lines:
+        await erasure.honour_deletions(timedelta(0))
+        deletions = [
+            a_body(950 + id, product_id=PRODUCT, action="user.delete", data={"user_id": id})
+            for id in (18, 19, 20)
+        ]
+        store = EventStore(log)
+        await store.append([decode(body, RECEIVED) for body in deletions])
+        await store.close()
+        await Projector(log).catch_up()
+        await erasure.honour_deletions(timedelta(0))
+
+    one, many = [line for line in lines if line["event"].endswith("_erased")]
+    erasures = await log.fetchval("select array_agg(id::text) from log.erasures")
+    assert one["event"] == "person_erased"
+    assert one["erasure"] in erasures
+    assert (many["event"], many["people"]) == ("people_erased", 3)
+    assert many["events"] >= 3
+    assert "erasure" not in many
 
 
 async def test_a_deletion_that_cannot_be_honoured_yet_is_tried_again(

@@ -218,17 +218,20 @@ async def test_a_quarantined_delivery_loses_what_an_event_would_and_can_be_retri
     other = await keep(body(3, "user.update", OTHERS[0]), PRODUCT)
     elsewhere = await keep(body(4, "user.update", ANA, product_id=7), PRODUCT)
     here = await keep(body(5, "user.update", ANA), 7)
+    nowhere = await keep(body(6, "user.update", ANA).replace(str(PRODUCT).encode(), b'"board 1"'), None)
     cut = await keep(b'{"user_id":2,"data_name":"us', PRODUCT)
     cut_other = await keep(b'{"user_id":20,"data_mail":"susan@example.com","x', PRODUCT)
 
     erased = await erasure.erase(PRODUCT, "2", reason="they asked")
 
-    assert erased.quarantined == 3
-    kept = {id: await quarantine.show(id) for id in (mentioned, other, elsewhere, here, cut, cut_other)}
+    assert erased.quarantined == 4
+    ids = (mentioned, other, elsewhere, here, nowhere, cut, cut_other)
+    kept = {id: await quarantine.show(id) for id in ids}
     assert json.loads(kept[mentioned].body or b"")["data"]["comment"] == "Ask user20 and [erased]"
     assert kept[other].body == body(3, "user.update", OTHERS[0])
     assert kept[elsewhere].body == body(4, "user.update", ANA, product_id=7)
     assert json.loads(kept[here].body or b"")["data"] == {"user_id": 2, "erased": True}
+    assert json.loads(kept[nowhere].body or b"")["data"] == {"user_id": 2, "erased": True}
     assert (kept[cut].state, kept[cut].body) == ("discarded", b'{"erased": true}')
     assert (kept[cut_other].state, kept[other].state, kept[mentioned].state) == ("open", "open", "open")
     assert (await quarantine.retry(mentioned)).position > 0

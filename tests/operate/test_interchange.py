@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
+from typing import cast
 
 import asyncpg
 import orjson
@@ -14,6 +16,7 @@ import pytest
 from service.errors import ImportLineUnreadable, LogNotEmpty
 from service.log.database import open_pool
 from service.log.event_store import EventStore
+from service.operate import interchange
 from service.operate.interchange import BATCH_LINES, BLOCK_BYTES, Imported, export, import_lines
 from service.simulator import simulate
 from tests.given.bodies import NO_EVENTS, NOT_FOR_JSONB, ODD_BUT_FINE, a_body, an_event
@@ -170,3 +173,77 @@ async def test_a_file_is_read_block_by_block_and_its_lines_stay_whole_and_number
 async def test_a_line_of_a_later_version_is_refused(pool: asyncpg.Pool) -> None:
     with pytest.raises(ImportLineUnreadable, match=r"line 2 .* of version 2"):
         await _import(pool, a_body(1) + b'\n{"recount":2}')
+
+
+async def test_an_import_that_is_interrupted_says_what_it_recorded_and_again_records_the_rest_alone(
+    pool: asyncpg.Pool,
+) -> None:
+    bodies = list(simulate(seed=5, events=4_000, months=3, items=40, users=60))
+    content = b"\n".join(bodies)
+    assert len(content) > 2 * BLOCK_BYTES
+    told: list[Imported] = []
+
+    async def interrupted() -> None:
+        importing = cast("asyncio.Task[None]", asyncio.current_task())
+
+        def interrupt(_: int) -> None:
+            importing.cancel()
+
+        await import_lines(io.BytesIO(content), pool, now=NOW, advance=interrupt, cut_off=told.append)
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(interrupted())
+    before = await EventStore(pool).head()
+    again = await _import(pool, content)
+
+    assert told == [Imported(recorded=before)]
+    assert 0 < before < len(bodies)
+    assert again == Imported(recorded=len(bodies) - before, duplicates=before)
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[io.BufferedReader, int]]:
+    """A pipe to import from, and its other end."""
+    given, given_to = os.pipe()
+    with open(given, "rb") as lines:
+        yield lines, given_to
+
+
+async def test_an_import_that_waits_for_a_pipe_is_ended_by_an_interrupt(
+    pool: asyncpg.Pool, pipe: tuple[io.BufferedReader, int]
+) -> None:
+    lines, given_to = pipe
+    os.write(given_to, a_body(1) + b"\n")
+    waits, look = asyncio.Event(), interchange._readable
+
+    async def looked(file: int) -> None:
+        waits.set()
+        await look(file)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(interchange, "_readable", looked)
+        importing = asyncio.create_task(import_lines(lines, pool, now=NOW))
+        await waits.wait()
+        importing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await importing
+
+    os.close(given_to)
+
+
+async def test_a_pipe_is_imported_whole_in_whatever_pieces_it_comes(
+    pool: asyncpg.Pool, pipe: tuple[io.BufferedReader, int]
+) -> None:
+    lines, given_to = pipe
+    bodies = list(simulate(seed=5, events=2_500, months=3, items=40, users=60))
+    content = b"\n".join(bodies)
+    assert len(content) > BLOCK_BYTES
+
+    def write() -> None:
+        with open(given_to, "wb", buffering=0) as writing:
+            for start in range(0, len(content), 3_001):
+                writing.write(content[start : start + 3_001])
+
+    _, imported = await asyncio.gather(asyncio.to_thread(write), import_lines(lines, pool, now=NOW))
+
+    assert imported == Imported(recorded=len(bodies))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.given.running import Running, running
+from tests.given.running import Running, recount, running
 from tests.given.waiting import eventually
 
 BODY = {
@@ -120,3 +120,21 @@ async def test_of_several_products_those_without_a_name_are_missing_one(
     assert printed == '[product]\n8 = "8"  # 1 item, the latest: Dark mode\n'
     file.write_text(FIRST + printed.partition("\n")[2])
     assert (await service.run("labels", "missing")).stdout == ""
+
+
+async def test_the_doctor_says_that_the_next_start_would_be_refused(labelled: tuple[Running, Path]) -> None:
+    service, file = labelled
+
+    async def found() -> list[dict[str, str]]:
+        looked = await recount("doctor", "--data-dir", service.data_dir, "--json")
+        return [each for each in json.loads(looked.stdout) if each["check"] == "labels"]
+
+    assert [each["state"] for each in await found()] == ["fine"]
+
+    replace(file, '[status]\nplanned = "Next up\n')
+
+    [wrong] = await found()
+    assert wrong["state"] == "problem"
+    assert str(file) in wrong["text"]
+    assert "mend the file" in wrong["mend"]
+    assert (await said(service))[0] == "Next up"

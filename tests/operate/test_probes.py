@@ -16,6 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from projections.declare import declare
+from projections.rebuild.rebuild import Rebuilder
 from service.log.database import open_pool
 from service.operate.gauges import Gauges
 from service.operate.probes import Probes
@@ -99,6 +100,19 @@ async def test_events_that_wait_for_too_long_are_told(pool: asyncpg.Pool) -> Non
     assert re.fullmatch(
         "1 events behind the log, which have waited for 3[56][0-9][0-9] s", str(answer["projections"])
     )
+
+
+async def test_events_that_wait_for_a_rebuild_from_nothing_are_told(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection:
+        await declare(connection)
+    await record_at(pool, datetime.now(UTC) - timedelta(hours=1))
+    await Rebuilder(pool).request()
+    await pool.execute("update read_model.rebuilds set state = 'RUNNING', position = 31, head = 100")
+
+    async with _serving(pool) as session:
+        answer = (await _get(session, "/readyz"))[1]
+
+    assert answer["projections"] == "1 events behind the log, and 31% of a rebuild is done"
 
 
 async def test_it_is_ready_while_the_spool_can_take_deliveries(no_pool: asyncpg.Pool) -> None:

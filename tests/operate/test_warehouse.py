@@ -19,9 +19,9 @@ import pytest
 from pyarrow import parquet
 
 from schema.views import VIEWS
+from service.cli.export import PERSONAL, TABLES
 from service.errors import ParquetNotInstalled
 from service.operate.table_file import FileColumn, table_file
-from service.operate.warehouse import PERSONAL, TABLES
 from service.simulator import simulate
 from tests.given import folders
 from tests.given.running import RECOUNT, Running, running

@@ -15,9 +15,11 @@ from service.log.event_store import EventStore
 from service.postgres.embedded import attach
 from tests.given.folders import PAYLOADS
 from tests.given.paged import (
+    ANSWERED,
     DRAG,
     ROWS,
     board_by_api,
+    gone_to,
     moment_of,
     opened,
     projected,
@@ -38,7 +40,6 @@ async def test_dragging_shows_the_board_as_the_api_has_it_at_that_moment(history
     await browser.run(DRAG, **{"from": 0.98, "to": 0.4, "steps": 5})
     moment = await moment_of(browser)
 
-    await browser.run("await page.waitForLoadState('networkidle')")
     assert await rows(browser) == await board_by_api(history, moment)
     assert await rows(browser) != live
     assert await browser.run("return page.locator('.live-button').textContent()") == "Back to live"
@@ -54,18 +55,20 @@ async def test_each_step_of_dragging_shows_the_board_of_its_own_moment(history, 
             const body = request.postDataJSON();
             if (body?.query?.startsWith('query Board')) asked.push(body.variables.asOf);
         });
-        await page.mouse.move(box.x + box.width * 0.9, box.y + 20);
-        await page.mouse.down();
         const steps = [];
         const last = () => performance.getEntriesByName('recount:step').at(-1)?.startTime;
-        await page.waitForLoadState('networkidle');
+        const stepped = (before) => page.waitForFunction((before) => {
+            const last = performance.getEntriesByName('recount:step').at(-1)?.startTime;
+            return last !== before && ROWS;
+        }, before).then((found) => found.jsonValue());
+        const begun = await page.evaluate(last);
+        await page.mouse.move(box.x + box.width * 0.9, box.y + 20);
+        await page.mouse.down();
+        await stepped(begun);
         for (const share of [0.8, 0.6, 0.61, 0.3]) {
             const before = await page.evaluate(last);
             await page.mouse.move(box.x + box.width * share, box.y + 20);
-            steps.push(await page.waitForFunction((before) => {
-                const last = performance.getEntriesByName('recount:step').at(-1)?.startTime;
-                return last !== before && ROWS;
-            }, before).then((found) => found.jsonValue()).then((rows) => [asked.at(-1), rows]));
+            steps.push(await stepped(before).then((rows) => [asked.at(-1), rows]));
         }
         await page.mouse.up();
         return steps;""".replace("ROWS", ROWS)
@@ -161,20 +164,24 @@ async def test_playing_moves_the_board_on_until_it_is_live_again(history, browse
     await opened(browser, history, "?at=2026-09-02T10:00:00Z&position=50000")
     await browser.run("await page.locator('[aria-label=Speed]').selectOption('fast')")
 
-    shown = await browser.run(
-        """const shown = [];
+    # The page tells each day that it shows: who looks now and then sees the fewer the slower the machine is.
+    shown, paused = await browser.run(
+        """await page.evaluate(() => {
+            const day = document.querySelector('.day'), play = document.querySelector('[title^=Play]');
+            window.shown = [];
+            new MutationObserver(() => {
+                window.shown.push(day.textContent);
+                window.paused ||= play.textContent === 'Pause' && play.ariaPressed === 'true';
+            }).observe(day, { childList: true, characterData: true, subtree: true });
+        });
         await page.keyboard.press('Escape');
         await page.locator('[role=slider]').focus();
         await page.keyboard.press('Space');
-        await page.getByRole('button', {name: 'Pause', pressed: true}).waitFor();
-        for (;;) {
-            const day = await page.locator('.day').textContent();
-            if (shown.at(-1) !== day) shown.push(day);
-            if (day === 'Now') return shown;
-            await page.waitForTimeout(20);
-        }"""
+        await page.waitForFunction(() => window.shown.at(-1) === 'Now', null, { timeout: 50_000 });
+        return page.evaluate(() => [window.shown, window.paused]);"""
     )
 
+    assert paused
     assert len(shown) > 5
     assert shown[-1] == "Now"
     assert (
@@ -187,7 +194,6 @@ async def test_a_saved_moment_opens_as_it_was_even_after_an_older_event_arrived_
     await opened(browser, history)
     await browser.run(DRAG, **{"from": 0.9, "to": 0.5, "steps": 2})
     moment = await moment_of(browser)
-    await browser.run("await page.waitForLoadState('networkidle')")
     before, address = await rows(browser), await browser.run("return page.url()")
 
     # A vote for the leader that happened before the saved moment, and that we learn of only now.
@@ -222,7 +228,7 @@ async def test_an_item_shows_its_course_its_wordings_with_their_votes_and_its_ev
     await opened(browser, history)
 
     await browser.run(
-        """await page.getByRole('button', {name: title, exact: true}).first().click();
+        """await page.getByRole('link', {name: title, exact: true}).first().click();
         await page.waitForSelector('#item .events li');""",
         title=item["title"],
     )
@@ -250,21 +256,67 @@ async def test_an_item_shows_its_course_its_wordings_with_their_votes_and_its_ev
     assert shown["address"] == f"/items/{item['sleekplanId']}"
 
 
-async def test_what_changed_names_new_items_and_moves_since_a_week_before(history, browser):
+async def test_what_changed_names_new_items_and_what_moved_since_a_week_before(history, browser):
     moment = {"time": "2026-03-02T10:00:00.000Z", "position": 50000}
     diff = (
         await history.ask(
-            """query($from: AsOf!, $to: AsOf) { boardDiff(from: $from, to: $to) { added { title } } }""",
+            """query($from: AsOf!, $to: AsOf) { boardDiff(from: $from, to: $to) {
+              addedCount added { title }
+              changed { after { title } changes { field before after } }
+            } }""",
             **{"from": {**moment, "time": "2026-02-23T10:00:00.000Z"}, "to": moment},
         )
     )["boardDiff"]
+    moved = {
+        each["after"]["title"]: " ".join(
+            _moved(change) for change in each["changes"] if change["before"] != change["after"]
+        )
+        for each in diff["changed"]
+        if {change["field"] for change in each["changes"]} <= {"votes", "commentCount"}
+    }
 
     await opened(browser, history, "?at=2026-03-02T10:00:00.000Z&position=50000&view=changes&since=week")
     await browser.run("await page.waitForSelector('#changes .differences li')")
 
     text = await browser.run("return page.locator('#changes').innerText()")
-    assert f"{len(diff['added'])} new item" in text
+    told = await browser.run(
+        """return page.evaluate(() => [...[...document.querySelectorAll('#changes h3')]
+            .find(({textContent}) => textContent.startsWith('Moved')).nextSibling.children]
+            .map((line) => [line.querySelector('.title').textContent,
+                [...line.querySelectorAll('.gain')].map(({textContent}) => textContent).join(' ')]))"""
+    )
+    assert f"{diff['addedCount']} new item" in text
     assert all(item["title"] in text for item in diff["added"])
+    assert f"{len(moved)} moved by votes or comments alone" in text
+    assert all(moved[title] == said for title, said in told)
+    assert len(told) == min(60, len(moved))
+    assert any("comment" in said for _, said in told)
+
+
+def _moved(change):
+    by = change["after"] - change["before"]
+    noun = {"votes": "vote", "commentCount": "comment"}[change["field"]]
+    return f"{by:+d} {noun}{'' if abs(by) == 1 else 's'}".replace("-", "−")
+
+
+async def test_what_is_cut_is_told_with_how_much_there_is(history, browser):
+    await opened(browser, history, "?at=2026-03-02T10:00:00.000Z&position=50000")
+    await browser.run(
+        """await page.route('**/graphql*', async (route) => {
+            const { query } = route.request().postDataJSON();
+            const answer = await route.fetch();
+            const told = await answer.json();
+            if (query.includes('boardDiff')) told.data.boardDiff.changedCount = 3512;
+            if (query.includes('query Promises')) told.data.items.totalCount = 1043;
+            return route.fulfill({ response: answer, json: told });
+        });
+        await page.getByRole('tab', { name: 'Changes' }).click();
+        await page.locator('#changes .quiet', { hasText: '3,512 changed or moved, of which' }).waitFor();
+        await page.getByRole('tab', { name: 'Ask' }).click();
+        await page.getByRole('button', { name: 'Promises' }).click();
+        await page.locator('#ask .quiet', { hasText: /^The first \\d+ of 1,043, / }).waitFor();
+        await page.unrouteAll({ behavior: 'wait' });"""
+    )
 
 
 async def test_each_panel_shows_the_query_behind_it(history, browser):
@@ -321,6 +373,7 @@ async def test_a_paused_feed_keeps_what_it_shows_and_resumes_across_a_restart_of
                 (lines) => lines.map((line) => Number(line.dataset.position)))"""
         )
         assert positions == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+        await browser.run("await page.goto('about:blank')")
     await browser.run("problems.splice(0)")  # the browser itself reports the refused connections
 
 
@@ -349,7 +402,7 @@ async def test_several_products_can_be_chosen_between_and_each_shows_its_own_boa
                 f"""await {select}.selectOption(product);
                 await page.waitForFunction((product) => location.search.includes(`product=${{product}}`)
                     && document.querySelectorAll('.board tbody tr').length === 1, product);
-                await page.locator('.board button.title', {{hasText: wanted}}).waitFor();""",
+                await page.locator('.board a.title', {{hasText: wanted}}).waitFor();""",
                 product=str(product),
                 wanted=wanted,
             )
@@ -357,6 +410,54 @@ async def test_several_products_can_be_chosen_between_and_each_shows_its_own_boa
             assert await browser.run("return page.locator('#feed .events li').count()") == 1
             assert await browser.run(f"return {select}.inputValue()") == str(product)
         await browser.run("await page.goto('about:blank')")
+
+
+async def test_of_two_products_chosen_in_a_breath_the_last_is_shown_and_followed_alone(tmp_path, browser):
+    told = json.loads((PAYLOADS / "item.create.json").read_text())
+    products = [int(told["product_id"]), 7_700_000_077]
+    async with small_board(tmp_path) as service:
+
+        async def tell(product: int, title: str) -> None:
+            told["data"] |= {"title": title, "feedback_id": int(told["data"]["feedback_id"]) + 1}
+            await told_to(service, json.dumps(told | {"product_id": product}).encode())
+
+        for product in products:
+            await tell(product, f"Of {product}")
+        await opened(browser, service)
+        # The answer about the one that was chosen first comes last.
+        await browser.run(
+            """await page.waitForFunction(() => document.body.dataset.connection === 'open');
+            await page.evaluate((products) => {
+                const ask = window.fetch;
+                let came, first = new Promise((resolve) => { came = resolve; });
+                window.fetch = async (...what) => {
+                    const answer = await ask(...what);
+                    const body = what[1].body ?? '';
+                    if (!body.includes('query Extent')) return answer;
+                    if (body.includes(products[1])) setTimeout(came);
+                    if (body.includes(products[0])) await first;
+                    return answer;
+                };
+                const select = document.querySelector('#product select');
+                for (const product of products) {
+                    select.value = product;
+                    select.dispatchEvent(new Event('change'));
+                }
+            }, products.map(String));
+            await page.locator('.board a.title', { hasText: `Of ${products[1]}` }).waitFor();
+            await page.waitForFunction(() => document.querySelectorAll('.board tbody tr').length === 1);""",
+            products=products,
+        )
+        await tell(products[0], "Nobody asked for")
+        await tell(products[1], "Looked for")
+        await browser.run("await page.locator('#feed .events li', { hasText: 'Looked for' }).waitFor()")
+        feed = await browser.run("return page.locator('#feed .events li').allTextContents()")
+        await browser.run("await page.goto('about:blank')")
+        await browser.run("problems.splice(0)")  # the browser itself reports the line that was let go at once
+
+    assert len(feed) == 2
+    assert "Nobody asked for" not in str(feed)
+    assert f"Of {products[0]}" not in str(feed)
 
 
 @pytest.mark.parametrize("width", [320, 360])
@@ -397,14 +498,14 @@ async def test_a_hostile_title_is_text_everywhere_it_is_shown(tmp_path, browser)
 
         for view in ("item", "changes", "feed"):
             await browser.run(
-                """if (view === 'item') await page.locator('.board button.title').first().click();
+                """if (view === 'item') await page.locator('.board a.title').first().click();
                 else await page.locator(`#tab-${view}`).click();
                 await page.waitForLoadState('networkidle');""",
                 view=view,
             )
-        shown = await browser.run("return page.locator('.board button.title').first().textContent()")
+        shown = await browser.run("return page.locator('.board a.title').first().textContent()")
         assert shown == f"{title} again"
-        assert await browser.run("return page.title()") == "Recount"
+        assert await browser.run("return page.title()") == "Board · Recount"
         assert (
             await browser.run(
                 "return page.evaluate(() => document.querySelectorAll('main img, main script').length)"
@@ -428,7 +529,7 @@ async def test_a_service_that_wants_a_token_is_asked_with_the_one_typed_in(tmp_p
             """await page.locator('#token-field').fill(token);
             await page.keyboard.press('Enter');
             await page.waitForFunction(() => document.body.dataset.connection === 'open');
-            await page.locator('.board button.title').first().waitFor();""",
+            await page.locator('.board a.title').first().waitFor();""",
             token=token,
         )
 
@@ -448,24 +549,33 @@ async def test_axe_finds_nothing_serious_in_any_view(history, scheme, width, bro
         colorScheme=scheme, reducedMotion="reduce", viewport={"width": width, "height": 800}
     )
     item = (await history.ask("{ items(first: 1) { nodes { sleekplanId } } }"))["items"]["nodes"][0]
+    at = "at=2026-03-02T10:00:00Z&position=50000"
+    await opened(driver, history, f"?{at}")
     found = {}
-    for view in ("", f"items/{item['sleekplanId']}", "changes?since=month", "feed", "projections"):
-        await opened(
-            driver, history, f"{view}{'&' if '?' in view else '?'}at=2026-03-02T10:00:00Z&position=50000"
+    # The board with an item and without it as a whole; of the others what is another there.
+    for view, panel, parts in (
+        ("?", "#board", []),
+        (f"items/{item['sleekplanId']}?", "#item", []),
+        ("changes?since=month&", "#changes", ["#tabs", "#changes"]),
+        ("feed?", "#feed", ["#tabs", "#feed"]),
+        ("projections?", "#projections", ["#tabs", "#projections"]),
+    ):
+        await gone_to(driver, view + at, panel)
+        found[panel] = await driver.run(
+            f"""for (const part of await page.$$('main details:not([open]) > summary'))
+                if (await part.isVisible()) await part.click();
+            {ANSWERED};
+            return axe(...parts);""",
+            panel=panel,
+            parts=parts,
         )
-        await driver.run(
-            """await page.waitForLoadState('networkidle');
-            for (const part of await page.locator('main details > summary:visible').all()) await part.click();
-            await page.waitForLoadState('networkidle');"""
-        )
-        found[view] = await driver.run("return axe()")
     await driver.run(
         """await page.locator('[role=slider]').focus();
         await page.keyboard.press('+');
         await page.getByRole('button', { name: 'Go to' }).click();
         await page.locator('dialog').waitFor();"""
     )
-    found["picker"] = await driver.run("return axe()")
+    found["picker"] = await driver.run("return axe('#bar', 'dialog')")
 
     assert {view: serious for view, serious in found.items() if serious} == {}
 
@@ -478,7 +588,7 @@ async def test_at_360_pixels_nothing_is_wider_than_the_screen_in_any_view(histor
             """await page.locator(`#tab-${view}`).click();
             if (view === 'item') {
                 await page.locator('#tab-board').click();
-                await page.locator('.board button.title').first().click();
+                await page.locator('.board a.title').first().click();
                 await page.waitForSelector('#item .curve');
             }
             await page.waitForLoadState('networkidle');""",

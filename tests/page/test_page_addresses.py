@@ -26,7 +26,7 @@ async def test_back_closes_what_was_opened_and_gives_the_focus_back_and_forward_
     await opened(browser, history)
 
     await browser.run(
-        """const title = page.locator('.board button.title').nth(2);
+        """const title = page.locator('.board a.title').nth(2);
         await title.focus();
         await page.keyboard.press('Enter');
         await page.waitForFunction(() => location.pathname.startsWith('/items/'));
@@ -35,7 +35,7 @@ async def test_back_closes_what_was_opened_and_gives_the_focus_back_and_forward_
         await page.goBack();
         await page.waitForFunction(() => location.pathname === '/');
         await page.waitForFunction(
-            () => document.activeElement === document.querySelectorAll('.board button.title')[2]);
+            () => document.activeElement === document.querySelectorAll('.board a.title')[2]);
         await page.goForward();
         await page.waitForFunction(() => location.pathname.startsWith('/items/'));
         await page.locator('#item').waitFor();
@@ -49,6 +49,38 @@ async def test_back_closes_what_was_opened_and_gives_the_focus_back_and_forward_
     )
 
 
+async def test_an_item_opens_in_another_tab_too_and_tabs_are_named_by_what_they_show(history, browser):
+    await opened(browser, history, "?at=2026-03-02T10:00:00.000Z&position=50000")
+
+    there, names = await browser.run(
+        """const link = page.locator('.board a.title').nth(1);
+        const title = await link.textContent();
+        // Asked in one go whether it is left to the browser: a page may move between press and release.
+        const there = await link.evaluate((link) => {
+            link.dispatchEvent(new PointerEvent('pointerdown', { bubbles: true }));
+            let left;
+            addEventListener('click', (event) => {
+                left = !event.defaultPrevented;
+                event.preventDefault();
+            }, { once: true });
+            link.dispatchEvent(new MouseEvent('click', { ctrlKey: true, bubbles: true, cancelable: true }));
+            return left && new URL(link.href).pathname.startsWith('/items/') && new URL(link.href).search;
+        });
+        const names = [await page.title()];
+        const named = (name) => page.waitForFunction((name) => document.title === name, name);
+        await link.click();
+        await named(`${title}, 2 Mar 2026 · Recount`);
+        await page.getByRole('button', { name: 'Back to live' }).click();
+        await named(`${title} · Recount`);
+        await page.keyboard.press('Escape');
+        await named('Board · Recount');
+        return [there, names];"""
+    )
+
+    assert there.startswith("?at=2026-03-02T10:00:00.000Z&position=50000")
+    assert names == ["Board, 2 Mar 2026 · Recount"]
+
+
 async def test_a_time_in_a_list_is_gone_back_from_to_the_moment_before(history, browser):
     await opened(browser, history)
 
@@ -60,6 +92,34 @@ async def test_a_time_in_a_list_is_gone_back_from_to_the_moment_before(history, 
     )
 
     assert await browser.run("return page.locator('.day').textContent()") == "Now"
+
+
+async def test_an_answer_that_comes_after_one_went_back_is_not_shown(history, browser):
+    await opened(browser, history, "?at=2026-03-02T10:00:00Z&position=50000")
+
+    shown, address = await browser.run(
+        """const titles = page.locator('.board a.title');
+        await titles.nth(0).click();
+        await page.waitForFunction((title) => HEADING === title, await titles.nth(0).textContent());
+        await page.evaluate(() => {
+            const ask = window.fetch;
+            window.fetch = async (...what) => {
+                const answer = await ask(...what);
+                if (what[1].body?.includes('query Item('))
+                    await new Promise((release) => { window.release = release; });
+                return answer;
+            };
+        });
+        await titles.nth(1).click();
+        await page.waitForFunction(() => window.release);
+        await titles.nth(0).click();
+        await page.evaluate(() => window.release());
+        await page.waitForFunction(() => !document.querySelector('#item [aria-busy=true]'));
+        return [await page.locator('#item h2').textContent() === await titles.nth(0).textContent(),
+            await page.evaluate(() => location.pathname)];""".replace("HEADING", HEADING)
+    )
+
+    assert shown, f"at {address} another item is shown"
 
 
 async def test_an_old_link_to_an_item_is_understood(history, browser):
@@ -116,7 +176,7 @@ async def test_nonsense_in_an_address_is_told_in_words_and_the_board_is_shown_as
 ):
     await opened(browser, history, address)
 
-    assert word in await browser.run("return page.locator('#notice').textContent()")
+    await browser.run("await page.locator('#notice', { hasText: word }).waitFor()", word=word)
     assert await browser.run("return page.locator('.day').textContent()") == "Now"
 
 
@@ -157,7 +217,7 @@ async def test_items_of_several_products_have_addresses_of_their_own(tmp_path, b
         await opened(browser, service)
 
         await browser.run(
-            """await page.locator('.board button.title', { hasText: 'the other product' }).click();
+            """await page.locator('.board a.title', { hasText: 'the other product' }).click();
             await page.waitForFunction((path) => location.pathname === path, path);""",
             path=f"/items/{number}@7700000077",
         )

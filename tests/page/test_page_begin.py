@@ -64,11 +64,32 @@ async def test_the_first_event_makes_it_the_board(tmp_path, browser):
             url=service.address,
         )
         await service.post((PAYLOADS / "item.create.json").read_bytes())
-        await browser.run("await page.locator('.board button.title').first().waitFor()")
+        await browser.run("await page.locator('.board a.title').first().waitFor()")
 
         assert await browser.run("return page.locator('#begin').count()") == 0
         assert await browser.run("return page.locator('#bar').isVisible()")
         await browser.run("await page.goto('about:blank')")
+
+
+async def test_what_is_recorded_and_not_counted_is_told_until_it_is_the_board(
+    tmp_path, database_url, pool, browser
+):
+    async with (
+        running(tmp_path / "data", env={"RECOUNT_DATABASE_URL": database_url}) as service,
+        pool.acquire() as connection,
+    ):
+        async with connection.transaction():
+            await connection.execute("lock table read_model.checkpoints in exclusive mode")  # nothing counts
+            await service.post((PAYLOADS / "item.create.json").read_bytes())
+            await browser.run(BEGUN, url=service.address)
+            await browser.run("await page.getByText('The board is being counted').waitFor()")
+            text = await browser.run(SAID)
+        await browser.run("await page.locator('.board a.title').first().waitFor()")
+        begun = await browser.run("return page.locator('#begin').count()")
+        await browser.run("await page.goto('about:blank')")
+
+    assert "The log has 1 event." in text
+    assert begun == 0
 
 
 async def test_the_board_of_before_is_fetched_by_a_button_and_shown_as_it_comes(tmp_path, browser):
@@ -83,7 +104,7 @@ async def test_the_board_of_before_is_fetched_by_a_button_and_shown_as_it_comes(
             await browser.run(BEGUN, url=service.address)
             product = await browser.run("return page.getByLabel('Number of the product').inputValue()")
             await browser.run("await page.getByRole('button', {name: 'Fetch the board'}).click()")
-            await browser.run("await page.locator('.board button.title').first().waitFor()")
+            await browser.run("await page.locator('.board a.title').first().waitFor()")
             await browser.run("await page.goto('about:blank')")
 
     assert product == str(TINY.product_id)

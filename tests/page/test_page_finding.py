@@ -120,7 +120,13 @@ async def test_what_is_typed_is_looked_for_and_cleared_again(history, browser):
         await page.waitForFunction(() => location.search === '?search=calendar');
         await page.locator('#board .count', { hasText: 'found' }).waitFor();
         await page.keyboard.press('ArrowDown');
-        await page.waitForFunction(() => document.activeElement.matches('.board button.title'));
+        await page.waitForFunction(() => document.activeElement.matches('.board a.title'));
+        await page.keyboard.press('Control+K');
+        await page.keyboard.type('offline');
+        // Before anything can have been found.
+        await page.keyboard.press('Enter');
+        await page.waitForFunction(() => /offline/i.test(document.activeElement.textContent)
+            && document.activeElement === document.querySelector('.board a.title'));
         await page.keyboard.press('Control+K');
         await page.waitForFunction(() => document.activeElement.type === 'search');
         await page.keyboard.type('no item has such words at all');
@@ -151,19 +157,50 @@ async def test_every_item_is_reached_by_scrolling_and_far_rows_are_folded(histor
 
     reached = await browser.run(
         """const seen = new Set();
-        for (;;) {
-            const ids = await page.locator('.board tr[data-id]').evaluateAll(
-                (rows) => rows.map(({ dataset }) => dataset.id));
+        // A screen at a time, and in the same breath: rows that come meanwhile and are passed are folded.
+        for (let step = 0; seen.size < total && step < 1_000; step++) {
+            const ids = await page.evaluate(async () => {
+                await new Promise(requestAnimationFrame);
+                const rows = [...document.querySelectorAll('.board tr[data-id]')];
+                scrollBy(0, innerHeight);
+                return rows.map(({ dataset }) => dataset.id);
+            });
             for (const id of ids) seen.add(id);
-            if (seen.size >= total) break;
-            await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
-            await page.waitForFunction((seen) => [...document.querySelectorAll('.board tr[data-id]')]
-                .some(({ dataset }) => !seen.includes(dataset.id)), [...seen]);
         }
         await page.evaluate(() => scrollTo(0, 0));
-        await page.waitForFunction(() => document.querySelector('.board .folded'));
+        await page.waitForFunction(() => document.querySelector('.board tbody:empty')?.clientHeight);
         return [...seen];""",
         total=answer["items"]["totalCount"],
     )
 
     assert set(reached) == {item["id"] for item in answer["items"]["nodes"]}
+
+
+async def test_rows_come_a_few_a_frame_and_a_drag_asks_for_those_in_sight(history, browser):
+    """A hundred rows at once are a frame of 100 ms, and 200 rows a step of four times as long."""
+    await opened(browser, history)
+
+    at_once, asked = await browser.run(
+        """await page.evaluate(() => {
+            const board = document.querySelector('.board');
+            const counts = [board.rows.length];
+            window.added = [];
+            new MutationObserver(() => added.push(counts[counts.push(board.rows.length) - 1] - counts.at(-2)))
+                .observe(board, { childList: true, subtree: true });
+        });
+        await page.waitForFunction(() => {
+            scrollTo(0, document.documentElement.scrollHeight);
+            return document.querySelectorAll('.board tbody tr').length >= 200;
+        });
+        await page.evaluate(() => scrollTo(0, 0));
+        const asking = page.waitForRequest((request) => request.postDataJSON()?.variables?.course === false);
+        const track = await page.locator('.track').boundingBox();
+        await page.mouse.move(track.x + track.width * 0.9, track.y + 20);
+        await page.mouse.down();
+        await page.mouse.move(track.x + track.width * 0.8, track.y + 20);
+        const { first } = (await asking).postDataJSON().variables;
+        await page.mouse.up();
+        return [Math.max(...await page.evaluate(() => window.added)), first];"""
+    )
+
+    assert (at_once, asked) == (25, 25)

@@ -103,3 +103,26 @@ async def test_how_the_last_back_fills_ended_is_shown(tmp_path, browser):
     assert "ended, something is missing" in text
     assert "31 requests, 260 events" in text
     assert "the key may not read votes" in text
+
+
+async def test_projections_looked_at_anew_keep_the_focus_and_unseen_ask_nothing(history, browser):
+    found = await browser.run(
+        """await page.goto(url);
+        const item = page.locator('#projections .differences .title').first();
+        await item.focus();
+        const again = () => page.waitForResponse(
+            (answer) => answer.request().postData()?.includes('query Projections'));
+        await again();
+        await again();
+        const kept = await item.evaluate((element) => element === document.activeElement);
+        await page.evaluate(
+            () => Object.defineProperty(document, 'hidden', { value: true, configurable: true }));
+        await page.waitForLoadState('networkidle');
+        let asked = 0;
+        page.on('request', () => asked++);
+        await page.waitForTimeout(2_500);
+        return [kept, asked];""",
+        url=f"{history.address}/projections",
+    )
+
+    assert found == [True, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -16,7 +17,7 @@ ASKED = "await page.goto(url); await page.locator('#token-field').waitFor()"
 ENTER = """await page.locator('#token-field').fill(token);
     if (keep) await page.getByLabel('keep me signed in').check();
     await page.getByRole('button', {name: 'Sign in'}).click();"""
-BOARD = "await page.locator('.board button.title').first().waitFor()"
+BOARD = "await page.locator('.board a.title').first().waitFor()"
 
 
 @pytest.fixture
@@ -60,6 +61,26 @@ async def test_a_token_that_is_not_kept_is_gone_with_the_page(closed, browsers):
     assert await driver.run("return page.context().cookies()") == []
 
 
+async def test_whoever_is_signed_out_meanwhile_is_asked_again_and_goes_on_where_they_were(closed, browsers):
+    driver = await browsers.tab()
+    await driver.run(ASKED, url=f"{closed.address}/?search=similar")
+    await driver.run(f"{ENTER} {BOARD}", token=TOKEN, keep=True)
+
+    await driver.run(
+        f"""await page.waitForFunction(() => document.body.dataset.ready === 'true');
+        await page.context().clearCookies();
+        await page.locator('.board a.title').first().click();
+        await page.locator('#token-field').waitFor();
+        {ENTER}
+        await page.locator('#item .facts').waitFor();
+        await page.locator('#token').waitFor({{ state: 'hidden' }});""",
+        token=TOKEN,
+        keep=False,
+    )
+
+    assert (await driver.run("return page.url()")).endswith("?search=similar")
+
+
 @pytest.mark.parametrize("keep", [False, True])
 async def test_a_wrong_token_is_said_to_be_wrong_and_may_be_mended(closed, keep, browsers):
     driver = await browsers.tab()
@@ -90,3 +111,29 @@ async def test_axe_finds_nothing_serious_where_a_token_is_asked_for(closed, brow
 
     assert await driver.run("return axe()") == []
     assert await driver.run("return page.evaluate(() => document.documentElement.scrollWidth)") == 320
+
+
+async def test_a_link_to_a_product_that_ones_token_does_not_reach_shows_what_it_reaches_and_says_so(
+    tmp_path, browsers
+):
+    body = json.loads((PAYLOADS / "item.create.json").read_text())
+    async with running(
+        tmp_path / "data", env={"RECOUNT_API_TOKENS": f"other,{TOKEN}:read@{body['product_id']}"}
+    ) as service:
+        await service.post(json.dumps(body).encode())
+        driver = await browsers.tab()
+        await driver.run(ASKED, url=f"{service.address}/?product=4711")
+
+        said, address, form = await driver.run(
+            f"""{ENTER} {BOARD}
+            await page.locator('#notice', {{ hasText: '4711' }}).waitFor();
+            return [await page.locator('#notice').textContent(), page.url(),
+                await page.locator('#token').isVisible()];""",
+            token=TOKEN,
+            keep=False,
+        )
+
+    assert said.startswith(
+        "The address names the product 4711, which cannot be shown (this token is not bound"
+    )
+    assert ("4711" in address, form) == (False, False)

@@ -31,6 +31,7 @@ from service.log.database import connect, open_pool
 from service.log.hub import Hub
 from service.postgres.binaries import ServiceUser, find_binaries, runnable_by
 from service.postgres.embedded import EmbeddedPostgres, attach
+from service.postgres.sockets import refuse_of_others
 from tests.given.folders import ROOT
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes the user")
@@ -188,6 +189,27 @@ async def test_after_kill_9_of_postgres_it_comes_back_with_what_was_committed(fo
         assert postgres.pid != killed
 
 
+@pytest.mark.parametrize("deleted", ["the socket", "its folder"])
+async def test_one_whose_socket_was_deleted_comes_back_with_what_was_committed(folder, deleted):
+    async with EmbeddedPostgres(folder) as postgres:
+        await ask(postgres.dsn, "create table kept as select 41 as position")
+        before = postgres.pid
+        if deleted == "the socket":
+            (folder / "run" / ".s.PGSQL.5432").unlink()
+        else:
+            shutil.rmtree(folder / "run")
+
+        assert await ask_when_back(postgres.dsn, "select position from kept") == 41
+        assert postgres.pid != before
+
+
+def test_a_folder_that_another_user_made_again_is_not_taken(tmp_path):
+    refuse_of_others(tmp_path, os.geteuid())
+
+    with pytest.raises(PermissionError, match="another user has made the folder"):
+        refuse_of_others(tmp_path, os.geteuid() + 1)
+
+
 @pytest.mark.torture
 async def test_twenty_kills_in_a_row_lose_no_committed_row(folder):
     async with EmbeddedPostgres(folder) as postgres:
@@ -335,6 +357,21 @@ async def test_a_path_too_long_for_a_socket_gets_a_short_one_that_goes_with_it(f
         assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
 
     assert not sockets.exists()
+
+
+@pytest.mark.parametrize("below", ["plain", "x" * 120], ids=["short", "long"])
+async def test_a_copy_of_a_data_folder_that_is_in_use_starts_and_leaves_the_original_s_postgres_alone(
+    folder, below
+):
+    original, copy = folder / below, folder / f"{below}-copy"
+    async with service_on(original) as (_, dsn, pid):
+        await asyncio.to_thread(subprocess.run, ["cp", "-a", original, copy], check=True)
+
+        async with EmbeddedPostgres(copy) as postgres:
+            assert await ask(postgres.dsn, "select 1") == 1
+
+        assert runs(pid)
+        assert await ask(dsn, "select 1") == 1
 
 
 async def test_the_pid_file_of_a_process_that_is_somebody_else_s_now_is_no_hindrance(folder):

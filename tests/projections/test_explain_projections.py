@@ -12,11 +12,11 @@ import pytest
 from projections.catalogue import BUILT_IN
 from projections.follow.projector import Projector
 from projections.read_model import Generation, ReadAt, Reader, tables
-from projections.steps import LiveSteps
+from projections.steps import LiveSteps, between
 from service.log.database import open_pool
 from service.log.event_store import EventStore
 from tests.given.asking import Board, Following, services_on
-from tests.given.projecting import PRODUCT, record
+from tests.given.projecting import PRODUCT, payload, record
 
 # Not item_sightings: it is as long as the product has items, so reading it whole may be the shortest way.
 VERSIONS = (
@@ -149,3 +149,27 @@ async def test_a_step_makes_no_plan_twice(board: tuple[asyncpg.Pool, Generation]
             before = await connection.fetchval("select count(*) from pg_prepared_statements")
             await steps.apply(0, 0)
             assert await connection.fetchval("select count(*) from pg_prepared_statements") == before
+
+
+async def test_what_a_step_tells_of_a_person_is_settled_without_their_past(pool: asyncpg.Pool) -> None:
+    edits = [
+        payload("user.update", timestamp=1_700_000_000 + n, data_full_name=f"Ida {n}") for n in range(400)
+    ]
+    head = await record(pool, edits)
+    await Projector(pool).catch_up()
+    generation = await tables(pool)
+    await pool.execute(generation.fill("analyze {user_versions}"))
+    settle = next(p for p in BUILT_IN if p.name == "users").statements["settle.current"]
+
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(
+            "set local enable_hashjoin = off; set local enable_mergejoin = off"
+        )  # as a short step
+        rows = await connection.fetch(
+            f"explain (analyze, timing off, costs off) {generation.fill(between(settle, head - 1, head))}"
+        )
+    plan = "\n".join(row[0] for row in rows)
+
+    read = [float(rows) for rows in re.findall(r"on user_versions_\d+.* \(actual rows=([\d.]+)", plan)]
+    assert read, plan
+    assert max(read) <= 1, plan

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import pytest
 
 from projections.rebuild.verify import verify
+from schema.scalars import duration_text
 from service.events import Origin, decode
 from tests.given.asking import NOW, Board, a_board, body, person, post
 
@@ -62,6 +64,8 @@ async def test_a_snapshot_updates_what_is_known_and_nobody_did_it(pool: asyncpg.
 
         answer = await board.ask(
             """{ item(sleekplanId: 1) { title votes { up } status { key } deleted }
+                 active: item(sleekplanId: 1) { lastActivityAt version }
+                 seen: item(sleekplanId: 1, asOf: {position: 7}) { lastActivityAt version }
                  then: item(sleekplanId: 1, asOf: {time: "2026-05-04T12:00:00Z"}) { title }
                  comments { nodes { likes } } user(sleekplanId: 1) { name lastActiveAt activity { comments } }
                  changelogEntry(sleekplanId: 1) { title publishedAt }
@@ -75,6 +79,7 @@ async def test_a_snapshot_updates_what_is_known_and_nobody_did_it(pool: asyncpg.
             "deleted": False,
         }
         assert answer["then"] == {"title": "Late"}
+        assert answer["active"] == answer["seen"] == {"lastActivityAt": "2026-05-04T10:00:00Z", "version": 5}
         assert answer["comments"] == {"nodes": [{"likes": 2}]}
         assert answer["user"]["name"] == "Ana Lind"
         assert answer["user"]["lastActiveAt"] == "2026-05-01T11:00:00Z"
@@ -117,3 +122,27 @@ async def test_an_answers_group_is_read_from_either_name(pool: asyncpg.Pool) -> 
             "2": "b",
             "3": "7",
         }
+
+
+async def test_what_was_fetched_of_years_ago_turns_no_clock_back(pool: asyncpg.Pool) -> None:
+    question = """query ($asOf: AsOf) { item(sleekplanId: 1, asOf: $asOf) {
+        timeInStatus voteSeries(bucket: DAY, window: {last: "P1D"}) { up } } }"""
+    async with a_board(pool) as board:
+        await tell(board, "WEBHOOK", body("item.update", "2026-05-01 10:00", post(1, status="open")))
+        await tell(board, "BACKFILL", *(vote("2024-04-01 10:00", user) for user in range(120)))
+        recorded = await pool.fetchval("select max(recorded_at) from log.events")
+        answer = await board.ask(question, asOf={"position": 121})
+
+    since = recorded - datetime(2026, 5, 1, 10, tzinfo=UTC)
+    assert answer["item"]["timeInStatus"] == duration_text(since.total_seconds())
+    assert sum(day["up"] for day in answer["item"]["voteSeries"]) == 0
+
+
+async def test_an_item_that_was_only_seen_had_no_activity_yet(pool: asyncpg.Pool) -> None:
+    async with a_board(pool) as board:
+        await tell(board, "BACKFILL", body("item.snapshot", "2026-05-05 10:00", post(1, title="A")))
+        question = """query ($a: AsOf) { items(asOf: $a, orderBy: {field: LAST_ACTIVITY_AT}) {
+            nodes { title lastActivityAt } } }"""
+        now, then = [await board.ask(question, a=moment) for moment in (None, {"position": 1})]
+
+    assert now == then == {"items": {"nodes": [{"title": "A", "lastActivityAt": None}]}}

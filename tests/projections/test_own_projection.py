@@ -12,14 +12,18 @@ import asyncpg
 import pytest
 
 from projections import catalogue
+from projections.declare import drop_absent
 from projections.follow.parking import parked_list, parked_retry
 from projections.follow.projector import Projector
 from projections.read_model import tables
 from projections.rebuild.rebuild import rebuild, stale
 from projections.rebuild.verify import verify
 from projections.status import status
+from service import sql_files
+from service.errors import ProjectionNotDropped, ProjectionUnusable
 from tests.given.folders import ROOT
 from tests.given.projecting import a_history, payload, record
+from tests.given.running import recount
 
 EXAMPLE = ROOT / "examples" / "votes_by_mail_domain"
 
@@ -103,8 +107,6 @@ async def test_adding_a_column_is_editing_the_file_and_one_command(
     file.write_text(text)
     sys.modules.pop("votes_by_mail_domain")
     catalogue.plugins.cache_clear()
-    from service import sql_files
-
     sql_files._statements.cache_clear()
     assert await stale(pool) == ["votes_by_mail_domain"]
 
@@ -133,3 +135,130 @@ async def test_one_that_fails_holds_no_other_up_and_can_be_retried(
     await pool.execute(f"alter table {table} drop constraint surprise")
     assert (await parked_retry(pool, parked.position)).done
     assert await _counted(pool) == Counter({"example.com": 2, "example.org": 1})
+
+
+@pytest.fixture
+async def uninstalled(
+    installed: Path, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, ...]:
+    """The names of the tables that the example left when it was uninstalled."""
+    await record(pool, _votes("example.com", 4))
+    await Projector(pool).catch_up()
+    with pytest.raises(ProjectionNotDropped, match="it is installed here; uninstall its package first"):
+        await drop_absent(pool, "votes_by_mail_domain")
+    found = await tables(pool)
+    sys.path.remove(str(installed))
+    catalogue.plugins.cache_clear()
+    [absent] = [standing for standing in await status(pool) if standing.state == "ABSENT"]
+    assert absent.name == "votes_by_mail_domain"
+    return (found.names["votes_by_mail_domain"],)
+
+
+async def test_the_tables_of_one_that_was_uninstalled_are_dropped_by_a_command(
+    uninstalled: tuple[str, ...],
+    installed: Path,
+    pool: asyncpg.Pool,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    env = {"RECOUNT_DATABASE_URL": database_url}
+    asked = await recount("projections", "drop", "votes_by_mail_domain", env=env)
+    assert (asked.returncode, asked.stdout) == (130, "")
+    assert "Drop the tables of the projection votes_by_mail_domain?" in asked.stderr
+
+    told = await recount("projections", "drop", "votes_by_mail_domain", "--yes", env=env)
+
+    assert told.stdout == f"dropped: {uninstalled[0]}\n"
+    assert await pool.fetchval("select to_regclass($1)", uninstalled[0]) is None
+    assert {standing.state for standing in await status(pool)} == {"LIVE"}
+    refused = await recount("projections", "drop", "votes_by_mail_domain", "--yes", env=env)
+    assert "there is no projection 'votes_by_mail_domain'; there are: changelog, comments" in refused.stderr
+
+    monkeypatch.syspath_prepend(str(installed))
+    catalogue.plugins.cache_clear()
+    await Projector(pool).catch_up()
+    assert await _counted(pool) == Counter({"example.com": 4})
+
+
+async def test_tables_that_somebodys_view_stands_on_stay_and_the_refusal_says_so(
+    uninstalled: tuple[str, ...], pool: asyncpg.Pool
+) -> None:
+    await pool.execute(f"create view mine as select * from {uninstalled[0]}")
+
+    with pytest.raises(ProjectionNotDropped, match="a view of somebody's own reads them; drop that first"):
+        await drop_absent(pool, "votes_by_mail_domain")
+
+    assert await pool.fetchval("select count(*) from mine") == 1
+    assert {standing.state for standing in await status(pool)} == {"LIVE", "ABSENT"}
+
+
+MINE = "-- name: tables\ncreate table {mine} (product_id bigint not null, names text[]);"
+
+
+def test_braces_in_texts_and_comments_are_no_places(installed: Path) -> None:
+    (installed / "votes_by_mail_domain.sql").write_text(
+        f"{MINE}\n-- name: apply.count\n-- As {{items}} does.\n"
+        "insert into {mine} select h.product_id, '{it''s,ours}' || '{items}'::text[] from {hot} h;\n"
+        "-- name: report\nselect * from {whatever}"
+    )
+    catalogue.plugins.cache_clear()
+    sql_files._statements.cache_clear()
+
+    [projection] = catalogue.plugins()
+
+    assert projection.tables == ("mine",)
+
+
+UNUSABLE = {
+    "its module lacks something": ("import no_such_module", None, "cannot be loaded: ModuleNotFoundError"),
+    "its name is not there": ("something_else = 1", None, "cannot be loaded: AttributeError"),
+    "it is no projection": ("votes_by_mail_domain = 5", None, "a value of the type int"),
+    "its name is one of ours": (
+        'from projections.catalogue import from_file\nvotes_by_mail_domain = from_file(__file__, "items")',
+        None,
+        "has the name of another, 'items'",
+    ),
+    "it has no tables": (None, "-- name: apply.count\nselect 1 from {hot} h", "has no tables"),
+    "its table has the name of one of ours": (
+        None,
+        "-- name: tables\ncreate table {votes} (product_id bigint not null);",
+        "makes {votes}, which 'votes' has",
+    ),
+    "its table has no product": (
+        None,
+        "-- name: tables\ncreate table {mine} (day date not null);",
+        "makes {mine} without a column product_id",
+    ),
+    "it reads a table of another": (
+        None,
+        MINE + "\n-- name: apply.count\ninsert into {mine} select i.product_id from {items} i",
+        "reads {items} in its statement `apply.count`, which is no place that it has; "
+        "there are {hot}, {counted}, {mine}: others' tables may be of another position",
+    ),
+    "it misspells a table of its own": (
+        None,
+        MINE + "\n-- name: indexes\ncreate index on {mime} (product_id);",
+        "reads {mime} in its statement `indexes`",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_one_that_cannot_be_one_is_refused_in_words_before_anything_is_made(
+    installed: Path, name: str
+) -> None:
+    module, statements, said = UNUSABLE[name]
+    if module is not None:
+        (installed / "votes_by_mail_domain.py").write_text(module)
+        (installed / "items.sql").write_text((installed / "votes_by_mail_domain.sql").read_text())
+    if statements is not None:
+        (installed / "votes_by_mail_domain.sql").write_text(statements)
+    catalogue.plugins.cache_clear()
+    sql_files._statements.cache_clear()
+
+    with pytest.raises(ProjectionUnusable) as refused:
+        catalogue.plugins()
+
+    assert said in str(refused.value)
+    assert "votes_by_mail_domain:votes_by_mail_domain" in str(refused.value)
+    assert "mend its package, or uninstall it" in str(refused.value)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import asyncpg
 import pytest
 
-from projections.follow.parking import parked_list, parked_retry, parked_show
+from projections.follow.parking import park, parked_list, parked_retry, parked_show
 from projections.follow.projector import Projector
 from projections.read_model import tables
 from projections.rebuild.rebuild import rebuild
 from projections.rebuild.verify import verify
 from projections.status import status
-from service.errors import ParkedUnknown
+from service.errors import ParkedUnknown, UnknownProjection
 from tests.given.projecting import a_history, dump, payload, record
+from tests.given.running import recount
 
 NEVER = "check (title is distinct from 'poison')"
 
@@ -94,6 +97,55 @@ async def test_a_retry_without_a_fix_changes_nothing_and_says_why(pool: asyncpg.
     assert "CheckViolationError" in (retried.error or "")
     assert await dump(pool) == before
     assert len(await parked_list(pool, waiting=True)) == 2
+
+
+async def test_all_are_retried_by_one_command_which_tells_those_that_still_fail(
+    pool: asyncpg.Pool, database_url: str
+) -> None:
+    await _poisoned(pool)
+    contents = (await tables(pool)).names["item_contents"]
+    await pool.execute(
+        f"alter table {contents} add constraint another check (title is distinct from 'venom')"
+    )
+    titles = {"p": "poison", "q": "venom", "r": "venom", "s": "fine"}
+    await record(
+        pool,
+        [
+            payload("item.update", feedback_id=id, title=title, timestamp=1781428001)
+            for id, title in titles.items()
+        ],
+    )
+    await Projector(pool).catch_up()
+    await pool.execute(f"alter table {contents} drop constraint another")
+    env = {"RECOUNT_DATABASE_URL": database_url}
+    elsewhere = await recount("parked", "retry", "--all", "--projection", "itms", env=env)
+    assert "there is no projection 'itms'; there are: *, votes, items" in elsewhere.stderr
+
+    told = await recount("parked", "retry", "--all", "--projection", "items", "--json", env=env)
+
+    assert told.returncode == 1
+    assert [
+        (each["position"], each["positions"], each["error"] is None) for each in json.loads(told.stdout)
+    ] == [
+        (1, [], False),
+        (2, [2], True),
+        (3, [3], True),
+    ]
+    assert [each.position for each in await parked_list(pool)] == [1]
+    assert (await recount("parked", "retry", env=env)).stderr.endswith("name a position, or --all\n")
+
+
+async def test_what_a_projection_parked_that_is_installed_no_more_stays_parked(pool: asyncpg.Pool) -> None:
+    """It was taken for one of ours, and its event for counted in."""
+    await record(pool, [payload("item.update", feedback_id="p", title="fine", timestamp=1781428001)])
+    await Projector(pool).catch_up()
+    async with pool.acquire() as connection:
+        await park(connection, "mine", 1, asyncpg.CheckViolationError("it refused"))
+
+    with pytest.raises(UnknownProjection, match="there is no projection 'mine'"):
+        await parked_retry(pool, 1)
+
+    assert [each.projection for each in await parked_list(pool)] == ["mine"]
 
 
 async def test_a_rebuild_leaves_parked_events_where_they_are(pool: asyncpg.Pool) -> None:

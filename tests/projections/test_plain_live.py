@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import asyncpg
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from tests.given.any_bodies import LATE, bodies
 from tests.given.live_board import Board, live_board
-from tests.given.plain_model import Moment, board, homes
-from tests.given.plain_words import Event, Row
+from tests.given.plain_model import Moment, board, homes, merged
+from tests.given.plain_words import Event, Row, posts
 from tests.given.plain_world import NOW, World, examples, run_examples
 
 CHANGES: Final = """
@@ -54,8 +54,10 @@ _LAST: Final = [
 ]
 late = st.one_of(*LATE.values())
 rules = st.fixed_dictionaries(
-    {"metric": st.sampled_from(sorted(_TOTALS)), "gte": st.integers(-1, 4)}
+    {"metric": st.sampled_from(sorted(_TOTALS)), "gte": st.integers(-1, 4)},
+    optional={"within": st.sampled_from(["PT1S", "PT4S", "P1D"])},
 ) | st.fixed_dictionaries({"metric": st.just("UPVOTES"), "gte": st.integers(1, 4)})
+_LENGTHS: Final = {"PT1S": timedelta(seconds=1), "PT4S": timedelta(seconds=4), "P1D": timedelta(days=1)}
 
 
 @pytest.mark.parametrize("max_examples", [8, pytest.param(200, marks=pytest.mark.torture)])
@@ -165,7 +167,15 @@ def _hits(events: list[Event], bounds: list[Any]) -> list[Any]:
         for number, rule in enumerate(bounds):
             total = _TOTALS[rule["metric"]]
             then, now = (before or {}).get(total), after.get(total)
-            if then is not None and now is not None and then < rule["gte"] <= now:
+            if then is None and (event.action == "item.create" or total == "version"):
+                then = 0  # a new item starts at nothing, as our own count of events does
+            if then is None or now is None:
+                continue
+            if "within" in rule:
+                is_new = event.action == "item.create" and (before or {}).get(total) is None
+                begin = _total_at(events, event, item_id, total, _LENGTHS[rule["within"]], is_new=is_new)
+                then, now = then - begin, now - begin
+            if then < rule["gte"] <= now:
                 found.append(
                     {
                         "position": event.position,
@@ -179,3 +189,22 @@ def _hits(events: list[Event], bounds: list[Any]) -> list[Any]:
                     }
                 )
     return found
+
+
+def _total_at(
+    events: list[Event], event: Event, item_id: str, total: str, within: timedelta, *, is_new: bool
+) -> int:
+    """Return a total so long before an event; where none was told by then, none, or what was told first."""
+    since = event.occurred_at - within
+    known = [each for each in events if each.position <= event.position]
+    then = board(known, Moment(None, since)).items.get(item_id, {}).get(total)
+    if then is not None:
+        return int(then)
+    created = board(known, Moment()).items[item_id].get("created_at")
+    if total == "version" or is_new or (created is not None and created >= since):
+        return 0
+    said = sorted(posts(known)[item_id], key=lambda one: one.key)
+    rows = (merged(said[: number + 1]) for number in range(len(said)))
+    if total == "votes_net":
+        return next(int(row["votes_up"] - row.get("votes_down", 0)) for row in rows if "votes_up" in row)
+    return next(int(row[total]) for row in rows if total in row)

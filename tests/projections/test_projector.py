@@ -9,16 +9,20 @@ from typing import Any
 import asyncpg
 import pytest
 
-from projections.catalogue import BUILT_IN
+from projections.catalogue import BUILT_IN, fill
 from projections.follow.projector import Projector
+from projections.lease import Lease
 from projections.read_model import Reader, tables
-from projections.rebuild.rebuild import rebuild
+from projections.rebuild.build import Build
+from projections.rebuild.rebuild import Rebuilder, rebuild, stale
 from service.ending_tasks import ended
-from service.errors import LostLease, NotProjectedInTime
+from service.errors import CountedByAnother, LostLease, NotProjectedInTime
 from service.log.database import open_pool
 from tests.given.projecting import PRODUCT, a_history, dump, payload, record
 from tests.given.proxy import proxy_before
 from tests.given.waiting import eventually
+
+_ALL_AT = "select min(position) = $1 from read_model.checkpoints"
 
 
 async def _row(pool: asyncpg.Pool, sql: str, *arguments: Any) -> asyncpg.Record:
@@ -319,6 +323,42 @@ async def test_while_one_holds_the_lease_another_waits(pool: asyncpg.Pool) -> No
         assert other is not None
 
 
+async def test_a_version_that_came_after_ours_counts_for_as_long_as_it_runs(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it leaves as it comes and switches. Ours kept its turn without using it, and rebuilt all again."""
+    for module in ("follow.projector", "rebuild.rebuild"):
+        monkeypatch.setattr(f"projections.{module}.GIVE_WAY_SECONDS", 0.02)
+    rebuilder, its_rebuild, its_turn = (
+        Rebuilder(pool, poll_seconds=0.02),
+        Lease("rebuild", 60),
+        Lease("projector", 60),
+    )
+    ours = [asyncio.create_task(work()) for work in (Projector(pool).run, rebuilder.run)]
+    first = await record(pool, a_history(10))
+    await eventually(lambda: pool.fetchval(_ALL_AT, first))
+
+    assert await its_rebuild.take(pool)
+    await pool.execute("update read_model.declared set version = 'another'")
+    await pool.execute(
+        "update read_model.checkpoints set fingerprint = 'another', generation = generation + 1"
+    )
+    head = await record(pool, a_history(10, seed=2))
+    await eventually(lambda: its_turn.take(pool))
+    with pytest.raises(CountedByAnother, match="start the service of this one"):
+        await rebuilder.request()
+    with pytest.raises(CountedByAnother):
+        await Projector(pool).catch_up()
+    assert await pool.fetchval("select count(*) from read_model.rebuilds") == 0
+
+    for lease in (its_rebuild, its_turn):
+        await lease.give_back(pool)
+    await eventually(lambda: pool.fetchval(_ALL_AT, head))
+    assert await stale(pool) == []
+    for task in ours:
+        await ended(task)
+
+
 async def test_catch_up_says_when_nobody_projects_in_time(pool: asyncpg.Pool) -> None:
     await record(pool, a_history(20))
     async with Projector(pool).turn() as turn:
@@ -329,7 +369,7 @@ async def test_catch_up_says_when_nobody_projects_in_time(pool: asyncpg.Pool) ->
 
 
 async def test_a_read_sees_one_position_while_the_projector_moves(pool: asyncpg.Pool) -> None:
-    await record(pool, a_history(150))
+    head = await record(pool, a_history(150))
     reader, positions = Reader(pool), set()
 
     async def read() -> None:
@@ -348,7 +388,35 @@ async def test_a_read_sees_one_position_while_the_projector_moves(pool: asyncpg.
     async with Projector(pool).turn():
         pass
     reading = asyncio.create_task(read())
+    await eventually(lambda: positions or reading.done())  # else all is projected before it has a connection
     await Projector(pool, events_a_step_max=5).catch_up()
-    reading.cancel()
-    await asyncio.gather(reading, return_exceptions=True)
-    assert len(positions) > 1
+    await eventually(lambda: head in positions or reading.done())
+    await ended(reading)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_a_service_that_begins_far_behind_rebuilds_and_follows_what_no_rebuild_takes(
+    refused: bool, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Build.create
+
+    async def create_and_break(build: Build) -> None:
+        await create(build)
+        broken = "alter table {event_facts} add constraint surprise check (position < 60)"
+        await build.counting.execute(fill(broken, build.names))
+
+    if refused:
+        monkeypatch.setattr(Build, "create", create_and_break)
+    monkeypatch.setattr("projections.follow.projector.FOLLOWED_EVENTS_MAX", 100)
+    head = await record(pool, a_history(120))
+    following = asyncio.create_task(Projector(pool).run())
+
+    async def counted() -> bool:
+        return bool(await pool.fetchval("select min(position) = $1 from read_model.checkpoints", head))
+
+    await eventually(counted)
+    await ended(following)
+
+    assert [tuple(row) for row in await pool.fetch("select state, position from read_model.rebuilds")] == [
+        ("FAILED", 60) if refused else ("DONE", head)
+    ]

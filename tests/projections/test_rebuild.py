@@ -18,7 +18,7 @@ from projections.rebuild.rebuild import Rebuilder, rebuild, stale
 from projections.rebuild.report import Progress
 from projections.status import status
 from service.errors import RebuildRuns, RebuildStopped, UnknownProjection
-from tests.given.projecting import PRODUCT, a_history, dump, record
+from tests.given.projecting import PRODUCT, a_history, dump, payload, record
 
 
 @pytest.fixture
@@ -254,6 +254,31 @@ async def test_one_item_is_counted_again_in_place(followed: asyncpg.Pool) -> Non
     assert await dump(followed) == before
 
 
+async def test_counting_one_part_again_leaves_alone_what_others_comments_told_without_their_item(
+    pool: asyncpg.Pool,
+) -> None:
+    of_two = [
+        payload(
+            name,
+            product_id=product,
+            comment_id=comment,
+            **({} if "delete" in name else {"feedback_id": item}),
+        )
+        for product in (PRODUCT, 99)
+        for comment, item in ((1, 42), (2, 43))
+        for name in ("comment.create", "comment.delete")
+    ]
+    items = [payload("item.create", product_id=product, feedback_id=42) for product in (PRODUCT, 99)]
+    await record(pool, [*items, *of_two])
+    await Projector(pool).catch_up()
+    before = await dump(pool)
+
+    await rebuild(pool, product_id=PRODUCT)
+    await rebuild(pool, product_id=PRODUCT, item_id="42")
+
+    assert await dump(pool) == before
+
+
 async def test_the_projector_goes_on_while_a_rebuild_runs_and_after_the_switch(pool: asyncpg.Pool) -> None:
     await record(pool, a_history(150))
     following = Projector(pool, events_a_step_max=10)
@@ -272,10 +297,8 @@ async def test_the_projector_goes_on_while_a_rebuild_runs_and_after_the_switch(p
     assert await dump(pool) == after_both
 
 
-async def test_a_rebuild_stops_at_an_event_that_cannot_be_applied_and_says_so(
-    followed: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = await dump(followed)
+def refuse_votes(patch: pytest.MonkeyPatch) -> None:
+    """Have every rebuild from here on meet votes that cannot be counted in: those from position 100 on."""
     create = Build.create
 
     async def create_and_break(build: Build) -> None:
@@ -284,7 +307,14 @@ async def test_a_rebuild_stops_at_an_event_that_cannot_be_applied_and_says_so(
             f"alter table {build.names['votes']} add constraint broken check (position < 100)"
         )
 
-    monkeypatch.setattr(Build, "create", create_and_break)
+    patch.setattr(Build, "create", create_and_break)
+
+
+async def test_a_rebuild_stops_at_an_event_that_cannot_be_applied_and_says_so(
+    followed: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await dump(followed)
+    refuse_votes(monkeypatch)
     with pytest.raises(RebuildStopped, match="broken") as stopped:
         await rebuild(followed, events_a_step=70)
 
@@ -297,6 +327,26 @@ async def test_a_rebuild_stops_at_an_event_that_cannot_be_applied_and_says_so(
     failed = await followed.fetchrow("select state, error from read_model.rebuilds")
     assert failed is not None
     assert failed["state"] == "FAILED"
+
+
+async def test_a_rebuild_that_stopped_is_not_begun_again_but_by_a_version_that_rebuilds_otherwise(
+    followed: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await followed.execute("update read_model.checkpoints set fingerprint = 'old' where projection = 'votes'")
+    rebuilder = Rebuilder(followed)
+    with monkeypatch.context() as broken:
+        refuse_votes(broken)
+        with pytest.raises(RebuildStopped):
+            await rebuilder.turn()
+
+    again = await rebuilder.turn()
+    monkeypatch.setattr("projections.rebuild.rebuild.code_digest", lambda: "another version's")
+    upgraded = await rebuilder.turn()
+
+    assert again is None
+    assert upgraded is not None
+    assert await stale(followed) == []
+    assert {one.state for one in await status(followed)} == {"LIVE"}
 
 
 async def test_tables_of_other_statements_are_rebuilt_by_themselves(followed: asyncpg.Pool) -> None:

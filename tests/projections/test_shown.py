@@ -226,6 +226,26 @@ async def test_an_upgrade_that_adds_a_column_is_not_seen_by_who_polls(
     assert versions == len(BUILT_IN)
 
 
+async def test_a_version_that_is_gone_back_to_is_rebuilt_and_shown_again(
+    followed: asyncpg.Pool, upgraded: Any
+) -> None:
+    before = await followed.fetchrow(COUNTED)
+
+    for version in (changed("items", ADDED), BUILT_IN, changed("items", ADDED), BUILT_IN):
+        upgraded(version)
+        async with followed.acquire() as connection:
+            await declare(connection)
+            await rebuild(followed)
+            await Rebuilder(followed, grace_seconds=0).drop_discarded()
+            assert await declare_views(connection)
+        assert await followed.fetchrow(COUNTED) == before
+
+    # Nor is more left of it each time.
+    await Rebuilder(followed, grace_seconds=0).drop_discarded()
+    parents = "select count(*) from pg_class where relname ~ '^each_[0-9a-f]{8}_item_texts$'"
+    assert await followed.fetchval(parents) <= 2
+
+
 @pytest.mark.parametrize("change", [GONE, RENAMED])
 async def test_views_that_new_tables_do_not_fit_show_the_old_ones_until_they_are_made_anew(
     followed: asyncpg.Pool, database_url: str, upgraded: Any, change: tuple[str, str]

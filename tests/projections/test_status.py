@@ -16,8 +16,9 @@ from projections.follow.projector import Projector
 from projections.read_model import tables
 from projections.rebuild.build import Build
 from projections.rebuild.rebuild import Rebuilder, rebuild
-from projections.status import Standing, status
-from service.errors import CheckpointAheadOfLog, ProjectionFailed, RebuildStopped
+from projections.rebuild.verify import verify
+from projections.status import Standing, failings, lateness, status
+from service.errors import CheckpointAheadOfLog, ProjectionFailed, RebuildStopped, VerifyStopped
 from service.operate.gauges import Gauges
 from service.web.metrics import Metrics
 from tests.given.asking import Board, a_board
@@ -26,7 +27,7 @@ from tests.given.waiting import eventually
 
 ASKED = """{ projections { name state position head lagEvents lagSeconds ratePerSecond etaSeconds parked
                            rebuildProgress lastError } }"""
-STATES = ("LIVE", "CATCHING_UP", "REBUILDING", "OUTDATED", "STUCK", "FAILED")
+STATES = ("LIVE", "CATCHING_UP", "REBUILDING", "OUTDATED", "STUCK", "FAILED", "ABSENT")
 OWN = Projection(
     "own",
     {
@@ -143,6 +144,26 @@ async def test_what_waits_for_its_rebuild_is_outdated(pool: asyncpg.Pool, own: P
     await pool.execute("update read_model.checkpoints set fingerprint = 'old' where projection = 'own'")
 
     assert {s.name: s.state for s in await status(pool)}["own"] == "OUTDATED"
+
+
+async def test_one_that_was_uninstalled_is_absent_keeps_no_probe_waiting_and_goes_on_once_it_is_back(
+    pool: asyncpg.Pool, own: Projection
+) -> None:
+    await record(pool, a_history(20))
+    await Projector(pool).catch_up()
+    await pool.execute("update read_model.checkpoints set last_error = 'no' where projection = 'own'")
+    with pytest.MonkeyPatch.context() as uninstalled:
+        uninstalled.setattr(catalogue, "plugins", lambda: ())
+        await record(pool, a_history(10, seed=9))
+        await Projector(pool).catch_up()
+        await _grown_old(pool)
+        found = await status(pool)
+
+    absent = next(each for each in found if each.name == "own")
+    assert (absent.state, absent.lag_events > 0) == ("ABSENT", True)
+    assert (failings(found), lateness(found)) == (None, None)
+    await Projector(pool).catch_up()
+    assert {each.state for each in await status(pool)} == {"LIVE"}
 
 
 async def test_before_anything_is_declared_there_is_nothing_to_say(pool: asyncpg.Pool) -> None:
@@ -290,6 +311,23 @@ async def test_a_rebuild_that_stopped_is_told_until_one_is_done(
     assert (events.state, events.last_error) == ("LIVE", None)
 
 
+async def test_a_product_that_is_counted_again_hides_no_rebuild_that_stopped(
+    followed: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        _break(broken, "alter table {event_facts} add constraint surprise check (position < 60)")
+        with pytest.raises(RebuildStopped, match="surprise"):
+            await rebuild(followed)
+    stopped = await _status(followed, "events")
+
+    await rebuild(followed, product_id=PRODUCT)
+
+    events = await _status(followed, "events")
+    assert (events.state, events.last_error) == ("FAILED", stopped.last_error)
+    await rebuild(followed)
+    assert (await _status(followed, "events")).state == "LIVE"
+
+
 async def test_a_rebuild_whose_statement_is_wrong_stops_and_lets_the_next_one_run(
     followed: asyncpg.Pool, own: Projection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,6 +342,17 @@ async def test_a_rebuild_whose_statement_is_wrong_stops_and_lets_the_next_one_ru
     assert (await _status(followed, "own")).state == "FAILED"
     await rebuild(followed, ["users"])
     assert (await _status(followed, "users")).state == "LIVE"
+
+
+async def test_what_cannot_be_counted_again_is_named_by_whoever_verifies(
+    followed: asyncpg.Pool, own: Projection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Projector(followed).catch_up()
+    wrong = Projection("own", {**OWN.statements, "apply.heard": "insrt into {heard} select 1 from {hot} h"})
+    monkeypatch.setattr(catalogue, "plugins", lambda: (wrong,))
+
+    with pytest.raises(VerifyStopped, match=r"^own cannot be counted again to compare .*Syntax"):
+        await verify(followed)
 
 
 async def test_a_rebuild_that_is_tried_again_tells_what_it_fails_with(

@@ -55,6 +55,19 @@ async def test_a_fact_that_was_delivered_and_fetched_is_counted_once(
     assert (await verify(pool)).equal
 
 
+async def test_who_follows_and_was_told_of_twice_began_once(pool: asyncpg.Pool) -> None:
+    told = body("subscription.create", "2026-05-01 10:00", {"feedback_id": 1, "user_id": 4})
+    async with a_board(pool) as board:
+        await tell(board, "WEBHOOK", told)
+        await tell(board, "RECONCILE", told | {"observed": {"more": 1}})
+        answer = await board.ask(
+            """{ item(sleekplanId: 1) { subscriberSeries(bucket: DAY, window: {to: "2026-05-02T00:00:00Z"}) {
+                added removed cumulative } } }"""
+        )
+
+    assert answer["item"]["subscriberSeries"] == [{"added": 1, "removed": 0, "cumulative": 1}]
+
+
 async def test_what_is_told_at_another_time_or_twice_by_the_same_is_no_repetition(pool: asyncpg.Pool) -> None:
     async with a_board(pool) as board:
         await tell(board, "RECONCILE", vote("2026-05-02 10:00", 4, created=CAST))
@@ -106,14 +119,62 @@ async def test_a_vote_that_went_with_a_merge_was_not_withdrawn(pool: asyncpg.Poo
             board, "RECONCILE", body("vote.moved", "2026-05-03 10:00", {"feedback_id": 1, "user_id": 4})
         )
         answer = await board.ask(
-            """{ events(orderBy: {field: POSITION, direction: ASC}) { nodes { type sameAs summary } }
-                item(sleekplanId: 1) { knownVotes { up } }
-                user(sleekplanId: 4) { lastActiveAt } }"""
+            """{ events(orderBy: {field: POSITION, direction: ASC}) { nodes {
+                  type sameAs summary user { sleekplanId } } }
+                item(sleekplanId: 1) {
+                  lastActivityAt knownVotes { up }
+                  castVotes(filter: {withdrawn: true}) { nodes { user { sleekplanId } } } }
+                user(sleekplanId: 4) { lastActiveAt timeline { totalCount } }
+                users(filter: {activeIn: {from: "2026-05-03T00:00:00Z"}}) { totalCount } }"""
         )
 
     assert told_of(answer) == [("VOTE_CAST", None), ("SNAPSHOT", None)]
     assert answer["item"]["knownVotes"] == {"up": 0}
-    assert answer["user"]["lastActiveAt"] == "2026-05-02T10:00:00Z"
+    assert answer["item"]["castVotes"] == {"nodes": [{"user": {"sleekplanId": "4"}}]}
+    # Nobody did anything when it was seen.
+    assert [each["user"] for each in answer["events"]["nodes"]] == [{"sleekplanId": "4"}, None]
+    assert answer["item"]["lastActivityAt"] == answer["user"]["lastActiveAt"] == "2026-05-02T10:00:00Z"
+    assert (answer["user"]["timeline"], answer["users"]) == ({"totalCount": 1}, {"totalCount": 0})
+
+
+@pytest.mark.parametrize("first", ["WEBHOOK", "RECONCILE"])
+async def test_a_vote_that_went_along_with_a_merge_was_cast_once(first: Any, pool: asyncpg.Pool) -> None:
+    async with a_board(pool) as board:
+        await tell(board, first, vote("2026-05-02 10:00", 4))
+        await tell(
+            board,
+            "RECONCILE",
+            body("item.snapshot", "2026-05-03 10:00", post(1, status="merged", merge_id=2)),
+            body("vote.moved", "2026-05-03 10:00", {"feedback_id": 1, "user_id": 4}),
+            body(
+                "vote.create",
+                "2026-05-02 10:00",
+                {"feedback_id": 2, "user_id": 4, "vote": 1, "created": CAST},
+            ),
+            # Of an item that nothing was merged into, and at another time.
+            body(
+                "vote.create",
+                "2026-05-02 10:00",
+                {"feedback_id": 3, "user_id": 4, "vote": 1, "created": CAST},
+            ),
+            vote("2026-05-02 12:00", 4) | {"data": {"feedback_id": 2, "user_id": 5, "vote": 1}},
+        )
+        answer = await board.ask(
+            """{ events(orderBy: {field: POSITION, direction: ASC}) { nodes { position type sameAs } }
+                user(sleekplanId: 4) { activity { votes } }
+                votes { nodes { item { sleekplanId } user { sleekplanId } } } }"""
+        )
+
+    assert told_of(answer) == [
+        ("VOTE_CAST", None),
+        *[("SNAPSHOT", None)] * 2,
+        ("TOLD_AGAIN", 1),
+        *[("VOTE_CAST", None)] * 2,
+    ]
+    assert answer["user"]["activity"] == {"votes": 2}
+    stand = {(each["item"]["sleekplanId"], each["user"]["sleekplanId"]) for each in answer["votes"]["nodes"]}
+    assert stand == {("2", "4"), ("2", "5"), ("3", "4")}
+    assert (await verify(pool)).equal
 
 
 DRIFT = """query ($asOf: AsOf) { drift(asOf: $asOf) { kind position explainedBy } }"""
@@ -184,3 +245,46 @@ async def test_who_saw_it_and_between_which_moments_is_told_of_what_was_fetched(
         },
         None,
     ]
+
+
+JUMPS = "{ item(sleekplanId: 2) { voteJumps { position delta likelyCause } inferences { explainedBy } } }"
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_jump_that_a_merge_explains_is_the_merges(late: bool, pool: asyncpg.Pool) -> None:
+    merge = body("item.update", "2026-05-03 10:00", post(1, up=30, status="closed", merge_id=2))
+    jump = body("item.update", "2026-05-03 10:01", post(2, up=40))
+    async with a_board(pool) as board:
+        await tell(board, "WEBHOOK", body("item.create", "2026-05-01 10:00", post(2, up=9)))
+        await tell(board, "WEBHOOK", body("item.create", "2026-05-01 10:00", post(1, up=30)))
+        await tell(board, "WEBHOOK", *([jump, merge] if late else [merge, jump]))
+        answer = await board.ask(JUMPS)
+
+    (told,) = answer["item"]["voteJumps"]
+    assert (told["delta"], told["likelyCause"]) == (31, "merge of item 1")
+    assert answer["item"]["inferences"] == [{"explainedBy": 4 if late else 3}]
+
+
+async def test_a_jump_that_was_fetched_with_the_merge_is_no_demand(pool: asyncpg.Pool) -> None:
+    async with a_board(pool) as board:
+        await tell(board, "WEBHOOK", body("item.create", "2026-05-01 10:00", post(2, up=9)))
+        await tell(board, "WEBHOOK", body("item.create", "2026-05-01 10:00", post(1, up=30)))
+        await tell(
+            board,
+            "RECONCILE",
+            body("item.snapshot", "2026-05-09 10:00", post(1, up=30, status="closed", merge_id=2)),
+            body("item.snapshot", "2026-05-09 10:00", post(2, up=39)),
+        )
+        told = await board.ask(JUMPS)
+        # Later votes are votes, however often the merge is told.
+        await tell(
+            board,
+            "WEBHOOK",
+            body("item.update", "2026-05-09 10:10", post(1, title="A", merge_id=2)),
+            *(vote("2026-05-09 10:20", user, feedback_item=post(2, up=39 + user)) for user in range(1, 9)),
+            body("item.update", "2026-05-09 10:21", post(2, up=47)),
+        )
+        later = await board.ask(JUMPS)
+
+    assert told["item"]["voteJumps"] == [{"position": 4, "delta": 30, "likelyCause": "merge of item 1"}]
+    assert later == told

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from projections.lease import Lease
 from schema.resume import ResumePoint, marked
@@ -151,6 +152,39 @@ async def test_what_is_not_taken_comes_again_with_the_same_id_before_anything_el
     assert list(map(unmarked, receiver.asked)) == ["/hook all_1"] * 4 + ["/hook all_2"]
     assert len(set(receiver.asked)) == 2
     assert (state.attempts, state.failing_since, state.problem, state.sent) == (0, None, None, 2)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_what_waits_to_be_told_tells_nothing_of_whom_was_forgotten_meanwhile(
+    house: House, receiver: Receiver
+) -> None:
+    """One message is tried again and again, the other waits behind it; both were made before the erasure."""
+    document = "subscription { events { position rawPayload user { name } } }"
+    rule = a_rule(house.folder, receiver.url, document=document, scopes=["read", "raw"])
+    person = {"user_id": 17, "data_name": "ana_w77", "data_mail": "ana@example.com"}
+    offered: list[bytes] = []
+
+    async def refuse(request: web.Request) -> web.Response:
+        offered.append(await request.read())
+        return web.Response(status=503)
+
+    receiver.behaves = refuse
+    async with house.begun(a_file(house.folder, rule)) as started:
+        await started.post(a_body(1, action="user.create", data=person))
+        await started.post(a_body(2, data={"feedback_id": 2, "title": "Idea", "user": person}))
+        await eventually(lambda: len(offered) > 1)
+        first = offered[0]
+        answer = await started.ask(
+            'mutation { userErase(productId: "5456534244", sleekplanId: "17") { eventsRedacted } }'
+        )
+        await eventually(lambda: b"ana" not in offered[-1])
+        receiver.behaves = take
+        await receiver.has(2)
+
+    assert b"ana_w77" in first
+    assert answer["data"]["userErase"] == {"eventsRedacted": 2}
+    assert [each["data"]["events"]["user"]["name"] for each in receiver.taken] == [None, None]
+    assert "ana" not in str(receiver.taken)
 
 
 async def _is_noted(house: House, position: int) -> bool:

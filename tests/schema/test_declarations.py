@@ -62,7 +62,8 @@ def blocks_of(spec: Spec) -> Iterator[tuple[str, Collection[str]]]:
             yield from ((text or "", tuple(spec.parameters)) for text in (spec.where, spec.base_filter))
             for order in spec.orders.by_name.values():
                 names = ("from", "until") if order.windowed else ("words",) if order.searched else ()
-                yield from ((text or "", names) for text in (order.expr, order.then))
+                yield from ((text, names) for text in (order.expr, order.once))
+                yield order.then or "", (*names, *(["once"] if order.once else []))
             yield from blocks_of_filter(spec.filter) if spec.filter is not None else ()
 
 

@@ -26,7 +26,7 @@ from schema.build import build_schema
 from schema.context import EVERYTHING, Caller, Context, Services
 from schema.declare.request import Env
 from schema.errors import INTERNAL, Refused
-from schema.ids import encode_cursor, encode_id
+from schema.ids import FirstPage, encode_cursor, encode_id
 from schema.plan.kept import Planner
 from schema.plan.planner import Plan
 from schema.plan.selection import PAGE_BOUNDS
@@ -54,11 +54,11 @@ _BROKEN = TypeError("whatever went wrong")
 READER = Caller(frozenset({"read"}), frozenset({PRODUCT}))
 
 CURSORS = [
-    encode_cursor("VOTES DESC", ResumePoint(5), ["1", str(PRODUCT), "1"]),
-    encode_cursor("VOTES DESC", None, [None, str(PRODUCT), "1"]),
-    encode_cursor("CAST_AT DESC", None, ["2026-06-20 00:00:00+00", str(PRODUCT), "1", "1"]),
-    encode_cursor("POSITION ASC", None, ["3", "3"]),
-    encode_cursor("OCCURRED_AT ASC", None, ["2026-06-10 00:00:00+00", "3"]),
+    encode_cursor("Item by VOTES DESC", FirstPage(ResumePoint(5), NOW), ["1", str(PRODUCT), "1"]),
+    encode_cursor("Item by VOTES DESC", None, [None, str(PRODUCT), "1"]),
+    encode_cursor("Vote by CAST_AT DESC", None, ["2026-06-20 00:00:00+00", str(PRODUCT), "1", "1"]),
+    encode_cursor("Event by POSITION ASC", None, ["3", "3"]),
+    encode_cursor("Event by OCCURRED_AT ASC", None, ["2026-06-10 00:00:00+00", "3"]),
     "none",
 ]
 WHAT_IS_ASKED_FOR: dict[str, list[Any]] = {

@@ -26,9 +26,10 @@ from graphql import (
 )
 
 from schema.build import build_schema
-from schema.context import EVERYTHING, SCOPES, Caller
+from schema.context import EVERYTHING, Caller
 from schema.ids import decode_id, encode_id
 from service.log.quarantine import Quarantine, Unreadable
+from service.scopes import SCOPES
 from tests.given.asking import NOW, PRODUCT, Board, a_board, a_pool, body, new_database, person, post
 from tests.schema.test_questions import HISTORY
 

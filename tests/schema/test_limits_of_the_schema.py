@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 from graphql import get_introspection_query
 
@@ -12,7 +14,10 @@ from schema.answer.documents import Request
 from schema.answer.execute import Operations
 from schema.build import build_schema
 from schema.context import Context
+from schema.errors import Refused
+from schema.ids import encode_id
 from tests.given import folders
+from tests.given.asking import PRODUCT, a_board
 from tests.schema.test_limits import CALLS_MAX, _counted_calls
 
 QUESTIONS = sorted((folders.QUESTIONS).glob("*.graphql"))
@@ -92,6 +97,50 @@ async def test_what_people_ask_is_far_from_every_limit(file: Path, operations: O
         assert operations.costs.within(document.node, document.operations[name], {}, 25_000)
 
 
+@pytest.mark.parametrize(
+    ("text", "cost"),
+    [
+        ('{ statusBacklog(bucket: WEEK, window: {last: "P364D"}) { t } }', 1 + 53),
+        ('{ statusBacklog(bucket: DAY, window: {last: "P364D"}) { t byStatus { items } } }', 1 + 365 * 12),
+        ('{ eventSeries(bucket: MONTH, window: {last: "P360D"}) { t events } }', 1 + 13 * 2),
+        ("{ eventSeries(bucket: MONTH) { t } }", 1 + 61),
+        ("{ eventSeries(bucket: HOUR, window: {}) { t } }", 1 + 10_000),
+        (
+            "query ($w: Window!) { rankHistory(bucket: DAY, window: $w, top: 3) { points { t } } }",
+            1 + 3 * (1 + 32),
+        ),
+        (
+            "query ($from: DateTime, $b: Bucket = HOUR) {"
+            ' eventSeries(bucket: $b, window: {from: $from, to: "2026-01-02T00:00:00Z"}) { t } }',
+            1 + 25,
+        ),
+        (
+            '{ items(first: 50) { nodes { voteSeries(bucket: WEEK, window: {last: "P91D"}) { up } } } }',
+            2 + 50 * 15,
+        ),
+    ],
+)
+async def test_a_series_costs_as_many_steps_as_its_window_has(
+    text: str, cost: int, operations: Operations
+) -> None:
+    document = await operations.documents.prepare(text)
+    variables = {
+        "w": {"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"},
+        "from": "2026-01-01T00:00:00Z",
+    }
+
+    assert operations.costs.within(document.node, document.operation(None), variables, 25_000) == cost
+
+
+async def test_hours_of_many_items_over_years_are_too_costly(operations: Operations) -> None:
+    document = await operations.documents.prepare(
+        '{ items(first: 10) { nodes { voteSeries(bucket: HOUR, window: {last: "P365D"}) { up } } } }'
+    )
+
+    with pytest.raises(Refused, match=r"cost is 87622, at most 25000 is allowed; .*, shorten"):
+        operations.costs.within(document.node, document.operation(None), {}, 25_000)
+
+
 async def test_the_standard_introspection_is_answered(operations: Operations) -> None:
     text = get_introspection_query(input_value_deprecation=True, specified_by_url=True, one_of=True)
 
@@ -123,3 +172,20 @@ async def test_what_is_misspelt_in_arguments_is_answered_with_what_may_be_meant(
     answer = await operations.execute(Request(text, variables), Context(None))  # type: ignore[arg-type]
 
     assert f"Did you mean {meant}".encode() in answer.body
+
+
+async def test_more_than_500_ids_and_a_filter_of_more_than_12_levels_are_refused(pool: asyncpg.Pool) -> None:
+    def nested(levels: int) -> dict[str, Any]:
+        return {"or": [nested(levels - 1)]} if levels > 1 else {"title": {"contains": "dark"}}
+
+    by_ids = "query ($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+    by_filter = "query ($filter: ItemFilter) { items(filter: $filter) { totalCount } }"
+    async with a_board(pool) as board:
+        found = await board.ask(by_ids, ids=[encode_id("Item", PRODUCT, str(id)) for id in range(500)])
+        _, [many] = await board.answer(by_ids, ids=[encode_id("Item", PRODUCT, str(id)) for id in range(501)])
+        none = await board.ask(by_filter, filter=nested(12))
+        _, [deep] = await board.answer(by_filter, filter=nested(13))
+
+    assert (found["nodes"], none["items"]) == ([None] * 500, {"totalCount": 0})
+    assert "501 are too many at once; ask for 500 at most" in many.message
+    assert "is nested deeper than 12; flatten it" in deep.message

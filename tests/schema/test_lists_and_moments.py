@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from service.errors import PositionAhead
+from service.errors import BadArgument, PositionAhead
 from tests.given.asking import Board, a_board, a_pool, body, new_database, post
 
 ITEMS = 512
@@ -52,6 +52,31 @@ async def test_a_position_beyond_the_head_is_refused_wherever_it_is_given(board:
 
     assert isinstance(refused, PositionAhead)
     assert await board.ask(query % ITEMS)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("{ movers(window: {}) { gained } }", "has no beginning to gain from"),
+        ('{ movers(window: {to: "2026-06-01T00:00:00Z"}) { gained } }', "has no beginning to gain from"),
+        (
+            '{ statusBacklog(bucket: DAY, window: {last: "P9D"}, asOf: {time: "0001-01-01T00:00Z"}) { t } }',
+            "window: what it spans reaches beyond any calendar",
+        ),
+        ('{ item(sleekplanId: "1") { votesSince { net } } }', "votesSince: nothing was named"),
+        (
+            '{ item(sleekplanId: "1") { votesSince(time: "2026-06-01T00:00Z", statusEntered: "") { up } } }',
+            "votesSince: time and statusEntered were both given",
+        ),
+    ],
+)
+async def test_a_stretch_of_time_that_cannot_be_counted_is_refused_in_words(
+    board: Board, query: str, said: str
+) -> None:
+    refused = await board.refusal(query)
+
+    assert isinstance(refused, BadArgument)
+    assert said in str(refused)
 
 
 @pytest.mark.parametrize(

@@ -135,8 +135,28 @@ async def test_owner_estimate_and_merge_are_in_revisions_provenance_and_differen
         {"position": 4, "changes": [change("mergedInto", None, "2")]},
     ]
     assert told["item"]["owner"] == {"position": 2, "value": "9"}
-    assert told["item"]["estimated"] == {"position": 3, "value": ""}
+    assert told["item"]["estimated"] == {"position": 3, "value": None}
     assert told["item"]["merged"] == {"position": 4, "value": "2"}
     assert told["boardDiff"]["changed"] == [
         {"changes": [change("owner", None, "9"), change("mergedInto", None, "2")]}
     ]
+
+
+async def test_a_note_is_beside_a_jump_once_it_is_published_and_no_draft(pool: asyncpg.Pool) -> None:
+    async with a_board(pool) as board:
+        note = {"changelog_id": 7, "title": "Dark mode is here"}
+        await board.tell(
+            body("item.create", "2026-05-01 09:00", post(1, up=1)),
+            body("changelog.create", "2026-05-02 09:50", note | {"draft": True}),
+            body("changelog.update", "2026-05-02 09:51", note | {"draft": True, "title": "Dark mode"}),
+            body("changelog.update", "2026-05-02 09:55", note | {"draft": False}),
+            body("changelog.create", "2026-05-02 09:56", {"changelog_id": 8, "draft": False}),
+            body("changelog.create", "2026-05-02 09:57", {"changelog_id": 9}),
+            body("item.update", "2026-05-02 10:00", post(1, up=30)),
+            body("changelog.update", "2026-05-02 10:05", note | {"draft": True}),
+        )
+
+        told = await board.ask("{ item(sleekplanId: 1) { voteJumps { nearbyEvents { position } } } }")
+
+    (jump,) = told["item"]["voteJumps"]
+    assert [each["position"] for each in jump["nearbyEvents"]] == [6, 5, 4]

@@ -113,3 +113,18 @@ async def test_a_type_with_the_key_of_a_common_status_has_no_label_of_that_statu
     answer = await told.ask('{ item(sleekplanId: "1") { type typeLabel status { label } } }')
 
     assert answer["item"] == {"type": "done", "typeLabel": None, "status": {"label": "Done"}}
+
+
+async def test_a_quotient_is_taken_with_all_its_decimals(told: Board) -> None:
+    await told.tell(
+        body("item.update", "2026-05-06 10:00", {"feedback_id": 1, "scoring": 0.5, "total_ratio": 1}),
+        body(
+            "item.update",
+            "2026-05-07 10:00",
+            {"feedback_id": 1, "scoring": 0.1 + 0.2, "total_ratio": 11 / 12, "trend": "0.00000000000000001"},
+        ),
+    )
+
+    answer = await told.ask('{ item(sleekplanId: "1") { scoring ratio trend } }')
+
+    assert answer["item"] == {"scoring": 0.1 + 0.2, "ratio": 11 / 12, "trend": 1e-17}

@@ -16,9 +16,10 @@ from projections.rebuild.verify import verify
 from schema.answer.documents import Request
 from schema.answer.reader import load
 from schema.build import build_schema
-from schema.context import SCOPES, Caller, Context
+from schema.context import Caller, Context
 from schema.declare.source import Leaf, Rows, spec_of
 from schema.ids import encode_id
+from service.scopes import SCOPES
 from tests.given.asking import (
     OPERATIONS,
     PRODUCT,
@@ -334,6 +335,25 @@ async def test_a_note_told_out_of_order_is_hidden_as_in_order(pool: asyncpg.Pool
             "events": {"totalCount": 1},
         }
         assert (await verify(pool)).equal
+
+
+@pytest.mark.parametrize("moment", [None, {"position": 2}, {"time": "2026-06-01T00:00:00Z"}])
+async def test_a_series_does_not_begin_at_a_note_for_others(pool: asyncpg.Pool, moment: Any) -> None:
+    query = """query ($a: AsOf) { item(sleekplanId: 1, asOf: $a) {
+        voteSeries(bucket: MONTH) { t } subscriberSeries(bucket: MONTH) { t } } }"""
+    async with a_board(pool) as board:
+        note = comment(881001, "zephyr", feedback_id=1, public=False)
+        await board.tell(body("comment.create", "2026-03-02 10:00", note))
+        await board.tell(body("vote.create", "2026-05-02 10:00", {"feedback_item": post(1, up=1)}))
+        begins = [
+            {
+                name: points[0]["t"][:7]
+                for name, points in (await board.ask(query, who, a=moment))["item"].items()
+            }
+            for who in (OTHERS, TEAM)
+        ]
+
+    assert begins == [{"voteSeries": month, "subscriberSeries": month} for month in ("2026-05", "2026-03")]
 
 
 @pytest.mark.parametrize("root", ["events", "item", "items", "thresholds"])

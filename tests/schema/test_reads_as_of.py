@@ -237,6 +237,43 @@ async def test_how_long_it_took_as_of_a_position_knows_no_time_of_submission_tol
         assert (await board.ask(query))["cycleTime"] == [{"group": "2026-04", "p50": "P13D"}]
 
 
+async def test_what_was_first_seen_in_a_later_stage_was_not_in_it_since_its_submission(pool: Any) -> None:
+    async with a_board(pool) as board:
+        created: dict[str, Any] = {"created": "2024-05-01 10:00:00"}
+        await board.tell(
+            body("vote.create", "2026-05-01 10:00", {"feedback_item": post(1, status="planned", **created)}),
+            body("item.update", "2026-05-03 10:00", post(1, status="done", **created)),
+            body("vote.create", "2026-05-01 10:00", {"feedback_item": post(2, status="open", **created)}),
+            body("item.update", "2026-05-03 10:00", post(2, status="done", **created)),
+        )
+        answer = await board.ask(
+            """{ promised: cycleTime(from: ROADMAP, to: DONE, groupBy: NONE) { n p50 }
+                 asked: cycleTime(from: OPEN, to: DONE, groupBy: NONE) { n p50 } }"""
+        )
+
+    assert answer == {"promised": [{"n": 1, "p50": "P2D"}], "asked": [{"n": 1, "p50": "P732D"}]}
+
+
+async def test_a_draft_is_drafted_and_published_once_it_is_none_any_more(pool: Any) -> None:
+    async with a_board(pool) as board:
+        entry = {"changelog_id": 7, "title": "Old note"}
+        await board.tell(
+            body("changelog.create", "2026-05-01 12:00", entry | {"draft": True}),
+            body("changelog.update", "2026-05-02 12:00", entry | {"draft": True, "type": "fix"}),
+            body("changelog.update", "2026-05-03 12:00", entry | {"draft": False}),
+            body("changelog.update", "2026-05-04 12:00", entry | {"draft": True}),
+        )
+
+        told = await board.ask("{ events { nodes { summary } } }")
+
+        assert [each["summary"].removeprefix("The note “Old note” ") for each in told["events"]["nodes"]] == [
+            "was drafted",
+            "was edited",
+            "was published",
+            "became a draft again",
+        ]
+
+
 async def test_a_summary_as_of_a_position_names_things_as_they_were_then(pool: Any) -> None:
     async with a_board(pool) as board:
         entry = {"changelog_id": 7, "title": "Old note"}

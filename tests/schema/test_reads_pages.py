@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -20,7 +21,18 @@ from service.errors import (
     ForeignProduct,
     MissingScope,
 )
-from tests.given.asking import PRODUCT, Board, a_board, a_pool, body, new_database, person, post
+from tests.given.asking import (
+    NOW,
+    PRODUCT,
+    Board,
+    a_board,
+    a_pool,
+    at_clock,
+    body,
+    new_database,
+    person,
+    post,
+)
 
 OTHER = 8
 ITEMS = 23
@@ -157,6 +169,27 @@ async def test_paging_while_events_arrive_shows_nothing_twice_and_misses_nothing
     assert sorted(map(int, seen)) == list(range(1, 13))
 
 
+async def test_the_pages_of_a_window_count_back_from_the_moment_of_the_first(pool: asyncpg.Pool) -> None:
+    query = """query ($after: String) {
+      items(first: 1, after: $after, orderBy: {field: VOTES_IN_WINDOW}, window: {last: "P30D"}) {
+        nodes { sleekplanId } pageInfo { endCursor hasNextPage } } }"""
+    async with a_board(pool) as board:
+        for number in (1, 2, 3):
+            await board.tell(item(number, "2026-04-20 10:00", up=0))
+            await board.tell(
+                body("item.update", f"2026-06-{1 + number:02} 12:00", post(number, up=10 - number))
+            )
+
+        found, info, later = list[str](), {"endCursor": None, "hasNextPage": True}, board
+        while info["hasNextPage"] and len(found) < 9:
+            page = (await later.ask(query, after=info["endCursor"]))["items"]
+            found, info = found + [node["sleekplanId"] for node in page["nodes"]], page["pageInfo"]
+            # By then what the item of the page before gained is out of a window that counts back from now.
+            later = at_clock(board, NOW + timedelta(days=1 + len(found)))
+
+    assert found == ["1", "2", "3"]
+
+
 async def test_a_total_is_counted_only_when_asked_for(board: Board) -> None:
     board.statements.clear()
     answer = await board.ask("{ items(first: 1) { totalCount } }")
@@ -252,6 +285,9 @@ async def test_a_page_out_of_bounds_a_foreign_cursor_and_a_strange_id_are_refuse
     cursor = (await board.ask("{ items(first: 1) { pageInfo { endCursor } } }"))["items"]["pageInfo"][
         "endCursor"
     ]
+    by_creation = (
+        await board.ask("{ items(first: 1, orderBy: {field: CREATED_AT}) { pageInfo { endCursor } } }")
+    )["items"]["pageInfo"]["endCursor"]
     user = encode_id("User", PRODUCT, 1)
     for query, error in (
         ("{ items(first: 501) { nodes { id } } }", BadArgument),
@@ -259,6 +295,10 @@ async def test_a_page_out_of_bounds_a_foreign_cursor_and_a_strange_id_are_refuse
         ("{ items(first: 1, last: 1) { nodes { id } } }", BadArgument),
         ('{ items(after: "nonsense") { nodes { id } } }', BadCursor),
         (f'{{ items(after: "{cursor}", orderBy: {{field: TREND}}) {{ nodes {{ id }} }} }}', BadCursor),
+        (
+            f'{{ comments(after: "{by_creation}", orderBy: {{field: CREATED_AT}}) {{ nodes {{ id }} }} }}',
+            BadCursor,
+        ),
         (f'{{ item(id: "{user}") {{ id }} }}', BadId),
         ('{ node(id: "3") { id } }', BadId),
         ('{ item(sleekplanId: "1") { id } }', AmbiguousItem),

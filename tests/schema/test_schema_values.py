@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from graphql import GraphQLError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.ids import Cursor, decode_cursor, decode_id, encode_cursor, encode_id
+from schema.ids import Cursor, FirstPage, decode_cursor, decode_id, encode_cursor, encode_id
 from schema.objects.words import word_changes
 from schema.resume import ResumePoint
 from schema.scalars import duration_text, moment_text, parse_duration, parse_moment, parse_position
@@ -31,36 +32,47 @@ def test_other_text_is_no_id(text: str) -> None:
         decode_id(text)
 
 
-PLACE = st.builds(
-    ResumePoint,
-    st.integers(0, 10**18 - 1),
-    mark=st.one_of(st.none(), st.from_regex("[0-9a-f]{8}", fullmatch=True)),
+FIRST_PAGE = st.builds(
+    FirstPage,
+    st.builds(
+        ResumePoint,
+        st.integers(0, 10**18 - 1),
+        mark=st.one_of(st.none(), st.from_regex("[0-9a-f]{8}", fullmatch=True)),
+    ),
+    st.integers(0, 10**16).map(lambda us: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)),
 )
+ORDER = "Item by VOTES DESC"
 
 
-@given(st.one_of(st.none(), PLACE), st.one_of(st.none(), TEXT), TEXT)
-def test_a_cursor_says_what_it_was_made_of(place: ResumePoint | None, value: str | None, item: str) -> None:
-    text = encode_cursor("VOTES DESC", place, [value, item])
+@given(st.one_of(st.none(), FIRST_PAGE), st.one_of(st.none(), TEXT), TEXT)
+def test_a_cursor_says_what_it_was_made_of(page: FirstPage | None, value: str | None, item: str) -> None:
+    text = encode_cursor(ORDER, page, [value, item])
 
-    assert decode_cursor(text, "VOTES DESC", 2) == Cursor("VOTES DESC", place, (value, item))
-
-
-def test_a_cursor_from_before_there_were_marks_is_taken() -> None:
-    text = base64.urlsafe_b64encode(b'"VOTES DESC",5,"3","7","1"').decode().rstrip("=")
-
-    assert decode_cursor(text, "VOTES DESC", 3) == Cursor("VOTES DESC", ResumePoint(5), ("3", "7", "1"))
+    assert decode_cursor(text, ORDER, 2) == Cursor(ORDER, page, (value, item))
 
 
-def test_a_cursor_of_another_order_is_refused() -> None:
-    text = encode_cursor("VOTES DESC", ResumePoint(5), ["3", "7", "1"])
+@pytest.mark.parametrize(
+    "pin", ["5", '"5-9f3ac01d"', '["5"]', '["5",-1]', '["5",1e5]', '["x",5]', f'["5",{10**17}]']
+)
+def test_a_cursor_that_says_no_first_page_as_we_write_it_is_refused(pin: str) -> None:
+    """As older versions did, which did not say of which list they were."""
+    text = base64.urlsafe_b64encode(f'"{ORDER}",{pin},"3","7","1"'.encode()).decode().rstrip("=")
 
-    with pytest.raises(BadCursor, match="belongs to a list in the order VOTES DESC, this one is TREND DESC"):
-        decode_cursor(text, "TREND DESC", 3)
+    with pytest.raises(BadCursor, match="none of ours, or of an older version"):
+        decode_cursor(text, ORDER, 3)
+
+
+@pytest.mark.parametrize("other", ["Item by TREND DESC", "User by VOTES DESC"])
+def test_a_cursor_of_another_list_or_order_is_refused(other: str) -> None:
+    text = encode_cursor(ORDER, None, ["3", "7", "1"])
+
+    with pytest.raises(BadCursor, match=f"belongs to a list of {ORDER}, this one is of {other}"):
+        decode_cursor(text, other, 3)
 
 
 @given(st.text(max_size=40))
 def test_no_text_makes_decoding_fail_otherwise(text: str) -> None:
-    for decode in (decode_id, lambda given: decode_cursor(given, "VOTES DESC", 3)):
+    for decode in (decode_id, lambda given: decode_cursor(given, ORDER, 3)):
         try:
             decode(text)
         except (BadId, BadCursor):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.given.asking import Board, a_board, a_pool, body, new_database, post
@@ -51,3 +53,36 @@ async def test_what_was_said_then_is_found_then_and_what_is_said_now_is_found_no
         found.append(sorted(item["sleekplanId"] for item in answer["items"]["nodes"]))
 
     assert found == [then, now]
+
+
+async def test_the_pages_of_a_search_go_on_in_the_order_of_the_first_while_events_arrive(
+    pool: asyncpg.Pool,
+) -> None:
+    query = """query ($after: String, $asOf: AsOf, $size: Int!) {
+      items(filter: {search: "rabbit"}, first: $size, after: $after, asOf: $asOf) {
+        nodes { sleekplanId } pageInfo { endCursor hasNextPage }
+      }
+    }"""
+    async with a_board(pool) as board:
+        for item in range(1, 9):
+            title = "rabbit" if item % 3 == 0 else "hare"
+            text = "rabbit" if item % 2 else ""
+            said_of_it = post(item, title=title, description=text)
+            await board.tell(body("item.create", "2026-05-01 10:00", said_of_it))
+            said = {"comment_id": item, "feedback_id": item, "comment": "rabbit " * (9 - item)}
+            await board.tell(body("comment.create", "2026-05-02 10:00", said))
+        whole = _ids(await board.ask(query, size=50))
+
+        found, info = list[str](), {"endCursor": None, "hasNextPage": True}
+        while info["hasNextPage"]:
+            page = (await board.ask(query, size=2, after=info["endCursor"]))["items"]
+            found, info = found + _ids({"items": page}), page["pageInfo"]
+            await board.tell(body("item.create", "2026-05-03 10:00", post(90 + len(found), title="rabbit")))
+
+        assert found == whole
+        assert len(whole) == 8
+        assert _ids(await board.ask(query, size=50, asOf={"position": 16})) == whole
+
+
+def _ids(answer: Any) -> list[str]:
+    return [item["sleekplanId"] for item in answer["items"]["nodes"]]

@@ -44,3 +44,27 @@ async def test_a_vote_reads_as_what_it_was_for_against_or_without_a_word_which(b
         "bob took back their vote on “Dark theme”",
         "Somebody voted against “Dark theme”",
     ]
+
+
+async def test_an_edit_names_what_it_changed_as_people_call_it(board: Board) -> None:
+    ann = person(1, "ann")
+    await board.tell(
+        body("user.create", "2026-06-01 09:00", ann | {"data_img": "https://example.com/1.png", "weight": 1}),
+        body("item.create", "2026-06-01 09:00", post(1, title="Dark theme", user=ann)),
+        body(
+            "user.update",
+            "2026-06-01 10:00",
+            ann | {"data_img": "https://example.com/2.png", "weight": 2, "data_mail": "ann.new@example.com"},
+        ),
+        body("item.update", "2026-06-01 11:00", post(1, title="Dark mode", user=person(2, "bob"))),
+    )
+
+    told = await board.ask("{ events(filter: {position: {gte: 3}}) { nodes { summary changedFields } } }")
+
+    assert told["events"]["nodes"] == [
+        {
+            "summary": "ann changed: mail address, picture, weight",
+            "changedFields": ["mail", "imageUrl", "weight"],
+        },
+        {"summary": "“Dark mode” was edited: title, author", "changedFields": ["title", "author"]},
+    ]

@@ -113,6 +113,7 @@ async def test_they_are_chosen_by_state_and_product_and_come_newest_first(board:
     assert await told("") == [("RECONCILE", True, 1), ("RECONCILE", False, 1), ("BACKFILL", True, 1)]
     assert await told("(first: 1)") == [("RECONCILE", True, 1)]
     assert await told("(states: [PARTIAL])") == [("BACKFILL", True, 1)]
+    assert await told("(states: [])") == []
     assert await told(f"(productId: {PRODUCT}, states: [COMPLETE])") == [("RECONCILE", False, 1)]
     assert len(await told("", Caller(frozenset({"read"}), frozenset({PRODUCT})))) == 2
     assert isinstance(await board.refusal("{ sweeps(first: 501) { id } }"), BadArgument)

@@ -21,7 +21,8 @@ from typing import Final
 
 from service.postgres.binaries import find_binaries
 from tests.given.proxy import Proxy, proxy_before
-from tests.torture.harness import ROOT, Load, Toll, count, postgres, receiving
+from tests.given.toll import Toll, count
+from tests.torture.harness import ROOT, Load, postgres, receiving
 
 DISK_BYTES: Final = {"data": 1_500_000_000, "wal": 80_000_000, "spool": 2_000_000}
 

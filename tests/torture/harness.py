@@ -10,11 +10,8 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-
-import asyncpg
 
 from service.log.database import connect, migrate
 from service.postgres import embedded
@@ -22,36 +19,12 @@ from service.postgres.embedded import EmbeddedPostgres
 from tests.given.bodies import a_body
 from tests.given.ports import free_port
 from tests.given.processes import kill_with_children
+from tests.given.toll import Toll, count
 from tests.torture.service import AS_DESIGNED
 
 ROOT: Final = Path(__file__).parent.parent.parent
 CONNECTIONS: Final = 64
 _HEAD: Final = b"POST /webhooks?key=key HTTP/1.1\r\nHost: x\r\n"
-
-
-@dataclass
-class Toll:
-    """What a storm cost."""
-
-    kills: dict[str, int] = field(default_factory=dict)
-    in_flight: list[int] = field(default_factory=list)
-    """Deliveries sent and not yet answered, at each kill."""
-    acknowledged: int = 0
-    spooled: int = 0
-    refused: int = 0
-    lost: list[int] = field(default_factory=list)
-    twice: list[int] = field(default_factory=list)
-    gaps: int = 0
-    seconds: float = 0.0
-
-    def __str__(self) -> str:
-        flights = sorted(self.in_flight) or [0]
-        return (
-            f"{sum(self.kills.values())} kills {self.kills}, in flight at a kill: least {flights[0]}, "
-            f"median {flights[len(flights) // 2]}, at least 32 at {sum(n >= 32 for n in flights)}; "
-            f"{self.acknowledged} acknowledged ({self.spooled} spooled), {self.refused} refused; "
-            f"{len(self.lost)} lost, {len(self.twice)} twice, {self.gaps} gaps; {self.seconds:.0f} s"
-        )
 
 
 class Receiver:
@@ -254,28 +227,3 @@ async def storm(folder: Path, *, kills: int, events: int, variant: str = AS_DESI
         await count(running.dsn, load.acknowledged, toll)
     toll.seconds = time.monotonic() - began
     return toll
-
-
-async def count(dsn: str, acknowledged: set[int], toll: Toll) -> None:
-    """Look for each acknowledged delivery in the log."""
-    connection = await _connect(dsn)
-    try:
-        rows = await connection.fetch(
-            "select entity_id::bigint as number, count(*) as times from log.events group by 1"
-        )
-        times = {row["number"]: row["times"] for row in rows}
-        toll.lost = sorted(acknowledged - times.keys())
-        toll.twice = sorted(number for number, count in times.items() if count > 1)
-        toll.gaps = await connection.fetchval("select coalesce(max(position), 0) - count(*) from log.events")
-    finally:
-        await connection.close()
-
-
-async def _connect(dsn: str) -> asyncpg.Connection[Any]:
-    """Connect to a Postgres that may just be recovering."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                return await asyncpg.connect(dsn)
-            except (OSError, asyncpg.PostgresError):
-                await asyncio.sleep(0.05)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.given.toll import Toll
 from tests.torture.faults import failing_syncs, network_faults, run_full_disk
-from tests.torture.harness import Toll
 
 pytestmark = pytest.mark.torture
 

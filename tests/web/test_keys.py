@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from service.errors import DataFolderNotWritable, KeyNameTaken, KeyUnknown
-from service.given_secrets import SCOPES, parse_api_tokens, parse_webhook_keys
+from service.given_secrets import parse_api_tokens, parse_webhook_keys
 from service.log.database import Pool, open_pool
+from service.scopes import SCOPES
 from service.web import keys as keys_module
 from service.web.keys import Keys, Tokens, WebhookKeys, local_key
 from tests.given.proxy import proxy_before

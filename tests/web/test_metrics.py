@@ -93,6 +93,45 @@ async def test_what_the_database_knows_is_sampled(pool: asyncpg.Pool, metrics: M
     assert _value(metrics, "recount_pool_max_connections", pool="reads") == 10
 
 
+async def test_a_key_that_another_replaces_is_one_with_it_and_no_alarm(
+    pool: asyncpg.Pool, metrics: Metrics
+) -> None:
+    await pool.execute(
+        "insert into log.keys (digest, kind, label, expires_at, last_used_at) "
+        "values ('a', 'WEBHOOK', 'board', clock_timestamp() + interval '1 day', 'epoch'), "
+        "('b', 'WEBHOOK', 'board', null, null), ('c', 'API', 'short', '2100-01-01Z', null)"
+    )
+
+    assert await Gauges(pool, metrics).sample()
+
+    told = [line for line in generate_latest(metrics.registry).decode().splitlines() if 'key="' in line]
+    assert told == [
+        'recount_key_last_used_timestamp_seconds{key="short",kind="API"} 0.0',
+        'recount_key_last_used_timestamp_seconds{key="board",kind="WEBHOOK"} 0.0',
+        'recount_key_expires_timestamp_seconds{key="short",kind="API"} 4.1024448e+09',
+    ]
+
+
+async def test_the_newest_sweep_of_a_product_tells_its_state_and_all_of_them_what_they_took(
+    pool: asyncpg.Pool, metrics: Metrics
+) -> None:
+    await pool.executemany(
+        "insert into log.sweeps"
+        " (product_id, kind, asked, head, state, started_at, finished_at, requests, recorded)"
+        " values ($1, 'RECONCILE', '{}', 0, $2, to_timestamp($3), to_timestamp($3 + 60), $4, $5)",
+        [(PRODUCT, "COMPLETE", 100.0, 31, 260), (PRODUCT, "PARTIAL", 1_000.0, 7, 2)],
+    )
+
+    assert await Gauges(pool, metrics).sample()
+
+    of = {"product": str(PRODUCT), "kind": "RECONCILE"}
+    assert _value(metrics, "recount_sweep_state", state="PARTIAL", **of) == 1
+    assert _value(metrics, "recount_sweep_state", state="COMPLETE", **of) == 0
+    assert _value(metrics, "recount_sweep_requests", **of) == 38
+    assert _value(metrics, "recount_sweep_events", **of) == 262
+    assert _value(metrics, "recount_sweep_complete_timestamp_seconds", **of) == 160
+
+
 def test_silence_alarms_when_much_is_missing_and_only_then() -> None:
     def silent(days: float, usual: float) -> bool:
         return Silence(PRODUCT, 0, days * DAY_SECONDS, usual).is_alarming(after_days=3)
@@ -103,6 +142,9 @@ def test_silence_alarms_when_much_is_missing_and_only_then() -> None:
     assert silent(days=20, usual=1)
     assert str(Silence(7, 0, 3 * DAY_SECONDS, 40)) == (
         "product 7: no event for 3.0 days; the month before had 40.0 a day"
+    )
+    assert str(Silence(7, 0, 60, 0)) == (
+        "product 7: the last event came within a day; the month before had none"
     )
 
 

@@ -28,7 +28,7 @@ export function naming(reference, productId) {
 /**
  * What an address says: `view`, `item`, `moment` and whatever else it names.
  *
- * `problem` says in words what of it was not understood; `opaque` is an item as links named it before there were paths.
+ * `problem` is what of it was not understood; `opaque` is an item as links named it before there were paths.
  */
 export function read({ pathname, search }) {
   const [path, id] = pathname.slice(ROOT.pathname.length).split("/");
@@ -53,12 +53,12 @@ const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && new Date(text).toJSON(
 function momentOf({ at: said, position, clock = "occurred", log }) {
   // A plus in an address is read as a space, unless it is written %2B.
   const at = said?.replace(/ (?=\d\d:?\d\d$)/, "+");
-  const wrong = (why) => ({ moment: LIVE, problem: `${why} This is the board as it is now.` });
+  const wrong = (...problem) => ({ moment: LIVE, problem });
   const number = Number(position);
-  if (position !== undefined && !(Number.isSafeInteger(number) && number > 0)) return wrong(`The address names the position ${position}, and positions are 1, 2, 3 and so on.`);
-  if (at !== undefined && !(isDay(at.slice(0, 10)) && Date.parse(at))) return wrong(`The address names the time ${at}, which is none; one is 2026-03-02T10:00:00Z.`);
-  if (clock !== "occurred" && clock !== "recorded") return wrong(`The address names the clock ${clock}; there are occurred and recorded.`);
-  if (position === undefined && at !== undefined && clock === "recorded") return wrong("The address names a time on our own clock, which needs a position.");
+  if (position !== undefined && !(Number.isSafeInteger(number) && number > 0)) return wrong("position", position);
+  if (at !== undefined && !(isDay(at.slice(0, 10)) && Date.parse(at))) return wrong("time", at);
+  if (clock !== "occurred" && clock !== "recorded") return wrong("clock", clock);
+  if (position === undefined && at !== undefined && clock === "recorded") return wrong("unplaced");
   if (at === undefined && position === undefined) return { moment: { ...LIVE, clock: clock.toUpperCase() } };
   const exact = /T.*Z$/.test(at) ? at : at && new Date(at).toISOString();
   const moment = clock === "recorded" || !at ? past("RECORDED", exact ?? null, number) : past("OCCURRED", exact, number || null);

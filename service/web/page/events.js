@@ -1,7 +1,8 @@
 // Shows one event of the log: when, and a sentence.
 
 import { badge, el } from "./dom.js";
-import { dateTime, number } from "./format.js";
+import { brief, dateTime, number } from "./format.js";
+import { nameOfItem } from "./panel.js";
 
 /** What is asked of an event to show it. */
 export const EVENT = `
@@ -39,7 +40,7 @@ export function badges(event) {
 /** When an event happened; chosen, it shows the board as it was then. */
 export function place(event, page) {
   const title = `Show the board at position ${number(event.position)}`;
-  return el("button.when", { title, onclick: () => page.travel(event) }, el("time", { datetime: event.occurredAt }, dateTime(event.occurredAt)));
+  return el("button.when", { title, onclick: () => page.move("travel", event) }, el("time", { datetime: event.occurredAt }, dateTime(event.occurredAt)));
 }
 
 /** One event as an entry of a list, with what else is `told` of it. */
@@ -49,7 +50,7 @@ export function entry(event, page, told = []) {
     place(event, page),
     el(
       "div.what",
-      event.item ? el("button.title", { onclick: () => page.open(page.reference(event.item)) }, event.summary) : event.summary,
+      event.item ? nameOfItem(event.item, page, brief(event.summary)) : brief(event.summary),
       badges(event).map((mark) => mark && [" ", mark]),
       told,
     ),

@@ -2,6 +2,7 @@
 
 import { DAY_MS } from "./axis.js";
 import { EVENT } from "./events.js";
+import { now } from "./graphql.js";
 
 const MARK_PAGES = 8;
 const NEWS = 60;
@@ -18,8 +19,8 @@ const EXTENT = `query Extent($productId: ID, $last: Int!) {
 }`;
 
 /** The marks on the time bar. */
-const MARKS = `query Marks($productId: ID, $after: String) {
-  events(productId: $productId, filter: {types: [ITEM_STATUS_CHANGED, CHANGELOG_CREATED]}, first: 500, after: $after) {
+const MARKS = `query Marks($productId: ID, $after: String, $type: EventType!) {
+  events(productId: $productId, filter: {types: [$type]}, orderBy: {field: POSITION, direction: DESC}, first: 500, after: $after) {
     nodes { position type occurredAt summary }
     pageInfo { hasNextPage endCursor }
   }
@@ -39,7 +40,7 @@ export class Extent {
 
   /** The first day. */
   get from() {
-    return this.days[0]?.at ?? Date.now() - DAY_MS;
+    return this.days[0]?.at ?? now() - DAY_MS;
   }
 
   /** The first day but for what lies far before the rest: hardly an event, then silence for a quarter of all the time. */
@@ -54,9 +55,9 @@ export class Extent {
     return main;
   }
 
-  /** Now is what the reader's clock says; a sender's clock may be ahead of it. */
+  /** Now is what the clock on the wall says; a sender's clock may be ahead of it. */
   get to() {
-    return Math.max(Date.now(), this.latest);
+    return Math.max(now(), this.latest);
   }
 
   /** When the newest had happened of what was known at a position, to the day. */
@@ -78,7 +79,7 @@ export class Extent {
   }
 }
 
-const MARKED = { ITEM_STATUS_CHANGED: true, CHANGELOG_CREATED: true };
+const MARKED = { CHANGELOG_CREATED: true, ITEM_STATUS_CHANGED: true };
 
 /** Return `{extent, products, news}`; the news are the newest events, oldest first. */
 export async function readExtent(api, productId) {
@@ -87,14 +88,16 @@ export async function readExtent(api, productId) {
   return { extent: new Extent(data.eventSeries, latest, position), products: data.products, news: data.news.nodes };
 }
 
-/** Add the marks as they come; `told` is called each time, and says whether they are still wanted. */
+/** Add the marks as they come, the newest first; `told` is called each time, and says whether they are still wanted. */
 export async function readMarks(api, productId, extent, told) {
-  let [after, more] = [null, true];
-  for (let page = 0; more && page < MARK_PAGES; page++) {
-    const answer = await api.ask(MARKS, { productId, after }).catch(() => null);
-    const { nodes, pageInfo } = answer?.data.events ?? { nodes: [], pageInfo: {} };
-    extent.marks.push(...nodes);
-    [after, more] = [pageInfo.endCursor, pageInfo.hasNextPage];
-    if (!told()) return;
+  for (const type of Object.keys(MARKED)) {
+    let [after, more] = [null, true];
+    for (let page = 0; more && page < MARK_PAGES; page++) {
+      const answer = await api.ask(MARKS, { productId, after, type }).catch(() => null);
+      const { nodes, pageInfo } = answer?.data.events ?? { nodes: [], pageInfo: {} };
+      extent.marks.push(...nodes);
+      [after, more] = [pageInfo.endCursor, pageInfo.hasNextPage];
+      if (!told()) return;
+    }
   }
 }

@@ -41,16 +41,25 @@ export function itemsOf(find, window) {
 
 export class Finder {
   #timer = 0;
+  #changed;
 
   /** `onchange(find)` is told of a choice, and `ondown` when the reader goes from the words to what they found. */
   constructor(api, onchange, ondown) {
     Object.assign(this, { api, onchange });
-    const change = () => onchange(this.#said(this.find.sort));
+    const change = () => {
+      clearTimeout(this.#timer);
+      this.#timer = 0;
+      return (this.#changed = onchange(this.#said(this.find.sort)));
+    };
+    const down = async () => {
+      await (this.#timer ? change() : this.#changed);
+      if (document.activeElement === this.search) ondown();
+    };
     this.search = el("input", {
       type: "search", placeholder: "Search ( / )", "aria-label": "Search items", "aria-keyshortcuts": "/ Control+K", spellcheck: "false",
       oninput: () => { clearTimeout(this.#timer); this.#timer = setTimeout(change, TYPING_MS); },
       onkeydown: (event) => {
-        if (event.key === "ArrowDown" || event.key === "Enter") ondown(event.preventDefault());
+        if (event.key === "ArrowDown" || event.key === "Enter") down(event.preventDefault());
         if (event.key === "Escape" && !this.search.value) this.search.blur();
       },
     });

@@ -1,7 +1,5 @@
 // Folds what of a long list is far from the eye to its height, so that ten thousand rows are scrolled like fifty.
 
-import { el } from "./dom.js";
-
 /** What is near: as far as two screens. */
 const NEAR = { rootMargin: "200% 0px" };
 
@@ -9,7 +7,7 @@ const NEAR = { rootMargin: "200% 0px" };
 export class Folding {
   #folded = new Map();
   #observer = new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) if (target.isConnected) this.#turn(target, isIntersecting);
+    for (const { target, isIntersecting, boundingClientRect: { height } } of entries) this.#turn(target, isIntersecting, height);
   }, NEAR);
 
   add(group) {
@@ -22,16 +20,17 @@ export class Folding {
     this.#folded.clear();
   }
 
-  #turn(group, near) {
+  /** Heights are those that were observed: to ask for one after a group was folded lays all of it out. A hidden one has none. */
+  #turn(group, near, height) {
     const rows = this.#folded.get(group);
     if (near && rows) {
       this.#folded.delete(group);
+      group.style.height = null;
       group.replaceChildren(...rows);
-    } else if (!near && !rows && !group.contains(document.activeElement)) {
-      const cell = el("td", { "aria-hidden": "true" });
-      cell.style.height = `${group.offsetHeight}px`;
+    } else if (!near && height && !rows && group.isConnected && !group.contains(document.activeElement)) {
       this.#folded.set(group, [...group.children]);
-      group.replaceChildren(el("tr.folded", cell));
+      group.style.height = `${height}px`;
+      group.replaceChildren();
     }
   }
 }

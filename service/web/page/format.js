@@ -20,4 +20,8 @@ export const dateTime = (moment) => `${date(moment)}, ${time(moment)}`;
 
 export const number = (value) => (value == null ? "–" : whole.format(value));
 export const signed = (value) => (value > 0 ? `+${whole.format(value)}` : value < 0 ? `−${whole.format(-value)}` : "±0");
+/** A text where there is little room: its first letters. */
+export const brief = (text, most = 200) => (text.length > most ? `${text.slice(0, most - 1).replace(/[\ud800-\udbff]$/, "")}…` : text);
+/** An item in a list, where something has to be seen. */
+export const titleOf = ({ title }) => (title == null ? "(title not known)" : /[^\s\p{Cf}]/u.test(title) ? brief(title) : "(no title)");
 export const plural = (count, one) => `${number(count)} ${one}${count === 1 ? "" : "s"}`;

@@ -2,6 +2,12 @@
 
 const ANSWERS_KEPT = 400;
 const SECONDS_MAX = 15;
+const CLOCKS_APART_MS = 60_000;
+
+let ahead = 0;
+
+/** The service's time, where this machine's is another. */
+export const now = () => Date.now() - ahead;
 
 /** What a reader is told in words: the service answered with errors and no data. */
 export class Refused extends Error {}
@@ -28,6 +34,8 @@ export class Api {
         method: "POST", headers, body: JSON.stringify({ query: document, variables }),
         signal: AbortSignal.any([AbortSignal.timeout(SECONDS_MAX * 1000), ...(stop ? [stop] : [])]),
       });
+      const apart = Date.now() - Date.parse(response.headers.get("Date"));
+      ahead = Math.abs(apart) > CLOCKS_APART_MS ? apart : 0;
       answer = await response.json();
     } catch (error) {
       throw new Unreachable("The service does not answer.", { cause: error });
@@ -54,14 +62,14 @@ export class Lane {
   /**
    * Return the answer, or null where a newer question took this one's place.
    *
-   * `fixed` answers never change. A `patient` question is let go, even when it is under way, for one that is not.
+   * `fixed` answers never change. One under way is let go for what is known, a `patient` one for one that is not.
    */
   ask(document, variables, { fixed = false, patient = false } = {}) {
     const key = fixed ? JSON.stringify([document, variables]) : null;
     this.#waiting?.resolve(null);
     this.#waiting = null;
-    if (!patient && this.#asked?.patient) this.#asked.end.abort();
     const known = key && this.#answers.get(key);
+    if (known || (this.#asked?.patient && !patient)) this.#asked?.end.abort();
     if (known) return Promise.resolve(known);
     return new Promise((resolve, reject) => {
       this.#waiting = { document, variables, key, patient, resolve, reject, end: new AbortController() };

@@ -2,6 +2,10 @@
 // by the wheel, and by dragging the dates below it.
 
 import { el, write } from "./dom.js";
+import { brief } from "./format.js";
+import { styled } from "./styled.js";
+
+await styled(new URL("lens.css", import.meta.url));
 
 export class Lens {
   #from = null;
@@ -41,7 +45,7 @@ export class Lens {
     this.hover.hidden = false;
     this.hover.style.left = `${share * 100}%`;
     this.hover.classList.toggle("left", share > 0.6);
-    write(this.hover, note ? extent.marks[note.dataset.note].summary : axis.name(axis.at(share)));
+    write(this.hover, note ? brief(extent.marks[note.dataset.note].summary) : axis.name(axis.at(share)));
   }
 
   /** Show a `factor` of what is shown, more where it is above 1, around a share of it: by itself where the moment stands. */

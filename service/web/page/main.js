@@ -12,7 +12,7 @@ import { TimeBar } from "./timebar.js";
 import { DAY_MS } from "./axis.js";
 import { write } from "./dom.js";
 import { listen } from "./keys.js";
-import { longDate, number, time } from "./format.js";
+import { brief, date, longDate, time } from "./format.js";
 
 const SETTLE_MS = 180;
 const REFRESH_MS = 700;
@@ -39,9 +39,10 @@ class Page {
   #views = new Map();
   #travels = null;
   #presented = [];
-  #push = false;
+  push = false;
   #opener = null;
   #begin = null;
+  #failed = 0;
 
   constructor() {
     this.api = new Api(new URL("graphql?scopes=read", ROOT));
@@ -56,8 +57,8 @@ class Page {
     WIDE.addEventListener("change", () => this.show(this.view));
     addEventListener("popstate", () => this.#return());
     // Now goes on by the clock, also where nothing happens; whoever does not look has it all at once on coming back.
-    setInterval(() => this.#renew(), MINUTE_MS);
-    document.addEventListener("visibilitychange", () => this.#renew());
+    setInterval(() => this.#renew(true), MINUTE_MS);
+    document.addEventListener("visibilitychange", () => this.#renew(true));
   }
 
   /** Take what an address says. */
@@ -67,7 +68,8 @@ class Page {
     this.view = view in VIEWS ? view : "board";
     this.window = window in WINDOWS ? window : "P30D";
     this.since = since ?? (this.looked ? "look" : "week");
-    this.notice(problem ?? "");
+    this.notice("");
+    if (problem) this.#misread(...problem);
   }
 
   async start() {
@@ -82,6 +84,7 @@ class Page {
     this.#begin = null;
     if (this.empty) return this.#beginning();
     document.body.classList.remove("waiting");
+    this.#presented = [];
     await this.bar.setClock(this.moment.clock);
     this.#follow((event) => this.#happened(event), () => this.moment.live && this.go(this.moment, { settled: true }));
     this.show(this.view);
@@ -90,7 +93,10 @@ class Page {
   }
 
   #follow(onevent, onback) {
-    this.connection = new Connection({ api: this.api, product: this.product, place: $("connection"), onevent, onback });
+    this.connection?.stop();
+    // Why it is refused may be told by an answer, too.
+    const onrefused = () => this.#renew(true);
+    this.connection = new Connection({ api: this.api, product: this.product, place: $("connection"), onevent, onback, onrefused });
     this.connection.start(this.extent.head);
   }
 
@@ -108,6 +114,7 @@ class Page {
   async #load() {
     const { product } = this;
     const { extent, products, news } = await readExtent(this.api, product);
+    if (product !== this.product) return; // Another was chosen meanwhile.
     Object.assign(this, { extent, news, several: products.length > 1 && !product, empty: !products.length });
     if (products.length > 1) import("./products.js").then(({ offer }) => offer(this, $("product"), products));
     if (this.opaque) await this.move("find", this.opaque);
@@ -130,13 +137,17 @@ class Page {
     write($("notice"), text);
   }
 
+  #misread(...problem) {
+    import("./misread.js").then(({ misread }) => misread(this, ...problem));
+  }
+
   /** Believe a time alone by what is known today; what lies ahead of all that is known is refused in words. */
   #pin() {
     const { moment, extent } = this;
-    const refused = moment.position > extent.head ? `the position ${number(moment.position)}, and the log ends at ${number(extent.head)}.`
-      : moment.clock === "OCCURRED" && Date.parse(moment.time) > extent.to + DAY_MS ? `the time ${moment.time}, which is yet to come.` : null;
+    const refused = moment.position > extent.head ? ["beyond", moment.position, extent.head]
+      : moment.clock === "OCCURRED" && Date.parse(moment.time) > extent.to + DAY_MS ? ["ahead", moment.time] : null;
     if (refused) {
-      this.notice(`The address names ${refused} This is the board as it is now.`);
+      this.#misread(...refused);
       this.moment = { ...LIVE, clock: moment.clock };
     } else if (!moment.live && !moment.position) this.moment = past(moment.clock, moment.time, extent.head);
   }
@@ -151,7 +162,6 @@ class Page {
     this.player.stop();
     this.connection.stop();
     this.bar.axis = null;
-    this.#presented = [];
     this.start();
   }
 
@@ -162,16 +172,17 @@ class Page {
     }
     write($("connection"), error.message);
     if (error instanceof Unreachable) setTimeout(() => this.start(), 2_000);
+    else if (this.product) this.#misread("product", error);
     else if (!(error instanceof Refused)) throw error;
   }
 
   // The moment
 
   /** Show a moment; true once the board has it. `settled` says that the hand is off the bar. */
-  async go(moment, { settled = false, events = [] } = {}) {
+  async go(moment, { settled = false, said = "" } = {}) {
     const asked = performance.now();
     this.moment = moment;
-    this.bar.show(moment, events);
+    this.bar.show(moment, said);
     clearTimeout(this.#settling);
     this.moving = !settled;
     this.asking = moment;
@@ -190,12 +201,24 @@ class Page {
 
   async #attempt(view, shown) {
     try {
-      return await view.show?.(shown);
+      const drawn = await view.show?.(shown);
+      this.#entitle();
+      return drawn;
     } catch (error) {
-      view.frame?.say(error);
+      if (error instanceof Unauthenticated) $("token").hidden && this.#stumble(error);
+      else view.frame?.say(error);
+      if (error instanceof Unreachable) this.#soon((this.#failed = 2_000));
       if (!(error instanceof Refused)) throw error;
       return false;
     }
+  }
+
+  /** Call the tab, and what is kept of it, by what is shown. */
+  #entitle() {
+    const { moment } = this;
+    const what = this.#views.get(this.view)?.frame?.title.textContent ?? VIEWS[this.view];
+    const title = `${brief(what, 80)}${moment.live ? "" : `, ${date(this.bar.happened(moment))}`} · Recount`;
+    if (document.title !== title) document.title = title;
   }
 
   /** Have the view beside the board show what is shown, unless it does. */
@@ -217,13 +240,13 @@ class Page {
     this.#note();
     const { moment } = this;
     if (moment.live || this.player.playing) return;
-    const first = $("board").querySelector("button.title")?.textContent ?? "nothing";
-    write($("announcer"), `${longDate(shown.at)}, ${time(shown.at)}. ${this.board.count.textContent}, first: ${first}`);
+    const first = $("board").querySelector("td .title")?.textContent ?? "nothing";
+    write($("announcer"), `${longDate(shown.at)}, ${time(shown.at)}. ${this.bar.said.textContent} ${this.board.count.textContent}, first: ${first}`);
     if (moment.time) return;
     this.move("name", moment, (found) => {
       if (this.moment !== moment) return;
       this.moment = found.moment;
-      this.bar.show(found.moment, found.events);
+      this.bar.show(found.moment, found.said);
       this.#note();
     });
   }
@@ -231,14 +254,18 @@ class Page {
   /** Write the address of what is shown; what was opened or travelled to is an entry of its own. */
   #note() {
     const address = this.#address(this.moment);
-    const push = this.#push && address !== location.pathname + location.search;
-    this.#push = false;
+    const push = this.push && address !== location.pathname + location.search;
+    this.push = false;
     if (push) this.notice("");
     history[push ? "pushState" : "replaceState"](null, "", address);
   }
 
-  #address(moment) {
-    const { view, item, question, window, since, product, find, ask } = this;
+  /** The address of an item as of the moment. */
+  link(item) {
+    return this.#address(this.moment, { ...this, view: "item", item });
+  }
+
+  #address(moment, { view, item, question, window, since, product, find, ask } = this) {
     return addressOf({
       view, item, question, moment, product, window: window !== "P30D" && window, since: view === "changes" && since,
       log: !moment.live && (moment.log ?? this.api.cursor),
@@ -278,20 +305,10 @@ class Page {
     this.go({ ...LIVE, clock: this.moment.clock }, { settled: true });
   }
 
-  /** Show the board as it was once an event had happened. */
-  travel(event) {
-    this.player.stop();
-    const moment = this.moment.clock === "RECORDED"
-      ? past("RECORDED", event.recordedAt ?? event.occurredAt, event.position)
-      : past("OCCURRED", event.occurredAt, Math.max(this.moment.position ?? 0, this.extent.head));
-    this.#push = true;
-    this.go(moment, { settled: true, events: event.summary ? [event] : [] });
-  }
-
   async copy() {
     const { href } = new URL(this.#address(this.moment.live ? this.now() : this.moment), location.href);
     const done = await navigator.clipboard?.writeText(href).then(() => true, () => false);
-    write(this.bar.said, done ? "Link copied: it answers the same for good." : href);
+    for (const place of [this.bar.said, $("announcer")]) write(place, done ? "Link copied: it answers the same for good." : href);
   }
 
   // Views
@@ -307,8 +324,8 @@ class Page {
   }
 
   /** Open an item, or with null close it. */
-  open(item) {
-    if (item) this.#opener = document.activeElement;
+  open(item, opener) {
+    if (item) this.#opener = opener;
     const before = this.item;
     this.item = item;
     this.board.mark(item);
@@ -330,9 +347,10 @@ class Page {
   /** Take another window for gains, another beginning for what changed, look for or ask something else; `push` is told by Back. */
   change(part, push = false) {
     Object.assign(this, part);
-    this.#push ||= push;
-    if (part.window || part.find) this.#attempt(this.board, this.shown());
+    this.push ||= push;
+    const shown = (part.window || part.find) && this.#attempt(this.board, this.shown());
     this.#settle();
+    return shown;
   }
 
   /** Show a view; where there is room the feed stands beside the board. */
@@ -341,9 +359,12 @@ class Page {
     const name = this.view === "board" && WIDE.matches ? "feed" : this.view;
     const before = this.tabs.chosen;
     this.tabs.choose(name);
-    this.#push ||= push;
+    this.push ||= push;
     this.#note();
-    if (before !== name) this.#views.get(before)?.visible?.(false);
+    if (before !== name) {
+      this.#views.get(before)?.visible?.(false);
+      this.#presented = [];
+    }
     if (!this.#views.has(name)) {
       const { default: View } = await import(`./views/${name}.js`);
       if (!this.#views.has(name)) this.#views.set(name, new View(this.tabs.panels.get(name), this));
@@ -381,22 +402,29 @@ class Page {
     this.extent.grow(event);
     this.news = [...this.news.slice(1 - NEWS_MOST), event];
     this.#views.get("feed")?.take(event);
-    // The board follows at its own pace: many events are one look.
-    this.#refreshing ||= setTimeout(() => {
-      this.#refreshing = 0;
-      this.#renew();
-    }, REFRESH_MS);
+    this.#soon(REFRESH_MS);
   }
 
-  /** Show what has come, and what time it is, to whoever looks. */
-  #renew() {
+  /** The board follows at its own pace: many events are one look. */
+  #soon(wait) {
+    this.#refreshing ||= setTimeout(() => {
+      this.#refreshing = 0;
+      this.#renew(this.#failed);
+    }, wait);
+  }
+
+  /** Show what has come, and what time it is, to whoever looks; `all` is to ask for a view beside the board, too. */
+  #renew(all) {
     if (document.hidden || !this.bar.axis) return;
     this.looked = looked(this.extent.head);
     this.bar.load(this.extent);
     this.bar.show(this.moment);
-    if (!this.moment.live || this.moving) return;
+    if (this.moving || !(this.moment.live || this.#failed)) return;
+    this.#failed = 0;
     this.#attempt(this.board, this.shown());
-    if (this.view === "item" && this.#views.has("item")) this.#attempt(this.#views.get("item"), this.shown());
+    const beside = this.#views.get(this.view);
+    if (!beside || beside === this.board || (this.view !== "item" && (!all || beside.frame?.body.contains(document.activeElement)))) return;
+    this.#attempt(beside, this.shown());
   }
 }
 

@@ -3,6 +3,7 @@
 import { el, put, refill, write } from "./dom.js";
 import { Lane } from "./graphql.js";
 import { graphiql } from "./address.js";
+import { titleOf } from "./format.js";
 
 /** A panel's frame: `head`, `body`, and below them the query that was asked. */
 export class Frame {
@@ -58,7 +59,16 @@ export class Frame {
   }
 }
 
-/** An item by its title; chosen, it opens. */
-export function nameOfItem(item, page) {
-  return el("button.title", { onclick: () => page.open(page.reference(item)) }, item.title ?? "(title not known)");
+/** A link to an item, by its title or another text; chosen, it opens here, unless another tab is asked for. */
+export function nameOfItem(item, page, text = titleOf(item)) {
+  const to = page.reference(item);
+  // The moment may have moved on since it was made.
+  const aim = () => (link.href = page.link(to));
+  const onclick = (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    page.open(to, link);
+  };
+  const link = el("a.title", { href: page.link(to), onclick, onpointerdown: aim, onfocus: aim }, text);
+  return link;
 }

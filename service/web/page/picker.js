@@ -56,9 +56,9 @@ export async function visit(page, shown) {
   const at = await pick("Show the board as it was", shown.at);
   if (at === null) return;
   if (at >= page.extent.to) return page.live();
-  if (shown.moment.clock === "OCCURRED") return page.travel({ occurredAt: new Date(at).toISOString() });
+  if (shown.moment.clock === "OCCURRED") return page.move("travel", { occurredAt: new Date(at).toISOString() });
   const { data } = await page.api.ask(LEARNT, { productId: page.product, recorded: { to: new Date(at + 1).toISOString() } });
   const [event] = data.events.nodes;
-  if (event) page.travel(event);
+  if (event) page.move("travel", event);
   else write(page.bar.said, "Nothing had been learnt by then.");
 }

@@ -6,7 +6,8 @@ import { el } from "./dom.js";
 export class End {
   constructor(more) {
     this.element = el("div.end");
-    this.observer = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && more(), { rootMargin: "150px 0px" });
+    // A busy page is told of several frames at once.
+    this.observer = new IntersectionObserver((seen) => seen.at(-1).isIntersecting && more(), { rootMargin: "150px 0px" });
     this.again();
   }
 

@@ -17,7 +17,7 @@ export function redraw(drawing, values) {
   if (drawing.dataset.line === line) return;
   drawing.dataset.line = line;
   const [cx, cy] = points.at(-1) ?? [];
-  drawing.replaceChildren(svg("path", { d: line }), svg("circle", { cx, cy, r: points.length && 2 }));
+  drawing.replaceChildren(...(line ? [svg("path", { d: line }), svg("circle", { cx, cy, r: 2 })] : []));
 }
 
 function scaled(values) {

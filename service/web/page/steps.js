@@ -2,6 +2,7 @@
 
 import { Lane } from "./graphql.js";
 import { past } from "./moment.js";
+import { brief, plural } from "./format.js";
 
 /** The events around a moment, to step by. */
 const STEPS = `query Steps(
@@ -37,7 +38,7 @@ export class Steps {
     this.product = product;
   }
 
-  /** Return `{moment, events}` one step on (1) or back (-1); null at either end, or when a newer step was asked. */
+  /** Return `{moment, events, said}` one step on (1) or back (-1); null at either end, or when a newer step was asked. */
   async from(moment, direction) {
     const occurred = moment.clock === "OCCURRED";
     const of = occurred ? `at ${moment.position}` : "learnt";
@@ -54,7 +55,7 @@ export class Steps {
     const reached = occurred
       ? past("OCCURRED", event.occurredAt, moment.position)
       : past("RECORDED", event.recordedAt, event.position);
-    return { moment: reached, events: found.events };
+    return { moment: reached, events: found.events, said: sentence(found.events) };
   }
 
   /** The group one step away; null where there is none, undefined where that is not known. */
@@ -87,6 +88,11 @@ export class Steps {
     if (!groups.last && groups.length > 2) groups.pop();
     this.#groups = groups;
   }
+}
+
+function sentence(events) {
+  if (events.length === 1) return brief(events[0].summary);
+  return `${plural(events.length, "event")} at once: ${events.slice(0, 3).map(({ summary }) => brief(summary)).join(" · ")}${events.length > 3 ? " …" : ""}`;
 }
 
 function grouped(events, occurred) {

@@ -1,7 +1,7 @@
 // The time bar: how much happened when, what stands out, and a handle to drag through it.
 
 import { choice, el, put, refill, svg, write } from "./dom.js";
-import { date, dateTime, exactTime, longDate, number, plural } from "./format.js";
+import { date, dateTime, exactTime, longDate, number } from "./format.js";
 import { DAY_MS, Happened } from "./axis.js";
 
 /** How many days a second are played: on the clock RECORDED a day is so many positions; 0 goes from event to event. */
@@ -103,8 +103,8 @@ export class TimeBar {
     return this.extent.happenedBy(moment.position);
   }
 
-  /** Show which moment is shown; `events` are those that the last step passed. */
-  show(moment, events = []) {
+  /** Show which moment is shown; `said` is what of the events that the last step passed, and stays as long as the moment. */
+  show(moment, said = moment === this.moment ? this.said.textContent : "") {
     const value = this.axis.valueOf(moment);
     const moved = moment !== this.moment && !this.#dragging && this.axis.reveal(value);
     this.moment = moment;
@@ -113,7 +113,7 @@ export class TimeBar {
     const at = this.happened(moment);
     write(this.day, moment.live ? "Now" : longDate(at));
     write(this.place, placeOf(moment, at, this.extent));
-    write(this.said, sentence(events));
+    write(this.said, said);
     document.body.classList.toggle("in-past", !moment.live);
     this.button.live.disabled = moment.live;
     write(this.button.live, moment.live ? "Live" : "Back to live");
@@ -163,7 +163,7 @@ export class TimeBar {
       const note = event.target.closest("[data-note]");
       if (note) {
         this.#dragging = false;
-        return this.page.travel(this.extent.marks[note.dataset.note]);
+        return this.page.move("travel", this.extent.marks[note.dataset.note]);
       }
       choose(event, false);
     };
@@ -248,10 +248,4 @@ function placeOf(moment, at, extent) {
   if (moment.clock === "RECORDED")
     return `position ${number(moment.position)}${moment.time ? ` · learnt ${dateTime(moment.time)} UTC` : ""}`;
   return `${exactTime(at)} UTC · as known at position ${number(moment.position)}`;
-}
-
-function sentence(events) {
-  if (!events.length) return "";
-  if (events.length === 1) return events[0].summary;
-  return `${plural(events.length, "event")} at once: ${events.map(({ summary }) => summary).slice(0, 3).join(" · ")}${events.length > 3 ? " …" : ""}`;
 }

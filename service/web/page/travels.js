@@ -1,9 +1,10 @@
 // Moves the moment: by events, along the axis, by playing, to a date, onto the other clock. Loaded once somebody does so.
 
-import { LIVE } from "./moment.js";
+import { LIVE, past } from "./moment.js";
 import { Player } from "./player.js";
 import { Steps } from "./steps.js";
 import { write } from "./dom.js";
+import { brief } from "./format.js";
 
 /** An item as addresses named it before they had paths. */
 const NAMED = "query Named($id: ID!) { item(id: $id) { sleekplanId productId } }";
@@ -27,7 +28,7 @@ export class Travels {
     const { moment, board } = this.page;
     if (moment.live && direction > 0) return false;
     const found = await this.#beside(moment.live ? this.page.now() : moment, direction).catch((error) => (board.frame.say(error), null));
-    return found !== null && this.page.go(found.moment, { events: found.events });
+    return found !== null && this.page.go(found.moment, { said: found.said });
   }
 
   /** Go along the axis by an amount of its own unit; reaching the end is being live again. */
@@ -51,13 +52,24 @@ export class Travels {
     page.player.start(bar.speed.value * bar.axis.day);
   }
 
+  /** Show the board as it was once an event had happened. */
+  travel(event) {
+    const { page, page: { moment, extent } } = this;
+    page.player.stop();
+    page.push = true;
+    const then = moment.clock === "RECORDED"
+      ? past("RECORDED", event.recordedAt ?? event.occurredAt, event.position)
+      : past("OCCURRED", event.occurredAt, Math.max(moment.position ?? 0, extent.head));
+    return page.go(then, { settled: true, said: brief(event.summary ?? "") });
+  }
+
   /** Go to the changelog entry before or after the moment. */
   jump(direction) {
     const { bar: { axis }, extent, moment } = this.page;
     const here = axis.valueOf(moment);
     const away = (mark) => (axis.ofEvent(mark) - here) * direction;
     const entries = extent.marks.filter((mark) => mark.type === "CHANGELOG_CREATED" && away(mark) > 0);
-    if (entries.length) this.page.travel(entries.reduce((near, mark) => (away(mark) < away(near) ? mark : near)));
+    if (entries.length) this.travel(entries.reduce((near, mark) => (away(mark) < away(near) ? mark : near)));
   }
 
   /** Ask for a date and a time of day, and go there. */
@@ -72,7 +84,7 @@ export class Travels {
     const found = moment.live ? null : await this.#beside(moment, 0).catch(() => null);
     await page.bar.setClock(clock);
     page.moment = { ...LIVE, clock };
-    if (found) page.travel(found.events.at(-1));
+    if (found) this.travel(found.events.at(-1));
     else page.live();
   }
 

@@ -1,7 +1,7 @@
 // How much stood in which status, week by week.
 
 import { choice } from "../dom.js";
-import { date } from "../format.js";
+import { brief, date } from "../format.js";
 import { nameOf } from "../status.js";
 import { chart } from "./chart.js";
 import { Report } from "./report.js";
@@ -36,9 +36,9 @@ export default class Flow extends Report {
     const times = statusBacklog.map(({ t }) => Date.parse(t));
     const stacked = counts.map((_, i) => times.map((_, at) => counts.slice(0, i + 1).reduce((sum, values) => sum + Math.max(0, values[at]), 0)));
     // The highest is drawn first, so that each lies before those that it carries.
-    const series = statuses.map((status, i) => ({ label: nameOf(status), values: stacked[i], own: counts[i], filled: true })).reverse();
+    const series = statuses.map((status, i) => ({ label: brief(nameOf(status), 60), values: stacked[i], own: counts[i], filled: true })).reverse();
     const rows = times.map((at, i) => [date(at), ...counts.map((values) => values[i])]).reverse();
     const above = times.length > 1 && chart({ times, series, label: `${this.counted.selectedOptions[0].text} by status over ${times.length} weeks; the table below has them.` });
-    return { heads: ["Week of", ...statuses.map(nameOf)], rows, above };
+    return { heads: ["Week of", ...statuses.map((status) => brief(nameOf(status), 60))], rows, above };
   }
 }

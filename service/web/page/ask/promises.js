@@ -57,6 +57,6 @@ export default class Promises extends Report {
       item.votes?.net ?? null, gain(item[this.#names.get(item.status.key)]?.net), item.owner?.name ?? null, item.estimated,
     ]);
     const heads = ["Item", "Status", "Since", "Days", "Votes", "Gained since", "Owner", "Expected"];
-    return { heads, rows, none: "No promise is that old." };
+    return { heads, rows, total: items.totalCount, none: "No promise is that old." };
   }
 }

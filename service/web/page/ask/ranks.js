@@ -1,7 +1,7 @@
 // How ranks changed month by month: each line is an item, the first place is at the top.
 
 import { choice } from "../dom.js";
-import { month, number } from "../format.js";
+import { brief, month, number, titleOf } from "../format.js";
 import { chart } from "./chart.js";
 import { Report } from "./report.js";
 
@@ -34,14 +34,14 @@ export default class Ranks extends Report {
       const known = new Map(points.map(({ t, rank }) => [Date.parse(t), rank]));
       return times.map((at) => known.get(at) ?? null);
     });
-    const rows = rankHistory.map(({ item }, i) => [item.title ?? "(title not known)", ...ranks[i]]);
+    const rows = rankHistory.map(({ item }, i) => [{ text: item.title ?? "(title not known)", show: titleOf(item) }, ...ranks[i]]);
     const top = Number(this.top.value);
-    const ends = rankHistory.map(({ item }, i) => ({ at: ranks[i].at(-1), name: item.title ?? "" })).filter(({ at }) => at != null && at <= top).sort((a, b) => a.at - b.at)
+    const ends = rankHistory.map(({ item }, i) => ({ at: ranks[i].at(-1), name: brief(titleOf(item), 60) })).filter(({ at }) => at != null && at <= top).sort((a, b) => a.at - b.at)
       // Of several in one place the next ones are empty: there the others have their names.
       .map(({ at, name }, i, all) => ({ at: at + i - all.findIndex((other) => other.at === at), name }));
     const above = times.length > 1 && chart({
       times, ranks: top, ends, label: `Ranks of ${number(rows.length)} items over ${number(times.length)} months; the table below has them.`,
-      series: rankHistory.map(({ item }, i) => ({ label: item.title ?? "", values: ranks[i].map((rank) => (rank !== null && rank <= top ? rank : null)) })),
+      series: rankHistory.map(({ item }, i) => ({ label: brief(titleOf(item), 60), values: ranks[i].map((rank) => (rank !== null && rank <= top ? rank : null)) })),
     });
     return { heads: ["Item", ...times.map(month)], rows, above };
   }

@@ -3,7 +3,7 @@
 import { choice, el } from "../dom.js";
 import { Frame } from "../panel.js";
 import { asOf } from "../moment.js";
-import { signed } from "../format.js";
+import { number, signed } from "../format.js";
 
 export const MONTHS = [["P30D", "30 days"], ["P91D", "a quarter"], ["P183D", "half a year"], ["P365D", "a year"], ["P730D", "two years"]];
 
@@ -42,15 +42,19 @@ export class Report {
     const variables = { asOf: asOf(moment), productId: this.page.product, ...this.variables({ ...shown, over }) };
     const data = await this.frame.ask(this.document, variables, { fixed: !moment.live });
     if (!data) return;
-    const { heads, rows, above, none = "Nothing in this window." } = this.answer(data, shown);
+    const { heads, rows, above, total, none = "Nothing in this window." } = this.answer(data, shown);
     this.file.disabled = rows.length === 0;
     this.saved = [heads, ...rows.map((row) => row.map((cell) => cell?.text ?? cell))];
-    this.frame.fill(rows.length ? [above, numbers(this.title, heads, rows, Boolean(above))] : el("p.empty", none));
+    this.frame.fill(rows.length ? [
+      above, numbers(this.title, heads, rows, Boolean(above)),
+      total > rows.length && el("p.quiet", `The first ${number(rows.length)} of ${number(total)}, in the file too; the query behind this gives the rest.`),
+    ] : el("p.empty", none));
     this.drawn?.();
   }
 
   #save() {
-    const url = URL.createObjectURL(new Blob([csv(this.saved)], { type: "text/csv" }));
+    // The mark of UTF-8: without it spreadsheets take it for the computer's old alphabet.
+    const url = URL.createObjectURL(new Blob(["\ufeff", csv(this.saved)], { type: "text/csv" }));
     el("a", { href: url, download: `${this.title.toLowerCase().replace(/\W+/g, "-")}.csv` }).click();
     setTimeout(() => URL.revokeObjectURL(url), 1_000);
   }

@@ -54,7 +54,7 @@ function comment({ text, createdAt, likes, pinned, public: open, deletedAt, auth
       open === false && [" ", badge("private note", "Between team members: whoever sees the board does not see it")],
       pinned && [" ", badge("pinned", "Pinned on the board")],
       deletedAt && [" ", badge(`deleted ${dateTime(deletedAt)}`, "Sleekplan announced its deletion")],
-      likes ? ` · ${number(likes)} like it` : null,
+      likes ? ` · ${number(likes)} ${likes === 1 ? "likes" : "like"} it` : null,
     ),
     el(deletedAt ? "p.text.gone" : "p.text", text == null ? "(text not known)" : plainText(text)),
   );

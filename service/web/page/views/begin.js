@@ -3,6 +3,7 @@
 import { el, refill, write } from "../dom.js";
 import { styled } from "../styled.js";
 import { ROOT } from "../address.js";
+import { number, plural } from "../format.js";
 import { reaching } from "../scopes.js";
 
 /** What can be done to begin, which is for who may administer. */
@@ -10,6 +11,7 @@ const SETUP = `query Setup { setup { canBackfill backfillProducts } }`;
 const KEY = `mutation Key { webhookKey { key } }`;
 const FETCH = `mutation Fetch($productId: ID) { backfill(productId: $productId) { started userErrors { message } } }`;
 const FETCHED = `query Fetched { sweeps(first: 1) { state requests problem } }`;
+const COUNTED = `query Counted { projections { position head rebuildProgress etaSeconds } }`;
 const DISCARD = `mutation Discard($id: ID!) { quarantineDiscard(id: $id) { discarded } }`;
 
 const EVERY_MS = 1_000;
@@ -22,12 +24,17 @@ export default class Begin {
   #timer = 0;
 
   constructor(page) {
+    this.page = page;
     this.api = reaching(page.api, "read+admin");
     this.element = el("section.begin", { id: "begin", "aria-label": "How to begin" });
   }
 
   /** Draw it for who looks: `setup` is null for those who may not administer. */
   async show() {
+    if (await this.#counting()) {
+      this.#timer = setInterval(() => this.#counting(), EVERY_MS);
+      return;
+    }
     const { data } = await this.api.ask(SETUP).catch(() => ({ data: { setup: null } }));
     const { setup } = data;
     refill(
@@ -42,6 +49,27 @@ export default class Begin {
   end() {
     clearInterval(this.#timer);
     this.element.remove();
+  }
+
+  /** Whether much is recorded and nothing counted yet, as after a backup was restored; then that is what is told. */
+  async #counting() {
+    const { data } = await this.page.api.ask(COUNTED).catch(() => ({ data: { projections: [] } }));
+    const [waiting] = data.projections.filter(({ position, head }) => head && !position);
+    if (!waiting) return false;
+    const { head, rebuildProgress: value, etaSeconds: rest } = waiting;
+    if (!this.counted) {
+      this.counted = [el("progress", { "aria-label": "How much is counted" }), el("p.quiet", { role: "status" })];
+      refill(
+        this.element,
+        el("h2", "The board is being counted"),
+        el("p", `The log has ${plural(head, "event")}. Once all are counted, this page becomes the board.`),
+        ...this.counted,
+      );
+    }
+    const [bar, said] = this.counted;
+    if (value !== null) bar.value = value;
+    write(said, value && rest ? `${number(Math.round(value * head))} so far, about ${plural(Math.ceil(rest), "second")} more.` : "It begins.");
+    return true;
   }
 
   #url(key) {

@@ -4,9 +4,8 @@ import { choice, el, glide, refill, write } from "../dom.js";
 import { Frame, nameOfItem } from "../panel.js";
 import { Finder, itemsOf, narrows, sortOf } from "../finder.js";
 import { End } from "../scroll.js";
-import { Lane } from "../graphql.js";
 import { asOf } from "../moment.js";
-import { number, plural, signed } from "../format.js";
+import { number, plural, signed, titleOf } from "../format.js";
 import { DAY_MS } from "../axis.js";
 import { redraw, sparkline } from "../spark.js";
 import { statusChip } from "../status.js";
@@ -37,24 +36,22 @@ export const WINDOWS = { P7D: ["7 days", 7], P30D: ["30 days", 30], P90D: ["90 d
 const PAGE = 25;
 /** So many rows follow the moment and what comes; those below are as they were read. */
 const FRESH = 200;
-const MORE = 100;
 
 export class Board {
-  #rows = new Map();
-  #below = new Map();
-  #order = "";
-  #page = null;
-  #loading = null;
+  /** Rows by their item: those that follow the moment, and those below. */
+  fresh = new Map();
+  below = new Map();
+  order = "";
   #of = "";
+  #at = "";
 
   constructor(root, page) {
     this.page = page;
     this.frame = new Frame(root, "Board", page.api);
-    this.later = new Lane(page.api);
     this.count = el("p.count");
     const windows = Object.entries(WINDOWS).map(([value, [text]]) => [value, text]);
     this.window = choice("Gain over", windows, () => page.change({ window: this.window.value }));
-    this.finder = new Finder(page.api, (find) => page.change({ find }), () => this.rows.querySelector("button.title")?.focus());
+    this.finder = new Finder(page.api, (find) => page.change({ find }), () => this.rows.querySelector(".title")?.focus());
     this.frame.head.append(this.count, el("label.choice", "gain over ", this.window));
     this.rows = el("tbody", { role: "rowgroup" });
     const heads = { rank: "Rank", name: "Item", state: "Status", votes: "Votes", course: "Quarter", gain: "Gain" };
@@ -97,7 +94,7 @@ export class Board {
   }
 
   #variables({ moment, window, find, at, moving = false }) {
-    const listed = this.#list({ find }) === this.#of ? this.#rows.size : 0;
+    const listed = this.#list({ find }) !== this.#of ? 0 : moving ? this.#inSight() : this.fresh.size;
     return {
       asOf: asOf(moment), first: Math.min(Math.max(PAGE, listed), FRESH), productId: this.page.product, course: !moving,
       since: new Date(at - WINDOWS[window][1] * DAY_MS).toISOString(), ranked: narrows(find) || sortOf(find) !== "votes",
@@ -105,59 +102,60 @@ export class Board {
     };
   }
 
+  /** How many rows there are down to the window's edge: who drags sees no others. */
+  #inSight() {
+    const below = [...this.rows.children].findIndex((row) => row.getBoundingClientRect().top > innerHeight);
+    return below < 0 ? this.fresh.size : below;
+  }
+
   /** What makes a list another one, whatever the moment. */
   #list({ find }) {
     return JSON.stringify([find, this.page.product]);
   }
 
-  /** The same list goes on live below what is fresh; another moment, or another list, begins again there. */
-  #begin({ moment, find }, pageInfo) {
-    const of = this.#list({ find });
-    if (of !== this.#of || !moment.live || !this.#below.size) {
-      this.folding?.clear();
-      for (const group of [...this.table.tBodies].slice(1)) group.remove();
-      this.#below.clear();
-      this.#page = pageInfo;
+  /** The same list of the same moment goes on below what is fresh; another begins again there. */
+  #begin({ moment, window, find }, pageInfo) {
+    const [of, at] = [this.#list({ find }), JSON.stringify([window, { ...moment, log: "" }])];
+    if (of !== this.#of || at !== this.#at || !this.below.size) {
+      this.further?.clear();
+      this.next = pageInfo;
     }
-    this.#of = of;
-    this.#loading = null;
+    [this.#of, this.#at] = [of, at];
+    this.further?.begin();
+  }
+
+  /** All rows, those below too. */
+  #all() {
+    return [...this.fresh.values(), ...this.below.values()];
   }
 
   mark(item) {
-    for (const row of [...this.#rows.values(), ...this.#below.values()]) row.mark(row.reference === item);
+    for (const row of this.#all()) row.mark(row.reference === item);
   }
 
   /** Give the focus to an item, where it is among those shown. */
   focus(item) {
-    [...this.#rows.values()].find(({ reference }) => reference === item)?.title.focus();
+    this.#all().find(({ reference }) => reference === item)?.title.focus();
   }
 
-  /** Load the rows that come next, below those shown. */
+  /** Have the rows that come next, below those shown. */
   async #more() {
-    const { asked } = this;
-    if (this.#loading === asked || !this.#page?.hasNextPage) return;
-    this.#loading = asked;
-    const variables = { ...this.#variables(asked), first: MORE, after: this.#page.endCursor };
-    const answer = await this.later.ask(BOARD, variables).catch((error) => this.frame.say(error));
-    if (!answer || this.asked !== asked) return;
-    this.#loading = null;
-    this.#page = answer.data.items.pageInfo;
-    const group = this.#rows.size < FRESH ? this.rows : this.table.appendChild(el("tbody", { role: "rowgroup" }));
-    for (const item of answer.data.items.nodes) {
-      if (this.#rows.has(item.id) || this.#below.has(item.id)) continue;
-      const rows = group === this.rows ? this.#rows : this.#below;
-      const row = new Row(item, this.page);
-      rows.set(item.id, row);
-      row.show(item, item.rank ?? this.#rows.size + this.#below.size);
-      row.mark(row.reference === asked.item);
-      group.append(row.element);
-    }
-    this.#order = "";
-    this.end.again();
-    if (group === this.rows) return;
-    const { Folding } = await import("../folding.js");
-    this.folding ??= new Folding();
-    if (group.isConnected) this.folding.add(group);
+    if (!this.next?.hasNextPage || this.asked.moving) return;
+    const { Further } = await import("../further.js");
+    this.further ??= new Further(this, FRESH);
+    this.further.load();
+  }
+
+  /** Ask for another part of what was asked for. */
+  ask(lane, asked, part) {
+    return lane.ask(BOARD, { ...this.#variables(asked), ...part });
+  }
+
+  /** A row for an item. */
+  row(item, open) {
+    const row = new Row(item, this.page);
+    row.mark(row.reference === open);
+    return row;
   }
 
   #draw({ totalCount, nodes }, open, find) {
@@ -167,27 +165,27 @@ export class Board {
     let place = 0;
     nodes.forEach((item, i) => {
       if (item.votes?.net !== nodes[i - 1]?.votes?.net) place = i + 1;
-      let row = this.#rows.get(item.id);
-      if (!row) this.#rows.set(item.id, (row = new Row(item, this.page)));
+      let row = this.fresh.get(item.id);
+      if (!row) this.fresh.set(item.id, (row = this.row(item)));
       row.show(item, "rank" in item ? item.rank : place || i + 1);
       row.mark(row.reference === open);
-      this.#below.get(item.id)?.element.remove();
-      this.#below.delete(item.id);
+      this.below.get(item.id)?.element.remove();
+      this.below.delete(item.id);
     });
     this.end.again();
     const order = nodes.map(({ id }) => id).join();
-    if (order === this.#order) return;
-    this.#order = order;
+    if (order === this.order) return;
+    this.order = order;
     const shown = new Set(nodes.map(({ id }) => id));
     glide(this.rows, () => {
-      for (const [id, row] of this.#rows) {
+      for (const [id, row] of this.fresh) {
         if (shown.has(id)) continue;
         row.element.remove();
-        this.#rows.delete(id);
+        this.fresh.delete(id);
       }
       // Only rows out of place are moved: a row that moves would lose its focus.
       nodes.forEach(({ id }, i) => {
-        const { element } = this.#rows.get(id);
+        const { element } = this.fresh.get(id);
         if (this.rows.children[i] !== element) this.rows.insertBefore(element, this.rows.children[i] ?? null);
       });
     });
@@ -213,8 +211,9 @@ class Row {
   }
 
   show(item, place) {
+    Object.assign(this, { place, net: item.votes?.net });
     write(this.rank, place ? String(place) : "–");
-    write(this.title, item.title ?? "(title not known)");
+    write(this.title, titleOf(item));
     this.element.toggleAttribute("data-deleted", item.deleted);
     const status = JSON.stringify([item.status, item.deleted]);
     if (status !== this.#status) refill(this.status, item.deleted ? el("span.status", "deleted") : statusChip(item.status));

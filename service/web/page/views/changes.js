@@ -18,6 +18,7 @@ const CHANGES = `query Changes($from: AsOf!, $to: AsOf, $productId: ID) {
       after { ...Brief }
       changes { field before after }
     }
+    addedCount removedCount changedCount
   }
 }
 fragment Brief on Item { sleekplanId productId title status { key label role } votes { net } }`;
@@ -65,38 +66,43 @@ export default class Changes {
     if (at !== null) since(new Date(at).toISOString());
   }
 
-  #draw({ added, removed, changed }, from, ended) {
+  #draw({ added, removed, changed, addedCount, removedCount, changedCount }, from, ended) {
     for (const { before, after } of changed) for (const { status } of [before, after]) learn(status?.key, status?.label);
     const began = from.time ? dateTime(from.time) : `position ${number(from.position)}`;
-    const statuses = changed.filter(({ changes }) => changes.some(({ field }) => !COUNTS.has(field)));
-    const counts = changed.filter((each) => !statuses.includes(each)).sort((a, b) => Math.abs(moved(b)) - Math.abs(moved(a)));
+    const statuses = changed.filter(({ changes }) => changes.some(({ field }) => !(field in COUNTS)));
+    const counts = changed.filter((each) => !statuses.includes(each)).sort((a, b) => size(b) - size(a));
+    // The API names so many at most, and counts all.
+    const cut = changedCount > changed.length;
+    const moved = cut ? `${number(changedCount)} changed or moved, of which the first ${number(changed.length)} are below.`
+      : `${number(statuses.length)} changed, ${number(counts.length)} moved by votes or comments alone.`;
     this.frame.fill(
-      el("p.quiet", `From ${began} to ${ended}: ${plural(added.length, "new item")}, ${removed.length} gone, ${statuses.length} changed, ${counts.length} moved by votes or comments alone.`),
-      this.#section("New", added, (item) => [nameOfItem(item, this.page), " ", statusChip(item.status), " ", plural(item.votes?.net, "vote")]),
-      this.#section("Changed", statuses, (each) => [nameOfItem(each.after, this.page), " ", each.changes.filter(({ field }) => !COUNTS.has(field)).map(change), votesOf(each)]),
-      this.#section("Gone", removed, (item) => [nameOfItem(item, this.page), ` with ${plural(item.votes?.net, "vote")}`]),
-      this.#section("Moved by votes", counts.filter(moved), (each) => [nameOfItem(each.after, this.page), " ", votesOf(each)]),
-      !added.length && !removed.length && !changed.length && el("p.empty", "Nothing changed between these moments."),
+      el("p.quiet", `From ${began} to ${ended}: ${plural(addedCount, "new item")}, ${number(removedCount)} gone, ${moved}`),
+      this.#section("New", added, addedCount, (item) => [nameOfItem(item, this.page), " ", statusChip(item.status), " ", plural(item.votes?.net, "vote")]),
+      this.#section("Changed", statuses, statuses.length, (each) => [nameOfItem(each.after, this.page), " ", each.changes.filter(({ field }) => !(field in COUNTS)).map(change), moves(each)]),
+      this.#section("Gone", removed, removedCount, (item) => [nameOfItem(item, this.page), ` with ${plural(item.votes?.net, "vote")}`]),
+      this.#section("Moved by votes or comments", counts, counts.length, (each) => [nameOfItem(each.after, this.page), " ", moves(each)]),
+      !addedCount && !removedCount && !changedCount && el("p.empty", "Nothing changed between these moments."),
     );
   }
 
-  #section(title, list, line) {
+  #section(title, list, count, line) {
     if (!list.length) return null;
     return [
-      el("h3", `${title} `, el("span.quiet", number(list.length))),
+      el("h3", `${title} `, el("span.quiet", number(count))),
       el("ul.differences", list.slice(0, SHOWN).map((each) => el("li", line(each)))),
-      list.length > SHOWN && el("p.quiet", `… and ${number(list.length - SHOWN)} more; the query behind this gives them all.`),
+      count > SHOWN && el("p.quiet", `… and ${number(count - SHOWN)} more; the query behind this gives ${count > list.length ? `the first ${number(list.length)}` : "them all"}.`),
     ];
   }
 }
 
-const COUNTS = new Set(["votes", "commentCount"]);
+/** Fields that move by themselves, by what one of them is called. */
+const COUNTS = { votes: "vote", commentCount: "comment" };
 
-function moved({ before, after }) {
-  return (after.votes?.net ?? 0) - (before.votes?.net ?? 0);
-}
+const by = ({ before, after }) => (after ?? 0) - (before ?? 0);
+const size = ({ changes }) => changes.reduce((sum, each) => sum + Math.abs(by(each)), 0);
 
-function votesOf(each) {
-  const by = moved(each);
-  return by ? el("span.gain", { "data-way": Math.sign(by) }, `${signed(by)} votes`) : null;
+/** Votes and comments that came or went. */
+function moves({ changes }) {
+  return changes.filter((each) => each.field in COUNTS && by(each)).map((each) =>
+    [el("span.gain", { "data-way": Math.sign(by(each)) }, `${signed(by(each))} ${COUNTS[each.field]}${Math.abs(by(each)) === 1 ? "" : "s"}`), " "]);
 }

@@ -168,7 +168,7 @@ export default class ItemView {
       changes.map(change),
       el(
         "p.split",
-        el("strong", number(votesBefore.net)), " votes for the words before · ", el("strong", signed(votesAfter.net ?? 0)), " since",
+        el("strong", plural(votesBefore.net, "vote")), " for the words before · ", el("strong", signed(votesAfter.net ?? 0)), " since",
       ),
     );
   }

@@ -1,6 +1,6 @@
 // How far the service has got: projections, what came in, what asked Sleekplan's API, drift, and what is told to others.
 
-import { badge, el } from "../dom.js";
+import { badge, el, refill } from "../dom.js";
 import { styled } from "../styled.js";
 import { Frame, nameOfItem } from "../panel.js";
 import { Reactions } from "../operating/reactions.js";
@@ -30,10 +30,12 @@ const stateOf = (state) => state === "LIVE" ? "current" : String(state).toLowerC
 
 export default class Projections {
   #timer = 0;
+  #said = "";
 
   constructor(root, page) {
     this.page = page;
     this.frame = new Frame(root, "Projections", page.api);
+    this.frame.fill((this.state = el("div")), (this.drift = el("div")));
     this.reactions = new Reactions(page);
     root.append(this.reactions.element);
   }
@@ -42,7 +44,7 @@ export default class Projections {
   visible(is) {
     clearInterval(this.#timer);
     if (!is) return;
-    this.#timer = setInterval(() => this.show(), EVERY_MS);
+    this.#timer = setInterval(() => document.hidden || this.show(), EVERY_MS);
   }
 
   async show() {
@@ -56,15 +58,19 @@ export default class Projections {
   }
 
   #draw({ projections, sweeps, ingest, drift }) {
-    this.frame.fill(
+    refill(this.state,
       el("ul.projections", projections?.map(row)),
       ingest && el("dl.ingest", facts(ingest)),
       sweeps?.length ? [el("h3", "Asked of Sleekplan"), el("ul.projections.sweeps", sweeps.map(sweep))] : null,
       el("h3", "Totals that no event explains"),
-      drift?.length
-        ? el("ul.differences", drift.map((each) => this.#drift(each)))
-        : el("p.quiet", "None: the votes seen add up to Sleekplan's totals."),
     );
+    // Drawn anew only where it differs: the focus may be in it.
+    const said = JSON.stringify(drift);
+    if (said === this.#said) return;
+    this.#said = said;
+    refill(this.drift, drift?.length
+      ? el("ul.differences", drift.map((each) => this.#drift(each)))
+      : el("p.quiet", "None: the votes seen add up to Sleekplan's totals."));
   }
 
   #drift({ item, field, ours, theirs, likelyCause }) {

@@ -3,7 +3,7 @@
 // `{"id": 1, "tab": {…}}` opens a tab with an empty profile in place of the one before; its members are options of
 // playwright's `newContext`. `{"id": 2, "script": "await page.goto(url); return await page.title()", "values": {"url": "…"}}`
 // runs a script in it. Both answer `{"id": …, "value": …}` or `{"id": …, "error": "…"}`. A script sees `page`, its `values`,
-// `problems` (what the page complained of since it was last asked) and `axe()`. The browser reaches this machine alone, and
+// `problems` (what the page complained of since it was last asked) and `axe(…)`. The browser reaches this machine alone, and
 // what it asks of any other is a problem: told by its own events, for a script that all requests waited for would take most
 // of the time.
 
@@ -28,7 +28,7 @@ async function open(options) {
   await context?.close();
   context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(50_000); // below what the tests wait for an answer
   const told = (problems = []);
   page.on("console", (line) => ["error", "warning"].includes(line.type()) && told.push(line.text()));
   page.on("pageerror", (error) => told.push(error.stack));
@@ -39,11 +39,18 @@ async function open(options) {
   });
 }
 
-/** What axe-core finds to be serious or worse. The page's own policy lets no script in, so it comes past the page. */
-async function axe() {
-  const session = await context.newCDPSession(page);
-  await session.send("Runtime.evaluate", { expression: await readFile(AXE, "utf8") });
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+/**
+ * What axe-core finds to be serious or worse, in the whole page or in the parts that these selectors name: what it has
+ * looked at before takes as long again. The page's own policy lets no script in, so it comes past the page.
+ */
+async function axe(...parts) {
+  if (!(await page.evaluate(() => "axe" in globalThis))) {
+    const session = await context.newCDPSession(page);
+    await session.send("Runtime.evaluate", { expression: await readFile(AXE, "utf8") });
+    await session.detach();
+  }
+  const { violations } = await page.evaluate(
+    (include) => globalThis.axe.run(include.length ? { include } : document, { resultTypes: ["violations"] }), parts);
   return violations
     .filter(({ impact }) => ["serious", "critical"].includes(impact))
     .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html, failureSummary }) => `${html.slice(0, 160)} (${failureSummary})`).join("; ")}`);

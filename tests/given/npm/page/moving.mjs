@@ -42,7 +42,7 @@ for (let i = 0; i <= 20; i++) await hand(0.38 + 0.2 * (i / 20)), await pause(0.0
 await page.mouse.up();
 await pause(1.2);
 // An item, then what rises and how ranks changed.
-await page.locator(".board button.title").nth(1).click();
+await page.locator(".board a.title").nth(1).click();
 await drawn("#item .curve");
 await pause(2);
 await page.getByRole("tab", { name: "Ask" }).click();
