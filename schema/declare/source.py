@@ -30,7 +30,8 @@ class Entity:
 
     Of private notes only callers with the scope `personal` are told. `private` is a condition on a row of the
     table that it tells of one, `private_then` a clause of `then` that leaves out those that were notes at the
-    moment, and `without_private` the columns of now that are others without them.
+    moment, and `without_private` and `without_private_then` the columns, of now and of then, that are others
+    without them.
     """
 
     alias: str
@@ -46,6 +47,7 @@ class Entity:
     private: str = ""
     private_then: str = ""
     without_private: Mapping[str, str] = field(default_factory=dict)
+    without_private_then: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

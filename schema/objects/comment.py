@@ -21,6 +21,7 @@ _SQL: Final = load(__file__, "comment.sql")
 _SAID: Final = each(
     _SQL["content_of"], "item_id", "author_id", "body", "status", "type", "likes", "created_at"
 )
+_THREAD: Final = each(_SQL["thread_of"], "parent_id", "pinned", "public")
 
 COMMENT: Final = Entity(
     "comment",
@@ -29,9 +30,13 @@ COMMENT: Final = Entity(
     then=_SQL["then"],
     private="private",
     private_then=_SQL["but_private"],
+    without_private={"parent_id": put(_SQL["answered"], told="known.parent_id", but_private="")},
+    without_private_then={
+        "parent_id": put(_SQL["answered"], told=_THREAD["parent_id"], but_private=_SQL["but_private"])
+    },
     columns={
         **_SAID,
-        **each(_SQL["thread_of"], "parent_id", "pinned", "public"),
+        **_THREAD,
         "search": put(_SQL["search_of"], body=_SAID["body"]),
         "updated_at": _SQL["updated_at"],
         "deleted": "coalesce(life.deleted, false)",

@@ -25,6 +25,13 @@ select known.product_id, known.comment_id :columns
   where o.product_id = known.product_id and o.comment_id = known.comment_id and :known(o) and o.:column is not null
   order by :key_desc(o) limit 1)
 
+-- name: answered
+-- What a comment answers, as far as that is seen by whoever sees no private notes.
+(select known.comment_id
+   from (select known.product_id, :told as comment_id) as known
+   join {comments} as seen using (product_id, comment_id)
+ :but_private)
+
 -- name: content
  cross join lateral (
        select o.complete, :said, o.updated_at, o.position

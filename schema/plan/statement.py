@@ -276,7 +276,8 @@ class Statement:
         name = "" if bare else f" as {entity.alias}"
         if moment.now:
             return f"{self._now_of(entity, columns)}{name}"
-        exprs = [f"{entity.columns[name]} as {name}" for name in sorted(columns & entity.columns.keys())]
+        exprs_of = {**entity.columns, **({} if self.personal else entity.without_private_then)}
+        exprs = [f"{exprs_of[name]} as {name}" for name in sorted(columns & exprs_of.keys())]
         used = " ".join(exprs)
         joins: list[str] = []
         few = entity.joins_of_few if among is not None else {}

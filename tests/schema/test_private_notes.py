@@ -284,6 +284,20 @@ async def test_a_note_is_hidden_as_of_any_moment_at_which_it_is_or_was_one(board
     assert await read(8) == ["a word for all", "granite"]
 
 
+@pytest.mark.parametrize("moment", [None, {"position": 12}, {"time": "2026-06-20T00:00:00Z"}])
+async def test_no_filter_finds_others_what_answers_a_note(board: Board, moment: Any) -> None:
+    query = """query ($a: AsOf, $note: ID!) {
+      comments(asOf: $a, filter: {parentId: {eq: $note}}) { totalCount }
+      answers: comments(asOf: $a, filter: {parentId: {isNull: false}}) { totalCount }
+    }"""
+    note = encode_id("Comment", PRODUCT, "881001")
+
+    others, team = [await board.ask(query, caller, a=moment, note=note) for caller in (OTHERS, TEAM)]
+
+    assert others == {"comments": {"totalCount": 0}, "answers": {"totalCount": 0}}
+    assert team == {"comments": {"totalCount": 1}, "answers": {"totalCount": 2}}
+
+
 async def test_now_and_as_of_the_head_and_a_rebuild_tell_others_the_same(pool: asyncpg.Pool) -> None:
     async with a_board(pool) as board:
         for each in told():

@@ -29,7 +29,7 @@ TOLD: Final = [
     body(
         "comment.create",
         "2026-05-02 10:00",
-        {"comment_id": 1, "feedback_id": 1, "comment": "For all.", "user": person(2, "ben")},
+        {"comment_id": 1, "feedback_id": 1, "comment": "For all.", "parent": 2, "user": person(2, "ben")},
     ),
     body(
         "comment.create",
@@ -225,6 +225,13 @@ async def test_nothing_personal_is_in_the_views_for_all(administrator: asyncpg.C
             )
             for word in ("zephyr", "example.com", "Ana Example", "gold"):
                 assert word not in text, view.name
+
+
+async def test_what_answers_a_private_note_does_not_name_it(administrator: asyncpg.Connection[Any]) -> None:
+    named = "select parent_id from board.{} where comment_id = '1'"
+
+    assert await administrator.fetchval(named.format("comments")) is None
+    assert await administrator.fetchval(named.format("comments_personal")) == "2"
 
 
 async def test_what_is_personal_is_for_who_was_granted_it_and_taken_again(
