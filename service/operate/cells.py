@@ -26,7 +26,7 @@ import asyncpg
 from projections.replicas import examine
 from service.config import Settings
 from service.dsn import Dsn
-from service.errors import BatchRefused, SplitRefused
+from service.errors import BatchRefused, ProductElsewhere, SplitRefused
 from service.events import EventData, decode
 from service.log.database import NO_CONNECTION, Connection, Pool, close_pool, open_pool
 from service.log.event_store import EventStore
@@ -108,19 +108,21 @@ class Split:
     async def undo(self, *, replica_lost: bool = False) -> AsyncIterator[str]:
         """Let the products come back, as long as the replica takes no writes. Raises SplitRefused."""
         split = await under_way(self.here)
-        if split is None:
-            raise SplitRefused("no split is under way: what has ended cannot be undone")
-        if not (replica_lost or split.promoting_at is None) and not await self._stands_by():
-            raise SplitRefused(
-                f"the replica was promoted, and cell {split.cell} may have recorded events already: go on, "
-                "by the same command without --undo"
-            )
-        async with self.here.acquire() as connection, connection.transaction():
-            await connection.execute(_sql["lock"])
-            await connection.execute(_sql["come_back"], split.id)
-            await connection.execute(_sql["forget"], split.id)
+        if split is not None:
+            if not (replica_lost or split.promoting_at is None) and not await self._stands_by():
+                raise SplitRefused(
+                    f"the replica was promoted, and cell {split.cell} may have recorded events already: go "
+                    "on, by the same command without --undo"
+                )
+            async with self.here.acquire() as connection, connection.transaction():
+                await connection.execute(_sql["lock"])
+                await connection.execute(_sql["come_back"], split.id)
+                await connection.execute(_sql["forget"], split.id)
+            yield f"undone: {_several(split.products)} came back"
         held = await _bring_home(self.here, self.settings)
-        yield f"undone: {_several(split.products)} came back; {held} deliveries that were held are recorded"
+        if split is None and not held:
+            raise SplitRefused("no split is under way: what has ended cannot be undone")
+        yield f"{held} deliveries that were held are recorded"
 
     async def check(self, products: Sequence[int], cell: str | None) -> str:
         """Return the cell that has the products now. Raises SplitRefused for what stands in the way."""
@@ -303,13 +305,14 @@ async def mark_released(pool: Pool, products: Sequence[int] | None) -> list[int]
 async def forward(here: Pool, there: Pool, settings: Settings, cell: str) -> int:
     """Record on another cell what is held for it, and return how many deliveries that were.
 
-    A delivery that is recorded there and was not forgotten here is known again there.
+    A delivery that is recorded there and was not forgotten here is known again there. What went on from there
+    to a third cell is held there. Raises ProductElsewhere where that cell does not have its own yet.
     """
 
     async def next_ones() -> list[asyncpg.Record]:
         return await here.fetch(_sql["held_for"], cell, HELD_AT_ONCE)
 
-    return await _record(here, next_ones, there, settings)
+    return await _record(here, next_ones, there, settings, cell)
 
 
 async def _bring_home(pool: Pool, settings: Settings) -> int:
@@ -322,7 +325,11 @@ async def _bring_home(pool: Pool, settings: Settings) -> int:
 
 
 async def _record(
-    source: Pool, next_ones: Callable[[], Awaitable[list[asyncpg.Record]]], target: Pool, settings: Settings
+    source: Pool,
+    next_ones: Callable[[], Awaitable[list[asyncpg.Record]]],
+    target: Pool,
+    settings: Settings,
+    cell: str | None = None,
 ) -> int:
     store = EventStore(target, untimed_window=settings.untimed_window)
     count = 0
@@ -331,8 +338,8 @@ async def _record(
             events = [decode(row["body"], row["received_at"], row["origin"]) for row in rows]
             try:
                 await store.append(events, timeout=APPEND_SECONDS)
-            except BatchRefused:
-                await _record_each(store, Quarantine(target, store), events)
+            except (BatchRefused, ProductElsewhere):
+                await _record_each(store, Quarantine(target, store), events, cell)
             await source.execute(_sql["recorded"], [row["id"] for row in rows])
             count += len(rows)
     finally:
@@ -340,10 +347,16 @@ async def _record(
     return count
 
 
-async def _record_each(store: EventStore, quarantine: Quarantine, events: Sequence[EventData]) -> None:
+async def _record_each(
+    store: EventStore, quarantine: Quarantine, events: Sequence[EventData], cell: str | None
+) -> None:
     for event in events:
         try:
             await store.append([event], timeout=APPEND_SECONDS)
+        except ProductElsewhere as error:
+            # Held by the cell that it was to be of, it would come round again for ever.
+            if error.cells[event.product_id] == cell or not await store.hold([event]):
+                raise
         except BatchRefused as error:
             reason = f"Postgres refused it: {error.reason}"
             await quarantine.keep(
@@ -360,6 +373,12 @@ async def check_cells(_: Settings, connection: Connection) -> AsyncIterator[Find
             f"a split to cell {split['cell']} is under way since {split['fenced_at']:%Y-%m-%d %H:%M:%S}: "
             "what is delivered of its products is held",
             "go on with it, or undo it: recount cells split",
+        )
+    if left := await connection.fetchval(_sql["left_at_home"]):
+        yield problem(
+            "cells",
+            f"{left} deliveries of products that came back are not recorded yet",
+            "go on with what was cut off: recount cells split --undo",
         )
     for row in await connection.fetch(_sql["waiting"]):
         if row["held"] and row["left_for_good"]:

@@ -131,6 +131,12 @@ select h.id, h.received_at, h.origin, h.body
  order by h.id
  limit $1;
 
+-- name: left_at_home
+-- How many there are of these.
+select count(*)
+  from log.held h
+ where not exists (select from log.departures d where d.product_id = h.product_id);
+
 -- name: recorded
 -- Let go of what is recorded.
 --   $1 ids

@@ -121,7 +121,7 @@ async def test_a_split_that_was_cut_off_is_undone_or_gone_on_with(tmp_path: Path
         assert "a split of 2 products to cell b is under way" in another.stderr
 
         undone = await cell.split("--undo")
-        assert undone.stdout == "undone: 2 products came back; 1 deliveries that were held are recorded\n"
+        assert undone.stdout == "undone: 2 products came back\n1 deliveries that were held are recorded\n"
         assert (await deliver(cell, going, 1))["duplicate"] is True
 
         await cell.split(*gone, "--cell", "b", "--wait", "1")
