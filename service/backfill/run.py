@@ -52,8 +52,8 @@ async def backfill(
 ) -> SweepReport:
     """Fetch what still stands on a board and record what is not known of it.
 
-    Raises NoApiKey, ProductNeeded, ProductUnknown, SweepRuns, SleekplanKeyRefused, LostLease, and
-    NotProjectedInTime.
+    Raises NoApiKey, ProductNeeded, ProductUnknown, ProductElsewhere, SweepRuns, SleekplanKeyRefused,
+    LostLease, and NotProjectedInTime.
     """
     return await run_sweep(pool, hub, settings, wanted, "BACKFILL", wanted.asked(), None, watch)
 

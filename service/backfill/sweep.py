@@ -33,6 +33,7 @@ from service.errors import (
     BatchRefused,
     LogUnavailable,
     NotProjectedInTime,
+    ProductElsewhere,
     SleekplanFailed,
     SleekplanForbidden,
     SleekplanGone,
@@ -126,7 +127,7 @@ class Sweep:
             self.report.problem = await self._walk_all() or await self._conclude()
         except SleekplanKeyRefused as error:
             refused, self.report.problem = error, str(error)
-        except (SleekplanTooMany, SweepNotRecorded) as error:
+        except (ProductElsewhere, SleekplanTooMany, SweepNotRecorded) as error:
             self.report.problem = str(error)
         finally:
             await self._store.close()

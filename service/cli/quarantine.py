@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -20,10 +21,10 @@ from service.cli.terminal import (
     print_records,
     progress_bar,
 )
-from service.errors import NotAnEvent, QuarantineClosed, QuarantineUnknown
+from service.errors import NotAnEvent, ProductElsewhere, QuarantineClosed, QuarantineUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from service.log.database import Pool
     from service.log.quarantine import Quarantine, Quarantined
@@ -62,9 +63,10 @@ def list_quarantine(state: str, product_id: int | None, limit: int, as_json: boo
     """List deliveries in the quarantine, the newest first."""
 
     async def ask(pool: Pool) -> list[Quarantined]:
-        return await _quarantine(pool).list(
-            state=None if state == "all" else state, product_id=product_id, limit=limit + 1
-        )
+        async with _quarantine(pool) as quarantine:
+            return await quarantine.list(
+                state=None if state == "all" else state, product_id=product_id, limit=limit + 1
+            )
 
     columns = ("id", "product_id", "received_at", "copies", "size_bytes", "state", "reason")
     print_records(columns, [_told(found) for found in at_most(limit, on_log(ask))], as_json)
@@ -81,7 +83,12 @@ def _told(found: Quarantined) -> dict[str, object]:
 @json_option
 def show_quarantine(id: str, raw: bool, as_json: bool) -> None:
     """Show one delivery with its bytes."""
-    found = on_log(lambda pool: _quarantine(pool).show(id))
+
+    async def ask(pool: Pool) -> Quarantined:
+        async with _quarantine(pool) as quarantine:
+            return await quarantine.show(id)
+
+    found = on_log(ask)
     if raw:
         sys.stdout.buffer.write(found.body or b"")
         return
@@ -118,11 +125,12 @@ def retry_quarantine(ids: tuple[str, ...], everything: bool, as_json: bool) -> N
             told |= (await quarantine.retry(id))._asdict()
         except NotAnEvent as error:
             told["error"] = error.reason
-        except (QuarantineUnknown, QuarantineClosed) as error:
+        except (ProductElsewhere, QuarantineUnknown, QuarantineClosed) as error:
             told["error"] = str(error)
 
     async def run(pool: Pool) -> None:
-        await _each(pool, ids or await _open(_quarantine(pool)), "retrying", retry)
+        async with _quarantine(pool) as quarantine:
+            await _each(quarantine, ids or await _open(quarantine), "retrying", retry)
 
     on_log(run)
     print_records(("id", "position", "duplicate", "error"), results, as_json)
@@ -150,11 +158,12 @@ def discard_quarantine(ids: tuple[str, ...], everything: bool, yes: bool) -> Non
             refused.append(str(error))
 
     async def run(pool: Pool) -> int:
-        found = ids or await _open(_quarantine(pool))
-        if everything and found and not yes:
-            question = f"Close {len(found):,} deliveries for good? None of them can be retried then"
-            await asyncio.to_thread(click.confirm, question, abort=True, err=True)
-        await _each(pool, found, "discarding", discard)
+        async with _quarantine(pool) as quarantine:
+            found = ids or await _open(quarantine)
+            if everything and found and not yes:
+                question = f"Close {len(found):,} deliveries for good? None of them can be retried then"
+                await asyncio.to_thread(click.confirm, question, abort=True, err=True)
+            await _each(quarantine, found, "discarding", discard)
         return len(found) - len(refused)
 
     click.echo(f"{on_log(run)} discarded")
@@ -170,10 +179,9 @@ def _named(ids: Sequence[str], everything: bool) -> None:
 
 
 async def _each(
-    pool: Pool, ids: Sequence[str], title: str, act: Callable[[Quarantine, str], Awaitable[None]]
+    quarantine: Quarantine, ids: Sequence[str], title: str, act: Callable[[Quarantine, str], Awaitable[None]]
 ) -> None:
     """Do something with each delivery, saying how far it is."""
-    quarantine = _quarantine(pool)
     with progress_bar(title) as advance:
         for done, id in enumerate(ids, 1):
             await act(quarantine, id)
@@ -188,11 +196,16 @@ async def _open(quarantine: Quarantine) -> list[str]:
     return [each.id for each in reversed(found)]
 
 
-def _quarantine(pool: Pool) -> Quarantine:
+@asynccontextmanager
+async def _quarantine(pool: Pool) -> AsyncIterator[Quarantine]:
     from service.log.event_store import EventStore
     from service.log.quarantine import Quarantine
 
-    return Quarantine(pool, EventStore(pool, untimed_window=given_settings().untimed_window))
+    store = EventStore(pool, untimed_window=given_settings().untimed_window)
+    try:
+        yield Quarantine(pool, store)
+    finally:
+        await store.close()  # else the pool waits for its connection for ever
 
 
 COMMANDS: tuple[click.Command, ...] = (quarantine,)

@@ -19,6 +19,9 @@ _ANSWER_SECONDS_MAX: Final = 5.0
 _log = structlog.get_logger(__name__)
 _sql = load(__file__, "departures.sql")
 
+DEPARTING: Final = _sql["departing"]
+"""A statement of the products of which nothing is recorded here, with the cell of each."""
+
 
 class Departures:
     """The products that left this cell: `cells` has the cell of each.

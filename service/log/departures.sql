@@ -11,3 +11,8 @@ select count(*) as products, max(d.left_at) as newest_at
 select d.product_id, d.cell
   from log.departures d
  where d.left_at is not null;
+
+-- name: departing
+-- These, and those that are on their way: nothing is appended of them.
+select d.product_id, d.cell
+  from log.departures d;

@@ -107,7 +107,7 @@ class Quarantine:
 
         `products` are those that the caller may write to, None for all: the body may name another than the
         key did. Raises NotAnEvent when it still is none (the new reason is noted), QuarantineUnknown,
-        QuarantineClosed, LogUnavailable.
+        QuarantineClosed, LogUnavailable, ProductElsewhere.
         """
         found = await self._open(id, products)
         assert found.body is not None

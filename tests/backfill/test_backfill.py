@@ -15,12 +15,13 @@ import pytest
 from projections.follow.projector import Projector
 from projections.read_model import Reader
 from service.backfill.sweeps import abandon_sweep, list_sweeps
-from service.errors import SleekplanKeyRefused, SweepNotRecorded, SweepRuns, SweepUnknown
+from service.errors import ProductElsewhere, SleekplanKeyRefused, SweepNotRecorded, SweepRuns, SweepUnknown
 from service.events import decode
 from service.log.event_store import EventStore
 from service.simulator import Traffic
 from tests.backfill.conftest import Backfill
 from tests.given.board_state import on_board, projected
+from tests.given.departed import depart
 from tests.given.fake_board import TINY, VARIANTS, a_fake, a_moving_fake
 from tests.given.projecting import RECEIVED
 
@@ -114,6 +115,24 @@ async def test_a_statement_that_postgres_will_never_take_ends_it_in_words(
 
     assert report.state == "PARTIAL"
     assert report.problem == str(SweepNotRecorded(told))
+    [kept] = await list_sweeps(pool, 10)
+    assert (kept["state"], kept["problem"]) == ("PARTIAL", report.problem)
+
+
+async def test_a_product_that_leaves_for_another_cell_meanwhile_ends_it_in_words(
+    back_fill: Backfill, pool: asyncpg.Pool
+) -> None:
+    fake = a_fake(TINY)
+
+    async def leave(number: int) -> None:
+        if number == 2:
+            await depart(pool, "b", TINY.product_id, left=False)
+
+    fake.before_request = leave
+    async with fake.serving() as address:
+        report = await back_fill(fake, address)
+
+    assert (report.state, report.problem) == ("PARTIAL", str(ProductElsewhere({TINY.product_id: "b"})))
     [kept] = await list_sweeps(pool, 10)
     assert (kept["state"], kept["problem"]) == ("PARTIAL", report.problem)
 

@@ -20,6 +20,7 @@ from service.simulator import Traffic
 from service.sleekplan.client import ATTEMPTS
 from tests.backfill.conftest import Backfill, settings_for
 from tests.backfill.test_reconcile import is_the_boards, recorded, tell
+from tests.given.departed import depart
 from tests.given.fake_board import TINY, a_fake, environment
 from tests.given.moving_board import LIVELY, MovingBoard
 from tests.given.running import recount
@@ -173,6 +174,24 @@ async def test_the_schedule_compares_once_full_and_then_light(
 
     assert [row["full"] for row in asked] == ["true", "false"]
     assert last == "true"
+
+
+async def test_the_board_of_a_product_that_another_cell_has_is_not_asked_for(
+    soon: None, pool: asyncpg.Pool, hub: Hub, database_url: str, lines: io.StringIO
+) -> None:
+    fake = a_fake(TINY)
+    await tell(pool, list(Traffic(TINY).history())[:50])
+    await depart(pool, "b", PRODUCT)
+    async with fake.serving() as address:
+        hours = {"RECOUNT_RECONCILE_EVERY_HOURS": "1", "RECOUNT_SLEEKPLAN_RATE": "100"}
+        settings = settings_for(
+            fake, database_url, address, RECOUNT_SLEEKPLAN_API_KEY=f"{fake.key}@{PRODUCT}", **hours
+        )
+        await scheduled(pool, hub, settings, 1, lambda: "board_not_compared" in lines.getvalue())
+
+    assert f"product {PRODUCT} belongs to cell b" in lines.getvalue()
+    assert fake.asked == []
+    assert await list_sweeps(pool, 10) == []
 
 
 @pytest.mark.parametrize("rights", ["401", "away"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,12 +12,16 @@ import pytest
 
 from service.config import Settings, load_settings
 from service.errors import ProductElsewhere, SplitRefused
+from service.log.database import connect
 from service.log.event_store import EventStore
+from service.log.quarantine import Quarantine, Unreadable
 from service.operate.cells import Split, check_cells, elsewhere, forward
 from service.operate.cells_map import CellsMap
 from tests.conftest import _new_database as new_database
 from tests.given.asking import a_pool
-from tests.given.bodies import an_event
+from tests.given.bodies import NOON, a_body, an_event
+from tests.given.departed import depart
+from tests.given.running import recount
 from tests.given.waiting import eventually
 
 STAYED, WENT = 101, 102
@@ -27,20 +32,6 @@ async def another(server_url: str, template: str) -> AsyncIterator[asyncpg.Pool]
     """A pool on the database of another cell."""
     async with new_database(server_url, template) as url, a_pool(url) as pool:
         yield pool
-
-
-async def depart(pool: asyncpg.Pool, cell: str, *products: int, left: bool = True) -> None:
-    """Have products on another cell, or on their way there."""
-    async with pool.acquire() as connection, connection.transaction():
-        split = await connection.fetchval(
-            "insert into log.splits (id, cell, from_cell, products, ended_at)"
-            " values (gen_random_uuid(), $1, 'a', $2, case when $3 then clock_timestamp() end) returning id",
-            cell, list(products), left,
-        )  # fmt: skip
-        await connection.executemany(
-            "insert into log.departures values ($1, $2, $3, case when $4 then clock_timestamp() end)",
-            [(product, cell, split, left) for product in products],
-        )
 
 
 async def hold(pool: asyncpg.Pool, *products: int) -> None:
@@ -56,14 +47,17 @@ async def recorded(pool: asyncpg.Pool) -> list[int]:
     return [row["product_id"] for row in rows]
 
 
-async def told(pool: asyncpg.Pool, settings: Settings) -> list[str]:
+async def told(url: str, settings: Settings) -> list[str]:
     """Return what the doctor says of cells."""
-    async with pool.acquire() as connection:
+    connection = await connect(url)
+    try:
         return [found.text async for found in check_cells(settings, connection)]
+    finally:
+        await connection.close()
 
 
 async def test_what_an_undo_that_was_cut_off_left_is_recorded_by_the_next(
-    pool: asyncpg.Pool, tmp_path: Path
+    pool: asyncpg.Pool, database_url: str, tmp_path: Path
 ) -> None:
     settings = load_settings({})
 
@@ -85,10 +79,12 @@ async def test_what_an_undo_that_was_cut_off_left_is_recorded_by_the_next(
         undoing.cancel()
         await asyncio.wait([undoing])
 
-    assert await told(pool, settings) == ["1 deliveries of products that came back are not recorded yet"]
+    assert await told(database_url, settings) == [
+        "1 deliveries of products that came back are not recorded yet"
+    ]
     assert await undo() == ["1 deliveries that were held are recorded"]
     assert await recorded(pool) == [WENT]
-    assert await told(pool, settings) == []
+    assert await told(database_url, settings) == []
     with pytest.raises(SplitRefused, match="no split is under way"):
         await undo()
 
@@ -120,3 +116,24 @@ async def test_what_is_forwarded_to_a_cell_that_sends_it_back_stays(
             await forward(pool, there, load_settings({}), "b")
 
     assert [each.held for each in await elsewhere(pool)] == [1]
+
+
+async def test_all_of_the_quarantine_is_retried_though_some_of_it_is_another_cells(
+    pool: asyncpg.Pool, database_url: str, tmp_path: Path
+) -> None:
+    store = EventStore(pool)
+    for number, product in enumerate((STAYED, WENT, STAYED), 1):
+        body = a_body(number, product_id=product)
+        await Quarantine(pool, store).keep(Unreadable("as an older version had it", body, NOON, "WEBHOOK"))
+    await store.close()
+    await depart(pool, "b", WENT)
+
+    env = {"RECOUNT_DATABASE_URL": database_url, "RECOUNT_DATA_DIR": str(tmp_path / "data")}
+    retried = await recount("quarantine", "retry", "--all", "--json", env=env)
+
+    assert retried.returncode == 1, retried.stderr
+    errors = [found["error"] for found in json.loads(retried.stdout)]
+    assert len(errors) == 3
+    [error] = [error for error in errors if error]
+    assert error.startswith("product 102 belongs to cell b")
+    assert await recorded(pool) == [STAYED, STAYED]
