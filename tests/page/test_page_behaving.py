@@ -8,8 +8,10 @@ from urllib.parse import quote
 import pytest
 
 from tests.given.folders import PAYLOADS
+from tests.given.made_once import copied
 from tests.given.paged import (
     ANSWERED,
+    SETTLED,
     board_by_api,
     gone_to,
     moment_of,
@@ -19,6 +21,7 @@ from tests.given.paged import (
     told_to,
     votes,
 )
+from tests.given.running import running
 
 pytestmark = pytest.mark.browser
 
@@ -369,3 +372,39 @@ async def test_with_everything_twice_as_large_nothing_is_cut_off_and_the_board_h
             })"""
         )
         assert room > height * 0.7
+
+
+@pytest.mark.parametrize(("since", "at"), [(0, ""), (4, "&at=2026-11-20T10:00:00Z")])
+async def test_a_log_that_went_back_is_shown_anew_by_itself_and_said(tmp_path, browser, since, at):
+    """A backup is restored while the page is open, shorter than what was shown or grown beyond it since."""
+    voting = votes(1)
+    async with running(tmp_path / "then") as service:
+        await service.post((PAYLOADS / "item.create.json").read_bytes())
+    await copied(tmp_path / "then", tmp_path / "backup")
+    async with running(tmp_path / "backup" / "then") as service:
+        for _ in range(since):
+            await told_to(service, next(voting))
+    async with running(tmp_path / "then") as service:
+        port = int(service.address.rpartition(":")[2])
+        for _ in range(3):
+            await told_to(service, next(voting))
+        await opened(browser, service, f"?sort=newest{at}")
+        await browser.run("await page.waitForFunction(() => document.body.dataset.connection === 'open')")
+
+    async with running(tmp_path / "backup" / "then", port=port) as service:
+        told = await browser.run(
+            f"""await page.getByText('This is what it holds now').waitFor();
+            await page.waitForFunction(() => {SETTLED});
+            await page.waitForFunction(() => document.body.dataset.connection === 'open');
+            return page.locator('#notice').textContent()"""
+        )
+        assert told.startswith("The log no longer holds what was shown here")
+        assert "newest" in await browser.run("return page.evaluate(() => location.search)")
+        await told_to(service, next(voting))
+        await browser.run(
+            """await page.waitForFunction((position) =>
+                document.querySelector('#feed .events li').dataset.position === position, position);
+            await page.goto('about:blank')""",
+            position=str(since + 2),
+        )
+    await browser.run("problems.splice(0)")  # the browser itself reports the refused connections

@@ -27,8 +27,8 @@ export class Connection {
     });
   }
 
-  start(after) {
-    this.follower.start(after);
+  start(...after) {
+    this.follower.start(...after);
   }
 
   stop() {
@@ -43,10 +43,7 @@ export class Connection {
 
   #tell(state, why) {
     document.body.dataset.connection = state;
-    if (state === "refused") {
-      write(this.place, `What happens cannot be followed: ${why}`);
-      return this.onrefused();
-    }
+    if (state === "refused") return import("./refused.js").then(({ refused }) => refused(this, why));
     if (state === "lost") {
       this.cutAt ??= this.follower.position;
       this.replay = null;

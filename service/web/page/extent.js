@@ -33,9 +33,9 @@ const MARKS = `query Marks($productId: ID, $after: String, $type: EventType!) {
 export class Extent {
   marks = [];
 
-  constructor(days, latest, head) {
+  constructor(days, latest, head, cursor) {
     this.days = days.map(({ t, ...day }) => ({ ...day, at: Date.parse(t) }));
-    Object.assign(this, { latest, head });
+    Object.assign(this, { latest, head, cursor });
   }
 
   /** The first day. */
@@ -83,9 +83,9 @@ const MARKED = { CHANGELOG_CREATED: true, ITEM_STATUS_CHANGED: true };
 
 /** Return `{extent, products, news}`; the news are the newest events, oldest first. */
 export async function readExtent(api, productId) {
-  const { data, position } = await api.ask(EXTENT, { productId, last: NEWS });
+  const { data, position, cursor } = await api.ask(EXTENT, { productId, last: NEWS });
   const latest = Date.parse(data.latest.nodes[0]?.occurredAt) || 0;
-  return { extent: new Extent(data.eventSeries, latest, position), products: data.products, news: data.news.nodes };
+  return { extent: new Extent(data.eventSeries, latest, position, cursor), products: data.products, news: data.news.nodes };
 }
 
 /** Add the marks as they come, the newest first; `told` is called each time, and says whether they are still wanted. */

@@ -24,7 +24,7 @@ export class Api {
     this.token = null;
   }
 
-  /** Return `{data, errors, position}`; the position is where it was read. `stop` is a signal to let go. */
+  /** Return `{data, errors, position, cursor}`; the position is where it was read. `stop` is a signal to let go. */
   async ask(document, variables = {}, stop = null) {
     const headers = { Accept: "application/json", "Content-Type": "application/json" };
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
@@ -44,7 +44,7 @@ export class Api {
     const errors = answer.errors ?? [];
     this.cursor = answer.extensions?.cursor ?? this.cursor;
     if (!answer.data) throw new Refused(errors[0]?.message ?? `The service answered ${response.status}.`, { cause: errors[0] });
-    return { data: answer.data, errors, position: answer.extensions?.position ?? null };
+    return { data: answer.data, errors, position: answer.extensions?.position ?? null, cursor: this.cursor };
   }
 }
 

@@ -68,7 +68,7 @@ class Page {
     this.view = view in VIEWS ? view : "board";
     this.window = window in WINDOWS ? window : "P30D";
     this.since = since ?? (this.looked ? "look" : "week");
-    this.notice("");
+    this.notice(history.state?.said ?? "");
     if (problem) this.#misread(...problem);
   }
 
@@ -97,7 +97,7 @@ class Page {
     // Why it is refused may be told by an answer, too.
     const onrefused = () => this.#renew(true);
     this.connection = new Connection({ api: this.api, product: this.product, place: $("connection"), onevent, onback, onrefused });
-    this.connection.start(this.extent.head);
+    this.connection.start(this.extent.head, this.extent.cursor);
   }
 
   /** Say how to begin; the first event makes it the board. */
@@ -106,7 +106,7 @@ class Page {
     document.body.classList.add("waiting");
     this.#begin = new Begin(this);
     $("notice").after(this.#begin.element);
-    this.#follow(() => this.#begin && this.#restart(), () => this.#restart());
+    this.#follow(() => this.#begin && this.restart(), () => this.restart());
     await this.#begin.show();
     document.body.dataset.ready = "true";
   }
@@ -152,13 +152,7 @@ class Page {
     } else if (!moment.live && !moment.position) this.moment = past(moment.clock, moment.time, extent.head);
   }
 
-  /** Show one product, or all. */
-  choose(product) {
-    Object.assign(this, { product, item: null, view: this.view === "item" ? "board" : this.view });
-    this.#restart();
-  }
-
-  #restart() {
+  restart() {
     this.player.stop();
     this.connection.stop();
     this.bar.axis = null;
@@ -278,7 +272,7 @@ class Page {
     const { product, item } = this;
     this.player.stop();
     this.#take(read(location));
-    if (product !== this.product || this.opaque) return this.#restart();
+    if (product !== this.product || this.opaque) return this.restart();
     this.#pin();
     while (this.moment.clock !== this.bar.axis.clock) await this.bar.setClock(this.moment.clock);
     this.board.mark(this.item);

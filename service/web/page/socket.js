@@ -6,7 +6,7 @@ const SILENCE_MS = 60_000;
 
 /**
  * Of `{endpoint, document, variables, token, onevent, onstate}`: the document is a subscription of `events` that takes
- * `$after`; `onevent(event)` gets them in order and once each; `onstate` is told "open", "lost" or "refused" and why.
+ * `$after`; `onevent(event)` gets them in order and once each; `onstate` is told "open", "lost" or "refused" and the error.
  */
 export class Follower {
   #socket = null;
@@ -19,9 +19,9 @@ export class Follower {
     Object.assign(this, how);
   }
 
-  /** Begin after a position. */
-  start(after) {
-    Object.assign(this, { position: after, cursor: null });
+  /** Begin after a position, of the log that a cursor names. */
+  start(position, cursor) {
+    Object.assign(this, { position, cursor });
     this.#stopped = false;
     this.#connect();
   }
@@ -56,14 +56,14 @@ export class Follower {
         this.#failures = 0;
         this.onstate("open");
       } else if (message.type === "next") this.#take(message.payload);
-      else if (message.type === "error") this.#refuse(message.payload?.[0]?.message);
+      else if (message.type === "error") this.#refuse(message.payload?.[0]);
       else if (message.type === "complete") socket.close(1000);
     };
     socket.onclose = ({ code, reason }) => {
       clearTimeout(this.#silence);
       if (this.#socket === socket) this.#socket = null;
       if (this.#stopped) return;
-      if (code === 4401 || code === 4403) return this.#refuse(reason);
+      if (code === 4401 || code === 4403) return this.#refuse({ message: reason });
       this.onstate("lost");
       const wait = WAIT_MS[Math.min(this.#failures++, WAIT_MS.length - 1)] * (0.75 + Math.random() / 2);
       clearTimeout(this.#timer);
@@ -73,7 +73,7 @@ export class Follower {
 
   #take({ data, errors, extensions }) {
     const event = data?.events;
-    if (!event) return this.#refuse(errors?.[0]?.message);
+    if (!event) return this.#refuse(errors?.[0]);
     if (event.position <= this.position) return;
     this.position = event.position;
     this.cursor = extensions.cursor;
@@ -82,7 +82,7 @@ export class Follower {
 
   #refuse(why) {
     this.stop();
-    this.onstate("refused", why || "The service refused the subscription.");
+    this.onstate("refused", why);
   }
 
   /** A connection on which not even a ping comes is dead, whatever the operating system says. */
