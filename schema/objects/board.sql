@@ -319,9 +319,11 @@ select steps.product_id, steps.item_id, steps.before_key, steps.key, steps.enter
 
 -- name: satisfaction_series
 -- An answer is replaced by the user's next one within 30 days, as in `superseded_at`: found for all in one pass,
--- and not anew for each step.
-with answered as materialized (
-     select stood.answered_at, stood.score,
+-- and not anew for each step. Nor is each held against each step: its own is looked up.
+with calendar as materialized (
+     select array_agg(bucket.starts_at order by bucket.starts_at) as begins from (:buckets) as bucket
+), answered as (
+     select width_bucket(stood.answered_at, (select calendar.begins from calendar)) as step, stood.score,
             stood.user_id is not null and stood.next_at < stood.answered_at + interval '30 days' as replaced
        from (
             select answer.answered_at, answer.score, answer.user_id,
@@ -332,13 +334,17 @@ with answered as materialized (
             ) as stood
       where stood.answered_at >= :from and stood.answered_at < :until
 )
-select bucket.starts_at,
-       count(answered.score) filter (where answered.replaced is not true)::int as n,
-       avg(answered.score) filter (where answered.replaced is not true)::float8 as avg,
-       count(answered.score) filter (where answered.replaced)::int as replaced
-  from (:buckets) as bucket
-  left join answered on answered.answered_at >= bucket.starts_at and answered.answered_at < bucket.ends_at
- group by bucket.starts_at
+select told.starts_at,
+       count(told.score) filter (where told.replaced is not true)::int as n,
+       avg(told.score) filter (where told.replaced is not true)::float8 as avg,
+       count(told.score) filter (where told.replaced)::int as replaced
+  from (
+       select unnest(calendar.begins) as starts_at, null as score, null as replaced from calendar
+        union all
+       select ((select calendar.begins from calendar))[answered.step], answered.score, answered.replaced from answered
+        where answered.step > 0
+       ) as told
+ group by told.starts_at
 
 -- name: status_backlog
 -- How many items stood in each status at the end of each step, and their net votes: both are running sums of

@@ -163,6 +163,7 @@ async def test_answers_are_gone_through_once_for_all_steps_of_a_series(board: Bo
     assert {
         node["Actual Loops"] for node in found if node.get("Relation Name") == "satisfaction_answers_1"
     } == {1}
+    assert [node for node in found if node.get("Join Filter")] == [], "each with each step"
 
 
 async def test_a_plan_for_the_past_knows_that_most_items_are_not_deleted(board: Board) -> None:
