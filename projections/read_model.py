@@ -21,6 +21,8 @@ _sql = load(__file__, "read_model.sql")
 
 PRODUCTS: Final = _sql["products"]
 """A statement of every product that the log knows."""
+KNOWN_SINCE: Final = _sql["known_since"]
+"""When a log begins, of `:earliest` (a statement of its first moments), `:told` (how many) and `:now`."""
 ATTEMPTS_MAX: Final = 5
 STATEMENTS_KEPT: Final = 2_000
 _GENERATIONS: Final = {"value_read_at": "generations", "rows_read_at": "read_generations"}

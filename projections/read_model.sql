@@ -24,6 +24,19 @@ with recursive found as (
 )
 select found.product_id from found where found.product_id is not null
 
+-- name: known_since
+-- From when on events were told as they happened, but for what lies far before the rest, as the page's bar of time has it:
+-- hardly an event, then silence for a quarter of all the time until now. Of `told` events these are the `earliest` moments.
+select coalesce(max(early.next_at) filter (where early.next_at - early.at > (:now - early.first_at) / 4
+                                             and early.place <= greatest(1, :told / 50) and early.place * 4 < :told),
+                min(early.at))
+  from (
+       select moments.at, lead(moments.at) over by_time as next_at, row_number() over by_time as place,
+              min(moments.at) over () as first_at
+         from (:earliest) as moments (at)
+       window by_time as (order by moments.at)
+       ) as early
+
 -- name: recorded_at
 -- When the event at a position was recorded, which tells it from another one that may come to stand there.
 --   $1 position

@@ -8,6 +8,7 @@ from typing import Final
 import strawberry
 from strawberry import enum_value
 
+from projections.read_model import KNOWN_SINCE
 from projections.status import known
 from schema.declare.blocks import put
 from schema.declare.fields import column, computed, moment, nested, rows_of
@@ -50,7 +51,8 @@ class QuarantineState(Enum):
 class Ingest:
     last_event_at: DateTime | None = moment("When the last one arrived.", "ingest.last_at")
     known_since: DateTime | None = moment(
-        "From when on events were told as they happened; of before, a back-fill brings what still stands.",
+        "From when on events were told as they happened, but for a few that lie far before the rest; of "
+        "before, a back-fill brings what still stands.",
         "ingest.known_since",
     )
     backfilled_at: DateTime | None = moment(
@@ -226,7 +228,8 @@ def _states(args: Args) -> list[str] | None:
     return None if args.get("states") is None else [each.value.lower() for each in args["states"]]
 
 
-INGEST: Final = Single("Ingest", _SQL["ingest"])
+_KNOWN_SINCE: Final = put(KNOWN_SINCE, earliest=_SQL["earliest"], told="arrived.told", now=":at")
+INGEST: Final = Single("Ingest", put(_SQL["ingest"], known_since=_KNOWN_SINCE))
 PRODUCTS: Final = Rows("Product", _SQL["products"], "product.product_id")
 PROJECTIONS: Final = Rows(
     "Projection",

@@ -3,14 +3,14 @@
 -- name: ingest
 -- What has arrived, and whether so much is missing that chance does not explain it: nothing for three days, and
 -- at least ten events that the month before would have brought in that time.
-select arrived.last_at, arrived.last_hour, arrived.known_since, filled.backfilled_at, filled.reconciled_at,
+select arrived.last_at, arrived.last_hour, (:known_since) as known_since, filled.backfilled_at, filled.reconciled_at,
        again.copies, kept.quarantined,
        coalesce(arrived.age > interval '3 days'
            and extract(epoch from arrived.age) / 86400.0 * arrived.before / 30.0 >= 10, false) as quiet
   from (
        select max(f.recorded_at) as last_at,
               count(*) filter (where f.recorded_at > :at - interval '1 hour')::int as last_hour,
-              min(f.occurred_at) filter (where f.origin in ('WEBHOOK', 'IMPORT')) as known_since,
+              count(*) filter (where f.origin in ('WEBHOOK', 'IMPORT')) as told,
               :at - max(f.recorded_at) filter (where f.origin = 'WEBHOOK') as age,
               (select count(*) from {event_facts} as b
                 where :visible(b) and b.origin = 'WEBHOOK' and b.recorded_at > (
@@ -28,6 +28,15 @@ select arrived.last_at, arrived.last_hour, arrived.known_since, filled.backfille
        ) as filled
  cross join (select coalesce(sum(r.copies), 0)::bigint as copies from log.redeliveries as r where :visible(r)) as again
  cross join (select count(*)::int as quarantined from log.quarantine as q where :visible(q) and q.state = 'open') as kept
+
+-- name: earliest
+select first.occurred_at
+  from (:every_product) as heard
+ cross join lateral (select f.occurred_at from {event_facts} as f
+                      where f.product_id = heard.product_id and f.origin in ('WEBHOOK', 'IMPORT')
+                      order by f.occurred_at limit 51) as first
+ where :visible(heard)
+ order by first.occurred_at limit 51
 
 -- name: products
 -- The products of the log, by one index probe each, and when the newest event of each arrived.

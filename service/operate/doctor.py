@@ -14,8 +14,9 @@ from typing import Final
 
 import asyncpg
 
-from projections.read_model import tables
+from projections.read_model import KNOWN_SINCE, tables
 from projections.status import lateness, status
+from schema.declare.blocks import put
 from service.backfill.sweeps import standing
 from service.config import Settings
 from service.errors import DatabaseError, RecountError
@@ -43,6 +44,10 @@ CONNECTIONS_BESIDE: Final = 6
 KEY_ENDS_DAYS_MIN: Final = 7
 
 _sql = load(__file__, "doctor.sql")
+_KNOWN_SINCE: Final = put(
+    _sql["known_since"],
+    known_since=put(KNOWN_SINCE, earliest=_sql["earliest"], told="heard.told", now="now()"),
+)
 
 
 async def examine(settings: Settings, dsn: str | None, *, public_url: str | None = None) -> list[Finding]:
@@ -424,7 +429,7 @@ async def _known_since(settings: Settings, connection: Connection) -> AsyncItera
     if "event_facts" not in generation.names:
         return
     try:
-        known = await connection.fetch(generation.fill(_sql["known_since"]))
+        known = await connection.fetch(generation.fill(_KNOWN_SINCE))
     except asyncpg.UndefinedTableError:
         return  # a rebuild has dropped it meanwhile; how the projections are is said above
     filled = {

@@ -71,9 +71,13 @@ select what
 
 -- name: known_since
 -- From when on each product's events were told as they happened.
-select f.product_id, min(f.occurred_at) as since
-  from {event_facts} f
- where f.origin in ('WEBHOOK', 'IMPORT')
- group by f.product_id
- order by f.product_id
- limit 50;
+select heard.product_id, (:known_since) as since
+  from (select f.product_id, count(*) as told from {event_facts} as f
+         where f.origin in ('WEBHOOK', 'IMPORT') group by f.product_id order by f.product_id limit 50) as heard
+ order by heard.product_id;
+
+-- name: earliest
+select f.occurred_at
+  from {event_facts} as f
+ where f.product_id = heard.product_id and f.origin in ('WEBHOOK', 'IMPORT')
+ order by f.occurred_at limit 51

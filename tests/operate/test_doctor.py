@@ -27,7 +27,7 @@ from service.operate.finding import Finding, State
 from service.operate.reach import check_reach
 from service.web.keys import WebhookKeys
 from tests.given.graphql_service import served
-from tests.given.projecting import a_history, record, record_at
+from tests.given.projecting import a_history, payload, record, record_at
 from tests.intake.test_webhook import board_on
 
 
@@ -169,6 +169,18 @@ async def test_a_projection_that_failed_is_a_problem(
     assert problem.check == "projections"
     assert problem.text.startswith("changelog, comments, events, ")
     assert problem.text.endswith(f': UndefinedTableError: relation "{facts}" does not exist')
+
+
+async def test_history_begins_with_the_first_event_that_does_not_lie_far_before_the_rest(
+    settings: Settings, pool: asyncpg.Pool, database_url: str
+) -> None:
+    days = [1506985999, *(1780000000 + 86_400 * day for day in range(6))]
+    await record(pool, (payload("item.update", timestamp=at, feedback_id=day) for day, at in enumerate(days)))
+    await Projector(pool).catch_up()
+
+    [history] = [one for one in await _database(settings, database_url) if one.check == "history"]
+
+    assert "every event since 2026-05-28" in history.text
 
 
 async def test_a_database_that_does_not_answer_is_a_problem_and_no_crash(settings: Settings) -> None:

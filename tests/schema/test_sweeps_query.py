@@ -141,3 +141,16 @@ async def test_ingest_says_from_when_on_everything_is_known_and_what_was_fetched
         "backfilledAt": "2026-06-16T00:00:00Z",
         "reconciledAt": "2026-06-18T00:00:00Z",
     }
+
+
+async def test_what_lies_far_before_the_rest_is_not_since_when_everything_is_known(board: Board) -> None:
+    query = "query ($of: ID) { ingest(productId: $of) { knownSince } }"
+    # The sample that Sleekplan documents is of 2017; what there is of the other product is all of it.
+    await board.tell(body("item.create", "2017-10-02 23:13", post(1)))
+    await board.tell(body("item.create", "2017-10-02 23:13", post(1), product=8))
+    few = await board.ask(query, of=PRODUCT)
+    await board.tell(*(body("item.update", f"2026-06-0{day} 09:00", post(1, up=day)) for day in range(1, 8)))
+
+    assert few == {"ingest": {"knownSince": "2017-10-02T23:13:00Z"}}
+    assert await board.ask(query, of=PRODUCT) == {"ingest": {"knownSince": "2026-06-01T09:00:00Z"}}
+    assert await board.ask(query, of="8") == {"ingest": {"knownSince": "2017-10-02T23:13:00Z"}}
