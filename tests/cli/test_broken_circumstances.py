@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
@@ -21,6 +20,7 @@ from service.postgres.embedded import attach
 from tests.given import folders
 from tests.given.command_tree import all_commands, arguments
 from tests.given.forked import Ended, Forked
+from tests.given.ports import free_port
 from tests.given.running import Running, running
 
 PAYLOADS = sorted(folders.PAYLOADS.glob("*.json"))
@@ -62,8 +62,7 @@ class Machine:
     def _environment(self, name: str) -> dict[str, str]:
         env = {"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "LANG": "C.UTF-8"}
         if name in SERVING:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.port = free.getsockname()[1]
+            self.port = free_port()
             own = {"RECOUNT_DATABASE_URL": self.dsn, "RECOUNT_DATA_DIR": str(self.folder / "own")}
             return env | own | {"RECOUNT_PORT": str(self.port)}
         return env | {

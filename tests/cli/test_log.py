@@ -12,6 +12,7 @@ import pytest
 
 from tests.given import folders
 from tests.given.fake_board import TINY, a_fake
+from tests.given.ports import free_port
 from tests.given.running import RECOUNT, Running, recount, running
 
 PAYLOADS = sorted((folders.PAYLOADS).glob("*.json"))
@@ -20,7 +21,7 @@ BOARD = ("simulate", "--events", "800", "--seed", "7", "--months", "3", "--items
 
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[Running]:
-    async with running(tmp_path / "data") as service:
+    async with running(tmp_path / "data", port=free_port()) as service:
         yield service
 
 

@@ -19,7 +19,7 @@ import pytest
 from tests.given.bodies import a_body
 from tests.given.folders import ROOT
 from tests.given.fronts import certify, changed, frames_at_once, need, program
-from tests.given.ports import free_port
+from tests.given.ports import free_port, free_ports
 from tests.given.running import Running, running
 from tests.given.waiting import eventually
 
@@ -107,7 +107,8 @@ async def front(request: pytest.FixtureRequest, tmp_path: Path, database_url: st
     tmp_path.chmod(0o755)
     async with AsyncExitStack() as stack:
         instances = [
-            await stack.enter_async_context(running(tmp_path / name, env=settings)) for name in ("one", "two")
+            await stack.enter_async_context(running(tmp_path / name, env=settings, port=port))
+            for name, port in zip(("one", "two"), free_ports(2), strict=True)
         ]
         yield await stack.enter_async_context(_proxy(proxy, tmp_path, instances))
 

@@ -28,6 +28,7 @@ from tests.given.paged import (
     told_to,
     votes,
 )
+from tests.given.ports import free_port
 from tests.given.running import Running, running
 
 pytestmark = pytest.mark.browser
@@ -334,8 +335,8 @@ async def test_a_paused_feed_keeps_what_it_shows_and_resumes_across_a_restart_of
     tmp_path, browser
 ):
     voting = votes(1)
-    async with small_board(tmp_path) as service:
-        port = int(service.address.rpartition(":")[2])
+    port = free_port()
+    async with small_board(tmp_path, port) as service:
         await service.post((PAYLOADS / "item.create.json").read_bytes())
         await browser.run(
             "await page.goto(url); await page.waitForSelector('#feed .events li')", url=service.address

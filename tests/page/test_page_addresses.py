@@ -8,6 +8,7 @@ import pytest
 
 from tests.given.folders import PAYLOADS
 from tests.given.paged import board_by_api, opened, rows, small_board, told_to
+from tests.given.ports import free_port
 
 pytestmark = pytest.mark.browser
 
@@ -232,8 +233,8 @@ async def test_a_connection_that_was_lost_is_back_although_only_another_product_
     told = json.loads((PAYLOADS / "item.create.json").read_text())
     first = told["product_id"]
     other = json.dumps(told | {"product_id": 7_700_000_077}).encode()
-    async with small_board(tmp_path) as service:
-        port = int(service.address.rpartition(":")[2])
+    port = free_port()
+    async with small_board(tmp_path, port) as service:
         await told_to(service, json.dumps(told).encode())
         await told_to(service, other)
         await opened(browser, service, f"?product={first}")

@@ -9,7 +9,6 @@ import os
 import random
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,6 +20,7 @@ import aiohttp
 
 from tests.given.bodies import a_body
 from tests.given.folders import ROOT
+from tests.given.ports import free_port
 from tests.given.processes import kill_with_children, parent_of
 from tests.given.receiver import a_file, a_rule
 from tests.given.running import Running, running
@@ -44,9 +44,7 @@ class Hook:
         self._failures, self._seed = failures, seed
         self._process: asyncio.subprocess.Process | None = None
         self._file = os.open(self.path, os.O_RDONLY | os.O_CREAT, 0o600)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     async def start(self) -> None:
         """Start it and wait until it listens."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from schema.resume import ResumePoint
 from service.reactions.rules import Rule
 from service.reactions.target import NotTaken, Target, Telling
 from service.reactions.targets import Targets
+from tests.given.ports import free_port
 from tests.given.waiting import eventually
 
 TELLING = Telling("all", "all_41", ResumePoint(41), {"events": {"summary": "Ana moved “Ä”"}})
@@ -27,9 +27,7 @@ async def server(tmp_path: Path) -> AsyncIterator[str]:
     binary = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin")
     if binary is None:
         pytest.skip("nats-server is not installed (Debian has it as a package)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         binary, "-js", "-sd", str(tmp_path / "streams"), "-a", "127.0.0.1", "-p", str(port),
         stderr=asyncio.subprocess.DEVNULL,
