@@ -31,7 +31,7 @@ HEAD_SECONDS: Final = 10.0
 """How long a request's head may take from its first byte on. Aiohttp has no limit of its own."""
 
 UNHEARD_SECONDS: Final = 1.0
-"""How long a stop waits for the first byte of whoever was accepted. Browsers connect in advance."""
+"""How long a stop waits for the first head of whoever was accepted. Browsers connect in advance."""
 
 _LOOK_SECONDS: Final = 0.01
 
@@ -122,6 +122,7 @@ class Runner(web.AppRunner):
         """Accept nobody any more, hear who was accepted last, then answer what is in flight and close."""
         for site in self.sites.copy():
             await site.stop()
+        await asyncio.sleep(0)  # whoever was accepted in this turn of the loop is told of in its next
         with suppress(TimeoutError):
             async with asyncio.timeout(self._unheard_seconds):
                 while self.server is not None and any(
@@ -195,7 +196,7 @@ class _Connection(RequestHandler):
 class _ShortConnection(_Connection):
     """A connection with the shortcut, and with a limit on the time of a head."""
 
-    __slots__ = ("_head_deadline", "_head_seconds", "_route", "_shortcuts", "_taken_at", "unheard")
+    __slots__ = ("_head_deadline", "_head_seconds", "_route", "_shortcuts", "_silent", "_taken_at")
 
     def __init__(self, server: _Server, **options: Any) -> None:
         super().__init__(server, **options)
@@ -203,14 +204,18 @@ class _ShortConnection(_Connection):
         self._head_deadline: asyncio.TimerHandle | None = None
         self._shortcuts = server.shortcuts
         self._route = ""
-        self.unheard = True
-        """Whether nothing has come yet."""
+        self._silent = True
         self._taken_at: float | None = None
         """When the request was taken that the shortcut is about; None where it is about none."""
 
+    @property
+    def unheard(self) -> bool:
+        """Whether a request is still to come whole: nothing has come yet, or a part of a head."""
+        return self._silent or self._head_deadline is not None
+
     def data_received(self, data: bytes) -> None:
         """Pass the bytes on; whoever waits for a request after that got only a part of one's head."""
-        self.unheard = False
+        self._silent = False
         waiter = self._waiter
         if waiter is None or waiter.done() or not self._shortcuts:
             super().data_received(data)

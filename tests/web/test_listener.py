@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
+import pytest
+import uvloop
 from aiohttp import web
 
-from service.web.runner import Runner
+from service.web.runner import Runner, _ShortConnection
 from tests.given.bodies import a_body
 from tests.given.ports import free_port
 from tests.given.running import RECOUNT, environment
@@ -21,6 +23,7 @@ from tests.given.waiting import eventually
 
 KEY = "key-of-a-test"
 SENDERS = 8
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 # As systemd does: the variables name the process that it starts, whose sockets are 3, 4 and so on.
 AS_SYSTEMD = 'exec env LISTEN_PID=$$ LISTEN_FDS="$0" "$@"'
 BIND = """
@@ -108,13 +111,18 @@ async def test_a_socket_of_another_address_than_the_settings_say_is_refused() ->
         assert (await said("127.0.0.1", port, 2)).startswith(twice)
 
 
-async def test_whoever_was_accepted_before_a_stop_is_heard_and_answered() -> None:
+def _hello() -> web.Application:
     async def hello(_: web.Request) -> web.Response:
         return web.Response(text="hello")
 
     application = web.Application()
     application.router.add_get("/", hello)
-    runner = Runner(application, unheard_seconds=60)
+    return application
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HT"])
+async def test_whoever_was_accepted_before_a_stop_is_heard_and_answered(begun: bytes) -> None:
+    runner = Runner(_hello(), unheard_seconds=60)
     await runner.setup()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         await web.SockSite(runner, listener).start()
@@ -122,11 +130,30 @@ async def test_whoever_was_accepted_before_a_stop_is_heard_and_answered() -> Non
         server = runner.server
         assert server is not None
         await eventually(lambda: len(server.connections) == 1)
+        [connection] = server.connections
+        assert isinstance(connection, _ShortConnection)
+        writer.write(begun)
+        await eventually(lambda: bool(begun) == (connection._head_deadline is not None))
 
         stopping = asyncio.create_task(runner.cleanup())
         await eventually(lambda: not runner.sites)
-        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write(REQUEST.removeprefix(begun))
 
         assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
         await stopping
         writer.close()
+
+
+def test_whoever_is_accepted_in_the_very_turn_of_a_stop_is_answered() -> None:
+    async def answer() -> bytes:
+        runner = Runner(_hello(), unheard_seconds=60)
+        await runner.setup()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            await web.SockSite(runner, listener).start()
+            with socket.create_connection(listener.getsockname(), timeout=60) as client:
+                await asyncio.sleep(0)  # the loop accepts, and tells of it once we have gone on
+                asyncio.get_running_loop().call_later(0.1, client.sendall, REQUEST)
+                await runner.cleanup()
+                return client.recv(1_024)
+
+    assert uvloop.run(answer()).startswith(b"HTTP/1.1 200 ")
