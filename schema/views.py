@@ -331,7 +331,8 @@ class Function:
     def select(self, there: Columns) -> str:
         """The function's statement, with `{name}` for its tables."""
         statement = _statement(personal=False)
-        moment = put(self.moment, position_at=position_at("$1"), time_at=time_at("known.p"))
+        parts = {"position_at": position_at("$1"), "time_at": time_at("known.p"), "read_at": _SQL["read_at"]}
+        moment = put(self.moment, **parts)
         name = statement.table("moment", moment)
         p, t, at = (f"(select {part} from {name})" for part in ("p", "t", "at"))
         return _ITEMS.select(Moment(False, self.exact, p, t, at), statement, there)
@@ -348,7 +349,8 @@ FUNCTIONS: Final = (
     ),
     Function(
         "items_at",
-        "The items as they were once the log had come to a position: the same answer today and in ten years.",
+        "The items as they were once the log had come to a position: the same answer today and in ten years. "
+        "One that is not counted in yet is refused.",
         '"position" bigint',
         "bigint",
         _SQL["at_position"],

@@ -73,8 +73,14 @@ select case when $2 = 'RECORDED' then :position_at else 9223372036854775807 end 
        $1 as at
 
 -- name: at_position
+-- One that is not counted in yet is refused, as its answer would become another one: by a text that is no number, since
+-- a function in SQL raises nothing.
 select known.p, 'infinity'::timestamptz as t, coalesce(:time_at, now()) as at
-  from (select $1 as p) as known
+  from (select case when $1 > read.position
+                    then ('position ' || $1 || ' is ahead of what is counted in (' || read.position ||
+                          '): ask for an earlier one, or once read_at has come to it')::bigint
+                    else $1 end as p
+          from (:read_at) as read) as known
 
 -- name: function
 create or replace function board.:name(:parameters) returns setof board.items

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, Final, NamedTuple
 
 from schema.views import declare_views
-from service.errors import ViewsNotMade
+from service.errors import PositionAhead, ViewsNotMade
 from service.log.database import Pool
 from service.operate.table_file import FileColumn, FileFormat, table_file
 from service.sql_files import load
@@ -51,7 +51,7 @@ async def write_table(pool: Pool, wanted: WantedTable, kind: FileFormat, file: B
     """Write the rows, all as of one moment, and return how many.
 
     They come by a cursor of Postgres's, so that memory does not grow with them. Raises ViewsNotMade,
-    ParquetNotInstalled.
+    PositionAhead, ParquetNotInstalled.
     """
     statement, arguments = wanted.statement()
     rows_written = 0
@@ -60,6 +60,8 @@ async def write_table(pool: Pool, wanted: WantedTable, kind: FileFormat, file: B
             raise ViewsNotMade
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             position = await connection.fetchval(_SQL["read_at"])
+            if isinstance(wanted.at, int) and wanted.at > position:
+                raise PositionAhead(wanted.at, position)
             prepared = await connection.prepare(statement)
             columns = [FileColumn(each.name, each.type.name) for each in prepared.get_attributes()]
             table = table_file(kind, file, columns)

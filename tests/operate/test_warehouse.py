@@ -167,6 +167,19 @@ async def test_items_as_of_a_position_are_those_of_graphql(board: Running, tmp_p
     assert shown.num_rows > 0
 
 
+async def test_items_as_of_a_position_that_is_still_to_come_are_refused(
+    board: Running, tmp_path: Path
+) -> None:
+    path = tmp_path / "then.csv"
+    asked = ("--format", "csv", "--of", "items", "--as-of", "99999", "--output", str(path))
+
+    ended = await board.run("export", *asked)
+
+    assert ended.returncode == 1
+    assert "asOf position 99999 is ahead of what has been projected" in ended.stderr
+    assert not path.exists()
+
+
 async def test_what_is_personal_is_there_only_where_it_is_asked_for(board: Running, tmp_path: Path) -> None:
     plain = await _table(board, tmp_path / "users.parquet", "--of", "users")
     personal = await _table(board, tmp_path / "personal.parquet", "--of", "users", "--personal")

@@ -275,6 +275,16 @@ async def test_a_role_of_one_product_sees_no_other(
     await administrator.execute(f"drop schema board_{OTHER} cascade")
 
 
+async def test_items_at_a_position_that_is_not_counted_in_are_refused(
+    administrator: asyncpg.Connection[Any],
+) -> None:
+    head = len(TOLD)
+
+    assert await administrator.fetchval("select count(*) from board.items_at($1)", head) == 2
+    with pytest.raises(asyncpg.PostgresError, match=rf"{head + 1} is ahead of what is counted in \({head}\)"):
+        await administrator.fetch("select item_id from board.items_at($1)", head + 1)
+
+
 # Who asks
 
 
