@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from service.events import decode
@@ -67,6 +68,17 @@ async def test_what_is_printed_is_a_labels_file_that_misses_nothing(board: str, 
     }
     again = await recount("labels", "missing", env=env)
     assert (again.stdout, again.stderr.strip()) == ("", "every key has a label")
+
+
+async def test_an_item_that_was_only_seen_is_not_the_latest(database_url: str, pool: asyncpg.Pool) -> None:
+    seen = post(1, "Old", OPAQUE).replace(b"item.update", b"item.snapshot")
+    store = EventStore(pool)
+    await store.append([decode(seen, RECEIVED, "BACKFILL"), decode(post(2, "New", OPAQUE), RECEIVED)])
+    await store.close()
+
+    printed = (await recount("labels", "missing", env={"RECOUNT_DATABASE_URL": database_url})).stdout
+
+    assert printed.count("2 items, the latest: New") == 2
 
 
 async def test_it_says_the_same_to_machines_and_for_a_file_in_json(board: str, tmp_path: Path) -> None:
