@@ -9,7 +9,7 @@ from service.log.database import Pool
 
 
 async def let_go(pool: Pool, products: Iterable[int], done: Callable[[int], object]) -> None:
-    """Count products again that are counted no more, which leaves nothing of them; tells each."""
+    """Take away what was counted of products that are counted no more; tells each."""
     for product_id in products:
         await replay_product(pool, product_id)
         done(product_id)

@@ -33,6 +33,8 @@ async def replay_rows(
     names = (await tables(connection)).names
     counted = [names[table] for projection in projections for table in projection.tables]
     await _take_away(connection, counted, product_id, item_id)
+    if await connection.fetchval(_sql["released"], product_id):
+        return 0  # as `COUNTED` would say of each of its events, once the whole log was read for them
     return await count_into(connection, projections, names, position, product_id, item_id)
 
 

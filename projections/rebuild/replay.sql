@@ -14,6 +14,11 @@ select t.table_name
           and not a.attisdropped
        ) = cardinality($2::text[]);
 
+-- name: released
+-- Whether a product was let go of, for another cell to have: nothing of it is counted.
+--   $1 product_id
+select exists (select from log.departures where product_id = $1 and released_at is not null);
+
 -- name: of_others
 -- Leave what is of one item, and of comments that do not say theirs what they were told of before; see
 -- settle.comment_items of the events.

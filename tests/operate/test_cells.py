@@ -10,12 +10,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from projections.follow.projector import Projector
+from projections.rebuild.release import let_go
 from service.config import Settings, load_settings
 from service.errors import ProductElsewhere, SplitRefused
 from service.log.database import connect
 from service.log.event_store import EventStore
 from service.log.quarantine import Quarantine, Unreadable
-from service.operate.cells import Split, check_cells, elsewhere, forward
+from service.operate.cells import Split, check_cells, elsewhere, forward, mark_released
 from service.operate.cells_map import CellsMap
 from tests.conftest import _new_database as new_database
 from tests.given.asking import a_pool
@@ -137,3 +139,20 @@ async def test_all_of_the_quarantine_is_retried_though_some_of_it_is_another_cel
     [error] = [error for error in errors if error]
     assert error.startswith("product 102 belongs to cell b")
     assert await recorded(pool) == [STAYED, STAYED]
+
+
+async def test_what_is_let_go_of_is_not_looked_for_in_the_log(pool: asyncpg.Pool, database_url: str) -> None:
+    store = EventStore(pool)
+    await store.append([an_event(number, product_id=(STAYED, WENT)[number % 2]) for number in range(10)])
+    await store.close()
+    await Projector(pool).catch_up()
+    await depart(pool, "b", WENT)
+    reader = await asyncpg.connect(database_url)
+
+    async with reader.transaction(), asyncio.timeout(60):
+        await reader.execute("lock table log.events in access exclusive mode")
+        await let_go(pool, await mark_released(pool, None), lambda _product: None)
+
+    await reader.close()
+    rows = await pool.fetch("select distinct product_id from board.items")
+    assert [row["product_id"] for row in rows] == [STAYED]
