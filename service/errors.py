@@ -849,7 +849,8 @@ class VerifyStopped(ProjectionError):
         self.projections, self.error = projections, error
         super().__init__(
             f"{projections} cannot be counted again to compare ({error}); the tables in use are as before. "
-            "Mend the projection, then verify again"
+            "What somebody dropped or altered by hand, recount rebuild makes anew; else mend the projection, "
+            "then verify again"
         )
 
 
@@ -877,7 +878,10 @@ class ReadModelChanging(ProjectionError):
 
     def __init__(self, attempts: int) -> None:
         self.attempts = attempts
-        super().__init__(f"the read model changed under a read {attempts} times in a row; try again")
+        super().__init__(
+            f"the read model changed under a read {attempts} times in a row; try again. "
+            "If that goes on, a table was dropped or altered by hand: recount rebuild makes all anew"
+        )
 
 
 # Forgetting a person: service/operate/erasure.py

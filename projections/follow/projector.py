@@ -28,6 +28,7 @@ from service.errors import (
     ProjectionError,
     RebuildStopped,
 )
+from service.lines import Seldom
 from service.log.database import POSTGRES_FAILURES, Pool, is_away
 from service.log.hub import Hub
 from service.sql_files import load
@@ -82,6 +83,7 @@ class Projector:
     async def run(self) -> None:
         """Follow the log for as long as the service runs; whatever fails is tried again."""
         pause, near, gave_way = RETRY_SECONDS, False, False
+        seldom = Seldom()
         while True:
             try:
                 if not near:
@@ -100,7 +102,9 @@ class Projector:
                 continue
             except POSTGRES_FAILURES as error:
                 self.failure = None if is_away(error) else type(error).__name__
-                _log.warning("projector_failed", reason=type(error).__name__, retry_seconds=pause)
+                if times := seldom.times():
+                    told = {"reason": type(error).__name__, "retry_seconds": pause}
+                    _log.warning("projector_failed", times=times, **told)
                 pause = RETRY_SECONDS if is_away(error) else min(pause * 2, RETRY_SECONDS_MAX)
             await rest(pause)
 

@@ -13,6 +13,7 @@ import structlog
 
 from service.ending_tasks import ended, rest
 from service.errors import DatabaseUnreachable
+from service.lines import Seldom
 from service.log.database import POSTGRES_FAILURES, Pool, connect
 from service.sql_files import load
 
@@ -143,14 +144,16 @@ class Hub:
 
     async def _run(self) -> None:
         """Hold a connection for ever; every failure ends in another attempt, a little later each time."""
-        pause = 0.05
+        pause, seldom = 0.05, Seldom()
         while True:
             try:
                 async with self._connection() as connection:
                     pause = 0.05
                     await self._follow(connection)
             except (DatabaseUnreachable, *POSTGRES_FAILURES) as error:
-                _log.warning("hub_lost_postgres", reason=type(error).__name__, retry_seconds=round(pause, 2))
+                if times := seldom.times():
+                    told = {"reason": type(error).__name__, "retry_seconds": round(pause, 2)}
+                    _log.warning("hub_lost_postgres", times=times, **told)
             await rest(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, RECONNECT_SECONDS_MAX)
 

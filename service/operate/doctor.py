@@ -27,6 +27,7 @@ from service.operate.cells import check_cells
 from service.operate.finding import Finding, State, fine, note, problem
 from service.operate.gauges import silences
 from service.operate.labels_file import check_labels
+from service.operate.log_tables import check_log_tables
 from service.operate.reach import check_reach, check_service
 from service.operate.replication import check_replication
 from service.operate.rules import check_rules
@@ -149,7 +150,9 @@ def check_spool(settings: Settings) -> Iterable[Finding]:
         )
     if waiting:
         yield note(
-            "spool", f"{waiting} bytes of deliveries wait for Postgres", "start the service: it drains them"
+            "spool",
+            f"{waiting} bytes of deliveries wait for Postgres",
+            "the service drains them once Postgres takes writes; start it where it is stopped",
         )
     elif not damaged:
         yield fine("spool", "empty")
@@ -194,7 +197,7 @@ async def check_database(settings: Settings, dsn: str) -> list[Finding]:
             _migrations,
             check_cells,
             _clock,
-            _guards,
+            check_log_tables,
             _kept_events,
             _projections,
             _keys,
@@ -287,21 +290,6 @@ async def _migrations(_: Settings, connection: Connection) -> AsyncIterator[Find
         yield problem("database", f"not up to date: {', '.join(pending)}", "recount migrate")
     else:
         yield fine("database", "up to date")
-
-
-async def _guards(_: Settings, connection: Connection) -> AsyncIterator[Finding]:
-    unguarded = [row["name"] for row in await connection.fetch(_sql["unguarded"])]
-    if unguarded:
-        yield problem(
-            "log",
-            f"{', '.join(unguarded)} would take changes: a trigger is missing or off",
-            "alter table … enable trigger all; then recount verify",
-        )
-    left = await connection.fetchval(_sql["partitions"])
-    if left is not None and left < 0:
-        yield problem(
-            "log", "the newest events have no partition ahead", "look at Postgres's log for lock time-outs"
-        )
 
 
 async def _kept_events(_: Settings, connection: Connection) -> AsyncIterator[Finding]:

@@ -16,23 +16,6 @@ select count(*) as connections from pg_stat_activity where backend_type = 'clien
 select clock_timestamp() as now,
        (select e.recorded_at from log.events e order by e.position desc limit 1) as newest_at;
 
--- name: unguarded
--- Tables of the log without the triggers that refuse change, or with these switched off.
-select t.oid::regclass::text as name
-  from pg_class t
- where (t.oid = 'log.events'::regclass
-        or t.oid in (select i.inhrelid from pg_inherits i where i.inhparent = 'log.events'::regclass))
-   and (select count(*)
-          from pg_trigger g
-         where g.tgrelid = t.oid
-           and g.tgname in ('refuse_change', 'refuse_truncate')
-           and g.tgenabled = 'O') < 2;
-
--- name: partitions
--- How many positions are left before the next partition has to be made.
-select h.partitioned_to - coalesce((select e.position from log.events e order by e.position desc limit 1), 0) as left
-  from log.head h;
-
 -- name: parked
 -- Events that projections set aside.
 select count(*) as events from read_model.parked where not waiting;

@@ -41,7 +41,10 @@ async def check_service(settings: Settings) -> list[Finding]:
 
 def _ready(answer: Any) -> Finding:
     if isinstance(answer, dict) and answer.get("ready"):
-        return fine("service", f"ready; Postgres {answer.get('postgres')}, spool {answer.get('spool')}")
+        told = f"ready; Postgres {answer.get('postgres')}, spool {answer.get('spool')}"
+        if answer.get("postgres") == answer.get("spool") == "ok":
+            return fine("service", told)
+        return problem("service", told, "mend that before the other one fails, too; what is said above tells")
     return problem("service", f"not ready: {answer}", "look at its log")
 
 

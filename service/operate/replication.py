@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 from projections.replicas import examine, open_replicas
 from service.config import Settings
@@ -12,9 +13,24 @@ from service.sql_files import load
 
 _sql = load(__file__, "replication.sql")
 
+_STANDS_BY: Final = {
+    "standby": problem(
+        "Postgres",
+        "takes no writes: it is a standby, or still recovers; deliveries go to the spool",
+        "promote it (select pg_promote()), or name the server that takes writes in RECOUNT_DATABASE_URL",
+    ),
+    "paused": problem(
+        "Postgres",
+        "takes no writes: its recovery is at its target and waits; deliveries go to the spool",
+        "look whether that is the moment meant; then, as a superuser: select pg_wal_replay_resume()",
+    ),
+}
+
 
 async def check_replication(settings: Settings, connection: Connection) -> AsyncIterator[Finding]:
-    """Whether what was acknowledged outlives its machine; whether RECOUNT_READ_URL can be read from."""
+    """Whether Postgres takes writes, what was acknowledged outlives its machine, replicas can be read."""
+    if stands_by := await connection.fetchval(_sql["stands_by"]):
+        yield _STANDS_BY[stands_by]
     async for finding in _synchronous(connection):
         yield finding
     async with open_replicas(settings) as pools:

@@ -56,3 +56,21 @@ async def test_a_synchronous_replica_that_is_gone_is_a_problem() -> None:
         await connection.execute("alter system reset synchronous_standby_names")
         await connection.execute("select pg_reload_conf()")
         await connection.close()
+
+
+async def test_a_server_that_takes_no_writes_is_a_problem_with_what_ends_it() -> None:
+    async def told(dsn: str) -> list[str]:
+        found = await check_database(load_settings({}), dsn)
+        return [each.mend for each in found if each.state is State.PROBLEM and "no writes" in each.text]
+
+    async with a_primary() as primary, a_replica(primary) as replica:
+        assert await told(primary.dsn) == []
+        [promote] = await told(replica.dsn)
+        assert "pg_promote()" in promote
+
+        connection = await asyncpg.connect(replica.dsn)
+        await connection.execute("select pg_wal_replay_pause()")
+        await eventually(lambda: connection.fetchval("select pg_get_wal_replay_pause_state() = 'paused'"))
+        [resume] = await told(replica.dsn)
+        assert "pg_wal_replay_resume()" in resume
+        await connection.close()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import asyncpg
+import pytest
 
 from projections.follow.projector import Projector
-from projections.read_model import tables
+from projections.read_model import Reader, tables
+from projections.rebuild.rebuild import rebuild
 from projections.rebuild.verify import verify
+from service.errors import ReadModelChanging, VerifyStopped
 from tests.given.projecting import a_history, record
 
 
@@ -74,3 +77,17 @@ async def test_the_projector_goes_on_while_verify_compares(pool: asyncpg.Pool) -
         await following.catch_up()
 
     assert (await verifying).equal
+
+
+async def test_a_table_dropped_by_hand_is_said_to_be_a_rebuilds_to_mend_and_is(pool: asyncpg.Pool) -> None:
+    await record(pool, a_history(60))
+    await Projector(pool).catch_up()
+    await pool.execute(f"drop table {(await tables(pool)).names['item_states']} cascade")
+
+    with pytest.raises(VerifyStopped, match="recount rebuild"):
+        await verify(pool)
+    with pytest.raises(ReadModelChanging, match="recount rebuild"):
+        await Reader(pool).fetch("select votes_up from {item_states}")
+
+    await rebuild(pool)
+    assert (await verify(pool)).equal
