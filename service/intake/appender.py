@@ -86,28 +86,31 @@ class Appender:
         self._room: deque[asyncio.Future[None]] = deque()
         self._noticed = asyncio.Event()
         self._spool_emptied = asyncio.Event()
+        self._spool_refused = asyncio.Event()
         self._drain_turned = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
         self.log_answers = True
         """Whether Postgres took the last append that was tried."""
         self.spool_answers = True
-        """Whether the spool took what it was last given."""
+        """Whether the spool took what it was last given, or would take as much by now."""
 
     async def __aenter__(self) -> Appender:
         self._tasks = [
             asyncio.create_task(self._write_all(), name="appender"),
             asyncio.create_task(self._drain_all(), name="spool drain"),
+            asyncio.create_task(self._try_spool(), name="spool trial"),
         ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Write what waits, then stop. What is in the spool stays there until the next start."""
-        writer, drain = self._tasks
+        writer, *others = self._tasks
         self._closing = True
         self._wake_writer()
         await writer
-        await ended(drain)
+        for task in others:
+            await ended(task)
         await self._store.close()
 
     @property
@@ -205,8 +208,10 @@ class Appender:
             await self._spool.write([_spooled(arrival) for arrival in arrivals])
         except SpoolUnavailable as error:
             self.spool_answers = False
+            self._spool_refused.set()
             return [error] * len(arrivals)
         self.spool_answers = True
+        self._spool_refused.clear()
         self._spool_emptied.clear()
         self._noticed.set()
         return [
@@ -342,6 +347,18 @@ class Appender:
                 with contextlib.suppress(LogUnavailable):
                     await self._store.ping()
                     self._note_drained()
+
+    async def _try_spool(self) -> None:
+        """Look whether a spool that refused something would take it by now.
+
+        A balancer that goes by /readyz sends nothing until then, so no delivery would find out.
+        """
+        while True:
+            await self._spool_refused.wait()
+            await asyncio.sleep(PROBE_SECONDS)
+            if await self._spool.takes_again():
+                self.spool_answers = True
+                self._spool_refused.clear()
 
     def _note_drained(self) -> None:
         if not self.log_answers:

@@ -17,6 +17,7 @@ import errno
 import fcntl
 import os
 import struct
+import tempfile
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -35,6 +36,7 @@ from service.private_file import make_private, sync_folder
 
 FOLDER_NAME: Final = "spool"
 SEGMENT_BYTES: Final = 8 * 1024 * 1024
+TRIAL_BYTES_MAX: Final = 1024 * 1024
 
 _MARK: Final = b"RSPL"
 _RECORD: Final = struct.Struct("<4sII")  # mark, length of what follows, its CRC-32
@@ -85,6 +87,7 @@ class Spool:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._next_number = 1
         self._failing = False
+        self._last_bytes = 0
         self.pending = 0
         self.bytes_used = 0
 
@@ -99,10 +102,16 @@ class Spool:
     async def write(self, records: Sequence[Spooled]) -> None:
         """Keep the records; when this returns they are on the disk. Raises SpoolUnavailable."""
         packed = b"".join(map(_pack, records))
+        self._last_bytes = len(packed)
         if self.bytes_used + len(packed) > self.bytes_max:
             raise SpoolUnavailable(f"it holds {self.bytes_used} bytes of at most {self.bytes_max}")
         await self._in_thread(lambda: self._write(packed, len(records)))
         self.pending += len(records)
+
+    async def takes_again(self) -> bool:
+        """Whether as much as was last to be kept could be kept now; a file that is gone at once tries it."""
+        size = min(self._last_bytes, TRIAL_BYTES_MAX)
+        return self.bytes_used + size <= self.bytes_max and await self._in_thread(lambda: self._try(size))
 
     async def peek(self, limit: int) -> list[Spooled]:
         """Return the oldest records, at most `limit`; they stay until `forget` is called."""
@@ -181,6 +190,15 @@ class Spool:
                 self.bytes_used += len(packed)
                 segment.records += records
                 return
+
+    def _try(self, size: int) -> bool:
+        try:
+            with tempfile.TemporaryFile(dir=self.folder, buffering=0) as file:
+                _write_all(file.fileno(), bytes(size))
+                os.fdatasync(file.fileno())
+        except OSError:
+            return False
+        return True
 
     def _open_segment(self) -> _Segment:
         if self._file is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import statistics
@@ -111,9 +112,9 @@ def check_disk(folder: Path) -> Iterable[Finding]:
     try:
         seconds = statistics.median(_sync_seconds(folder))
     except OSError as error:
-        yield problem(
-            "fsync", f"fsync fails in {folder}: {error.strerror}", "replace the disk, or move the folder"
-        )
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        mend = "make room" if full else "replace the disk, or move the folder"
+        yield problem("fsync", f"fsync fails in {folder}: {error.strerror}", mend)
         return
     told = f"a synced write takes {seconds * 1000:.2f} ms"
     if seconds > SYNC_SECONDS_MAX:

@@ -20,7 +20,7 @@ class Intake(Protocol):
     log_answers: bool
     """Whether the log took what it was last given."""
     spool_answers: bool
-    """Whether the spool took what it was last given."""
+    """Whether the spool took what it was last given, or would take as much by now."""
 
 
 class KnownKeys(Protocol):

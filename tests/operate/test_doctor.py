@@ -245,15 +245,18 @@ def test_a_disk_is_fine_slow_or_broken_by_how_it_syncs(
     monkeypatch.setattr(doctor, "SYNC_SECONDS_MAX", 0)
     [slow] = check_disk(settings.data_dir)
 
-    def fails(_: int) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    def fails(number: int) -> None:
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(os, "fsync", fails)
+    monkeypatch.setattr(os, "fsync", lambda _: fails(errno.EIO))
     [broken] = check_disk(settings.data_dir)
+    monkeypatch.setattr(os, "fsync", lambda _: fails(errno.ENOSPC))
+    [full] = check_disk(settings.data_dir)
 
     assert [each.state for each in (fine, slow, broken)] == [State.FINE, State.PROBLEM, State.PROBLEM]
     assert slow.text.startswith("a synced write takes ")
     assert broken.text == f"fsync fails in {settings.data_dir}: Input/output error"
+    assert full.mend == "make room"
 
 
 async def test_a_clock_that_is_apart_from_postgres_or_went_back_is_a_problem(
