@@ -21,7 +21,7 @@ from projections.rebuild.report import Progress, RebuildReport, Watch
 from projections.shown import attach, drop_childless, let_plans_pass, show
 from projections.steps import AnyConnection, drop_tables, failure_of, is_lasting, reason_of
 from service.ending_tasks import rest
-from service.errors import LostLease, RebuildRuns, RebuildStopped, UnknownProjection
+from service.errors import LostLease, ProjectionError, RebuildRuns, RebuildStopped, UnknownProjection
 from service.log.database import Pool, is_away
 from service.sql_files import load
 
@@ -126,6 +126,8 @@ class Rebuilder:
                 _log.error("rebuild_stopped", projection=stopped.projection, position=stopped.position)
             except LostLease as lost:
                 _log.info("rebuild_lost_lease", reason=str(lost))
+            except ProjectionError as error:
+                _log.warning("rebuild_failed", reason=type(error).__name__)
             await rest(self._poll_seconds)
 
     async def turn(self, progress: Watch | None = None) -> RebuildReport | None:
