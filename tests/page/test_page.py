@@ -85,7 +85,7 @@ async def test_what_is_asked_while_the_hand_rests_makes_way_for_the_next_step(hi
 
     # The courses of votes are never answered here: a step that waited for them would not come.
     await browser.run(
-        """await page.route('**/graphql', async (route) => {
+        """await page.route('**/graphql*', async (route) => {
             if (!route.request().postDataJSON()?.variables?.course) await route.continue();
         });
         const box = await page.locator('.track').boundingBox();
@@ -99,7 +99,7 @@ async def test_what_is_asked_while_the_hand_rests_makes_way_for_the_next_step(hi
         await page.waitForFunction(
             (before) => performance.getEntriesByName('recount:step').length > before, before);
         await page.mouse.up();
-        await page.unroute('**/graphql');"""
+        await page.unroute('**/graphql*');"""
     )
 
 

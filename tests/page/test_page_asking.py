@@ -207,7 +207,7 @@ async def test_a_question_that_is_not_answered_yet_says_that_it_is_asked(history
     found = await browser.run(
         """let release;
         const held = new Promise((resolve) => { release = resolve; });
-        await page.route('**/graphql', async (route) => {
+        await page.route('**/graphql*', async (route) => {
             if (route.request().postData()?.includes('satisfactionSeries')) await held;
             await route.fallback();
         });
@@ -217,7 +217,7 @@ async def test_a_question_that_is_not_answered_yet_says_that_it_is_asked(history
         const said = await waiting.evaluate((body) => getComputedStyle(body, '::before').content);
         release();
         await page.locator('[data-question=satisfaction] .plot').waitFor();
-        await page.unroute('**/graphql');
+        await page.unroute('**/graphql*');
         return [said, await waiting.count()];"""
     )
 
