@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -79,16 +80,20 @@ async def test_a_restart_on_a_socket_that_is_passed_on_refuses_no_delivery(
             "RECOUNT_WEBHOOK_KEYS": KEY,
         }
         service = await _started(listener, RECOUNT, "serve", settings=settings)
-        await eventually(lambda: len(answers) > 50, 60)
-        service.send_signal(signal.SIGTERM)
-        await service.communicate()
-        before = len(answers)
-        service = await _started(listener, RECOUNT, "serve", settings=settings)
-        await eventually(lambda: len(answers) > before + 50, 60)
-        enough.set()
-        await asyncio.gather(*senders)
-        service.send_signal(signal.SIGTERM)
-        await service.communicate()
+        try:
+            await eventually(lambda: len(answers) > 50, 60)
+            service.send_signal(signal.SIGTERM)
+            await service.communicate()
+            before = len(answers)
+            service = await _started(listener, RECOUNT, "serve", settings=settings)
+            await eventually(lambda: len(answers) > before + 50, 60)
+            enough.set()
+            await asyncio.gather(*senders)
+            service.send_signal(signal.SIGTERM)
+            await service.communicate()
+        finally:
+            with suppress(ProcessLookupError):
+                service.kill()  # whoever is refused ends the test before the service
 
     assert {status for status, _ in answers} == {200}
     assert sorted(position for _, position in answers) == list(range(1, len(answers) + 1))
