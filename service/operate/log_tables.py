@@ -12,7 +12,7 @@ from service.sql_files import load
 
 _sql = load(__file__, "log_tables.sql")
 
-_DELIVERIES: Final = "log.deliveries"
+_BY_HAND: Final = 'docs/operations.md, "After somebody changed the database by hand"'
 
 
 async def check_log_tables(_: Settings, connection: Connection) -> AsyncIterator[Finding]:
@@ -27,19 +27,20 @@ async def check_log_tables(_: Settings, connection: Connection) -> AsyncIterator
     for row in await connection.fetch(_sql["unkeyed"]):
         if row["index"] is not None:
             yield problem("log", f"Postgres does not use {row['index']}", f"reindex index {row['index']}")
-        elif row["name"] == _DELIVERIES:
-            yield problem(
-                "log",
-                f"{_DELIVERIES} has no primary key: a delivery that comes again is recorded again",
-                f"alter table {_DELIVERIES} add primary key (product_id, digest, received_at); where it says "
-                "that a key is duplicated, docs/operations.md has what to do",
-            )
         else:
-            yield problem(
-                "log",
-                f"{row['name']} has no primary key",
-                "add it as the package's service/log/migrations made it",
-            )
+            yield problem("log", f"{row['name']} has no primary key", f"{_BY_HAND}; it is made by hand")
+    if unknown := await connection.fetchval(_sql["unknown"]):
+        yield problem(
+            "log",
+            f"{unknown} of the newest events are not in log.deliveries: what comes again is recorded again",
+            f"{_BY_HAND}; log.deliveries is filled from the events",
+        )
+    if await connection.fetchval(_sql["headless"]):
+        yield problem(
+            "log",
+            "log.head has no row, which appends lock: deliveries go to the spool, and come out of it slowly",
+            f"{_BY_HAND}; the row is put back",
+        )
     left = await connection.fetchval(_sql["partitions"])
     if left is not None and left < 0:
         yield problem(

@@ -27,6 +27,20 @@ select i.indrelid::regclass::text, i.indexrelid::regclass::text
    and not (i.indisvalid and i.indisready)
  order by 1, 2;
 
+-- name: headless
+-- Whether the row is missing that appends lock.
+select not exists (select from log.head);
+
+-- name: unknown
+-- How many of the newest events would be recorded again if they came again.
+select count(*)
+  from (select e.position, e.product_id, e.digest from log.events e order by e.position desc limit 100) as e
+ where not exists (
+       select from log.deliveries d
+        where d.product_id = e.product_id
+          and d.digest = e.digest
+       );
+
 -- name: partitions
 -- How many positions are left before the next partition has to be made.
 select h.partitioned_to - coalesce((select e.position from log.events e order by e.position desc limit 1), 0) as left

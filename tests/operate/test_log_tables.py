@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from service.config import load_settings
-from service.log.database import Connection, connect
+from service.log.database import Connection, Pool, connect
+from service.log.event_store import EventStore
 from service.operate.finding import Finding, State
 from service.operate.log_tables import check_log_tables
+from tests.given.bodies import an_event
 
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 KEYS = """
 select c.conrelid::regclass::text as table, c.conname as key
   from pg_constraint c join pg_class t on t.oid = c.conrelid
@@ -46,15 +51,41 @@ async def test_each_table_of_a_new_log_has_a_key_and_is_told_of_without(connecti
         await trial.rollback()
 
 
-async def test_what_mends_the_key_of_deliveries_mends_it_and_says_where_to_read_on(
-    connection: Connection,
+def recipe(beginning: str) -> str:
+    """The SQL of docs/operations.md that begins so."""
+    blocks = OPERATIONS.read_text().split("```text\n")[1:]
+    [found] = [block.partition("```")[0] for block in blocks if block.startswith(beginning)]
+    return found
+
+
+@pytest.mark.parametrize(
+    "harm", ["truncate log.deliveries", "alter table log.deliveries drop constraint deliveries_pkey"]
+)
+async def test_deliveries_that_are_known_no_more_are_told_of_and_known_after_the_recipe(
+    connection: Connection, pool: Pool, harm: str
 ) -> None:
-    await connection.execute("alter table log.deliveries drop constraint deliveries_pkey")
+    store = EventStore(pool)
+    untimed = an_event(2, timestamp=None, received_at=datetime.now(UTC))
+    await store.append([an_event(1), untimed])
+    await connection.execute(harm)
+    assert ["log.deliveries" in each.text for each in await problems(connection)] == [True]
+    await store.append([an_event(1)])
+
+    await connection.execute(recipe("begin;\nlock table log.events"))
+
+    assert await problems(connection) == []
+    assert [each.position for each in await store.append([an_event(1), untimed])] == [1, 2]
+    await store.close()
+
+
+async def test_the_row_that_appends_lock_is_missed_and_put_back_by_the_recipe(connection: Connection) -> None:
+    row = await connection.fetchrow("delete from log.head returning *")
     [problem] = await problems(connection)
-    assert "recorded again" in problem.text
+    assert problem.text.startswith("log.head has no row")
 
-    await connection.execute(problem.mend.partition(";")[0])
+    await connection.execute(recipe("insert into log.head"))
 
+    assert await connection.fetchrow("select * from log.head") == row
     assert await problems(connection) == []
 
 
