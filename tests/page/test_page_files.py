@@ -19,6 +19,8 @@ MODULES = {
     for path in sorted(FOLDER.rglob("*.js"))
     if "vendor" not in path.parts
 }
+FILES = ["page/main.js", *(f"page/{sheet}.css" for sheet in ("contrast", "page", "print"))]
+"""What the page itself names."""
 OURS = {name: text for name, text in MODULES.items() if not name.startswith("assets/")}
 
 
@@ -79,7 +81,7 @@ def test_it_loads_only_files_that_are_ours():
         for wanted in imported(name):
             assert wanted in MODULES, f"{name} imports {wanted}"
 
-    assert sorted(named) == ["data:,", "graphql", "graphql", "page/main.js", "page/page.css"]
+    assert sorted(named) == sorted(["data:,", "graphql", "graphql", *FILES])
     assert not re.search(r"url\(|@import", (FOLDER / "page.css").read_text())
 
 
@@ -141,7 +143,7 @@ async def test_wherever_the_page_is_answered_it_finds_its_files(served, path):
         named = re.findall(r'(?:src|href)="([^"#d][^"]*)"', await answer.text())
 
     found = {URL(f"{address}/{path}").join(URL(name)).path for name in named}
-    assert found == {"/graphql", "/page/main.js", "/page/page.css"}
+    assert found == {"/graphql", *(f"/{name}" for name in FILES)}
 
 
 async def test_a_file_that_has_not_changed_is_not_sent_again(served):
