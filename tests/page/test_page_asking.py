@@ -131,7 +131,7 @@ async def test_a_promise_says_how_many_votes_it_gained_since_it_was_made(history
 
 @pytest.mark.parametrize("question", QUESTIONS)
 async def test_each_question_has_a_link_its_query_and_its_numbers_as_a_file(history, browser, question):
-    await opened(browser, history)
+    await opened(browser, history, "?at=2026-11-18T10:00:00Z&position=50000")
     await browser.run(
         """await page.getByRole('tab', { name: 'Ask' }).click();
         await page.locator(`.questions button`, { hasText: new RegExp(`^${question}$`, 'i') }).click();
@@ -140,19 +140,22 @@ async def test_each_question_has_a_link_its_query_and_its_numbers_as_a_file(hist
     )
     shown = await numbers(browser, question)
 
-    saved, query = await browser.run(
-        """const download = page.waitForEvent('download');
+    saved, named, query = await browser.run(
+        """const waited = page.waitForEvent('download');
         await page.getByRole('button', { name: 'Save as CSV' }).click();
-        const stream = await (await download).createReadStream();
+        const download = await waited;
+        const stream = await download.createReadStream();
         let text = '';
         for await (const part of stream) text += part;
-        return [text, await page.locator('.report .query pre').textContent()];"""
+        const query = await page.locator('.report .query pre').textContent();
+        return [text, download.suggestedFilename(), query];"""
     )
 
     assert saved.startswith("\ufeff"), "a spreadsheet would misread its letters"
     rows = list(csv.reader(io.StringIO(saved[1:])))
     assert [len(row) for row in rows] == [len(row) for row in shown]
     assert rows[0] == shown[0]
+    assert named.endswith("-2026-11-18.csv"), "files of several days could not be told apart"
     assert query.startswith("query ")
     if question in CHARTED:
         await browser.run("await page.locator('.report .plot canvas').waitFor()")

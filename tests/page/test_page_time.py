@@ -228,8 +228,33 @@ async def test_a_date_is_picked_in_the_readers_zone_which_is_named(history, brow
         await page.getByLabel('Date and time in').fill('2099-01-01T00:00:00');
         await page.keyboard.press('Enter');
         await page.waitForFunction(() => document.querySelector('.day').textContent === 'Now');
-        await page.locator('dialog').waitFor({ state: 'detached' });"""
+        await page.locator('dialog').waitFor({ state: 'detached' });
+        for (const place of ['.said', '#announcer'])
+            await page.locator(place, { hasText: 'yet to come' }).waitFor({ state: 'attached' });"""
     )
+    assert await driver.problems() == []
+
+
+async def test_a_page_that_stays_open_on_a_journey_asks_in_the_zone_where_it_is(history, browsers):
+    driver = await browsers.tab(reducedMotion="reduce")
+    await opened(driver, history)
+
+    # The browser learns of it from the system, as here from its tools.
+    told = await driver.run(
+        """const tools = await page.context().newCDPSession(page);
+        const told = [];
+        for (const timezoneId of ['Europe/Berlin', 'America/New_York']) {
+            await tools.send('Emulation.setTimezoneOverride', { timezoneId });
+            await page.getByRole('button', { name: 'Go to' }).click();
+            await page.getByLabel(`Date and time in ${timezoneId}`).fill('2026-03-02T11:00:00');
+            told.push(await page.locator('dialog p').textContent());
+            await page.keyboard.press('Escape');
+            await page.locator('dialog').waitFor({ state: 'detached' });
+        }
+        return told;"""
+    )
+
+    assert told == ["GMT+1: 2 Mar 2026, 10:00:00 UTC", "GMT-5: 2 Mar 2026, 16:00:00 UTC"]
     assert await driver.problems() == []
 
 

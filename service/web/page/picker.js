@@ -6,8 +6,7 @@ import { date, exactTime } from "./format.js";
 
 await styled(new URL("picker.css", import.meta.url));
 
-const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
-const OFFSET = new Intl.DateTimeFormat("en-GB", { timeZoneName: "shortOffset" });
+const AHEAD = "That time is yet to come: this is the board as it is now.";
 
 /** What was learnt last by a moment on our own clock. */
 const LEARNT = `query Learnt($productId: ID, $recorded: Window!) {
@@ -16,7 +15,7 @@ const LEARNT = `query Learnt($productId: ID, $recorded: Window!) {
 
 /** How far the reader's zone is from UTC at a moment: `GMT+1`. */
 function offset(at) {
-  return OFFSET.formatToParts(at).find(({ type }) => type === "timeZoneName").value;
+  return new Intl.DateTimeFormat("en-GB", { timeZoneName: "shortOffset" }).formatToParts(at).find(({ type }) => type === "timeZoneName").value;
 }
 
 /** A moment as a field for dates takes it. */
@@ -26,6 +25,8 @@ function local(at) {
 
 /** Return the moment that is chosen, in milliseconds, or null where none is; `at` is offered. */
 export function pick(title, at) {
+  // Asked each time: a page that stays open travels along.
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
   const chosen = () => new Date(field.value).getTime();
   const tell = () => write(told, Number.isNaN(chosen()) ? "" : `${offset(chosen())}: ${date(chosen())}, ${exactTime(chosen())} UTC`);
   const told = el("p.quiet", { id: "picked", role: "status" });
@@ -38,7 +39,7 @@ export function pick(title, at) {
       el(
         "form", { onsubmit: (event) => close(String(chosen()), event.preventDefault()) },
         el("h2", { id: "picking" }, title),
-        el("label", `Date and time in ${ZONE}`, field), told,
+        el("label", `Date and time in ${timeZone}`, field), told,
         el("div", el("button.main", "Go"), el("button", { type: "button", onclick: () => close("") }, "Cancel")),
       ),
     );
@@ -55,7 +56,11 @@ export function pick(title, at) {
 export async function visit(page, shown) {
   const at = await pick("Show the board as it was", shown.at);
   if (at === null) return;
-  if (at >= page.extent.to) return page.live();
+  if (at >= page.extent.to) {
+    page.live();
+    for (const place of [page.bar.said, document.getElementById("announcer")]) write(place, AHEAD);
+    return;
+  }
   if (shown.moment.clock === "OCCURRED") return page.move("travel", { occurredAt: new Date(at).toISOString() });
   const { data } = await page.api.ask(LEARNT, { productId: page.product, recorded: { to: new Date(at + 1).toISOString() } });
   const [event] = data.events.nodes;

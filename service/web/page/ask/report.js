@@ -44,6 +44,7 @@ export class Report {
     if (!data) return;
     const { heads, rows, above, total, none = "Nothing in this window." } = this.answer(data, shown);
     this.file.disabled = rows.length === 0;
+    this.day = new Date(shown.at).toISOString().slice(0, 10);
     this.saved = [heads, ...rows.map((row) => row.map((cell) => cell?.text ?? cell))];
     this.frame.fill(rows.length ? [
       above, numbers(this.title, heads, rows, Boolean(above)),
@@ -55,7 +56,7 @@ export class Report {
   #save() {
     // The mark of UTF-8: without it spreadsheets take it for the computer's old alphabet.
     const url = URL.createObjectURL(new Blob(["\ufeff", csv(this.saved)], { type: "text/csv" }));
-    el("a", { href: url, download: `${this.title.toLowerCase().replace(/\W+/g, "-")}.csv` }).click();
+    el("a", { href: url, download: `${this.title.toLowerCase().replace(/\W+/g, "-")}-${this.day}.csv` }).click();
     setTimeout(() => URL.revokeObjectURL(url), 1_000);
   }
 }
