@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 import structlog
-from aiohttp import StreamReader, web
+from aiohttp import StreamReader, hdrs, web
 from aiohttp.http import SERVER_SOFTWARE, HttpRequestParser, HttpVersion11, RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
@@ -32,6 +32,9 @@ HEAD_SECONDS: Final = 10.0
 
 UNHEARD_SECONDS: Final = 1.0
 """How long a stop waits for the first head of whoever was accepted. Browsers connect in advance."""
+
+LATELY_SECONDS: Final = 0.1
+"""For how long after an answer the next request on its connection may be on its way, of who sends more."""
 
 _LOOK_SECONDS: Final = 0.01
 
@@ -117,16 +120,32 @@ class Runner(web.AppRunner):
         super().__init__(
             app, **({"keepalive_timeout": KEEPALIVE_SECONDS, "auto_decompress": False} | options)
         )
+        app.on_response_prepare.append(self._say_if_last)
+
+    def let_go(self) -> None:
+        """Have each connection end with its next answer, and say so: what is sent on it later were lost."""
+        if isinstance(self.server, _Server):
+            self.server.lets_go = True
+
+    async def _say_if_last(self, _: web.Request, response: web.StreamResponse) -> None:
+        if (
+            isinstance(self.server, _Server)
+            and self.server.lets_go
+            and response.status != HTTPStatus.SWITCHING_PROTOCOLS
+        ):
+            response.headers[hdrs.CONNECTION] = "close"
+            response.force_close()
 
     async def cleanup(self) -> None:
         """Accept nobody any more, hear who was accepted last, then answer what is in flight and close."""
+        self.let_go()
         for site in self.sites.copy():
             await site.stop()
         await asyncio.sleep(0)  # whoever was accepted in this turn of the loop is told of in its next
         with suppress(TimeoutError):
             async with asyncio.timeout(self._unheard_seconds):
                 while self.server is not None and any(
-                    isinstance(each, _ShortConnection) and each.unheard for each in self.server.connections
+                    isinstance(each, _ShortConnection) and each.awaited for each in self.server.connections
                 ):
                     await asyncio.sleep(_LOOK_SECONDS)
         await super().cleanup()
@@ -158,6 +177,7 @@ def _missing() -> list[str]:
 
 
 class _Server(web.Server):
+    lets_go = False
     head_seconds: float
     shortcuts: Mapping[str, Shortcut]
     metrics: Metrics | None
@@ -196,10 +216,11 @@ class _Connection(RequestHandler):
 class _ShortConnection(_Connection):
     """A connection with the shortcut, and with a limit on the time of a head."""
 
-    __slots__ = ("_head_deadline", "_head_seconds", "_route", "_shortcuts", "_silent", "_taken_at")
+    __slots__ = ("_head_deadline", "_head_seconds", "_route", "_server", "_shortcuts", "_silent", "_taken_at")
 
     def __init__(self, server: _Server, **options: Any) -> None:
         super().__init__(server, **options)
+        self._server = server
         self._head_seconds = server.head_seconds
         self._head_deadline: asyncio.TimerHandle | None = None
         self._shortcuts = server.shortcuts
@@ -209,9 +230,11 @@ class _ShortConnection(_Connection):
         """When the request was taken that the shortcut is about; None where it is about none."""
 
     @property
-    def unheard(self) -> bool:
-        """Whether a request is still to come whole: nothing has come yet, or a part of a head."""
-        return self._silent or self._head_deadline is not None
+    def awaited(self) -> bool:
+        """Whether a request may be on its way: none came yet, or a part of one, or one was just answered."""
+        answered_at = self._next_keepalive_close_time - self._keepalive_timeout
+        lately = not self._request_in_progress and self._loop.time() < answered_at + LATELY_SECONDS
+        return self._silent or self._head_deadline is not None or lately
 
     def data_received(self, data: bytes) -> None:
         """Pass the bytes on; whoever waits for a request after that got only a part of one's head."""
@@ -270,8 +293,9 @@ class _ShortConnection(_Connection):
         tell_answered(self._metrics, self._route, "POST", answer.status, seconds)
         if self.transport is None:
             return
-        self.transport.write(_encoded(answer))
-        if self._close:
+        last = self._close or self._server.lets_go
+        self.transport.write(_encoded(answer, last=last))
+        if last:
             self.transport.close()
             return
         self._next_keepalive_close_time = now + self._keepalive_timeout
@@ -305,9 +329,11 @@ _SERVER: Final = SERVER_SOFTWARE.encode()
 _HEAD: Final = b"HTTP/1.1 %d %s\r\n%sContent-Type: %s\r\nContent-Length: %d\r\n%s%s"
 
 
-def _encoded(answer: Answer) -> bytes:
+def _encoded(answer: Answer, *, last: bool) -> bytes:
     """Write out the answer, with the headers that aiohttp's own would have."""
     status, body, headers, content_type = answer
+    if last:
+        headers += b"Connection: close\r\n"
     end = _end_of_head(int(time.time()))
     return _HEAD % (status, _REASONS[status], headers, content_type, len(body), end, body)
 

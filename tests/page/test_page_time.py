@@ -263,7 +263,9 @@ async def test_on_our_own_clock_a_picked_time_is_what_had_been_learnt_by_then(hi
     found = await history.ask(
         "{ events(filter: {position: {gte: 15000}}, first: 1) { nodes { recordedAt } } }"
     )
-    at = datetime.fromisoformat(found["events"]["nodes"][0]["recordedAt"]).replace(microsecond=0)
+    # The end of its second: all may have been recorded within one.
+    recorded = datetime.fromisoformat(found["events"]["nodes"][0]["recordedAt"])
+    at = recorded.replace(microsecond=0) + timedelta(seconds=1)
     until = {"to": (at + timedelta(milliseconds=1)).isoformat()}
     learnt = await history.ask(
         "query($until: Window!) { events(filter: {recorded: $until}, last: 1) { nodes { position } } }",

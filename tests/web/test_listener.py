@@ -54,8 +54,9 @@ async def _started(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("kept", [False, True])
 async def test_a_restart_on_a_socket_that_is_passed_on_refuses_no_delivery(
-    tmp_path: Path, database_url: str
+    tmp_path: Path, database_url: str, kept: bool
 ) -> None:
     answers: list[tuple[int, int]] = []
     enough = asyncio.Event()
@@ -63,9 +64,9 @@ async def test_a_restart_on_a_socket_that_is_passed_on_refuses_no_delivery(
         port = listener.getsockname()[1]
 
         async def deliver(first: int) -> None:
-            """Each on a connection of its own, as a sender has that comes but now and then."""
+            """Each on a connection of its own, as who sends but now and then has, or on one that is kept."""
             number = first
-            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as http:
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=not kept)) as http:
                 while not enough.is_set():
                     url = f"http://127.0.0.1:{port}/webhooks?key={KEY}"
                     async with http.post(url, data=a_body(number)) as answer:
@@ -162,3 +163,27 @@ def test_whoever_is_accepted_in_the_very_turn_of_a_stop_is_answered() -> None:
                 return client.recv(1_024)
 
     assert uvloop.run(answer()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_at_a_stop_who_sends_one_request_after_another_is_told_which_answer_is_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.web.runner.LATELY_SECONDS", 60)
+    runner = Runner(_hello(), unheard_seconds=60)
+    await runner.setup()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        await web.SockSite(runner, listener).start()
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(REQUEST)
+        before = await reader.readuntil(b"hello")
+
+        stopping = asyncio.create_task(runner.cleanup())
+        await eventually(lambda: not runner.sites)
+        writer.write(REQUEST)
+        after = await reader.read()
+        await stopping
+        writer.close()
+
+    assert b"Connection: close" not in before
+    assert after.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nConnection: close\r\n" in after
