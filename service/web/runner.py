@@ -216,14 +216,12 @@ class _Connection(RequestHandler):
 class _ShortConnection(_Connection):
     """A connection with the shortcut, and with a limit on the time of a head."""
 
-    __slots__ = ("_head_deadline", "_head_seconds", "_route", "_server", "_shortcuts", "_silent", "_taken_at")
+    __slots__ = ("_head_deadline", "_route", "_server", "_silent", "_taken_at")
 
     def __init__(self, server: _Server, **options: Any) -> None:
         super().__init__(server, **options)
         self._server = server
-        self._head_seconds = server.head_seconds
         self._head_deadline: asyncio.TimerHandle | None = None
-        self._shortcuts = server.shortcuts
         self._route = ""
         self._silent = True
         self._taken_at: float | None = None
@@ -240,7 +238,7 @@ class _ShortConnection(_Connection):
         """Pass the bytes on; whoever waits for a request after that got only a part of one's head."""
         self._silent = False
         waiter = self._waiter
-        if waiter is None or waiter.done() or not self._shortcuts:
+        if waiter is None or waiter.done() or not self._server.shortcuts:
             super().data_received(data)
         else:
             # Hidden meanwhile, so that aiohttp wakes nobody for what the shortcut takes.
@@ -251,7 +249,7 @@ class _ShortConnection(_Connection):
                 self._take_or_wake(waiter)
         if waiter is not None and not waiter.done() and self._taken_at is None:
             if self._head_deadline is None:
-                self._head_deadline = self._loop.call_later(self._head_seconds, self._give_up)
+                self._head_deadline = self._loop.call_later(self._server.head_seconds, self._give_up)
         elif self._head_deadline is not None:
             self._head_deadline.cancel()
             self._head_deadline = None
@@ -263,7 +261,7 @@ class _ShortConnection(_Connection):
         self._taken_at = now = self._loop.time()
         if (
             isinstance(message, RawRequestMessage)
-            and (shortcut := self._shortcuts.get(message.path.partition("?")[0])) is not None
+            and (shortcut := self._server.shortcuts.get(message.path.partition("?")[0])) is not None
             and self._parser is not None
             and self._manager is not None
             and not self._paused  # whoever does not read the answers waits in aiohttp's loop
@@ -314,7 +312,7 @@ class _ShortConnection(_Connection):
         super().connection_lost(exc)
 
     def _give_up(self) -> None:
-        tell_answered(self._metrics, UNMATCHED, OTHER_METHOD, 408, self._head_seconds)
+        tell_answered(self._metrics, UNMATCHED, OTHER_METHOD, 408, self._server.head_seconds)
         if self.transport is not None:
             self.transport.write(_TOO_SLOW)
         self.force_close()
