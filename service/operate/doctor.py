@@ -330,8 +330,8 @@ async def _projections(_: Settings, connection: Connection) -> AsyncIterator[Fin
             yield note(
                 "projections",
                 f"{who}: not installed here, tables as they were",
-                "install it again; to be rid of it, stop the service and drop the schema read_model: "
-                "the next start counts all others again",
+                "install it again; to be rid of it: "
+                + "; ".join(f"recount projections drop {name}" for name in names),
             )
     if late := lateness(each for each in found if each.state == "CATCHING_UP"):
         yield problem(
@@ -345,12 +345,7 @@ async def _projections(_: Settings, connection: Connection) -> AsyncIterator[Fin
 
 
 async def _keys(settings: Settings, connection: Connection) -> AsyncIterator[Finding]:
-    rows = await connection.fetch(
-        "select label, kind, last_used_at, expires_at from log.keys key "
-        "where revoked_at is null and (expires_at is null or (expires_at > clock_timestamp() and not exists ("
-        "select from log.keys its_successor where (kind, label) = (key.kind, key.label) "
-        "and revoked_at is null and expires_at is null)))"
-    )
+    rows = await connection.fetch(_sql["keys"])
     webhook = [row for row in rows if row["kind"] == "WEBHOOK"]
     made = (settings.data_dir / LOCAL_KEY_FILE).exists()
     if not webhook and not settings.webhook_keys and not made:

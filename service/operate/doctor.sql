@@ -16,6 +16,20 @@ select count(*) as connections from pg_stat_activity where backend_type = 'clien
 select clock_timestamp() as now,
        (select e.recorded_at from log.events e order by e.position desc limit 1) as newest_at;
 
+-- name: keys
+-- The keys and tokens that open something; one that was rotated is told of by its successor.
+select key.label, key.kind, key.last_used_at, key.expires_at
+  from log.keys key
+ where key.revoked_at is null
+   and (key.expires_at is null
+        or key.expires_at > clock_timestamp()
+       and not exists (
+           select from log.keys successor
+            where (successor.kind, successor.label) = (key.kind, key.label)
+              and successor.revoked_at is null
+              and successor.expires_at is null
+           ));
+
 -- name: parked
 -- Events that projections set aside.
 select count(*) as events from read_model.parked where not waiting;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -162,6 +163,10 @@ async def test_the_tables_of_one_that_was_uninstalled_are_dropped_by_a_command(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     env = {"RECOUNT_DATABASE_URL": database_url}
+    doctor = await recount("doctor", "--json", env=env)
+    [mend] = [each["mend"] for each in json.loads(doctor.stdout) if "not installed here" in each["text"]]
+    assert mend == "install it again; to be rid of it: recount projections drop votes_by_mail_domain"
+
     asked = await recount("projections", "drop", "votes_by_mail_domain", env=env)
     assert (asked.returncode, asked.stdout) == (130, "")
     assert "Drop the tables of the projection votes_by_mail_domain?" in asked.stderr
