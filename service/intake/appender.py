@@ -22,7 +22,7 @@ from service.errors import BatchRefused, LogUnavailable, NotAnEvent, ProductElse
 from service.events import EventData, decode
 from service.intake.spool import Spool, Spooled
 from service.log.event_store import APPEND_SECONDS_MAX, EventStore
-from service.log.quarantine import Quarantine, Unreadable
+from service.log.quarantine import Quarantine, Unreadable, refused_event
 
 DRAIN_SECONDS_MAX: Final = 10.0
 DRAIN_PAUSE_SECONDS: Final = (0.05, 0.5)
@@ -282,15 +282,7 @@ class Appender:
                 await self._append(events[middle:], receipts, timeout)
                 return
             [(index, event)] = events
-            receipts[index] = await self._set_aside(
-                Unreadable(
-                    f"Postgres refused it: {error.reason}",
-                    event.received,
-                    event.received_at,
-                    event.origin,
-                    event.product_id,
-                )
-            )
+            receipts[index] = await self._set_aside(refused_event(event, error))
         else:
             for (index, _), (position, duplicate) in zip(events, appended, strict=True):
                 receipts[index] = Receipt(position, duplicate)

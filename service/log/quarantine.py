@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from service.errors import LogUnavailable, NotAnEvent, QuarantineClosed, QuarantineUnknown
-from service.events import Origin, decode
+from service.errors import BatchRefused, LogUnavailable, NotAnEvent, QuarantineClosed, QuarantineUnknown
+from service.events import EventData, Origin, decode
 from service.log.database import POSTGRES_FAILURES, Pool
 from service.log.event_store import Appended, EventStore
 from service.sql_files import load
@@ -37,6 +37,12 @@ class Unreadable(NamedTuple):
         """
         named = f"{self.product_id or ''}\n".encode() + self.body
         return str(UUID(bytes=hashlib.sha256(named).digest()[:16]))
+
+
+def refused_event(event: EventData, error: BatchRefused) -> Unreadable:
+    """Return an event that Postgres would not take by itself, as it goes into the quarantine."""
+    reason = f"Postgres refused it: {error.reason}"
+    return Unreadable(reason, event.received, event.received_at, event.origin, event.product_id)
 
 
 class Quarantined(NamedTuple):

@@ -30,7 +30,7 @@ from service.errors import BatchRefused, ProductElsewhere, SplitRefused
 from service.events import EventData, decode
 from service.log.database import NO_CONNECTION, Connection, Pool, close_pool, open_pool
 from service.log.event_store import EventStore
-from service.log.quarantine import Quarantine, Unreadable
+from service.log.quarantine import Quarantine, refused_event
 from service.operate.cells_map import CellsMap, RunningRouter
 from service.operate.finding import Finding, fine, problem
 from service.sql_files import load
@@ -358,10 +358,7 @@ async def _record_each(
             if error.cells[event.product_id] == cell or not await store.hold([event]):
                 raise
         except BatchRefused as error:
-            reason = f"Postgres refused it: {error.reason}"
-            await quarantine.keep(
-                Unreadable(reason, event.received, event.received_at, event.origin, event.product_id)
-            )
+            await quarantine.keep(refused_event(event, error))
 
 
 async def check_cells(_: Settings, connection: Connection) -> AsyncIterator[Finding]:
