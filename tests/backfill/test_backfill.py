@@ -19,7 +19,7 @@ from service.errors import ProductElsewhere, SleekplanKeyRefused, SweepNotRecord
 from service.events import decode
 from service.log.event_store import EventStore
 from service.simulator import Traffic
-from tests.backfill.conftest import Backfill
+from tests.backfill.conftest import Backfill, OneLog
 from tests.given.board_state import on_board, projected
 from tests.given.departed import depart
 from tests.given.fake_board import TINY, VARIANTS, a_fake, a_moving_fake
@@ -56,14 +56,15 @@ async def inferences(pool: asyncpg.Pool) -> set[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("name", [*EVERY, ZONED])
 async def test_the_state_is_the_boards_and_a_second_back_fill_records_nothing(
-    name: str, back_fill: Backfill, pool: asyncpg.Pool
+    name: str, one_log: OneLog
 ) -> None:
+    pool, back_fill, product = one_log
     fake = a_fake(TINY, **(EVERY | {ZONED: {"zone_minutes": -210}})[name])
     async with fake.serving() as address:
-        first = await back_fill(fake, address)
+        first = await back_fill(fake, address, product_id=product)
         head = await Projector(pool).catch_up()
-        state = await projected(pool, PRODUCT)
-        again = await back_fill(fake, address)
+        state = await projected(pool, product)
+        again = await back_fill(fake, address, product_id=product)
 
     assert (first.state, first.problem) == ("COMPLETE", None)
     for kind, stands in on_board(fake).items():
