@@ -100,6 +100,7 @@ class TwoWays:
         self.services = services
         self.fast = Operations(build_schema(), limits, timeout_seconds=600)
         self.reference = Operations(build_schema(), limits, timeout_seconds=600, fast=False)
+        self.reference.documents = self.fast.documents  # parsed and checked once: both do it alike
         # Their own plans: what is written wrongly on purpose is kept with them.
         planner = Planner(build_schema().planner.entities)
         self.fast.planner = self.reference.planner = planner
