@@ -20,7 +20,6 @@ _TABLE: Final = re.compile(r"\bcreate table \{([a-z_]+)\}")
 _COLUMNS: Final = re.compile(r"\bcreate table \{([a-z_]+)\}([^;]*)")
 _VIEW: Final = re.compile(r"\bcreate view \{([a-z_]+)\}")
 _COVERED: Final = re.compile(r"\bcreate index on \{([a-z_]+)\}[^;]*\binclude\b")
-_ALL_OF_IT: Final = {"counted": "true"}
 _PLACE: Final = re.compile(r"\{([a-z_]+)\}")
 _COUNTING: Final = re.compile(r"tables|keys|indexes|lookups|(apply|settle)\..*")
 _NO_PLACE: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*")
@@ -137,7 +136,7 @@ def _problem(offered: object, others: Sequence[Projection]) -> str | None:
     for table, columns in _COLUMNS.findall(offered.statements["tables"]):
         if not re.search(r"\bproduct_id\b", columns):
             return f"makes {{{table}}} without a column product_id: one product could not be counted again"
-    places = ("hot", *_ALL_OF_IT, *offered.relations)
+    places = ("hot", *offered.relations)
     for name, text in offered.statements.items():
         if _COUNTING.fullmatch(name):
             for place in _PLACE.findall(_NO_PLACE.sub("", text)):
@@ -196,8 +195,5 @@ def together(
 
 
 def fill(sql: str, names: Mapping[str, str]) -> str:
-    """Put the tables' own names in place of `{name}`; braces round anything else stay.
-
-    `{counted}` is which items `i` a statement counts in: all, unless a part is counted again by itself.
-    """
-    return _PLACE.sub(lambda place: names.get(place[1], _ALL_OF_IT.get(place[1], place[0])), sql)
+    """Put the tables' own names in place of `{name}`; braces round anything else stay."""
+    return _PLACE.sub(lambda place: names.get(place[1], place[0]), sql)

@@ -9,7 +9,7 @@ import asyncpg
 
 from projections.catalogue import BUILT_IN, all_projections
 from projections.checkpoints import lock, tell
-from projections.rebuild.replay import replay_rows
+from projections.rebuild.replay import Aside
 from projections.steps import AnyConnection, group_of, groups_of, is_data_error, reason_of
 from service.errors import ParkedUnknown, UnknownProjection
 from service.log.database import Pool
@@ -106,6 +106,6 @@ async def _retry(connection: AnyConnection, found: Parked) -> tuple[int, ...]:
         found.entity_id,
         found.position,
     )
-    await replay_rows(connection, projections, reached, found.product_id)
+    await Aside(connection, projections, found.product_id).put_in(reached)
     await tell(connection, reached)
     return tuple(sorted(row["position"] for row in released))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from projections.catalogue import Projection, all_projections, fill
 from projections.checkpoints import furthest
 from projections.read_model import tables
-from projections.rebuild.replay import count_into
-from projections.steps import AnyConnection, create_indexes, create_tables, groups_of
+from projections.rebuild.replay import Aside
+from projections.steps import AnyConnection, groups_of
 from service.sql_files import load
 
 _sql = load(__file__, "differences.sql")
-
-_ASIDE: Final = "pg_temp.aside_"
 
 
 class Difference(NamedTuple):
@@ -41,24 +39,21 @@ async def would_change(connection: AnyConnection, product_id: int) -> list[Diffe
             aside = connection.transaction()
             await aside.start()
             try:
-                found += await _compared(connection, group, dict(in_use), product_id)
+                found += await _compared(connection, group, in_use, product_id)
             finally:
                 await aside.rollback()
     return found
 
 
 async def _compared(
-    connection: AnyConnection, group: Sequence[Projection], in_use: dict[str, str], product_id: int
+    connection: AnyConnection, group: Sequence[Projection], in_use: Mapping[str, str], product_id: int
 ) -> list[Difference]:
-    anew = {name: _ASIDE + name for projection in group for name in projection.relations}
-    await create_tables(connection, group, anew)
-    await create_indexes(connection, group, anew)
-    position = await furthest(connection, group)
-    await count_into(connection, group, {**in_use, **anew}, position, product_id)
+    aside = Aside(connection, group, product_id)
+    await aside.count_up_to(await furthest(connection, group))
     found: list[Difference] = []
     for table in (table for projection in group for table in projection.tables):
         key = await connection.fetchval(_sql["key"], in_use[table])
-        places = {"in_use": in_use[table], "anew": anew[table]}
+        places = {"in_use": in_use[table], "anew": aside.names[table]}
         rows = await connection.fetch(fill(_sql["rows"], places), product_id)
         old, new = (
             [json.loads(row["line"]) for row in rows if row["in_use"] is is_old] for is_old in (True, False)

@@ -16,7 +16,7 @@ from projections.declare import another_counts, declare
 from projections.lease import Lease
 from projections.rebuild.build import EVENTS_A_STEP, Build, Lane, new_generation
 from projections.rebuild.code import code_digest
-from projections.rebuild.replay import OF_AN_ITEM, refused_at, replay_rows
+from projections.rebuild.replay import OF_AN_ITEM, Aside, is_most, refused_at
 from projections.rebuild.report import Progress, RebuildReport, Watch
 from projections.shown import attach, drop_childless, let_plans_pass, show
 from projections.steps import AnyConnection, drop_tables, failure_of, is_lasting, reason_of
@@ -198,7 +198,8 @@ class Rebuilder:
 
     async def _run_as_asked(self, row: asyncpg.Record, progress: Watch | None) -> RebuildReport:
         chosen = _chosen(row["projections"])
-        if row["product_id"] is not None:
+        product_id, item_id = row["product_id"], row["item_id"]
+        if product_id is not None and (item_id is not None or not await is_most(self._pool, product_id)):
             return await self._replay(row, chosen)
         resumed = row["state"] == "RUNNING" and row["fingerprint"] == _fingerprint(chosen)
         generation = row["generation"] if resumed else await new_generation(self._pool, row["rebuild"])
@@ -206,29 +207,33 @@ class Rebuilder:
             return await _Run(build, self.lease, row["rebuild"], progress).run(row, resumed)
 
     async def _replay(self, row: asyncpg.Record, chosen: Sequence[Projection]) -> RebuildReport:
-        """Count one product (or item) again in the tables in use, while the checkpoints stand still.
+        """Count one product again, and put its rows (or an item's) in place of those in the tables in use.
 
-        Readers see the rows of before until the transaction commits. Appends go on; the projector waits.
+        Readers see the rows of before until the transaction commits. Appends go on; the projector waits
+        while the rows are put in.
         """
         if row["item_id"] is not None:
             chosen = [projection for projection in chosen if projection.name in OF_AN_ITEM]
         loop = asyncio.get_running_loop()
-        began, number, part = loop.time(), row["rebuild"], (row["product_id"], row["item_id"])
+        began, number = loop.time(), row["rebuild"]
         async with self._pool.acquire() as connection:
+            position = await furthest(connection, chosen)
             try:
                 async with connection.transaction():
-                    rows = await lock(connection, chosen)
-                    position = max(row["position"] for row in rows)
-                    events = await replay_rows(connection, chosen, position, *part)
+                    aside = Aside(connection, chosen, row["product_id"])
+                    await aside.count_up_to(position)
+                    held = await lock(connection, chosen)
+                    position = max(each["position"] for each in held)
+                    events = await aside.put_in(position, row["item_id"])
                     await connection.execute(_sql["finish"], number, "DONE", None, position)
                     await tell(connection, position)
             except asyncpg.PostgresError as error:
                 if not is_lasting(error):
                     raise
-                refused = await refused_at(connection, chosen, position, *part)
+                refused = await refused_at(connection, chosen, position, row["product_id"])
                 raise await _stop(connection, number, chosen, refused, error) from error
         seconds, names = loop.time() - began, tuple(projection.name for projection in chosen)
-        generation = max(row["generation"] for row in rows)
+        generation = max(each["generation"] for each in held)
         return RebuildReport(number, names, generation, events, seconds, 0, seconds)
 
 

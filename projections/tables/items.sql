@@ -326,8 +326,7 @@ update {item_states} i
         group by s.product_id, o.item_id
        ) a
  where i.product_id = a.product_id
-   and i.item_id = a.item_id
-   and {counted}; -- what was counted before is not counted anew with a part
+   and i.item_id = a.item_id;
 
 -- name: settle.notes
 -- only with: comment

@@ -38,8 +38,8 @@ _names = click.argument("names", nargs=-1, metavar="[NAME]...")
 
 @click.command()
 @_names
-@click.option("--product", "product_id", type=int, help="Replay one product in place.")
-@click.option("--item", "item_id", help="Replay one item (Sleekplan's id) in place; needs --product.")
+@click.option("--product", "product_id", type=int, help="Count one product alone.")
+@click.option("--item", "item_id", help="Put in the rows of one item (Sleekplan's id); needs --product.")
 @data_dir_option
 @json_option
 def rebuild(names: tuple[str, ...], product_id: int | None, item_id: str | None, as_json: bool) -> None:
@@ -47,7 +47,8 @@ def rebuild(names: tuple[str, ...], product_id: int | None, item_id: str | None,
 
     All of them are, unless NAMEs are given. Queries are answered meanwhile, from the old tables until the
     new ones have caught up. Killed, the next rebuild goes on where it stopped. Returns once the new
-    tables are in use. --product and --item replay a part in one transaction instead.
+    tables are in use. With --product one product is counted, and its rows are put in place of those in
+    use; where it is most of a long log, all of it is counted instead.
     """
     if item_id is not None and product_id is None:
         raise click.UsageError("--item needs --product: ids are unique within a product")

@@ -23,7 +23,7 @@ from projections.status import status
 from service import sql_files
 from service.errors import ProjectionNotDropped, ProjectionUnusable
 from tests.given.folders import ROOT
-from tests.given.projecting import a_history, payload, record
+from tests.given.projecting import PRODUCT, a_history, payload, record
 from tests.given.running import recount
 
 EXAMPLE = ROOT / "examples" / "votes_by_mail_domain"
@@ -49,10 +49,10 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     catalogue.plugins.cache_clear()
 
 
-def _votes(domain: str, count: int, *, day: int = 0) -> list[dict[str, object]]:
+def _votes(domain: str, count: int, *, day: int = 0, product_id: int = PRODUCT) -> list[dict[str, object]]:
     bodies = []
     for number in range(count):
-        body = payload("vote.create", timestamp=1781428382 + number + day * 86400)
+        body = payload("vote.create", product_id=product_id, timestamp=1781428382 + number + day * 86400)
         body["data"]["user"] |= {"user_id": number + 1000, "data_mail": f"u{number}@{domain}"}
         bodies.append(body)
     return bodies
@@ -81,6 +81,28 @@ async def test_it_is_followed_rebuilt_and_verified_like_ours(installed: Path, po
     report = await verify(pool)
     assert report.equal
     assert "votes_by_mail_domain" in {table.table for table in report.tables}
+
+
+async def test_one_that_reads_the_log_itself_is_counted_again_of_one_product_alone(
+    installed: Path, pool: asyncpg.Pool
+) -> None:
+    file = installed / "votes_by_mail_domain.sql"
+    tables_of_it, _, _ = file.read_text().partition("-- name: apply")
+    reads_the_log = """-- name: apply.votes
+insert into {votes_by_mail_domain} (product_id, day, domain, votes)
+select e.product_id, e.occurred_at::date, e.data -> 'user' ->> 'data_mail', count(*)
+  from log.events e
+ where e.entity = 'vote' and e.position > $1 and e.position <= $2
+ group by 1, 2, 3;
+"""
+    file.write_text(tables_of_it + reads_the_log)
+    await record(pool, [*_votes("example.com", 3), *_votes("example.org", 2, product_id=99)])
+    await Projector(pool).catch_up()
+    followed = await _counted(pool)
+
+    await rebuild(pool, ["votes_by_mail_domain"], product_id=99)
+
+    assert await _counted(pool) == followed
 
 
 async def test_installed_later_it_is_filled_from_the_whole_log(
@@ -238,7 +260,7 @@ UNUSABLE = {
         None,
         MINE + "\n-- name: apply.count\ninsert into {mine} select i.product_id from {items} i",
         "reads {items} in its statement `apply.count`, which is no place that it has; "
-        "there are {hot}, {counted}, {mine}: others' tables may be of another position",
+        "there are {hot}, {mine}: others' tables may be of another position",
     ),
     "it misspells a table of its own": (
         None,

@@ -11,8 +11,11 @@ import asyncpg
 import pytest
 
 from projections.catalogue import BUILT_IN, Projection, all_projections, together
+from projections.checkpoints import lock
 from projections.follow.projector import Projector
 from projections.read_model import Reader, tables
+from projections.rebuild import rebuild as rebuilding
+from projections.rebuild import replay
 from projections.rebuild.build import Build, lanes_of, steps_of
 from projections.rebuild.rebuild import Rebuilder, rebuild, stale
 from projections.rebuild.report import Progress
@@ -240,6 +243,61 @@ async def test_one_product_is_counted_again_in_place(pool: asyncpg.Pool) -> None
     assert report.events == await pool.fetchval(
         "select count(*) from log.events where product_id = $1", PRODUCT
     )
+
+
+async def test_counting_one_product_again_goes_through_no_other(pool: asyncpg.Pool) -> None:
+    """Others' rows are not looked at: on a log of many products that took longer than the product itself."""
+    await record(pool, [*a_history(120), *a_history(80, seed=5, product_id=99)])
+    await Projector(pool).catch_up()
+    names = (await tables(pool)).names
+    await pool.execute(f"update {names['item_states']} set title = 'as it was' where product_id = 99")
+    await pool.execute(f"update {names['users']} set name = 'as it was' where product_id = 99")
+    before = await dump(pool)
+
+    await rebuild(pool, product_id=PRODUCT)
+
+    assert await dump(pool) == before
+
+
+async def test_the_projector_goes_on_while_a_product_is_counted(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await record(pool, [*a_history(120), *a_history(80, seed=5, product_id=99)])
+    await Projector(pool).catch_up()
+
+    async def lock_later(*args: Any) -> list[asyncpg.Record]:
+        await record(pool, [*a_history(40, seed=6), *a_history(40, seed=7, product_id=99)])
+        await Projector(pool).catch_up()
+        return await lock(*args)
+
+    monkeypatch.setattr(rebuilding, "lock", lock_later)
+    report = await rebuild(pool, product_id=PRODUCT)
+
+    counted = await dump(pool)
+    assert report.events == await pool.fetchval(
+        "select count(*) from log.events where product_id = $1", PRODUCT
+    )
+    await rebuild(pool)
+    assert await dump(pool) == counted
+
+
+async def test_a_large_product_is_counted_again_beside_the_tables_in_use(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To put in the rows of a million events would keep the projector waiting for minutes."""
+    await record(pool, [*a_history(120), *a_history(40, seed=5, product_id=99)])
+    await Projector(pool).catch_up()
+    before = await dump(pool)
+    in_use = (await tables(pool)).names
+    monkeypatch.setattr(replay, "PUT_IN_EVENTS_MAX", 60)
+
+    await rebuild(pool, product_id=99)
+    small = (await tables(pool)).names
+    await rebuild(pool, product_id=PRODUCT)
+    large = (await tables(pool)).names
+
+    assert (small["items"] == in_use["items"], large["items"] == in_use["items"]) == (True, False)
+    assert await dump(pool) == before
 
 
 async def test_one_item_is_counted_again_in_place(followed: asyncpg.Pool) -> None:
