@@ -86,7 +86,14 @@ create table if not exists read_model.parked (
     parked_at   timestamptz not null default clock_timestamp(),
     primary key (projection, position)
 );
-create index if not exists parked_entity on read_model.parked (product_id, entity, entity_id);
+-- `create index if not exists` waits for whoever writes the table, as a retry does, although the index is there.
+do $$
+begin
+    if to_regclass('read_model.parked_entity') is null then
+        create index parked_entity on read_model.parked (product_id, entity, entity_id);
+    end if;
+end
+$$;
 
 -- Columns that came later. `add column if not exists` waits for whoever reads the table, as a pg_dump does for hours, and
 -- has everybody else wait behind it, although the column is there.

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import asyncpg
 
 from projections.catalogue import BUILT_IN, all_projections
-from projections.checkpoints import lock, tell
+from projections.checkpoints import furthest, lock, tell
+from projections.rebuild.rebuild import turn_to_rebuild
 from projections.rebuild.replay import Aside
 from projections.steps import AnyConnection, group_of, groups_of, is_data_error, reason_of
 from service.errors import ParkedUnknown, UnknownProjection
 from service.log.database import Pool
 from service.sql_files import load
+
+TURN_POLL_SECONDS: Final = 0.2
 
 _sql = load(__file__, "parking.sql")
 
@@ -75,11 +80,20 @@ async def parked_show(pool: Pool, position: int, group: str | None = None) -> Pa
 async def parked_retry(pool: Pool, position: int, group: str | None = None) -> Retried:
     """Count a parked event and those that wait for it in, in their places in the order.
 
-    What came after them has been counted already, so the product is counted again, in one transaction. When
-    the event cannot be applied still, everything stays as it was. Raises ParkedUnknown, and UnknownProjection
-    where the one that parked it is installed here no more.
+    What came after them has been counted already, so the product is counted again, in one transaction, once
+    no rebuild runs: it would have read the log without them. When the event cannot be applied still,
+    everything stays as it was. Raises ParkedUnknown, and UnknownProjection where the one that parked it is
+    installed here no more.
     """
-    found = await parked_show(pool, position, group)
+    turn = turn_to_rebuild()
+    while True:
+        async with turn.kept(pool) as ours:
+            if ours:
+                return await _retried(pool, await parked_show(pool, position, group))
+        await asyncio.sleep(TURN_POLL_SECONDS)
+
+
+async def _retried(pool: Pool, found: Parked) -> Retried:
     try:
         async with pool.acquire() as connection, connection.transaction():
             return Retried(await _retry(connection, found), None)
@@ -87,7 +101,7 @@ async def parked_retry(pool: Pool, position: int, group: str | None = None) -> R
         if not is_data_error(error):
             raise
         async with pool.acquire() as connection:
-            await park(connection, found.projection, position, error)
+            await park(connection, found.projection, found.position, error)
         return Retried((), reason_of(error))
 
 
@@ -96,9 +110,19 @@ async def _retry(connection: AnyConnection, found: Parked) -> tuple[int, ...]:
     if found.projection not in groups:
         raise UnknownProjection(found.projection, sorted(groups))
     projections = groups[found.projection]
+    released = await _release(connection, found)
+    aside = Aside(connection, projections, found.product_id)
+    await aside.count_up_to(await furthest(connection, projections))  # meanwhile the projector goes on
     rows = await lock(connection, projections)
     reached = max(row["position"] for row in rows)
-    released = await connection.fetch(
+    released |= await _release(connection, found)  # and more may have come to wait
+    await aside.put_in(reached)
+    await tell(connection, reached)
+    return tuple(sorted(released))
+
+
+async def _release(connection: AnyConnection, found: Parked) -> set[int]:
+    rows = await connection.fetch(
         _sql["release"],
         found.projection,
         found.product_id,
@@ -106,6 +130,4 @@ async def _retry(connection: AnyConnection, found: Parked) -> tuple[int, ...]:
         found.entity_id,
         found.position,
     )
-    await Aside(connection, projections, found.product_id).put_in(reached)
-    await tell(connection, reached)
-    return tuple(sorted(row["position"] for row in released))
+    return {row["position"] for row in rows}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from typing import Any
 
 import asyncpg
 import pytest
 
+from projections.checkpoints import lock
+from projections.follow import parking
 from projections.follow.parking import park, parked_list, parked_retry, parked_show
 from projections.follow.projector import Projector
 from projections.read_model import tables
-from projections.rebuild.rebuild import rebuild
+from projections.rebuild.rebuild import rebuild, turn_to_rebuild
 from projections.rebuild.verify import verify
 from projections.status import status
 from service.errors import ParkedUnknown, UnknownProjection
@@ -80,6 +84,34 @@ async def test_a_retry_after_a_fix_leaves_what_would_have_been_without_the_fault
     assert retried.done
     assert len(retried.positions) == 2
     assert await pool.fetchval(f"select title from {table} where item_id = 'p'") == "better"
+    assert await parked_list(pool, waiting=True) == []
+    assert (await verify(pool)).equal
+
+
+async def test_a_retry_and_a_rebuild_take_turns(pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rebuild that read the log while the event was parked would take it away again with its tables."""
+    await _poisoned(pool)
+    await record(pool, _bodies())  # type: ignore[arg-type]
+    await Projector(pool).catch_up()
+    (parked,) = await parked_list(pool)
+    contents = (await tables(pool)).names["item_contents"]
+    await pool.execute(f"alter table {contents} drop constraint surprise")
+    async with turn_to_rebuild().kept(pool) as ours:
+        assert ours
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(parked_retry(pool, parked.position), 0.5)
+
+    async def lock_later(*args: Any) -> list[asyncpg.Record]:
+        assert not await turn_to_rebuild().take(pool)
+        later = payload("item.update", feedback_id="p", title="best", timestamp=1781428003)
+        await record(pool, [later, *a_history(20, seed=23)])
+        await Projector(pool).catch_up()
+        return await lock(*args)
+
+    monkeypatch.setattr(parking, "lock", lock_later)
+    retried = await parked_retry(pool, parked.position)
+
+    assert (retried.done, len(retried.positions)) == (True, 3)
     assert await parked_list(pool, waiting=True) == []
     assert (await verify(pool)).equal
 
