@@ -25,6 +25,7 @@ from graphql import (
     is_leaf_type,
 )
 
+from schema.answer.documents import Request
 from schema.build import build_schema
 from schema.context import EVERYTHING, Caller
 from schema.ids import decode_id, encode_id
@@ -303,8 +304,9 @@ class Everything:
         return OPTIONAL.get(name)
 
 
-async def answers(board: Board, query: str, caller: Caller) -> Any:
-    data, errors = await board.answer(query, caller)
+async def answers(board: Board, request: Request | str, caller: Caller) -> Any:
+    asked = request if isinstance(request, Request) else Request(request)
+    data, errors = await board.answer(asked.query, caller, **asked.variables)
     assert not errors, errors
     return _without_positions(data)
 
@@ -329,22 +331,23 @@ def _unpinned(cursor: str) -> list[Any]:
     return [order, *values]
 
 
-def the_operations(ids: list[str], root: str) -> dict[str, str]:
+def the_operations(ids: list[str], root: str) -> dict[str, Request]:
     """Return what is asked of a root field: now, at a time, at a position, and what is searched."""
-    moments = {
-        "now": "",
-        "at a time": '{time: "2026-06-21T00:00:00Z"}',
-        "at a position": f"{{position: {len(HISTORY) - 2}}}",
+    moments: dict[str, Any] = {
+        "now": None,
+        "at a time": {"time": "2026-06-21T00:00:00Z"},
+        "at a position": {"position": len(HISTORY) - 2},
     }
     assert SCHEMA.query_type is not None
     takes = "asOf" in SCHEMA.query_type.fields[root].args
-    found = {
-        name: Everything(ids, as_of, LEVELS if not as_of or root in DEEP else 3).operation(root)
-        for name, as_of in moments.items()
-        if takes or not as_of
-    }
+    found = {}
+    for name, as_of in moments.items():
+        if takes or not as_of:
+            levels = LEVELS if not as_of or root in DEEP else 3
+            text = Everything(ids, "$asOf" if as_of else "", levels).operation(root)
+            found[name] = Request(f"query ($asOf: AsOf) {text}", {"asOf": as_of}) if as_of else Request(text)
     if root in SEARCHES:
-        found["searched"] = Everything(ids, levels=3).operation(root, SEARCHES[root])
+        found["searched"] = Request(Everything(ids, levels=3).operation(root, SEARCHES[root]))
     return found
 
 
@@ -352,10 +355,10 @@ def the_operations(ids: list[str], root: str) -> dict[str, str]:
 async def test_an_answer_to_a_bound_token_is_what_it_were_without_the_other_product(
     boards: Boards, root: str
 ) -> None:
-    for moment, query in the_operations(boards.ids, root).items():
-        expected = await answers(boards.alone, query, EVERYTHING)
+    for moment, request in the_operations(boards.ids, root).items():
+        expected = await answers(boards.alone, request, EVERYTHING)
         for caller in (BOUND, BOUND_TO_TWO) if moment == "now" else (BOUND,):
-            found = await answers(boards.shared, query, caller)
+            found = await answers(boards.shared, request, caller)
 
             assert MARK not in json.dumps(found)
             assert found == expected, moment
@@ -372,10 +375,10 @@ async def test_what_is_told_of_the_whole_log_names_nothing_of_a_product(boards: 
 @pytest.mark.parametrize("root", [root for root in ROOTS if root not in OF_THE_LOG])
 async def test_the_other_product_would_be_seen(boards: Boards, root: str) -> None:
     """A control: the same operations show the other product to whoever may see it."""
-    query = the_operations(_foreign_ids(boards.ids), root)["now"]
+    request = the_operations(_foreign_ids(boards.ids), root)["now"]
 
-    shown = json.dumps(await answers(boards.shared, query, EVERYTHING))
-    hidden = json.dumps(await answers(boards.shared, query, BOUND))
+    shown = json.dumps(await answers(boards.shared, request, EVERYTHING))
+    hidden = json.dumps(await answers(boards.shared, request, BOUND))
 
     assert shown != hidden
     if root not in NUMBERS_ALONE:

@@ -61,6 +61,8 @@ GIVEN: Final[dict[str, str]] = {
 }
 """What is given for an argument that must be there, or is worth giving, by its name."""
 ALWAYS: Final = {"time"}
+TAKEN: Final = {"$node": "ID!", "$ids": "[ID!]!", "$asOf": "AsOf"}
+"""The variables of operations: written into the text, each moment's would be checked and planned anew."""
 
 
 def comment(id_: int | None, text: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -110,25 +112,31 @@ async def board(server_url: str, template: str) -> AsyncIterator[Board]:
 # Everything that can be asked
 
 
-def everything(root: str, caller: Caller, as_of: str | None, depth: int, kind: str = "query") -> str:
-    """Return an operation that selects all that a caller may of a root field, a few objects deep."""
+def everything(root: str, caller: Caller, depth: int, kind: str = "query") -> str:
+    """Return an operation that selects all that a caller may of a root field, a few objects deep.
+
+    It is of the moment `$asOf`, where the field takes one.
+    """
     type_ = SCHEMA.query_type if kind == "query" else SCHEMA.subscription_type
     assert type_ is not None
     field = type_.fields[root]
-    arguments = _arguments(field.args, as_of)
+    arguments = _arguments(field.args, as_of=True)
     if root == "boardDiff":
         arguments = "(from: {position: 1})"
+    elif root == "node":
+        arguments = arguments.replace(GIVEN["id"], "id: $node")
     elif root in ("user", "changelogEntry"):
-        arguments = '(sleekplanId: "9")'
+        arguments = '(sleekplanId: "9", asOf: $asOf)'
     below = _selection(get_named_type(field.type), depth, caller)
-    return f"{kind} {'($ids: [ID!]!)' if '$ids' in arguments else ''} {{ {root}{arguments} {below} }}"
+    taken = ", ".join(f"{name}: {given}" for name, given in TAKEN.items() if f": {name}" in arguments)
+    return f"{kind} {f'({taken})' if taken else ''} {{ {root}{arguments} {below} }}"
 
 
-def _arguments(args: Any, as_of: str | None = None) -> str:
+def _arguments(args: Any, *, as_of: bool = False) -> str:
     given = []
     for name, arg in args.items():
         if name == "asOf" and as_of:
-            given.append(f"asOf: {as_of}")
+            given.append("asOf: $asOf")
         elif name in ALWAYS or (isinstance(arg.type, GraphQLNonNull) and arg.default_value is Undefined):
             given.append(GIVEN.get(f"{name} {get_named_type(arg.type)}") or GIVEN[name])
         elif name == "after" and str(arg.type) == "Position":
@@ -165,13 +173,13 @@ def _selection(type_: Any, depth: int, caller: Caller, *, apart: bool = False) -
     return f"{{ {' '.join(parts) or '__typename'} }}"
 
 
-MOMENTS: Final = (
-    None,
-    "{position: 3}",
-    "{position: 7}",
-    "{position: 12}",
-    '{time: "2026-05-07T12:00:00Z"}',
-    '{time: "2026-06-01T00:00:00Z", clock: RECORDED}',
+MOMENTS: Final[tuple[dict[str, Any], ...]] = (
+    {},
+    {"position": 3},
+    {"position": 7},
+    {"position": 12},
+    {"time": "2026-05-07T12:00:00Z"},
+    {"time": "2026-06-01T00:00:00Z", "clock": "RECORDED"},
 )
 
 
@@ -181,15 +189,16 @@ def node_ids() -> list[str]:
     return [*comments, *events, encode_id("Item", PRODUCT, "1"), encode_id("User", PRODUCT, "9")]
 
 
-async def _found(board: Board, caller: Caller, root: str, as_of: str | None) -> set[str]:
+async def _found(board: Board, caller: Caller, root: str, as_of: dict[str, Any]) -> set[str]:
     """Return which hidden words a root field answers, and which ids of notes, as we write them too."""
     depth = DEPTH - 1 if root in ("node", "nodes") else DEPTH
-    query = everything(root, caller, as_of, depth)
+    query = everything(root, caller, depth)
+    asked: dict[str, Any] = {"asOf": as_of} if as_of else {}
     if root == "node":
-        query = query.replace(GIVEN["id"], "id: $id").replace("query ", "query ($id: ID!)")
-        answers = [await board.ask(query, caller, id=each) for each in node_ids()]
+        answers = [await board.ask(query, caller, node=each, **asked) for each in node_ids()]
     else:
-        answers = [await board.ask(query, caller, **({"ids": node_ids()} if root == "nodes" else {}))]
+        asked |= {"ids": node_ids()} if root == "nodes" else {}
+        answers = [await board.ask(query, caller, **asked)]
     return hidden_in(json.dumps([each for each in answers if each.get("node", True) is not None]))
 
 
@@ -206,16 +215,15 @@ ROOTS: Final = sorted(SCHEMA.query_type.fields)
 async def test_no_query_tells_others_of_a_private_note(board: Board, root: str) -> None:
     assert SCHEMA.query_type is not None
     takes_as_of = "asOf" in SCHEMA.query_type.fields[root].args
-    found = {
-        as_of: await _found(board, OTHERS, root, as_of) for as_of in (MOMENTS if takes_as_of else (None,))
-    }
+    moments = MOMENTS if takes_as_of else ({},)
+    found = [await _found(board, OTHERS, root, as_of) for as_of in moments]
 
-    assert not any(found.values()), found
+    assert not any(found), dict(zip(map(str, moments), found, strict=True))
 
 
 async def test_the_team_is_told_of_each_wherever_others_are_not(board: Board) -> None:
     found = {
-        root: await _found(board, TEAM, root, None) for root in ("comments", "events", "item", "node", "user")
+        root: await _found(board, TEAM, root, {}) for root in ("comments", "events", "item", "node", "user")
     }
 
     published = set(HIDDEN) - {"plumbago", "amethyst"}  # a text that is no more, and one of no comment
@@ -373,7 +381,7 @@ async def test_a_series_does_not_begin_at_a_note_for_others(pool: asyncpg.Pool, 
 @pytest.mark.parametrize("root", ["events", "item", "items", "thresholds"])
 async def test_no_subscription_tells_others_of_a_private_note(board: Board, root: str) -> None:
     assert SCHEMA.subscription_type is not None
-    query = everything(root, OTHERS, None, DEPTH - 1, "subscription")
+    query = everything(root, OTHERS, DEPTH - 1, "subscription")
     document = await OPERATIONS.documents.prepare(query)
     (selected,) = OPERATIONS.asked(document, Request(query, {})).selection.planned
     positions = range(1, len(told()) + 1)
