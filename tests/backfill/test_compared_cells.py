@@ -5,6 +5,7 @@ The control: a cell that is changed by hand is told by both.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -14,7 +15,7 @@ from projections.follow.projector import Projector
 from projections.read_model import Reader, tables
 from projections.rebuild.verify import verify
 from service.backfill.compare import Kind, compare
-from tests.given.asking import PRODUCT, body, person, post
+from tests.given.asking import PRODUCT, a_pool, body, new_database, person, post
 from tests.given.projecting import record
 
 POST: dict[str, Any] = {
@@ -54,18 +55,19 @@ CELLS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-async def told(pool: asyncpg.Pool) -> asyncpg.Pool:
-    """A board with an item and a comment, each of which says all there is."""
-    await record(
-        pool,
-        [
-            body("item.create", "2026-06-14 09:00", POST),
-            body("comment.create", "2026-06-14 09:00", COMMENT),
-        ],
-    )
-    await Projector(pool).catch_up()
-    return pool
+@pytest.fixture(scope="module")
+async def told(server_url: str, template: str) -> AsyncIterator[asyncpg.Pool]:
+    """A board with an item and a comment, each of which says all there is; it is left as it was."""
+    async with new_database(server_url, template) as url, a_pool(url) as pool:
+        await record(
+            pool,
+            [
+                body("item.create", "2026-06-14 09:00", POST),
+                body("comment.create", "2026-06-14 09:00", COMMENT),
+            ],
+        )
+        await Projector(pool).catch_up()
+        yield pool
 
 
 async def listed(pool: asyncpg.Pool, kind: Kind, row: dict[str, Any]) -> list[str]:
@@ -83,10 +85,13 @@ async def test_a_changed_cell_is_told_by_a_comparison_and_by_verify(
     assert await listed(told, kind, row) == []
     assert (await verify(told)).equal
     name = (await tables(told)).names[table]
+    before = await told.fetchval(f"select {column} from {name}")
     await told.execute(f"update {name} set {column} = $1", value)
-
-    assert await listed(told, kind, row) == [column]
-    assert [each.table for each in (await verify(told)).tables if not each.equal] == [table]
+    try:
+        assert await listed(told, kind, row) == [column]
+        assert [each.table for each in (await verify(told)).tables if not each.equal] == [table]
+    finally:
+        await told.execute(f"update {name} set {column} = $1", before)
 
 
 @pytest.mark.parametrize(
