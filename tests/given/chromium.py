@@ -53,7 +53,7 @@ class Chromium:
 
 
 class Driver:
-    """One tab. `run` gives a script of playwright's to it: `page`, `problems` and `axe` are at hand there."""
+    """One tab. `run` gives a script of playwright's to it, which has what the driver says at hand."""
 
     def __init__(self, browser: Chromium) -> None:
         self._browser = browser

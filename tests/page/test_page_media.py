@@ -45,6 +45,24 @@ async def test_on_paper_there_is_ink_and_nothing_to_press(history, browsers, add
     assert await driver.problems() == []
 
 
+async def test_what_is_dark_differs_in_its_colours_alone(history, browser):
+    await opened(browser, history)
+
+    set_there = await browser.run(
+        """return page.evaluate(() => {
+            const rules = ({cssRules = []}) => [...cssRules].flatMap((rule) => [rule, ...rules(rule)]);
+            const dark = [...document.styleSheets].flatMap(rules)
+                .filter((rule) => rule.conditionText?.includes('prefers-color-scheme'));
+            return dark.flatMap(rules).flatMap(({style}) => [...style].map((name) => {
+                return [name, CSS.supports('color', style.getPropertyValue(name).trim())];
+            }));
+        })"""
+    )
+
+    assert "--ink" in {name for name, _ in set_there}
+    assert [name for name, is_colour in set_there if not (name.startswith("--") and is_colour)] == []
+
+
 async def test_a_chart_is_printed_as_wide_as_the_sheet(history, browsers):
     driver = await browsers.tab(viewport={"width": 1280, "height": 900}, reducedMotion="reduce")
     await opened(driver, history, "ask/ranks")

@@ -3,9 +3,9 @@
 // `{"id": 1, "tab": {…}}` opens a tab with an empty profile in place of the one before; its members are options of
 // playwright's `newContext`. `{"id": 2, "script": "await page.goto(url); return await page.title()", "values": {"url": "…"}}`
 // runs a script in it. Both answer `{"id": …, "value": …}` or `{"id": …, "error": "…"}`. A script sees `page`, its `values`,
-// `problems` (what the page complained of since it was last asked) and `axe(…)`. The browser reaches this machine alone, and
-// what it asks of any other is a problem: told by its own events, for a script that all requests waited for would take most
-// of the time.
+// `problems` (what the page complained of since it was last asked), `axe(…)` and `axeInDark(…)`. The browser reaches this
+// machine alone, and what it asks of any other is a problem: told by its own events, for a script that all requests waited for
+// would take most of the time.
 
 import { createInterface } from "node:readline";
 import { readFile } from "node:fs/promises";
@@ -13,6 +13,7 @@ import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const OF_COLOURS = ["color-contrast", "link-in-text-block"];
 const HERE = ["127.0.0.1", "localhost"];
 const FLAGS = [
   "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
@@ -43,14 +44,26 @@ async function open(options) {
  * What axe-core finds to be serious or worse, in the whole page or in the parts that these selectors name: what it has
  * looked at before takes as long again. The page's own policy lets no script in, so it comes past the page.
  */
-async function axe(...parts) {
+const axe = (...parts) => serious(parts);
+
+/** The same of what is dark, but what depends on colours alone: they are all that the page has another of there. */
+async function axeInDark(...parts) {
+  await page.emulateMedia({ colorScheme: "dark" });
+  const found = await serious(parts, { runOnly: { type: "rule", values: OF_COLOURS } });
+  await page.emulateMedia({ colorScheme: "light" });
+  return found.map((each) => `dark: ${each}`);
+}
+
+async function serious(parts, options = {}) {
   if (!(await page.evaluate(() => "axe" in globalThis))) {
     const session = await context.newCDPSession(page);
     await session.send("Runtime.evaluate", { expression: await readFile(AXE, "utf8") });
     await session.detach();
   }
   const { violations } = await page.evaluate(
-    (include) => globalThis.axe.run(include.length ? { include } : document, { resultTypes: ["violations"] }), parts);
+    ([include, options]) => globalThis.axe.run(
+      include.length ? { include } : document, { resultTypes: ["violations"], ...options }),
+    [parts, options]);
   return violations
     .filter(({ impact }) => ["serious", "critical"].includes(impact))
     .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map(({ html, failureSummary }) => `${html.slice(0, 160)} (${failureSummary})`).join("; ")}`);
@@ -64,8 +77,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { id, tab, script, values = {} } = JSON.parse(line);
   try {
     if (tab) await open(tab);
-    const run = new AsyncFunction("page", "problems", "axe", ...Object.keys(values), script ?? "");
-    say({ id, value: (await run(page, problems, axe, ...Object.values(values))) ?? null });
+    const run = new AsyncFunction("page", "problems", "axe", "axeInDark", ...Object.keys(values), script ?? "");
+    say({ id, value: (await run(page, problems, axe, axeInDark, ...Object.values(values))) ?? null });
   } catch (error) {
     say({ id, error: `${error.stack}\n${problems?.join("\n")}` });
   }
