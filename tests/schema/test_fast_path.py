@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
@@ -18,7 +18,7 @@ from graphql import GraphQLError
 
 from projections.read_model import ReadAt, Reader
 from schema.answer import reader, writer
-from schema.answer.documents import Request
+from schema.answer.documents import DOCUMENTS_KEPT, Document, Documents, Request
 from schema.answer.execute import Operations
 from schema.answer.limits import Limits
 from schema.answer.reader import Read, load
@@ -88,6 +88,20 @@ WHAT_IS_ASKED_FOR: dict[str, list[Any]] = {
 }
 
 
+class Checked(Documents):
+    """Documents that are parsed and checked once for all tests; what is kept beside them is of each."""
+
+    _found: ClassVar[dict[str, Document | Refused]] = {}
+
+    async def _examine(self, text: str) -> Document | Refused:
+        found = self._found.get(text) or await super()._examine(text)
+        if len(self._found) < DOCUMENTS_KEPT:
+            self._found[text] = found
+        if isinstance(found, Refused):
+            return found
+        return Document(found.text, found.node, found.operations, found.fragments)
+
+
 class TwoWays:
     """The same operations on both paths, over the same rows.
 
@@ -100,7 +114,7 @@ class TwoWays:
         self.services = services
         self.fast = Operations(build_schema(), limits, timeout_seconds=600)
         self.reference = Operations(build_schema(), limits, timeout_seconds=600, fast=False)
-        self.reference.documents = self.fast.documents  # parsed and checked once: both do it alike
+        self.fast.documents = self.reference.documents = Checked(build_schema()._schema, limits)
         # Their own plans: what is written wrongly on purpose is kept with them.
         planner = Planner(build_schema().planner.entities)
         self.fast.planner = self.reference.planner = planner
