@@ -38,7 +38,7 @@ from service.private_file import make_private
 from service.sql_files import load
 
 LEDGER_NAME: Final = "erasures.jsonl"
-LOOK_SECONDS: Final = 3600.0
+LOOK_SECONDS: Final = 60.0
 RETRY_SECONDS: Final = 30.0
 ERASED_AT_ONCE_MAX: Final = 100
 ERASE_SECONDS_MAX: Final = 3600.0
