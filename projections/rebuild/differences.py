@@ -53,7 +53,11 @@ async def _compared(
     found: list[Difference] = []
     for table in (table for projection in group for table in projection.tables):
         key = await connection.fetchval(_sql["key"], in_use[table])
-        places = {"in_use": in_use[table], "anew": aside.names[table]}
+        places = {
+            "in_use": in_use[table],
+            "anew": aside.names[table],
+            "which": await aside.rows_in(in_use, table),
+        }
         rows = await connection.fetch(fill(_sql["rows"], places), product_id)
         old, new = (
             [json.loads(row["line"]) for row in rows if row["in_use"] is is_old] for is_old in (True, False)

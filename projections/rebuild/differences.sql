@@ -18,13 +18,13 @@ select coalesce(
 
 -- name: rows
 -- The rows of a product that only one of the two has.
---   $1 product_id
+--   {which}  the product's in the table in use; $1 product_id
 select true as in_use, d.line::text as line
-  from (select to_jsonb(a) as line from {in_use} a where a.product_id = $1
+  from (select to_jsonb(a) as line from {in_use} a where {which}
         except
         select to_jsonb(b) from {anew} b) d
 union all
 select false, d.line::text
   from (select to_jsonb(b) as line from {anew} b
         except
-        select to_jsonb(a) from {in_use} a where a.product_id = $1) d;
+        select to_jsonb(a) from {in_use} a where {which}) d;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import asyncpg
@@ -32,6 +32,10 @@ OF_AN_ITEM: Final = ("votes", "items", "subscriptions", "events", "inferences")
 # is much of the log, all of it is sooner rebuilt (500,000 events of one: 101 s, not 325 s).
 PUT_IN_EVENTS_MAX: Final = 100_000
 PUT_IN_SHARE_MAX: Final = 0.125
+
+OF_PRODUCT: Final = "product_id = $1"
+# Which tables list the ids of a product that those columns hold.
+_IDS: Final = {"item_id": "item_states", "user_id": "users"}
 
 _sql = load(__file__, "replay.sql")
 
@@ -105,22 +109,46 @@ class Aside:
         """
         await self.count_up_to(position)
         in_use = (await tables(self._connection)).names
-        whose: tuple[object, ...] = (self._product_id,)
-        which = "product_id = $1"
         if item_id is not None:
-            which, whose = f"{which} and item_id = $2", (*whose, item_id)
-        for table in self._counted:
-            columns = await self._connection.fetchval(_sql["columns"], self.names[table])
-            if item_id is None or "item_id" in columns.split(", "):
-                await self._connection.execute(f"delete from {in_use[table]} where {which}", *whose)
-                # Of a projection of one's own that reads the log itself, every product is there.
-                await self._connection.execute(
-                    f"insert into {in_use[table]} ({columns}) "
-                    f"select {columns} from {self.names[table]} where {which}",
-                    *whose,
-                )
+            for table in self._counted:
+                if "item_id" in await self._columns(table):
+                    await self._put_in(in_use[table], table, f"{OF_PRODUCT} and item_id = $2", item_id)
+        else:
+            found = {table: await self.rows_in(in_use, table) for table in self._counted}
+            # First what is found by the ids that other tables have, while these are as they were.
+            for table in sorted(found, key=lambda table: found[table] == OF_PRODUCT):
+                await self._put_in(in_use[table], table, found[table])
         await drop_tables(self._connection, self.names.values())
         return self._events
+
+    async def rows_in(self, in_use: Mapping[str, str], table: str) -> str:
+        """Which rows of a table in use are the product's ($1), in words that an index of it answers.
+
+        The indexes of large tables start with the id of an item or a person: else they were read whole.
+        """
+        column = await self._connection.fetchval(_sql["found_by"], in_use[table])
+        lists = _IDS.get(column)
+        if lists is None or lists not in self.names:
+            return OF_PRODUCT
+        return (
+            f"{OF_PRODUCT} and {column} in (select {column} from {self.names[lists]} union all "
+            f"select {column} from {in_use[lists]} where {OF_PRODUCT})"
+        )
+
+    async def _columns(self, table: str) -> list[str]:
+        """The columns of a table that are written."""
+        return list(await self._connection.fetchval(_sql["columns"], self.names[table]))
+
+    async def _put_in(self, in_use: str, table: str, which: str, *more: str) -> None:
+        columns = ", ".join(await self._columns(table))
+        await self._connection.execute(f"delete from {in_use} where {which}", self._product_id, *more)
+        # Of a projection of one's own that reads the log itself, every product is there.
+        of_which = which if more else OF_PRODUCT
+        await self._connection.execute(
+            f"insert into {in_use} ({columns}) select {columns} from {self.names[table]} where {of_which}",
+            self._product_id,
+            *more,
+        )
 
 
 async def refused_at(

@@ -8,9 +8,9 @@ select count(*) > greatest($2::bigint, $3::float8 * (select max(position) from l
  where product_id = $1;
 
 -- name: columns
--- The columns of a table that are written, as a list.
+-- The columns of a table that are written.
 --   $1 table (by its own name)
-select string_agg(quote_ident(a.attname), ', ' order by a.attnum)
+select array_agg(quote_ident(a.attname) order by a.attnum)
   from pg_catalog.pg_attribute a
  where a.attrelid = $1::text::regclass
    and a.attnum > 0
@@ -21,3 +21,16 @@ select string_agg(quote_ident(a.attname), ', ' order by a.attnum)
 -- Whether a product was let go of, for another cell to have: nothing of it is counted.
 --   $1 product_id
 select exists (select from log.departures where product_id = $1 and released_at is not null);
+
+-- name: found_by
+-- By which column the rows of a product are found in a table: the one that an index of all its rows starts with, the
+-- product if there is such a one.
+--   $1 table (by its own name)
+select a.attname::text
+  from pg_catalog.pg_index i
+  join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+ where i.indrelid = $1::text::regclass
+   and i.indpred is null
+   and a.attname in ('product_id', 'item_id', 'user_id')
+ order by a.attname = 'product_id' desc, a.attname
+ limit 1;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
@@ -12,6 +13,7 @@ import pytest
 from projections.catalogue import BUILT_IN
 from projections.follow.projector import Projector
 from projections.read_model import Generation, ReadAt, Reader, tables
+from projections.rebuild.replay import Aside
 from projections.steps import LiveSteps, between
 from service.log.database import open_pool
 from service.log.event_store import EventStore
@@ -40,6 +42,7 @@ PAST = {
     "entry": """changelogEntry(productId: PRODUCT, sleekplanId: 101, asOf: MOMENT) {
         title publishedAt deleted }""",
 }
+SMALL_PRODUCT = 99
 MOMENTS = {
     "position": "{position: 2000}",
     "time": '{time: "2026-05-01T00:00:00Z"}',
@@ -173,3 +176,40 @@ async def test_what_a_step_tells_of_a_person_is_settled_without_their_past(pool:
     read = [float(rows) for rows in re.findall(r"on user_versions_\d+.* \(actual rows=([\d.]+)", plan)]
     assert read, plan
     assert max(read) <= 1, plan
+
+
+async def test_the_rows_of_a_product_are_found_by_an_index_where_it_is_put_in(
+    board: tuple[asyncpg.Pool, Generation],
+) -> None:
+    """To read the tables whole took longer than a small product by a long log, and the projector waited."""
+    pool, generation = board
+    found: dict[str, str | None] = {}
+    async with pool.acquire() as connection, connection.transaction():
+        aside = Aside(connection, BUILT_IN, SMALL_PRODUCT)
+        await aside.count_up_to(10)
+        await connection.execute("set local enable_seqscan = off; set local enable_hashjoin = off")
+        for table in (table for projection in BUILT_IN for table in projection.tables):
+            which = (await aside.rows_in(generation.names, table)).replace("$1", str(SMALL_PRODUCT))
+            plan = await connection.fetch(f"explain delete from {generation.names[table]} where {which}")
+            found[table] = await _first_column_looked_up(connection, table, [row[0] for row in plan])
+
+    assert {table for table, column in found.items() if column is None} == set()
+    assert {found["item_counts"], found["user_sightings"], found["votes"]} == {
+        "item_id",
+        "user_id",
+        "product_id",
+    }
+
+
+async def _first_column_looked_up(
+    connection: asyncpg.pool.PoolConnectionProxy[Any], table: str, plan: list[str]
+) -> str | None:
+    """The column that an index of a table starts with, if the plan looks for a value of it there."""
+    for line, condition in pairwise(plan):
+        if scan := re.search(rf"Index Scan (?:using (\w+) on {table}_|on ({table}\w+))", line):
+            first = await connection.fetchval(
+                "select attname from pg_attribute where attrelid = $1::text::regclass and attnum = 1",
+                f"read_model.{scan[1] or scan[2]}",
+            )
+            return first if f"({first} = " in condition else None
+    return None
