@@ -17,6 +17,7 @@ from projections.declare import drop_absent
 from projections.follow.parking import parked_list, parked_retry
 from projections.follow.projector import Projector
 from projections.read_model import tables
+from projections.rebuild.differences import would_change
 from projections.rebuild.rebuild import rebuild, stale
 from projections.rebuild.verify import verify
 from projections.status import status
@@ -103,6 +104,8 @@ select e.product_id, e.occurred_at::date, e.data -> 'user' ->> 'data_mail', coun
     await rebuild(pool, ["votes_by_mail_domain"], product_id=99)
 
     assert await _counted(pool) == followed
+    async with pool.acquire() as connection, connection.transaction():
+        assert await would_change(connection, 99) == []
 
 
 async def test_installed_later_it_is_filled_from_the_whole_log(
