@@ -108,6 +108,8 @@ begin
                        ('declared', 'version', $d$text not null default ''$d$),
                        ('rebuilds', 'lanes', $d$bigint[] not null default '{}'$d$),
                        ('rebuilds', 'indexed', $d$boolean[] not null default '{}'$d$),
+                       -- What was so of the one product before its events were read.
+                       ('rebuilds', 'began_with', 'text'),
                        ('discarded', 'discarded_by', 'xid8 not null default pg_current_xact_id()')
                ) as c (in_table, name, type)
          where not exists (

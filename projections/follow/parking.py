@@ -11,6 +11,7 @@ import asyncpg
 
 from projections.catalogue import BUILT_IN, all_projections
 from projections.checkpoints import furthest, lock, tell
+from projections.lease import Lease
 from projections.rebuild.rebuild import turn_to_rebuild
 from projections.rebuild.replay import Aside
 from projections.steps import AnyConnection, group_of, groups_of, is_data_error, reason_of
@@ -83,20 +84,20 @@ async def parked_retry(pool: Pool, position: int, group: str | None = None) -> R
     What came after them has been counted already, so the product is counted again, in one transaction, once
     no rebuild runs: it would have read the log without them. When the event cannot be applied still,
     everything stays as it was. Raises ParkedUnknown, and UnknownProjection where the one that parked it is
-    installed here no more.
+    installed here no more; LostLease.
     """
     turn = turn_to_rebuild()
     while True:
         async with turn.kept(pool) as ours:
             if ours:
-                return await _retried(pool, await parked_show(pool, position, group))
+                return await _retried(pool, turn, await parked_show(pool, position, group))
         await asyncio.sleep(TURN_POLL_SECONDS)
 
 
-async def _retried(pool: Pool, found: Parked) -> Retried:
+async def _retried(pool: Pool, turn: Lease, found: Parked) -> Retried:
     try:
         async with pool.acquire() as connection, connection.transaction():
-            return Retried(await _retry(connection, found), None)
+            return Retried(await _retry(connection, turn, found), None)
     except asyncpg.PostgresError as error:
         if not is_data_error(error):
             raise
@@ -105,7 +106,7 @@ async def _retried(pool: Pool, found: Parked) -> Retried:
         return Retried((), reason_of(error))
 
 
-async def _retry(connection: AnyConnection, found: Parked) -> tuple[int, ...]:
+async def _retry(connection: AnyConnection, turn: Lease, found: Parked) -> tuple[int, ...]:
     groups = {group_of(group): group for group in groups_of(all_projections())}
     if found.projection not in groups:
         raise UnknownProjection(found.projection, sorted(groups))
@@ -114,6 +115,7 @@ async def _retry(connection: AnyConnection, found: Parked) -> tuple[int, ...]:
     aside = Aside(connection, projections, found.product_id)
     await aside.count_up_to(await furthest(connection, projections))  # meanwhile the projector goes on
     rows = await lock(connection, projections)
+    await turn.check(connection)  # else another may have read the log since
     reached = max(row["position"] for row in rows)
     released |= await _release(connection, found)  # and more may have come to wait
     await aside.put_in(reached)

@@ -344,9 +344,14 @@ class Build:
 async def new_generation(pool: Pool, rebuild: int = 0) -> int:
     """Return a new generation's number; drop what killed builds left that no other rebuild goes on with."""
     async with pool.acquire() as connection:
-        leftovers = await connection.fetch(_sql["leftovers"], rebuild)
-        await drop_tables(connection, [row["table_name"] for row in leftovers])
+        await drop_leftovers(connection, rebuild)
         return await next_generation(connection)
+
+
+async def drop_leftovers(connection: AnyConnection, rebuild: int = 0) -> None:
+    """Drop what killed builds left, but what another rebuild than this one goes on with."""
+    leftovers = await connection.fetch(_sql["leftovers"], rebuild)
+    await drop_tables(connection, [row["table_name"] for row in leftovers])
 
 
 def _names(projections: Iterable[Projection]) -> set[str]:

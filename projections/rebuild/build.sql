@@ -1,28 +1,31 @@
 -- The tables that a rebuild or a comparison counts into, and what is known of them.
 
 -- name: leftovers
--- Tables of a generation that no checkpoint reads and no rebuild builds: of a rebuild or verify that was killed.
+-- Tables of a generation that no checkpoint reads and no rebuild builds: of a rebuild or verify that was killed. What its
+-- steps staged has the step's number behind the generation's.
 --   $1 a rebuild that is about to begin: what it left is of no use to it; or 0
-select c.oid::regclass::text as table_name
-  from pg_catalog.pg_class c
-  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
- where n.nspname = 'read_model'
-   and c.relkind in ('r', 'v')
-   and c.relname ~ '_[0-9]+$'
-   and not exists (
-       select 1
-         from read_model.checkpoints k
-        where k.generation = substring(c.relname from '[0-9]+$')::int
-       )
+select t.table_name
+  from (
+       select c.oid::regclass::text as table_name, c.relname,
+              coalesce(
+                  substring(c.relname from '^step_[a-z]+_([0-9]+)'), substring(c.relname from '[0-9]+$')
+              )::int as generation
+         from pg_catalog.pg_class c
+         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = 'read_model'
+          and c.relkind in ('r', 'v')
+          and c.relname ~ '_[0-9]+$'
+       ) t
+ where not exists (select 1 from read_model.checkpoints k where k.generation = t.generation)
    and not exists (
        select 1
          from read_model.rebuilds r
-        where r.generation = substring(c.relname from '[0-9]+$')::int
+        where r.generation = t.generation
           and r.state = 'RUNNING'
           and r.rebuild <> $1
        )
    and not exists (
-       select 1 from read_model.discarded d where d.table_name = 'read_model.' || c.relname
+       select 1 from read_model.discarded d where d.table_name = 'read_model.' || t.relname
        );
 
 -- name: set_if_allowed

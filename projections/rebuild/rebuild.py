@@ -14,7 +14,7 @@ from projections.catalogue import Projection, all_projections, together
 from projections.checkpoints import furthest, head, lock, tell
 from projections.declare import another_counts, declare
 from projections.lease import Lease
-from projections.rebuild.build import EVENTS_A_STEP, Build, Lane, new_generation
+from projections.rebuild.build import EVENTS_A_STEP, Build, Lane, drop_leftovers, new_generation
 from projections.rebuild.code import code_digest
 from projections.rebuild.replay import OF_AN_ITEM, Aside, is_most, refused_at
 from projections.rebuild.report import Progress, RebuildReport, Watch
@@ -92,27 +92,22 @@ class Rebuilder:
         product_id: int | None = None,
         item_id: str | None = None,
     ) -> int:
-        """Ask for a rebuild and return its number; one that is waiting or lost and the same is joined."""
+        """Ask for a rebuild and return its number; one that is the same and has not ended is joined.
+
+        Not one that may have read a product's events before somebody was erased from them.
+        """
         chosen = _chosen(names)
         async with self._pool.acquire() as connection:
             await declare(connection)
             async with connection.transaction():
                 await connection.execute(_sql["lock_list"])
-                row = await connection.fetchrow(_sql["requested"])
-                same = row is not None and (
-                    row["projections"] == [projection.name for projection in chosen]
-                    and row["product_id"] == product_id
-                    and row["item_id"] == item_id
-                )
-                if row is not None and same:
-                    return int(row["rebuild"])
+                wanted = [projection.name for projection in chosen]
+                standing = await connection.fetchval(_sql["standing"], product_id)
+                same = await connection.fetchval(_sql["same"], wanted, product_id, item_id, standing)
                 return int(
-                    await connection.fetchval(
-                        _sql["add"],
-                        [projection.name for projection in chosen],
-                        _fingerprint(chosen),
-                        product_id,
-                        item_id,
+                    same
+                    or await connection.fetchval(
+                        _sql["add"], wanted, _fingerprint(chosen), product_id, item_id
                     )
                 )
 
@@ -198,13 +193,24 @@ class Rebuilder:
 
     async def _run_as_asked(self, row: asyncpg.Record, progress: Watch | None) -> RebuildReport:
         chosen = _chosen(row["projections"])
-        product_id, item_id = row["product_id"], row["item_id"]
-        if product_id is not None and (item_id is not None or not await is_most(self._pool, product_id)):
-            return await self._replay(row, chosen)
         resumed = row["state"] == "RUNNING" and row["fingerprint"] == _fingerprint(chosen)
+        if row["product_id"] is not None and not resumed:
+            standing = await self._pool.fetchval(_sql["standing"], row["product_id"])
+            await self._pool.execute(_sql["begin"], row["rebuild"], standing)
+            if not await self._wholly(row, chosen):
+                return await self._replay(row, chosen)
         generation = row["generation"] if resumed else await new_generation(self._pool, row["rebuild"])
         async with Build.on(self._pool, chosen, generation, events_a_step=self._events_a_step) as build:
             return await _Run(build, self.lease, row["rebuild"], progress).run(row, resumed)
+
+    async def _wholly(self, row: asyncpg.Record, chosen: Sequence[Projection]) -> bool:
+        """Whether all is counted again where one product was asked for.
+
+        Tables of another version's statements may lack what is counted, and are to be rebuilt anyway.
+        """
+        if {projection.name for projection in chosen} & set(await stale(self._pool)):
+            return True
+        return row["item_id"] is None and await is_most(self._pool, row["product_id"])
 
     async def _replay(self, row: asyncpg.Record, chosen: Sequence[Projection]) -> RebuildReport:
         """Count one product again, and put its rows (or an item's) in place of those in the tables in use.
@@ -217,12 +223,14 @@ class Rebuilder:
         loop = asyncio.get_running_loop()
         began, number = loop.time(), row["rebuild"]
         async with self._pool.acquire() as connection:
+            await drop_leftovers(connection, number)  # somebody may be in them who was erased since
             position = await furthest(connection, chosen)
             try:
                 async with connection.transaction():
                     aside = Aside(connection, chosen, row["product_id"])
                     await aside.count_up_to(position)
                     held = await lock(connection, chosen)
+                    await self.lease.check(connection)  # else another may have read the log since
                     position = max(each["position"] for each in held)
                     events = await aside.put_in(position, row["item_id"])
                     await connection.execute(_sql["finish"], number, "DONE", None, position)

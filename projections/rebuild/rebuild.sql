@@ -8,6 +8,35 @@ select rebuild, projections, state, generation, fingerprint, product_id, item_id
  order by state desc, rebuild
  limit 1;
 
+-- name: standing
+-- What decides whether a count of a product that has begun will do: how often somebody was erased from its log, and
+-- whether it was let go of. Either may have come after its events were read.
+--   $1 product_id
+select (select count(*) from log.erasures where product_id = $1)
+       || case when exists (select from log.departures where product_id = $1 and released_at is not null)
+               then ' released' else '' end;
+
+-- name: same
+-- One that is asked for already, and will do: it has not begun, or nothing was erased since.
+--   $1 projections  $2 product_id  $3 item_id  $4 the product's standing now
+select rebuild
+  from read_model.rebuilds
+ where state in ('REQUESTED', 'RUNNING')
+   and projections = $1
+   and product_id is not distinct from $2
+   and item_id is not distinct from $3
+   and (began_with is null or began_with = $4)
+ order by rebuild
+ limit 1;
+
+-- name: begin
+-- Before the events of a product are read.
+--   $1 rebuild  $2 the product's standing
+update read_model.rebuilds
+   set began_with = $2,
+       started_at = clock_timestamp()
+ where rebuild = $1;
+
 -- name: add
 -- Ask for a rebuild.
 --   $1 projections  $2 fingerprint  $3 product_id  $4 item_id

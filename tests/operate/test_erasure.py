@@ -17,8 +17,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from projections.follow.projector import Projector
+from projections.rebuild import replay
 from projections.rebuild.after_erasure import count_again
-from projections.rebuild.rebuild import rebuild
+from projections.rebuild.build import Build, new_generation
+from projections.rebuild.rebuild import Rebuilder, rebuild
+from projections.rebuild.replay import Aside
 from projections.rebuild.verify import verify
 from service.errors import RebuildRuns, UserAmbiguous, UserUnknown
 from service.events import decode
@@ -648,3 +651,56 @@ async def test_verify_agrees_when_an_erasure_begins_in_the_middle_of_it(
     await erasing[0]
     assert report.equal
     assert (await verify(log)).equal
+
+
+@pytest.mark.parametrize("events_put_in", [0, replay.PUT_IN_EVENTS_MAX])
+async def test_whoever_is_erased_while_the_product_is_counted_for_another_is_gone_as_well(
+    erasure: Erasure,
+    log: asyncpg.Pool,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    events_put_in: int,
+) -> None:
+    """To join a count that read the log before would leave in the tables whom the log knows no more."""
+    monkeypatch.setattr(replay, "PUT_IN_EVENTS_MAX", events_put_in)
+    read, asked = asyncio.Event(), asyncio.Event()
+    step, settle, request = Aside._step, Build.settle, Rebuilder.request
+
+    async def step_and_wait(aside: Aside, *more: Any) -> None:
+        await step(aside, *more)
+        read.set()
+        await asked.wait()
+
+    async def wait_and_settle(build: Build, *more: Any, **named: Any) -> None:
+        read.set()
+        await asked.wait()
+        await settle(build, *more, **named)
+
+    async def request_and_tell(rebuilder: Rebuilder, *more: Any, **named: Any) -> int:
+        number = await request(rebuilder, *more, **named)
+        if read.is_set():
+            asked.set()
+        return number
+
+    monkeypatch.setattr(Aside, "_step", step_and_wait)
+    monkeypatch.setattr(Build, "settle", wait_and_settle)
+    monkeypatch.setattr(Rebuilder, "request", request_and_tell)
+    other = asyncio.create_task(erasure.erase(PRODUCT, "18", reason="he asked for it"))
+    await read.wait()
+
+    await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+
+    await other
+    assert _found(await dump(database_url), PERSONAL) == []
+
+
+async def test_a_build_that_was_killed_keeps_nobody_who_was_erased(
+    erasure: Erasure, log: asyncpg.Pool, database_url: str
+) -> None:
+    generation = await new_generation(log)
+    for table in (f"users_{generation}", f"step_hot_{generation}_1"):
+        await log.execute(f"create table read_model.{table} as select 'ana@example.com' as mail")
+
+    await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+
+    assert _found(await dump(database_url), PERSONAL) == []

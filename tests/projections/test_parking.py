@@ -17,7 +17,7 @@ from projections.read_model import tables
 from projections.rebuild.rebuild import rebuild, turn_to_rebuild
 from projections.rebuild.verify import verify
 from projections.status import status
-from service.errors import ParkedUnknown, UnknownProjection
+from service.errors import LostLease, ParkedUnknown, UnknownProjection
 from tests.given.projecting import a_history, dump, payload, record
 from tests.given.running import recount
 
@@ -114,6 +114,30 @@ async def test_a_retry_and_a_rebuild_take_turns(pool: asyncpg.Pool, monkeypatch:
     assert (retried.done, len(retried.positions)) == (True, 3)
     assert await parked_list(pool, waiting=True) == []
     assert (await verify(pool)).equal
+
+
+async def test_a_retry_that_lost_its_turn_changes_nothing(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _poisoned(pool)
+    await record(pool, _bodies())  # type: ignore[arg-type]
+    await Projector(pool).catch_up()
+    found = await parked_list(pool, waiting=True)
+    contents = (await tables(pool)).names["item_contents"]
+    await pool.execute(f"alter table {contents} drop constraint surprise")
+    before = await dump(pool)
+
+    async def lock_later(*args: Any) -> list[asyncpg.Record]:
+        await pool.execute("update read_model.lease set expires = '-infinity' where task = 'rebuild'")
+        assert await turn_to_rebuild().take(pool)
+        return await lock(*args)
+
+    monkeypatch.setattr(parking, "lock", lock_later)
+    with pytest.raises(LostLease):
+        await parked_retry(pool, found[0].position)
+
+    assert await parked_list(pool, waiting=True) == found
+    assert await dump(pool) == before
 
 
 async def test_a_retry_without_a_fix_changes_nothing_and_says_why(pool: asyncpg.Pool) -> None:

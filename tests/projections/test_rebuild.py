@@ -20,7 +20,7 @@ from projections.rebuild.build import Build, lanes_of, steps_of
 from projections.rebuild.rebuild import Rebuilder, rebuild, stale
 from projections.rebuild.report import Progress
 from projections.status import status
-from service.errors import RebuildRuns, RebuildStopped, UnknownProjection
+from service.errors import LostLease, RebuildRuns, RebuildStopped, UnknownProjection
 from tests.given.projecting import PRODUCT, a_history, dump, payload, record
 
 
@@ -298,6 +298,39 @@ async def test_a_large_product_is_counted_again_beside_the_tables_in_use(
 
     assert (small["items"] == in_use["items"], large["items"] == in_use["items"]) == (True, False)
     assert await dump(pool) == before
+
+
+async def test_a_count_that_lost_its_turn_puts_nothing_in(
+    followed: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever took over may have read what the log says since, and be done."""
+    names = (await tables(followed)).names
+    await followed.execute(f"update {names['item_states']} set title = 'as it was'")
+    before = await dump(followed)
+
+    async def lock_later(*args: Any) -> list[asyncpg.Record]:
+        await followed.execute("update read_model.lease set expires = '-infinity' where task = 'rebuild'")
+        assert await Rebuilder(followed).lease.take(followed)
+        return await lock(*args)
+
+    monkeypatch.setattr(rebuilding, "lock", lock_later)
+    with pytest.raises(LostLease):
+        await rebuild(followed, product_id=PRODUCT)
+
+    assert await dump(followed) == before
+
+
+async def test_a_product_in_tables_of_another_version_has_them_rebuilt(followed: asyncpg.Pool) -> None:
+    before = await dump(followed)
+    await followed.execute(
+        "update read_model.checkpoints set fingerprint = 'old', tables = array_remove(tables, 'item_texts') "
+        "where projection = 'items'"
+    )
+
+    await rebuild(followed, product_id=PRODUCT)
+
+    assert await stale(followed) == []
+    assert await dump(followed) == before
 
 
 async def test_one_item_is_counted_again_in_place(followed: asyncpg.Pool) -> None:
