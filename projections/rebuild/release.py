@@ -10,7 +10,8 @@ from service.log.database import Pool
 
 async def let_go(pool: Pool, products: Iterable[int], done: Callable[[int], object]) -> None:
     """Take away what was counted of products that are counted no more; tells each."""
-    for product_id in products:
+    released = list(products)
+    for product_id in released:
         await replay_product(pool, product_id)
         done(product_id)
-    await drop_and_vacuum(pool)
+    await drop_and_vacuum(pool, released)

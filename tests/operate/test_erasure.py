@@ -17,7 +17,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from projections.follow.projector import Projector
-from projections.rebuild import replay
+from projections.read_model import tables
+from projections.rebuild import after_erasure, replay
 from projections.rebuild.after_erasure import count_again
 from projections.rebuild.build import Build, new_generation
 from projections.rebuild.rebuild import Rebuilder, rebuild
@@ -692,6 +693,25 @@ async def test_whoever_is_erased_while_the_product_is_counted_for_another_is_gon
 
     await other
     assert _found(await dump(database_url), PERSONAL) == []
+
+
+async def test_tables_kept_for_a_reader_show_nobody_who_was_erased_to_anybody_else(
+    erasure: Erasure, log: asyncpg.Pool, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a large product all was rebuilt, and a report that runs for hours keeps the tables of before."""
+    monkeypatch.setattr(replay, "PUT_IN_EVENTS_MAX", 0)
+    monkeypatch.setattr(after_erasure, "DROP_ATTEMPTS_MAX", 1)
+    users = (await tables(log)).names["users"]
+    asked = f"select name from {users} where product_id = {PRODUCT} and user_id = '{ANA}'"
+    reading = await asyncpg.connect(database_url)
+    await reading.execute("begin isolation level repeatable read")
+    name = await reading.fetchval(asked)
+
+    await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+
+    assert _found(await dump(database_url), PERSONAL) == []
+    assert await reading.fetchval(asked) == name == "ana_w"
+    await reading.close()
 
 
 async def test_a_build_that_was_killed_keeps_nobody_who_was_erased(
