@@ -52,7 +52,7 @@ async def _compared(
     await aside.count_up_to(await furthest(connection, group))
     found: list[Difference] = []
     for table in (table for projection in group for table in projection.tables):
-        key = await connection.fetchval(_sql["key"], in_use[table])
+        key = await aside.key(table) or await aside.columns(table)
         places = {
             "in_use": in_use[table],
             "anew": aside.names[table],

@@ -10,7 +10,7 @@ select count(*) > greatest($2::bigint, $3::float8 * (select max(position) from l
 -- name: columns
 -- The columns of a table that are written.
 --   $1 table (by its own name)
-select array_agg(quote_ident(a.attname) order by a.attnum)
+select array_agg(a.attname::text order by a.attnum)
   from pg_catalog.pg_attribute a
  where a.attrelid = $1::text::regclass
    and a.attnum > 0
@@ -34,3 +34,14 @@ select a.attname::text
    and a.attname in ('product_id', 'item_id', 'user_id')
  order by a.attname = 'product_id' desc, a.attname
  limit 1;
+
+-- name: key
+-- The columns that tell a table's rows apart: of its shortest unique index.
+--   $1 table (by its own name)
+select array_agg(a.attname::text order by a.attnum)
+  from (select i.indrelid, i.indkey
+          from pg_catalog.pg_index i
+         where i.indrelid = $1::text::regclass and i.indisunique and i.indpred is null and i.indexprs is null
+         order by i.indisprimary desc, i.indnkeyatts, i.indexrelid
+         limit 1) k
+  join pg_catalog.pg_attribute a on a.attrelid = k.indrelid and a.attnum = any (k.indkey::int2[]);

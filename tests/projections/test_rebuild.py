@@ -259,6 +259,26 @@ async def test_counting_one_product_again_goes_through_no_other(pool: asyncpg.Po
     assert await dump(pool) == before
 
 
+async def test_rows_that_are_as_they_were_are_not_written_again(pool: asyncpg.Pool) -> None:
+    await record(pool, a_history(120))
+    await Projector(pool).catch_up()
+    names = (await tables(pool)).names
+    counts = names["item_counts"]
+    await pool.execute(
+        f"update {counts} set votes_up = 77 where position = (select min(position) from {counts})"
+    )
+    of_tables = {
+        table: f"select ctid, xmin from {names[table]}" for each in BUILT_IN for table in each.tables
+    }
+    before = {table: set(map(str, await pool.fetch(sql))) for table, sql in of_tables.items()}
+
+    await rebuild(pool, product_id=PRODUCT)
+
+    after = {table: set(map(str, await pool.fetch(sql))) for table, sql in of_tables.items()}
+    written = {table: len(after[table] - before[table]) for table in of_tables}
+    assert {table: rows for table, rows in written.items() if rows} == {"item_counts": 1}
+
+
 async def test_the_projector_goes_on_while_a_product_is_counted(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
