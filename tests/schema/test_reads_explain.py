@@ -144,11 +144,14 @@ async def test_a_sorted_page_comes_from_its_sorted_index(
     indexes = {node["Index Name"] for node in found if node.get("Index Name", "").startswith("item_")}
     assert indexes == {f"item_states_1_product_id_{SORTED[order]}_item_id_idx"}
     # What is sorted whole is the page, put together of what is known and what is not, and what is not known.
+    # Against the order of the index, PostgreSQL 15 finds it cheaper to sort what is known as well.
+    version = await board.services.pool.fetchval("select current_setting('server_version_num')::int")
+    against = direction == "ASC" and version < 160000
     for node in found:
         if node["Node Type"] == "Sort":
             [part] = node["Plans"]
             looked_for = part.get("Recheck Cond") or part.get("Index Cond", "")
-            assert part["Node Type"] in {"Append", "Subquery Scan"} or "IS NULL" in looked_for
+            assert part["Node Type"] in {"Append", "Subquery Scan"} or "IS NULL" in looked_for or against
 
 
 async def test_answers_are_gone_through_once_for_all_steps_of_a_series(board: Board) -> None:
