@@ -33,11 +33,15 @@ async def count_again(pool: Pool, product_id: int) -> None:
 
 
 async def replay_product(pool: Pool, product_id: int) -> None:
-    """Count a product again in the tables of all projections, once no rebuild runs."""
+    """Count a product again in the tables of all projections, once no rebuild runs.
+
+    Every instance looks each minute for erasures after which that was not done, and finds those that another
+    one is cleaning up after.
+    """
     own = [projection.name for projection in all_projections() if not projection.built_in]
-    await rebuild(pool, None, product_id=product_id, wait=True)
+    await rebuild(pool, None, product_id=product_id, wait=True, unless_done=True)
     for name in own:
-        await rebuild(pool, [name], product_id=product_id, wait=True)
+        await rebuild(pool, [name], product_id=product_id, wait=True, unless_done=True)
 
 
 async def drop_and_vacuum(pool: Pool, products: Collection[int]) -> None:

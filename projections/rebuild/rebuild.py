@@ -51,14 +51,16 @@ async def rebuild(
     progress: Watch | None = None,
     events_a_step: int = EVENTS_A_STEP,
     wait: bool = False,
+    unless_done: bool = False,
 ) -> RebuildReport:
     """Rebuild projections (all by default), with those whose tables their steps read, and switch to them.
 
     Reads are answered from the old tables until the switch. A rebuild that was killed is gone on with. Raises
-    UnknownProjection, RebuildRuns (unless `wait`), RebuildStopped.
+    UnknownProjection, RebuildRuns (unless `wait`), RebuildStopped. With `unless_done`, a product that was
+    counted since it was erased from or let go of last is not counted again.
     """
     rebuilder = Rebuilder(pool, events_a_step=events_a_step)
-    number = await rebuilder.request(names, product_id=product_id, item_id=item_id)
+    number = await rebuilder.request(names, product_id=product_id, item_id=item_id, unless_done=unless_done)
     while True:
         report = await rebuilder.work(number, progress)
         if report is not None:
@@ -91,6 +93,7 @@ class Rebuilder:
         *,
         product_id: int | None = None,
         item_id: str | None = None,
+        unless_done: bool = False,
     ) -> int:
         """Ask for a rebuild and return its number; one that is the same and has not ended is joined.
 
@@ -103,7 +106,9 @@ class Rebuilder:
                 await connection.execute(_sql["lock_list"])
                 wanted = [projection.name for projection in chosen]
                 standing = await connection.fetchval(_sql["standing"], product_id)
-                same = await connection.fetchval(_sql["same"], wanted, product_id, item_id, standing)
+                same = await connection.fetchval(
+                    _sql["same"], wanted, product_id, item_id, standing, unless_done
+                )
                 return int(
                     same
                     or await connection.fetchval(

@@ -12,16 +12,16 @@ select rebuild, projections, state, generation, fingerprint, product_id, item_id
 -- What decides whether a count of a product that has begun will do: how often somebody was erased from its log, and
 -- whether it was let go of. Either may have come after its events were read.
 --   $1 product_id
-select (select count(*) from log.erasures where product_id = $1)
+select (select concat_ws(' ', count(*), max(requested_at)) from log.erasures where product_id = $1)
        || case when exists (select from log.departures where product_id = $1 and released_at is not null)
                then ' released' else '' end;
 
 -- name: same
 -- One that is asked for already, and will do: it has not begun, or nothing was erased since.
---   $1 projections  $2 product_id  $3 item_id  $4 the product's standing now
+--   $1 projections  $2 product_id  $3 item_id  $4 the product's standing now  $5 whether one that is done will do
 select rebuild
   from read_model.rebuilds
- where state in ('REQUESTED', 'RUNNING')
+ where (state in ('REQUESTED', 'RUNNING') or $5 and state = 'DONE' and began_with is not null)
    and projections = $1
    and product_id is not distinct from $2
    and item_id is not distinct from $3

@@ -695,6 +695,24 @@ async def test_whoever_is_erased_while_the_product_is_counted_for_another_is_gon
     assert _found(await dump(database_url), PERSONAL) == []
 
 
+async def test_what_another_instance_has_counted_and_cleans_up_after_is_not_counted_twice(
+    erasure: Erasure, log: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large product that was a second rebuild of everything, by each instance."""
+    clear = erasure._clear_files
+
+    async def look_meanwhile(product_id: int) -> None:
+        monkeypatch.setattr(erasure, "_clear_files", clear)
+        await erasure.reapply()
+
+    monkeypatch.setattr(erasure, "_clear_files", look_meanwhile)
+    await erasure.erase(PRODUCT, ANA, reason="she asked for it")
+    assert await log.fetchval("select count(*) from read_model.rebuilds") == 1
+
+    await erasure.erase(PRODUCT, ANA, reason="she asked once more")
+    assert await log.fetchval("select count(*) from read_model.rebuilds") == 2
+
+
 async def test_tables_kept_for_a_reader_show_nobody_who_was_erased_to_anybody_else(
     erasure: Erasure, log: asyncpg.Pool, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
