@@ -821,6 +821,17 @@ class CountedByAnother(ProjectionError):
         )
 
 
+class TablesOutdated(ProjectionError):
+    """Something is to be counted into tables that another version has made."""
+
+    def __init__(self, projections: list[str]) -> None:
+        self.projections = projections
+        super().__init__(
+            f"the tables of {', '.join(projections)} were counted by another version and wait for their "
+            "rebuild, which a service does by itself (or: recount rebuild); ask again once it is done"
+        )
+
+
 class RebuildRuns(ProjectionError):
     """A rebuild was asked for while another one runs."""
 

@@ -12,10 +12,10 @@ import asyncpg
 from projections.catalogue import BUILT_IN, all_projections
 from projections.checkpoints import furthest, lock, tell
 from projections.lease import Lease
-from projections.rebuild.rebuild import turn_to_rebuild
+from projections.rebuild.rebuild import stale, turn_to_rebuild
 from projections.rebuild.replay import Aside
 from projections.steps import AnyConnection, group_of, groups_of, is_data_error, reason_of
-from service.errors import ParkedUnknown, UnknownProjection
+from service.errors import ParkedUnknown, TablesOutdated, UnknownProjection
 from service.log.database import Pool
 from service.sql_files import load
 
@@ -83,8 +83,8 @@ async def parked_retry(pool: Pool, position: int, group: str | None = None) -> R
 
     What came after them has been counted already, so the product is counted again, in one transaction, once
     no rebuild runs: it would have read the log without them. When the event cannot be applied still,
-    everything stays as it was. Raises ParkedUnknown, and UnknownProjection where the one that parked it is
-    installed here no more; LostLease.
+    everything stays as it was. Raises ParkedUnknown, TablesOutdated, LostLease, and UnknownProjection where
+    the one that parked it is installed here no more.
     """
     turn = turn_to_rebuild()
     while True:
@@ -111,6 +111,8 @@ async def _retry(connection: AnyConnection, turn: Lease, found: Parked) -> tuple
     if found.projection not in groups:
         raise UnknownProjection(found.projection, sorted(groups))
     projections = groups[found.projection]
+    if outdated := {projection.name for projection in projections} & set(await stale(connection)):
+        raise TablesOutdated(sorted(outdated))
     released = await _release(connection, found)
     aside = Aside(connection, projections, found.product_id)
     await aside.count_up_to(await furthest(connection, projections))  # meanwhile the projector goes on

@@ -440,10 +440,10 @@ async def _stop(
     return RebuildStopped(", ".join(each.name for each in projections), position, reason_of(error))
 
 
-async def stale(pool: Pool) -> list[str]:
+async def stale(connection: AnyConnection | Pool) -> list[str]:
     """Projections whose tables were counted by other statements than today's, or that are new and behind."""
     known = all_projections()
-    rows = await pool.fetch(
+    rows = await connection.fetch(
         _sql["stale"],
         [projection.name for projection in known],
         [projection.fingerprint for projection in known],

@@ -271,7 +271,7 @@ def retry_parked(position: int | None, everything: bool, projection: str | None,
 def _retry_all(projection: str | None, as_json: bool) -> None:
     from projections.catalogue import all_projections
     from projections.follow.parking import parked_list, parked_retry
-    from service.errors import ParkedUnknown, UnknownProjection
+    from service.errors import ParkedUnknown, TablesOutdated, UnknownProjection
 
     async def ask() -> list[dict[str, object]]:
         results: list[dict[str, object]] = []
@@ -287,7 +287,7 @@ def _retry_all(projection: str | None, as_json: bool) -> None:
                         told |= asdict(await parked_retry(pool, each.position, each.projection))
                     except ParkedUnknown:  # it went with another, or somebody else was quicker
                         continue
-                    except UnknownProjection as error:
+                    except (TablesOutdated, UnknownProjection) as error:
                         told |= {"positions": (), "error": str(error)}
                     finally:
                         advance(done, len(found))

@@ -17,7 +17,7 @@ from projections.read_model import tables
 from projections.rebuild.rebuild import rebuild, turn_to_rebuild
 from projections.rebuild.verify import verify
 from projections.status import status
-from service.errors import LostLease, ParkedUnknown, UnknownProjection
+from service.errors import LostLease, ParkedUnknown, TablesOutdated, UnknownProjection
 from tests.given.projecting import a_history, dump, payload, record
 from tests.given.running import recount
 
@@ -138,6 +138,19 @@ async def test_a_retry_that_lost_its_turn_changes_nothing(
 
     assert await parked_list(pool, waiting=True) == found
     assert await dump(pool) == before
+
+
+async def test_a_retry_in_tables_of_another_version_waits_for_their_rebuild(pool: asyncpg.Pool) -> None:
+    await _poisoned(pool)
+    await record(pool, _bodies())  # type: ignore[arg-type]
+    await Projector(pool).catch_up()
+    (parked,) = await parked_list(pool)
+    await pool.execute("update read_model.checkpoints set fingerprint = 'older' where projection = 'users'")
+
+    with pytest.raises(TablesOutdated, match=r"the tables of users were .*ask again once it is done$"):
+        await parked_retry(pool, parked.position)
+
+    assert len(await parked_list(pool, waiting=True)) == 2
 
 
 async def test_a_retry_without_a_fix_changes_nothing_and_says_why(pool: asyncpg.Pool) -> None:
