@@ -29,7 +29,7 @@ from service.sql_files import load
 OF_AN_ITEM: Final = ("votes", "items", "subscriptions", "events", "inferences")
 
 # While the rows of so many events are put in, the projector waits, some seconds. With a larger product that
-# is much of the log, all of it is sooner rebuilt (500,000 events of one: 101 s, not 325 s).
+# is much of the log, all of it is sooner rebuilt, and nothing waits (500,000 events: 101 s, not 115 and 45).
 PUT_IN_EVENTS_MAX: Final = 100_000
 PUT_IN_SHARE_MAX: Final = 0.125
 
