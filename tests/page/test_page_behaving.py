@@ -374,6 +374,31 @@ async def test_with_everything_twice_as_large_nothing_is_cut_off_and_the_board_h
         assert room > height * 0.7
 
 
+async def test_where_two_logs_answer_in_turn_the_page_does_not_begin_anew_for_ever(tmp_path, browser):
+    async with running(tmp_path / "longer") as service:
+        for _, each in zip(range(3), votes(1), strict=False):
+            await told_to(service, each)
+        port = int(service.address.rpartition(":")[2])
+        await opened(browser, service, "")
+        await browser.run("await page.waitForFunction(() => document.body.dataset.connection === 'open')")
+
+    for number in range(2):
+        async with running(tmp_path / f"shorter-{number}", port=port) as service:
+            await service.post((PAYLOADS / "item.create.json").read_bytes())
+            if number == 0:
+                await browser.run(
+                    """await page.getByText('This is what it holds now').waitFor();
+                    await page.waitForFunction(() => document.body.dataset.connection === 'open');
+                    // However long the next service takes to start, it was but now.
+                    const now = Date.now() + 600_000;
+                    await page.evaluate((now) => sessionStorage.setItem('recount:begun-anew', now), now)"""
+                )
+            else:
+                await browser.run("await page.getByText('answer at this address in turn').waitFor()")
+                await browser.run("await page.goto('about:blank')")
+    await browser.run("problems.splice(0)")  # the browser itself reports the refused connections
+
+
 @pytest.mark.parametrize(("since", "at"), [(0, ""), (4, "&at=2026-11-20T10:00:00Z")])
 async def test_a_log_that_went_back_is_shown_anew_by_itself_and_said(tmp_path, browser, since, at):
     """A backup is restored while the page is open, shorter than what was shown or grown beyond it since."""
