@@ -68,7 +68,8 @@ select moved.product_id, moved.item_id, moved.gained, moved.gained_previous, mov
                 from (select :from as begins_at, least(:until, :at + interval '1 microsecond') as ends_at,
                              :from - (least(:until, :at) - :from) as earlier) as span
                cross join :items(created_at) as item
-                left join (select distinct d.product_id, d.item_id from {item_lifecycles} as d where d.is_delete and :known(d)) as once
+                left join (select distinct d.product_id, d.item_id from {item_lifecycles} as d
+                   where d.is_delete and :known(d) and :visible(d)) as once
                   on once.product_id = item.product_id and once.item_id = item.item_id
                cross join lateral (:newest_value) as newest
                cross join lateral (
@@ -97,7 +98,8 @@ steps as materialized (
 ), board as materialized (
      select item.product_id, item.item_id, row_number() over () as number, once.item_id is not null as was_deleted
        from :items() as item
-       left join (select distinct d.product_id, d.item_id from {item_lifecycles} as d where d.is_delete and :known(d)) as once
+       left join (select distinct d.product_id, d.item_id from {item_lifecycles} as d
+                   where d.is_delete and :known(d) and :visible(d)) as once
          on once.product_id = item.product_id and once.item_id = item.item_id
       where :visible(item)
 ), present as materialized (

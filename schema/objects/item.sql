@@ -154,11 +154,11 @@ else known.:column end
     select found.product_id, found.item_id
       from read_model.search_terms(:words) as t
      cross join lateral (
-           select i.product_id, i.item_id from {items} as i where i.search @@ t.term
+           select i.product_id, i.item_id from {items} as i where i.search @@ t.term and :visible(i)
             union
-           select c.product_id, c.item_id from {comments} as c where c.search @@ t.term and not c.deleted
+           select c.product_id, c.item_id from {comments} as c where c.search @@ t.term and not c.deleted and :visible(c)
             union
-           select i.product_id, i.item_id from {items} as i where t.term is null
+           select i.product_id, i.item_id from {items} as i where t.term is null and :visible(i)
            ) as found
      group by t.alternative, t.wanted, found.product_id, found.item_id
     having count(*) filter (where not t.negated) = t.wanted and not bool_or(t.negated))
@@ -175,7 +175,7 @@ exists (
                    select found.product_id, found.item_id, s.place
                      from read_model.search_terms(:words) as s
                      join :comments(item_id, search, deleted) as found on found.search @@ s.term
-                    where not found.deleted)
+                    where not found.deleted and :visible(found))
            ) <> t.negated))
 
 -- name: relevance
@@ -194,7 +194,7 @@ coalesce(ts_rank(item.search, (select read_model.search_any(:words)))::float8 + 
 -- How well the comments of items match, looked through once for all: of a past moment no index says whose they are.
 select found.product_id, found.item_id, max(ts_rank(found.search, (select read_model.search_any(:words)))) / 4 as rank
   from :comments(item_id, search, deleted) as found
- where found.search @@ (select read_model.search_any(:words)) and not found.deleted
+ where found.search @@ (select read_model.search_any(:words)) and not found.deleted and :visible(found)
  group by found.product_id, found.item_id
 
 -- name: gained

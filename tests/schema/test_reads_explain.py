@@ -248,3 +248,19 @@ async def test_pages_either_way_pass_by_the_unknown_once_and_at_the_end(board: B
         assert len(forwards) == ITEMS + len(unknown)
         assert forwards == backwards == expected
         assert [item["sleekplanId"] for item in forwards[-5:]] == unknown
+
+
+@pytest.mark.parametrize("as_of", ["", ", asOf: {position: 900}"])
+async def test_a_search_in_one_product_looks_at_the_comments_of_no_other(board: Board, as_of: str) -> None:
+    search = 'filter: {search: "idea or -later"}'
+    query = f"{{ items(productId: {PRODUCT}, {search}{as_of}) {{ nodes {{ id }} }} }}"
+
+    found = [
+        node for node in await plan(board, query) if node.get("Relation Name", "").startswith("comments")
+    ]
+
+    conditions = [
+        " ".join(node.get(name, "") for name in ("Index Cond", "Recheck Cond", "Filter")) for node in found
+    ]
+    assert conditions
+    assert [each for each in conditions if "product_id = " not in each] == []
