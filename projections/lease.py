@@ -17,6 +17,7 @@ from service.log.database import POSTGRES_FAILURES, Pool
 from service.sql_files import load
 
 RENEWALS_A_LEASE: Final = 3
+GIVE_BACK_SECONDS_MAX: Final = 2.0
 
 _sql = load(__file__, "lease.sql")
 
@@ -61,8 +62,8 @@ class Lease:
         return str(row["holder"]) if row else "nobody"
 
     async def give_back(self, connection: AnyConnection | Pool) -> None:
-        """End our turn: another one may take over at once."""
-        await connection.execute(_sql["give_back"], self.task, self._holder)
+        """End our turn: another one may take over at once. Raises POSTGRES_FAILURES, soon if none answers."""
+        await connection.execute(_sql["give_back"], self.task, self._holder, timeout=GIVE_BACK_SECONDS_MAX)
 
     def lost(self) -> LostLease:
         """The error that says so."""

@@ -277,6 +277,7 @@ class Turn:
         return self._followers[0].failure
 
     async def give_back(self) -> None:
-        """Let another one take over at once."""
+        """Let another one take over at once; where the server does not answer, once the lease is over."""
         if not self.connection.is_closed():
-            await self.lease.give_back(self.connection)
+            with contextlib.suppress(*POSTGRES_FAILURES):
+                await self.lease.give_back(self.connection)

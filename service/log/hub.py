@@ -130,8 +130,9 @@ class Hub:
                 self._somebody_waits.clear()
 
     async def reconnected(self) -> None:
-        """Wait until the connection was lost and is there again."""
-        await self._reconnected.wait()
+        """Wait until the connection was lost and is there again; polled meanwhile, it shows that it lives."""
+        with self._one_more_waiting("head"):
+            await self._reconnected.wait()
 
     async def _made(self) -> None:
         """Note a new connection. After the first one, it may lead to another server than those of before."""

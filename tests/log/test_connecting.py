@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import secrets
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from projections.follow.projector import Projector
 from service.errors import DatabaseUnreachable
-from service.log.database import Connection, connect, open_pool
-from tests.given.bodies import a_body
+from service.log.database import Connection, close_pool, connect, open_pool
+from service.log.event_store import EventStore
+from service.log.hub import Hub
+from tests.given.asking import a_pool
+from tests.given.bodies import a_body, an_event
 from tests.given.proxy import Proxy, proxy_before
 from tests.given.serving import serving
 from tests.given.waiting import eventually
@@ -26,7 +30,7 @@ LIVE = "subscription { events(after: 0) { position } }"
 PATIENCE_SECONDS = 60
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def two_hosts(dsn: str) -> AsyncIterator[tuple[Proxy, Proxy, str]]:
     """Give two ways to one Postgres, and an address that names both."""
     async with proxy_before(dsn) as (first, through), proxy_before(dsn) as (second, _):
@@ -98,6 +102,46 @@ async def test_a_host_that_is_promoted_while_another_says_nothing_is_found_befor
     finally:
         await owner.execute(f"drop role {role}")
         await owner.close()
+
+
+@contextlib.asynccontextmanager
+async def _projector_in_a_statement(database_url: str) -> AsyncIterator[tuple[Projector, asyncio.Task[None]]]:
+    """A projector whose server falls silent in the middle of a statement, with another way to it."""
+    async with contextlib.AsyncExitStack() as stack:
+        first, second, address = await stack.enter_async_context(two_hosts(database_url))
+        second.refuses = True
+        pool = await open_pool(address)
+        stack.push_async_callback(close_pool, pool)
+        hub = await stack.enter_async_context(Hub(address, pools=[pool]))
+        beside = await stack.enter_async_context(a_pool(database_url))
+        store = EventStore(beside)
+        projector = Projector(pool, hub, lease_seconds=1)
+        task = asyncio.create_task(projector.run())
+        await store.append([an_event(1)])
+        await eventually(lambda: projector.position == 1, PATIENCE_SECONDS)
+        async with beside.acquire() as holder, holder.transaction():
+            await holder.execute("lock table read_model.checkpoints in access exclusive mode")
+            await store.append([an_event(2)])
+            await eventually(
+                lambda: beside.fetchval("select exists (select from pg_locks where not granted)")
+            )
+            first.swallows, second.refuses = True, False
+        yield projector, task
+        task.cancel()
+        ended, _ = await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
+        await store.close()
+        assert ended, "a stop waits for a server that says nothing"
+
+
+async def test_a_projector_goes_on_where_its_server_falls_silent_in_a_statement(database_url: str) -> None:
+    """Nobody waits for what is recorded then, and so nobody would see that the server says nothing."""
+    async with _projector_in_a_statement(database_url) as (projector, _):
+        await eventually(lambda: projector.position == 2, PATIENCE_SECONDS)
+
+
+async def test_a_projector_whose_server_falls_silent_in_a_statement_can_be_stopped(database_url: str) -> None:
+    async with _projector_in_a_statement(database_url) as (_, task):
+        task.cancel()
 
 
 async def test_projector_and_live_try_again_each_second_at_the_longest_however_long_postgres_was_away(
