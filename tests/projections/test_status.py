@@ -432,12 +432,12 @@ async def test_a_rebuild_that_another_process_ended_is_reported(followed: asyncp
 
 
 async def test_a_replay_that_stops_says_where_and_lets_the_next_rebuild_run(followed: asyncpg.Pool) -> None:
-    before = await dump(followed)
     facts = (await tables(followed)).names["event_facts"]
     newest = await followed.fetchval(f"select max(position) from {facts}")
-    await followed.execute(
-        f"alter table {facts} add constraint surprise check (position < {newest}) not valid"
-    )
+    # A row that is as it was is not written again.
+    await followed.execute(f"delete from {facts} where position = {newest}")
+    await followed.execute(f"alter table {facts} add constraint surprise check (position < {newest})")
+    before = await dump(followed)
 
     with pytest.raises(RebuildStopped, match="surprise") as stopped:
         await rebuild(followed, product_id=PRODUCT)
