@@ -10,7 +10,7 @@ from typing import Final
 import asyncpg
 
 from projections.catalogue import BUILT_IN, all_projections
-from projections.checkpoints import furthest, lock, tell
+from projections.checkpoints import tell
 from projections.lease import Lease
 from projections.rebuild.rebuild import stale, turn_to_rebuild
 from projections.rebuild.replay import Aside
@@ -115,10 +115,7 @@ async def _retry(connection: AnyConnection, turn: Lease, found: Parked) -> tuple
         raise TablesOutdated(sorted(outdated))
     released = await _release(connection, found)
     aside = Aside(connection, projections, found.product_id)
-    await aside.count_up_to(await furthest(connection, projections))  # meanwhile the projector goes on
-    rows = await lock(connection, projections)
-    await turn.check(connection)  # else another may have read the log since
-    reached = max(row["position"] for row in rows)
+    reached = max(row["position"] for row in await aside.hold(turn))
     released |= await _release(connection, found)  # and more may have come to wait
     await aside.put_in(reached)
     await tell(connection, reached)

@@ -229,13 +229,10 @@ class Rebuilder:
         began, number = loop.time(), row["rebuild"]
         async with self._pool.acquire() as connection:
             await drop_leftovers(connection, number)  # somebody may be in them who was erased since
-            position = await furthest(connection, chosen)
             try:
                 async with connection.transaction():
                     aside = Aside(connection, chosen, row["product_id"])
-                    await aside.count_up_to(position)
-                    held = await lock(connection, chosen)
-                    await self.lease.check(connection)  # else another may have read the log since
+                    held = await aside.hold(self.lease)
                     position = max(each["position"] for each in held)
                     events = await aside.put_in(position, row["item_id"])
                     await connection.execute(_sql["finish"], number, "DONE", None, position)
@@ -243,7 +240,8 @@ class Rebuilder:
             except asyncpg.PostgresError as error:
                 if not is_lasting(error):
                     raise
-                refused = await refused_at(connection, chosen, position, row["product_id"])
+                reached = await furthest(connection, chosen)
+                refused = await refused_at(connection, chosen, reached, row["product_id"])
                 raise await _stop(connection, number, chosen, refused, error) from error
         seconds, names = loop.time() - began, tuple(projection.name for projection in chosen)
         generation = max(each["generation"] for each in held)

@@ -8,6 +8,8 @@ from typing import Final
 import asyncpg
 
 from projections.catalogue import STAGING, Projection, fill, staging_of
+from projections.checkpoints import furthest, lock
+from projections.lease import Lease
 from projections.read_model import tables
 from projections.steps import (
     COUNTED,
@@ -102,6 +104,16 @@ class Aside:
                 await self._connection.execute(f"analyze {self.names[table]}")
         for statement in [text for projection in self._projections for text in projection.settles]:
             await run(self._connection, fill(statement, places), first, last)
+
+    async def hold(self, turn: Lease) -> list[asyncpg.Record]:
+        """Count while the projector goes on, then hold the checkpoints; return them.
+
+        Raises LostLease where another one may have counted since: it would be taken back.
+        """
+        await self.count_up_to(await furthest(self._connection, self._projections))
+        held = await lock(self._connection, self._projections)
+        await turn.check(self._connection)
+        return held
 
     async def put_in(self, position: int, item_id: str | None = None) -> int:
         """Put the rows as of a position, at which the checkpoints are held, in place of those in use.

@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 
 from projections.checkpoints import lock
-from projections.follow import parking
 from projections.follow.parking import park, parked_list, parked_retry, parked_show
 from projections.follow.projector import Projector
 from projections.read_model import tables
+from projections.rebuild import replay
 from projections.rebuild.rebuild import rebuild, turn_to_rebuild
 from projections.rebuild.verify import verify
 from projections.status import status
@@ -108,7 +108,7 @@ async def test_a_retry_and_a_rebuild_take_turns(pool: asyncpg.Pool, monkeypatch:
         await Projector(pool).catch_up()
         return await lock(*args)
 
-    monkeypatch.setattr(parking, "lock", lock_later)
+    monkeypatch.setattr(replay, "lock", lock_later)
     retried = await parked_retry(pool, parked.position)
 
     assert (retried.done, len(retried.positions)) == (True, 3)
@@ -132,7 +132,7 @@ async def test_a_retry_that_lost_its_turn_changes_nothing(
         assert await turn_to_rebuild().take(pool)
         return await lock(*args)
 
-    monkeypatch.setattr(parking, "lock", lock_later)
+    monkeypatch.setattr(replay, "lock", lock_later)
     with pytest.raises(LostLease):
         await parked_retry(pool, found[0].position)
 

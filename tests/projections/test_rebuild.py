@@ -14,7 +14,6 @@ from projections.catalogue import BUILT_IN, Projection, all_projections, togethe
 from projections.checkpoints import lock
 from projections.follow.projector import Projector
 from projections.read_model import Reader, tables
-from projections.rebuild import rebuild as rebuilding
 from projections.rebuild import replay
 from projections.rebuild.build import Build, lanes_of, steps_of
 from projections.rebuild.rebuild import Rebuilder, rebuild, stale
@@ -290,7 +289,7 @@ async def test_the_projector_goes_on_while_a_product_is_counted(
         await Projector(pool).catch_up()
         return await lock(*args)
 
-    monkeypatch.setattr(rebuilding, "lock", lock_later)
+    monkeypatch.setattr(replay, "lock", lock_later)
     report = await rebuild(pool, product_id=PRODUCT)
 
     counted = await dump(pool)
@@ -333,7 +332,7 @@ async def test_a_count_that_lost_its_turn_puts_nothing_in(
         assert await Rebuilder(followed).lease.take(followed)
         return await lock(*args)
 
-    monkeypatch.setattr(rebuilding, "lock", lock_later)
+    monkeypatch.setattr(replay, "lock", lock_later)
     with pytest.raises(LostLease):
         await rebuild(followed, product_id=PRODUCT)
 
