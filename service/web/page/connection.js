@@ -43,10 +43,10 @@ export class Connection {
 
   #tell(state, why) {
     document.body.dataset.connection = state;
+    this.replay = null;
     if (state === "refused") return import("./refused.js").then(({ refused }) => refused(this, why));
     if (state === "lost") {
       this.cutAt ??= this.follower.position;
-      this.replay = null;
       return write(this.place, `Connection lost at position ${number(this.cutAt)}. Trying again …`);
     }
     if (this.cutAt === undefined) return write(this.place, "Connected");
