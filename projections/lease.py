@@ -18,6 +18,7 @@ from service.sql_files import load
 
 RENEWALS_A_LEASE: Final = 3
 GIVE_BACK_SECONDS_MAX: Final = 2.0
+LOOK_AGAIN_SECONDS: Final = 0.2
 
 _sql = load(__file__, "lease.sql")
 
@@ -84,6 +85,16 @@ class Lease:
             finally:
                 with contextlib.suppress(*POSTGRES_FAILURES):
                     await self.give_back(pool)
+
+    @contextlib.asynccontextmanager
+    async def awaited(self, pool: Pool) -> AsyncIterator[None]:
+        """Wait for our turn, then keep it."""
+        while True:
+            async with self.kept(pool) as ours:
+                if ours:
+                    yield
+                    return
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def _keep(self, pool: Pool) -> None:
         while True:

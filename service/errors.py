@@ -833,12 +833,12 @@ class TablesOutdated(ProjectionError):
 
 
 class RebuildRuns(ProjectionError):
-    """A rebuild was asked for while another one runs."""
+    """A comparison was asked for while a rebuild or another comparison runs."""
 
-    def __init__(self, rebuild: int, holder: str) -> None:
-        self.rebuild, self.holder = rebuild, holder
+    def __init__(self, holder: str) -> None:
+        self.holder = holder
         super().__init__(
-            f"rebuild {rebuild} is running ({holder}); one runs at a time: wait for it, then ask again"
+            f"a rebuild or a comparison is running ({holder}); one runs at a time: wait, then ask again"
         )
 
 

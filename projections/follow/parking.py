@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import asyncpg
 
@@ -18,8 +16,6 @@ from projections.steps import AnyConnection, group_of, groups_of, is_data_error,
 from service.errors import ParkedUnknown, TablesOutdated, UnknownProjection
 from service.log.database import Pool
 from service.sql_files import load
-
-TURN_POLL_SECONDS: Final = 0.2
 
 _sql = load(__file__, "parking.sql")
 
@@ -87,11 +83,8 @@ async def parked_retry(pool: Pool, position: int, group: str | None = None) -> R
     the one that parked it is installed here no more.
     """
     turn = turn_to_rebuild()
-    while True:
-        async with turn.kept(pool) as ours:
-            if ours:
-                return await _retried(pool, turn, await parked_show(pool, position, group))
-        await asyncio.sleep(TURN_POLL_SECONDS)
+    async with turn.awaited(pool):
+        return await _retried(pool, turn, await parked_show(pool, position, group))
 
 
 async def _retried(pool: Pool, turn: Lease, found: Parked) -> Retried:

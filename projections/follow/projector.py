@@ -134,7 +134,7 @@ class Projector:
         """Rebuild where following from so far behind takes longer; what that stops at, following parks."""
         if await self._is_far_from(await head(self._pool)):
             try:
-                await rebuild(self._pool, wait=True)
+                await rebuild(self._pool)
             except RebuildStopped as stopped:
                 _log.error("rebuild_stopped", projection=stopped.projection, position=stopped.position)
 
@@ -143,9 +143,9 @@ class Projector:
         far = await self._is_far_from(target)
         outdated = await stale(self._pool)
         if outdated:
-            await rebuild(self._pool, outdated, wait=True)
+            await rebuild(self._pool, outdated)
         elif far:
-            await rebuild(self._pool, wait=True)
+            await rebuild(self._pool)
 
     async def _is_far_from(self, target: int) -> bool:
         """Declare what is missing, and return whether a rebuild gets there far sooner than following."""

@@ -39,9 +39,9 @@ async def replay_product(pool: Pool, product_id: int) -> None:
     one is cleaning up after.
     """
     own = [projection.name for projection in all_projections() if not projection.built_in]
-    await rebuild(pool, None, product_id=product_id, wait=True, unless_done=True)
+    await rebuild(pool, None, product_id=product_id, unless_done=True)
     for name in own:
-        await rebuild(pool, [name], product_id=product_id, wait=True, unless_done=True)
+        await rebuild(pool, [name], product_id=product_id, unless_done=True)
 
 
 async def drop_and_vacuum(pool: Pool, products: Collection[int]) -> None:

@@ -21,7 +21,7 @@ from projections.rebuild.report import Progress, RebuildReport, Watch
 from projections.shown import attach, drop_childless, let_plans_pass, show
 from projections.steps import AnyConnection, drop_tables, failure_of, is_lasting, reason_of
 from service.ending_tasks import rest
-from service.errors import LostLease, ProjectionError, RebuildRuns, RebuildStopped, UnknownProjection
+from service.errors import LostLease, ProjectionError, RebuildStopped, UnknownProjection
 from service.log.database import Pool, is_away
 from service.sql_files import load
 
@@ -50,24 +50,18 @@ async def rebuild(
     item_id: str | None = None,
     progress: Watch | None = None,
     events_a_step: int = EVENTS_A_STEP,
-    wait: bool = False,
     unless_done: bool = False,
 ) -> RebuildReport:
     """Rebuild projections (all by default), with those whose tables their steps read, and switch to them.
 
-    Reads are answered from the old tables until the switch. A rebuild that was killed is gone on with. Raises
-    UnknownProjection, RebuildRuns (unless `wait`), RebuildStopped. With `unless_done`, a product that was
-    counted since it was erased from or let go of last is not counted again.
+    Reads are answered from the old tables until the switch. What another process rebuilds is waited for; one
+    that was killed is gone on with. Raises UnknownProjection, RebuildStopped. With `unless_done`, a product
+    that was counted since it was erased from or let go of last is not counted again.
     """
     rebuilder = Rebuilder(pool, events_a_step=events_a_step)
     number = await rebuilder.request(names, product_id=product_id, item_id=item_id, unless_done=unless_done)
-    while True:
-        report = await rebuilder.work(number, progress)
-        if report is not None:
-            return report
-        if not wait:
-            raise RebuildRuns(number, await rebuilder.lease.holder(pool))
-        await asyncio.sleep(0.2)
+    async with rebuilder.lease.awaited(pool):
+        return await rebuilder.up_to(number, progress)
 
 
 class Rebuilder:
@@ -150,15 +144,17 @@ class Rebuilder:
         Raises RebuildStopped, LostLease; what else fails is noted and can be tried again.
         """
         async with self.lease.kept(self._pool) as ours:
-            if not ours:
-                return None
-            while True:
-                row = await self._pool.fetchrow(_sql["requested"])
-                if row is None or row["rebuild"] > number:
-                    return await self._ended(number)
-                report = await self._run(row, progress)
-                if row["rebuild"] == number:
-                    return report
+            return await self.up_to(number, progress) if ours else None
+
+    async def up_to(self, number: int, progress: Watch | None = None) -> RebuildReport:
+        """Run the rebuilds that wait, up to this one, in our turn. Raises as `work`."""
+        while True:
+            row = await self._pool.fetchrow(_sql["requested"])
+            if row is None or row["rebuild"] > number:
+                return await self._ended(number)
+            report = await self._run(row, progress)
+            if row["rebuild"] == number:
+                return report
 
     async def drop_discarded(self) -> list[str]:
         """Drop the tables that were switched away from some time ago; the ones still being read wait."""

@@ -110,7 +110,7 @@ async def _compared(
     position = 0
     async with lease.kept(pool) as ours:
         if not ours:
-            raise RebuildRuns(0, await lease.holder(pool))
+            raise RebuildRuns(await lease.holder(pool))
         for group in groups_of(chosen):
             try:
                 found, reached = await _verify(pool, group, rows_shown, events_a_step, progress)

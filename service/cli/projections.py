@@ -80,7 +80,7 @@ async def _rebuild(names: tuple[str, ...], product_id: int | None, item_id: str 
                 advance(progress.position, progress.head)
 
             return await run_rebuild(
-                pool, names or None, product_id=product_id, item_id=item_id, progress=watch, wait=True
+                pool, names or None, product_id=product_id, item_id=item_id, progress=watch
             )
 
 

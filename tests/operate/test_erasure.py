@@ -456,7 +456,7 @@ async def test_a_deletion_that_cannot_be_honoured_yet_is_tried_again(
     async def busy_at_first(product_id: int) -> None:
         attempts.append(product_id)
         if len(attempts) == 1:
-            raise RebuildRuns(7, "another process")
+            raise RebuildRuns("another process")
 
     keeping = asyncio.create_task(
         Erasure(log, busy_at_first, data_dir=tmp_path).keep_honouring(timedelta(0), every_seconds=0.01)

@@ -18,6 +18,7 @@ from projections.rebuild import replay
 from projections.rebuild.build import Build, lanes_of, steps_of
 from projections.rebuild.rebuild import Rebuilder, rebuild, stale
 from projections.rebuild.report import Progress
+from projections.rebuild.verify import verify
 from projections.status import status
 from service.errors import LostLease, RebuildRuns, RebuildStopped, UnknownProjection
 from tests.given.projecting import PRODUCT, a_history, dump, payload, record
@@ -188,15 +189,17 @@ async def _indexes(pool: asyncpg.Pool) -> list[str]:
     )
 
 
-async def test_one_rebuild_runs_at_a_time(followed: asyncpg.Pool) -> None:
-    first = Rebuilder(followed)
-    async with first.lease.kept(followed) as ours:
-        assert ours
+async def test_a_rebuild_waits_for_its_turn_and_a_comparison_says_that_it_has_none(
+    followed: asyncpg.Pool,
+) -> None:
+    async with Rebuilder(followed).lease.awaited(followed):
+        waiting = asyncio.create_task(rebuild(followed))
 
-        with pytest.raises(RebuildRuns, match="one runs at a time"):
-            await rebuild(followed)
+        with pytest.raises(RebuildRuns, match="a rebuild or a comparison is running"):
+            await verify(followed)
 
-    await rebuild(followed)
+        assert not waiting.done()
+    assert (await waiting).projections
 
 
 async def test_asking_twice_for_the_same_rebuild_is_one_rebuild(followed: asyncpg.Pool) -> None:

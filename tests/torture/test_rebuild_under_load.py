@@ -39,7 +39,7 @@ from service.log.database import open_pool
 
 async def main():
     pool = await open_pool(sys.argv[1], min_size=1, max_size=8)
-    report = await rebuild(pool, wait=True, events_a_step=int(sys.argv[2]))
+    report = await rebuild(pool, events_a_step=int(sys.argv[2]))
     print(report)
     await pool.close()
 
