@@ -169,6 +169,10 @@ class Spool:
         After a failed sync the kernel may have dropped the pages and count them as clean, so that a second
         sync of the same file reports success for what is lost: such a file is never synced again.
         """
+        try:
+            self._put_back()
+        except OSError as error:
+            raise SpoolUnavailable(error.strerror or str(error.errno)) from error
         for attempt in (1, 2):
             try:
                 segment = self._open_segment()
@@ -207,10 +211,28 @@ class Spool:
             self._seal()
         path = self.folder / f"{self._next_number:020d}.spool"
         self._next_number += 1
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._file = _made(path)
         self._segments.append(_Segment(path))
         sync_folder(self.folder)
         return self._segments[-1]
+
+    def _put_back(self) -> None:
+        """Make the file that is written to anew where somebody deleted it: closed, it would be gone."""
+        if self._file is None or os.fstat(self._file).st_nlink:
+            return
+        segment = self._segments[-1]
+        copy = _made(segment.path)
+        try:
+            _write_all(copy, os.pread(self._file, segment.safe_bytes, 0))
+            os.fdatasync(copy)
+            sync_folder(self.folder)
+        except OSError:
+            os.close(copy)
+            segment.path.unlink(missing_ok=True)
+            raise
+        self._seal()
+        self._file = copy
+        _log.warning("spool_segment_put_back", file=segment.path.name, deliveries=segment.records)
 
     def _seal(self) -> None:
         if self._file is not None:
@@ -233,11 +255,11 @@ class Spool:
     def _peek(self, limit: int) -> tuple[list[Spooled], int]:
         """Return the oldest records, and how many that were counted can no longer be read."""
         lost = 0
+        with contextlib.suppress(OSError):
+            self._put_back()
         while self._segments:
             segment = self._segments[0]
-            with segment.path.open("rb") as file:
-                file.seek(segment.read_bytes)
-                content = file.read(segment.safe_bytes - segment.read_bytes)
+            content = self._content(segment)
             records, end, damaged = _scan(content, limit)
             segment.damaged = segment.damaged or damaged
             self._peeked = (len(records), end)
@@ -248,6 +270,15 @@ class Spool:
             self._drop_first()
         self._peeked = (0, 0)
         return [], lost
+
+    def _content(self, segment: _Segment) -> bytes:
+        size, begin = segment.safe_bytes - segment.read_bytes, segment.read_bytes
+        if self._file is not None and segment is self._segments[-1]:  # also where its name is gone
+            return os.pread(self._file, size, begin)
+        with contextlib.suppress(FileNotFoundError), segment.path.open("rb") as file:
+            file.seek(begin)
+            return file.read(size)
+        return b""
 
     def _forget(self) -> None:
         records, end = self._peeked
@@ -270,8 +301,12 @@ class Spool:
         self.bytes_used -= segment.safe_bytes
         if segment.damaged:
             kept = segment.path.with_suffix(".damaged")
-            segment.path.rename(kept)
-            _log.error("spool_segment_damaged", file=kept.name, bytes=segment.safe_bytes)
+            try:
+                segment.path.rename(kept)
+            except FileNotFoundError:
+                _log.error("spool_segment_gone", file=segment.path.name, deliveries=segment.records)
+            else:
+                _log.error("spool_segment_damaged", file=kept.name, bytes=segment.safe_bytes)
         else:
             with contextlib.suppress(FileNotFoundError):
                 segment.path.unlink()
@@ -345,6 +380,10 @@ def _unpack(content: bytes, start: int) -> tuple[Spooled, int] | None:
         Spooled(received_at, head["origin"], payload[body_at:], head["product_id"], head["reason"]),
         begin + length,
     )
+
+
+def _made(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
 def _write_all(file: int, content: bytes) -> None:

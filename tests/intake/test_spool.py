@@ -141,6 +141,32 @@ async def test_damage_that_comes_while_it_runs_does_not_hold_up_the_rest(tmp_pat
         assert spool.pending == 0
 
 
+async def test_what_is_kept_is_not_lost_with_a_file_that_somebody_deletes(tmp_path: Path) -> None:
+    async with Spool(tmp_path, MANY) as spool:
+        await spool.write([a_record(1)])
+        for segment in tmp_path.glob("*.spool"):
+            segment.unlink()
+        await spool.write([a_record(2)])
+
+        assert await spool.peek(1) == [a_record(1)]
+        for segment in tmp_path.glob("*.spool"):
+            segment.unlink()
+        assert await spool.peek(2) == [a_record(1), a_record(2)]
+
+    async with Spool(tmp_path, MANY) as spool:
+        assert await drained(spool) == [a_record(1), a_record(2)]
+
+
+async def test_a_file_that_is_gone_does_not_hold_up_the_rest(tmp_path: Path) -> None:
+    async with Spool(tmp_path, MANY, segment_bytes=1) as spool:
+        await spool.write([a_record(1)])
+        await spool.write([a_record(2)])
+        sorted(tmp_path.glob("*.spool"))[0].unlink()
+
+        assert await drained(spool) == [a_record(2)]
+        assert (spool.pending, spool.bytes_used) == (0, 0)
+
+
 async def test_a_full_spool_refuses_and_takes_again_once_drained(tmp_path: Path) -> None:
     async with Spool(tmp_path, 1_000) as spool:
         for number in range(3):
