@@ -53,7 +53,7 @@ class LogFollower:
         self.first = self.position = 0
         self.failure: ProjectionError | None = None
 
-    async def advance(self, to: int | None, events_max: int) -> bool:
+    async def advance(self, events_max: int) -> bool:
         """Take the next step; return whether there was one. A failure is told, and tried again after a pause.
 
         Raises LostLease, CountedByAnother, and what Postgres raises when it goes away: that is no failure of
@@ -62,7 +62,7 @@ class LogFollower:
         if asyncio.get_running_loop().time() < self._again_at:
             return False
         try:
-            moved = await self.step(to, events_max)
+            moved = await self.step(events_max)
         except (asyncpg.PostgresError, CheckpointAheadOfLog) as error:
             if is_away(error):
                 raise
@@ -100,24 +100,22 @@ class LogFollower:
     async def _note(self, reason: str | None) -> None:
         await self._connection.execute(_sql["note_error"], self._lease.epoch, self._names, reason)
 
-    async def step(self, to: int | None, events_max: int) -> bool:
+    async def step(self, events_max: int) -> bool:
         """Count the next events in, at most `events_max`; return whether there were any.
 
         A step that an event spoils is tried again with half as many, until the one event is known and parked.
         """
-        if self._steps is not None and to is not None and self.position >= to:
-            return False
         size = min(events_max, self._events_max or events_max)
         try:
             if not await self._prepared():
                 return False
-            moved = await self._follow(to, size)
+            moved = await self._follow(size)
             if moved is None:
-                moved = await self._step(await head(self._connection) if to is None else to, size)
+                moved = await self._step(await head(self._connection), size)
         except asyncpg.PostgresError as error:
             if not is_data_error(error):
                 raise
-            size = min(size, (await head(self._connection) if to is None else to) - self.position)
+            size = min(size, await head(self._connection) - self.position)
             if size <= 1:
                 await self._park(self.position + 1, error)
             self._events_max = max(size // 2, 1)
@@ -125,17 +123,16 @@ class LogFollower:
         self._events_max = None if size >= events_max else size * 2
         return moved
 
-    async def _follow(self, to: int | None, events_max: int) -> bool | None:
+    async def _follow(self, events_max: int) -> bool | None:
         """Take a short step in one round trip, where there is nothing else to it; None where there is."""
         assert self._steps is not None
         await self._steps.renew_plans(self.position)
         stepped = await self._connection.fetchval(
-            f"select {self._function}($1, $2, $3, $4, $5, $6)",
+            f"select {self._function}($1, $2, $3, $4, $5)",
             self._lease.epoch,
             self._names,
             self._group,
             self._generations,
-            to,
             events_max,
         )
         if stepped is None:

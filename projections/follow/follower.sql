@@ -42,10 +42,9 @@ returning projection, case when built_in then pg_notify('recount_projected', $4:
 --   {follow} its name  {step} what counts the events of (first, last] in
 --   my_epoch, mine, parked_under  as $1, $2 and $3 of lock_checkpoints
 --   generations  of the tables that {step} writes, in the order of the names
---   upto  the position to handle up to; null for the head  most  how many events
-create or replace function {follow}(
-    my_epoch bigint, mine text[], parked_under text, generations int[], upto bigint, most bigint
-) returns bigint[] language plpgsql as $follow$
+--   most  how many events
+create or replace function {follow}(my_epoch bigint, mine text[], parked_under text, generations int[], most bigint)
+returns bigint[] language plpgsql as $follow$
 declare
     began     timestamptz := clock_timestamp();
     first     bigint;
@@ -70,7 +69,7 @@ begin
     then
         return null;
     end if;
-    head := coalesce(upto, (select e.position from log.events e order by e.position desc limit 1), 0);
+    head := coalesce((select e.position from log.events e order by e.position desc limit 1), 0);
     last := least(head, first + most);
     if last < first or last - first > {short} then
         return null;

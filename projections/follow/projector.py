@@ -16,21 +16,12 @@ from projections.declare import declare
 from projections.follow.follower import RETRY_SECONDS, RETRY_SECONDS_MAX, LogFollower
 from projections.lease import Lease
 from projections.rebuild.rebuild import rebuild, stale
-from projections.steps import (
-    AnyConnection,
-    groups_of,
-)
+from projections.steps import AnyConnection, groups_of
 from service.ending_tasks import rest
-from service.errors import (
-    CountedByAnother,
-    LostLease,
-    NotProjectedInTime,
-    ProjectionError,
-    RebuildStopped,
-)
+from service.errors import CountedByAnother, LostLease, ProjectionError, RebuildStopped
 from service.lines import Seldom
 from service.log.database import POSTGRES_FAILURES, Pool, is_away
-from service.log.hub import Hub
+from service.log.hub import Hub, Signal
 from service.sql_files import load
 
 if TYPE_CHECKING:
@@ -108,27 +99,21 @@ class Projector:
                 pause = RETRY_SECONDS if is_away(error) else min(pause * 2, RETRY_SECONDS_MAX)
             await rest(pause)
 
-    async def catch_up(self, to: int | None = None, *, timeout: float | None = None) -> int:
-        """Return the position reached once everything up to `to` (the head by default) is projected.
+    async def catch_up(self) -> int:
+        """Return the position reached once everything recorded is projected.
 
         Does it itself when no other process is the projector, else waits for the one that is. Raises
-        NotProjectedInTime, ProjectionFailed, CheckpointAheadOfLog.
+        ProjectionFailed, CheckpointAheadOfLog.
         """
-        target = await head(self._pool) if to is None else to
-        try:
-            async with asyncio.timeout(timeout):
-                await self._bring_near(target)
-                while True:
-                    try:
-                        await self._turn(target)
-                    except LostLease:
-                        pass
-                    reached = await projected(self._pool)
-                    if reached >= target:
-                        return reached
-                    await self._wait("projected", reached)
-        except TimeoutError:
-            raise NotProjectedInTime(target, await projected(self._pool), timeout or 0) from None
+        target = await head(self._pool)
+        await self._bring_near(target)
+        while True:
+            with contextlib.suppress(LostLease):
+                await self._turn(target)
+            reached = await projected(self._pool)
+            if reached >= target:
+                return reached
+            await self._wait("projected", reached)
 
     async def _begin_near(self) -> None:
         """Rebuild where following from so far behind takes longer; what that stops at, following parks."""
@@ -162,7 +147,7 @@ class Projector:
                 # Asked first: what is recorded from here on raises it, what was before is counted in.
                 known = 0 if self._hub is None else self._hub.value("head")
                 began = 0 if self._traces is None else time.time_ns()
-                moved = await turn.advance(None)
+                moved = await turn.advance(self._events_a_step_max)
                 self.failure = None
                 if self._traces is not None and moved:
                     await self._traces.projected(turn.connection, *turn.stepped, began)
@@ -180,7 +165,7 @@ class Projector:
         async with self._pool.acquire() as connection:  # which pins the session anew when it is given back
             await connection.execute(_TURN_SETTINGS)
             await declare(connection)
-            turn = Turn(connection, self._lease, self._events_a_step_max)
+            turn = Turn(connection, self._lease)
             if not await turn.take():
                 self.failure = None
                 yield None
@@ -220,22 +205,19 @@ class Projector:
         if self._hub is not None:
             self._hub.advance("projected", position)
 
-    async def _wait(self, signal: str, beyond: int) -> None:
+    async def _wait(self, signal: Signal, beyond: int) -> None:
         if self._hub is None:
             await asyncio.sleep(0.02)
-        elif signal == "head":
-            await self._hub.wait_beyond("head", beyond, POLL_SECONDS)
         else:
-            await self._hub.wait_beyond("projected", beyond, POLL_SECONDS)
+            await self._hub.wait_beyond(signal, beyond, POLL_SECONDS)
 
 
 class Turn:
     """What the holder of the lease advances with."""
 
-    def __init__(self, connection: AnyConnection, lease: Lease, events_a_step_max: int) -> None:
+    def __init__(self, connection: AnyConnection, lease: Lease) -> None:
         self.connection = connection
         self.lease = lease
-        self._events_a_step_max = events_a_step_max
         self._followers: list[LogFollower] = []
         self.session: tuple[object, ...] = ()
         self.rounds = 0
@@ -261,13 +243,10 @@ class Turn:
         self._followers = [LogFollower(self.connection, self.lease, group) for group in groups]
         return True
 
-    async def advance(self, to: int | None) -> bool:
-        """Count the next events up to `to` in, a step a group; return whether there were any. None: the head.
-
-        Raises LostLease.
-        """
+    async def advance(self, events_max: int = EVENTS_A_STEP_MAX) -> bool:
+        """Count the next events in, a step a group; return whether there were any. Raises LostLease."""
         await self.lease.renew(self.connection)
-        moved = [await follower.advance(to, self._events_a_step_max) for follower in self._followers]
+        moved = [await follower.advance(events_max) for follower in self._followers]
         self.rounds += 1
         return any(moved)
 

@@ -124,7 +124,7 @@ class Rebuilder:
                 _log.warning("rebuild_failed", reason=type(error).__name__)
             await rest(self._poll_seconds)
 
-    async def turn(self, progress: Watch | None = None) -> RebuildReport | None:
+    async def turn(self) -> RebuildReport | None:
         """Run the next rebuild that waits, if any; drop tables that nobody reads any more."""
         await self.drop_discarded()
         row = await self._pool.fetchrow(_sql["requested"])
@@ -136,7 +136,7 @@ class Rebuilder:
                 return None
             await self.request(outdated)
             row = await self._pool.fetchrow(_sql["requested"])
-        return None if row is None else await self.work(row["rebuild"], progress)
+        return None if row is None else await self.work(row["rebuild"])
 
     async def work(self, number: int, progress: Watch | None = None) -> RebuildReport | None:
         """Run the rebuilds that wait, up to this one; None when another process is at it.

@@ -49,7 +49,7 @@ class Following:
         if self._turn is None:
             self._turn = await self._held.enter_async_context(self._projector.turn())
         assert self._turn is not None, "another projector has the turn"
-        while await self._turn.advance(None):
+        while await self._turn.advance():
             pass
         if self._turn.failure is not None:
             raise self._turn.failure

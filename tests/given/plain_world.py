@@ -82,7 +82,7 @@ class World:
         await self._advance(events[-1].position)
 
     async def _advance(self, to: int) -> None:
-        while await self.turn.advance(to):
+        while self.turn.position < to and await self.turn.advance(to - self.turn.position):
             pass
 
     async def ask(self, query: str, caller: Caller = EVERYTHING, /, **variables: Any) -> Any:

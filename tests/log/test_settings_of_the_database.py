@@ -216,7 +216,7 @@ async def test_whatever_a_database_is_set_to_everything_is_recorded_and_read_ali
             first, second, new = shared.events()
 
             one, two = await asyncio.gather(instances[0].take(first), instances[1].take(second))
-            await Projector(pools[1]).catch_up(timeout=60)
+            await Projector(pools[1]).catch_up()
             seen = await reads(board, pools[0])
         finally:
             await shared.reset()

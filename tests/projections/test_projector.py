@@ -16,7 +16,7 @@ from projections.read_model import Reader, tables
 from projections.rebuild.build import Build
 from projections.rebuild.rebuild import Rebuilder, rebuild, stale
 from service.ending_tasks import ended
-from service.errors import CountedByAnother, LostLease, NotProjectedInTime
+from service.errors import CountedByAnother, LostLease
 from service.log.database import open_pool
 from tests.given.projecting import PRODUCT, a_history, dump, payload, record
 from tests.given.proxy import proxy_before
@@ -229,17 +229,17 @@ async def test_a_total_that_the_newest_post_did_not_tell_is_the_newest_one_told(
     assert tuple(item) == (12, 5, 7)
 
 
-async def test_a_turn_counts_up_to_a_position_or_to_the_head(pool: asyncpg.Pool) -> None:
+async def test_a_turn_counts_so_many_events_or_up_to_the_head(pool: asyncpg.Pool) -> None:
     head = await record(pool, a_history(60))
     async with Projector(pool).turn() as turn:
         assert turn is not None
         assert await turn.advance(head - 20)
         assert turn.position == head - 20
 
-        assert await turn.advance(None)
+        assert await turn.advance()
 
         assert turn.position == head
-        assert not await turn.advance(None)
+        assert not await turn.advance()
 
 
 async def test_rows_come_with_the_position_that_they_were_read_at_even_where_there_are_none(
@@ -301,17 +301,17 @@ async def test_a_projector_that_is_told_to_end_as_postgres_goes_away_ends(
 
 
 async def test_a_projector_that_lost_its_lease_commits_nothing_more(pool: asyncpg.Pool) -> None:
-    head = await record(pool, a_history(60))
+    await record(pool, a_history(60))
     async with Projector(pool, lease_seconds=0.01).turn() as stopped:
         assert stopped is not None
         await asyncio.sleep(0.05)  # the lease runs out: what the test is about
         async with Projector(pool).turn() as successor:
             assert successor is not None
             assert successor.lease.epoch == stopped.lease.epoch + 1
-            await successor.advance(head)
+            await successor.advance()
 
             with pytest.raises(LostLease):
-                await stopped.advance(head + 1)
+                await stopped.advance()
 
 
 async def test_while_one_holds_the_lease_another_waits(pool: asyncpg.Pool) -> None:
@@ -357,15 +357,6 @@ async def test_a_version_that_came_after_ours_counts_for_as_long_as_it_runs(
     assert await stale(pool) == []
     for task in ours:
         await ended(task)
-
-
-async def test_catch_up_says_when_nobody_projects_in_time(pool: asyncpg.Pool) -> None:
-    await record(pool, a_history(20))
-    async with Projector(pool).turn() as turn:
-        assert turn is not None
-
-        with pytest.raises(NotProjectedInTime, match=r"within 0\.3 s"):
-            await Projector(pool).catch_up(timeout=0.3)
 
 
 async def test_a_read_sees_one_position_while_the_projector_moves(pool: asyncpg.Pool) -> None:

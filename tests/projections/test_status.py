@@ -265,7 +265,7 @@ async def test_what_the_projector_before_failed_with_stands_until_a_step_goes_we
     async with Projector(pool).turn() as turn:
         assert turn is not None
         assert {s.last_error for s in await status(pool)} == {"of another one"}
-        await turn.advance(None)
+        await turn.advance()
 
     assert {s.last_error for s in await status(pool)} == {None}
 

@@ -35,17 +35,18 @@ async def test_a_killed_projector_is_succeeded_within_ten_seconds(
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", PROJECTOR, database_url)
     other = Projector(pool)
     try:
-        await other.catch_up(timeout=60)
-        head = await record(pool, history[400:800])
+        await other.catch_up()
+        await record(pool, history[400:800])
     finally:
         process.kill()
         await process.wait()
     began = time.perf_counter()
     following = asyncio.create_task(Projector(pool).run())
     try:
-        await other.catch_up(head, timeout=60)
+        await other.catch_up()
         took = time.perf_counter() - began
-        await other.catch_up(await record(pool, history[800:]), timeout=60)
+        await record(pool, history[800:])
+        await other.catch_up()
     finally:
         following.cancel()
         await asyncio.wait([following])
