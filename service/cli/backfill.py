@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from service.cli.database import on_log, open_log, open_log_and_hub
+from service.cli.database import on_log, open_log_and_hub, open_read_model
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import (
     Group,
@@ -17,6 +17,7 @@ from service.cli.terminal import (
     json_option,
     note,
     out,
+    print_fields,
     print_json,
     print_records,
     progress_bar,
@@ -174,16 +175,13 @@ def show_look(settings: Settings, wanted: WantedBoard, as_json: bool, *, gone: b
 
 
 async def _look(settings: Settings, wanted: WantedBoard, gone: bool) -> Look:
-    from projections.declare import declare
     from projections.read_model import Reader
     from service.backfill.choose import choose
     from service.backfill.look import look as run_look
     from service.sleekplan.client import sleekplan
     from service.sleekplan.pace import Pace
 
-    async with open_log(settings) as pool:
-        async with pool.acquire() as connection:
-            await declare(connection)
+    async with open_read_model(settings) as pool:
         reader = Reader(pool)
         product_id, key = await choose(settings.sleekplan_api_key, wanted.product_id, reader)
         pace = Pace(wanted.rate or settings.sleekplan_rate)
@@ -259,8 +257,8 @@ def _look_in_words(told: Look, kinds: frozenset[Kind], rate: float) -> Iterator[
 def sweeps() -> None:
     """Look at what asked Sleekplan's API.
 
-    Those are back-fills: how far each came, and what is missing of it. `recount backfill` goes on with the
-    last one that was stopped, unless it was abandoned.
+    Those are back-fills and comparisons: how far each came, and what is missing of it. `recount backfill`
+    goes on with the last back-fill that was stopped, unless it was abandoned.
     """
 
 
@@ -289,8 +287,7 @@ def show(sweep: str, as_json: bool) -> None:
     if as_json:
         print_json({**told, "scopes": [scope._asdict() for scope in scopes]})
         return
-    for name, value in told.items():
-        out.print(f"{name:<13}{'' if value is None else value}", markup=False)
+    print_fields(told)
     out.print("")
     print_records(ScopesCounted._fields, [scope._asdict() for scope in scopes], False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from service.cli.options import given_settings
@@ -95,11 +95,37 @@ async def open_log_and_hub(settings: Settings, *, makes: bool = False) -> AsyncI
         yield pool, hub
 
 
+@asynccontextmanager
+async def open_projected(settings: Settings) -> AsyncIterator[tuple[Pool, Hub]]:
+    """Give a pool and a hub once everything recorded so far is projected."""
+    from projections.follow.projector import Projector
+
+    async with open_log_and_hub(settings) as (pool, hub):
+        await Projector(pool, hub).catch_up()
+        yield pool, hub
+
+
+@asynccontextmanager
+async def open_read_model(settings: Settings) -> AsyncIterator[Pool]:
+    """Give a pool on a database whose read model exists, be it empty."""
+    from projections.declare import declare
+
+    async with open_log(settings) as pool:
+        async with pool.acquire() as connection:
+            await declare(connection)
+        yield pool
+
+
 def on_log(work: Callable[[Pool], Coroutine[Any, Any, T]], *, makes: bool = False) -> T:
     """Run `work` on the log of the settings."""
+    return asyncio.run(_on(open_log(given_settings(), makes=makes), work))
 
-    async def run() -> T:
-        async with open_log(given_settings(), makes=makes) as pool:
-            return await work(pool)
 
-    return asyncio.run(run())
+def on_read_model(work: Callable[[Pool], Coroutine[Any, Any, T]]) -> T:
+    """Run `work` on the read model of the settings."""
+    return asyncio.run(_on(open_read_model(given_settings()), work))
+
+
+async def _on(opened: AbstractAsyncContextManager[Pool], work: Callable[[Pool], Coroutine[Any, Any, T]]) -> T:
+    async with opened as pool:
+        return await work(pool)

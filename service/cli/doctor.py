@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -38,17 +39,12 @@ def doctor(url: str | None, as_json: bool) -> None:
     """
     findings = asyncio.run(_examine(given_settings(), url))
     if as_json:
-        print_json([{**vars_of(finding)} for finding in findings])
+        print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
             _print_finding(finding)
     if any(finding.state is State.PROBLEM for finding in findings):
         raise SystemExit(FOUND)
-
-
-def vars_of(finding: Finding) -> dict[str, str]:
-    """Return a finding as JSON has it."""
-    return {"check": finding.check, "state": finding.state, "text": finding.text, "mend": finding.mend}
 
 
 async def _examine(settings: Settings, url: str | None) -> list[Finding]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from service.cli.database import on_log, open_log_and_hub
+from service.cli.database import on_log, open_projected
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import json_option, out, print_json, print_records, print_table
 from service.errors import RecountError
@@ -161,25 +162,16 @@ def _as_json(found: Affected) -> dict[str, Any]:
 
 
 async def _with_erasure(work: Callable[[Erasure], Coroutine[Any, Any, T]]) -> T:
-    from projections.follow.projector import Projector
-
     settings = given_settings()
-    async with open_log_and_hub(settings) as (pool, hub):
-        await Projector(pool, hub).catch_up()
+    async with open_projected(settings) as (pool, _):
         return await work(_erasure(pool, settings))
 
 
 def _erasure(pool: Pool, settings: Settings) -> Erasure:
-    from projections.declare import declare
     from projections.rebuild.after_erasure import count_again
     from service.operate.erasure import Erasure
 
-    async def replay(product_id: int) -> None:
-        async with pool.acquire() as connection:
-            await declare(connection)
-        await count_again(pool, product_id)
-
-    return Erasure(pool, replay, data_dir=settings.data_dir)
+    return Erasure(pool, partial(count_again, pool), data_dir=settings.data_dir)
 
 
 COMMANDS: tuple[click.Command, ...] = (erase,)

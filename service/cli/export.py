@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, get_args
 
 import click
 
-from service.cli.database import open_log, open_log_and_hub
+from service.cli.database import open_log, open_projected
 from service.cli.options import data_dir_option, given_settings
 from service.cli.output import written
 from service.cli.read import as_of_when
@@ -103,11 +103,9 @@ async def _export_lines(file: BinaryIO, after: int, product_id: int | None) -> N
 
 async def _export_table(file: BinaryIO, wanted: WantedTable, kind: Any) -> None:
     """Write a table, once everything recorded so far is projected."""
-    from projections.follow.projector import Projector
     from service.operate.warehouse import write_table
 
-    async with open_log_and_hub(given_settings()) as (pool, hub):
-        await Projector(pool, hub).catch_up()
+    async with open_projected(given_settings()) as (pool, _):
         rows, position = await write_table(pool, wanted, kind, file)
     note(f"{rows:,} rows; all up to position {position} is counted in")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from service.cli.database import open_log_and_hub
+from service.cli.database import open_projected
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import Group, json_option, note, out, print_json, print_records
 
@@ -79,11 +79,9 @@ def _settings() -> Settings:
 
 
 async def _asked(settings: Settings, ask: Callable[[Pool, Labels], Awaitable[list[T]]]) -> list[T]:
-    from projections.follow.projector import Projector
     from service.operate import demo
 
-    async with open_log_and_hub(settings) as (pool, hub):
-        await Projector(pool, hub).catch_up()
+    async with open_projected(settings) as (pool, _):
         return await ask(pool, await demo.labels(pool, settings))
 
 

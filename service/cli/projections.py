@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 import orjson
 
-from service.cli.database import open_log, open_log_and_hub
+from service.cli.database import on_read_model, open_log, open_projected
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import (
     Group,
@@ -19,6 +17,7 @@ from service.cli.terminal import (
     for_people,
     json_option,
     out,
+    print_fields,
     print_json,
     print_records,
     print_table,
@@ -26,7 +25,6 @@ from service.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from projections.follow.parking import Parked, Retried
     from projections.rebuild.report import Progress, RebuildReport
     from projections.rebuild.verify import VerifyReport
     from service.log.database import Pool
@@ -103,11 +101,9 @@ def verify(names: tuple[str, ...], as_json: bool) -> None:
 
 
 async def _verify(names: tuple[str, ...]) -> VerifyReport:
-    from projections.follow.projector import Projector
     from projections.rebuild.verify import verify as run_verify
 
-    async with open_log_and_hub(given_settings()) as (pool, hub):
-        await Projector(pool, hub).catch_up()
+    async with open_projected(given_settings()) as (pool, _):
         with progress_bar("verifying") as advance:
 
             def watch(progress: Progress) -> None:
@@ -140,12 +136,8 @@ def list_projections(as_json: bool) -> None:
     """List the projections with the state of each."""
     from projections.status import status
 
-    async def ask() -> list[dict[str, object]]:
-        async with open_read_model() as pool:
-            return [asdict(standing) for standing in await status(pool)]
-
     columns = ("name", "state", "position", "head", "lag_seconds", "parked", "progress", "last_error")
-    print_records(columns, asyncio.run(ask()), as_json)
+    print_records(columns, [asdict(standing) for standing in on_read_model(status)], as_json)
 
 
 @projections.command(name="drop")
@@ -159,15 +151,14 @@ def drop_projection(name: str, yes: bool) -> None:
     """
     from projections.declare import check_absent, drop_absent
 
-    async def drop() -> list[str]:
-        async with open_read_model() as pool:
-            await check_absent(pool, name)
-            if not yes:
-                question = f"Drop the tables of the projection {name}?"
-                await asyncio.to_thread(click.confirm, question, abort=True, err=True)
-            return await drop_absent(pool, name)
+    async def drop(pool: Pool) -> list[str]:
+        await check_absent(pool, name)
+        if not yes:
+            question = f"Drop the tables of the projection {name}?"
+            await asyncio.to_thread(click.confirm, question, abort=True, err=True)
+        return await drop_absent(pool, name)
 
-    out.print(f"dropped: {', '.join(asyncio.run(drop()))}", markup=False)
+    out.print(f"dropped: {', '.join(on_read_model(drop))}", markup=False)
 
 
 @click.group(cls=Group)
@@ -189,10 +180,7 @@ def list_parked(waiting: bool, limit: int, as_json: bool) -> None:
 
     from projections.follow.parking import parked_list
 
-    async def ask() -> list[Parked]:
-        async with open_read_model() as pool:
-            return await parked_list(pool, limit=limit + 1, waiting=waiting)
-
+    found = on_read_model(lambda pool: parked_list(pool, limit=limit + 1, waiting=waiting))
     columns = (
         "position",
         "product_id",
@@ -203,7 +191,7 @@ def list_parked(waiting: bool, limit: int, as_json: bool) -> None:
         "error",
         "parked_at",
     )
-    print_records(columns, [asdict(found) for found in at_most(limit, asyncio.run(ask()))], as_json)
+    print_records(columns, [asdict(each) for each in at_most(limit, found)], as_json)
 
 
 @parked.command(name="show")
@@ -216,19 +204,16 @@ def show_parked(position: int, as_json: bool) -> None:
     from projections.follow.parking import parked_show
     from service.log.event_store import EventStore
 
-    async def ask() -> tuple[Parked, str]:
-        async with open_read_model() as pool:
-            found = await parked_show(pool, position)
-            [event] = await EventStore(pool).read_after(position - 1, 1)
-            return found, event.data
+    async def ask(pool: Pool) -> tuple[dict[str, object], str]:
+        found = await parked_show(pool, position)
+        [event] = await EventStore(pool).read_after(position - 1, 1)
+        return asdict(found), event.data
 
-    found, data = asyncio.run(ask())
-    told = {**asdict(found), "data": orjson.loads(data)}
+    told, data = on_read_model(ask)
     if as_json:
-        print_json(told)
+        print_json({**told, "data": orjson.loads(data)})
     else:
-        for name, value in asdict(found).items():
-            out.print(f"{name:<18}{'' if value is None else value}", markup=False)
+        print_fields(told)
         out.print(f"\n{data}", markup=False)
 
 
@@ -253,11 +238,7 @@ def retry_parked(position: int | None, everything: bool, projection: str | None,
 
     from projections.follow.parking import parked_retry
 
-    async def ask() -> Retried:
-        async with open_read_model() as pool:
-            return await parked_retry(pool, position)
-
-    retried = asyncio.run(ask())
+    retried = on_read_model(lambda pool: parked_retry(pool, position))
     if as_json:
         print_json(asdict(retried))
     elif retried.done:
@@ -273,42 +254,30 @@ def _retry_all(projection: str | None, as_json: bool) -> None:
     from projections.follow.parking import parked_list, parked_retry
     from service.errors import ParkedUnknown, TablesOutdated, UnknownProjection
 
-    async def ask() -> list[dict[str, object]]:
+    async def ask(pool: Pool) -> list[dict[str, object]]:
         results: list[dict[str, object]] = []
-        async with open_read_model() as pool:
-            found = await parked_list(pool, limit=None, projection=projection)
-            known = ["*", *(each.name for each in all_projections())]
-            if not found and projection is not None and projection not in known:
-                raise UnknownProjection(projection, known)
-            with progress_bar("retrying") as advance:
-                for done, each in enumerate(found, 1):
-                    told: dict[str, object] = {"projection": each.projection, "position": each.position}
-                    try:
-                        told |= asdict(await parked_retry(pool, each.position, each.projection))
-                    except ParkedUnknown:  # it went with another, or somebody else was quicker
-                        continue
-                    except (TablesOutdated, UnknownProjection) as error:
-                        told |= {"positions": (), "error": str(error)}
-                    finally:
-                        advance(done, len(found))
-                    results.append(told)
+        found = await parked_list(pool, limit=None, projection=projection)
+        known = ["*", *(each.name for each in all_projections())]
+        if not found and projection is not None and projection not in known:
+            raise UnknownProjection(projection, known)
+        with progress_bar("retrying") as advance:
+            for done, each in enumerate(found, 1):
+                told: dict[str, object] = {"projection": each.projection, "position": each.position}
+                try:
+                    told |= asdict(await parked_retry(pool, each.position, each.projection))
+                except ParkedUnknown:  # it went with another, or somebody else was quicker
+                    continue
+                except (TablesOutdated, UnknownProjection) as error:
+                    told |= {"positions": (), "error": str(error)}
+                finally:
+                    advance(done, len(found))
+                results.append(told)
         return results
 
-    results = asyncio.run(ask())
+    results = on_read_model(ask)
     print_records(("projection", "position", "positions", "error"), results, as_json)
     if any(each["error"] for each in results):
         raise SystemExit(1)
-
-
-@asynccontextmanager
-async def open_read_model() -> AsyncIterator[Pool]:
-    """Give a pool on a database whose read model exists, be it empty."""
-    from projections.declare import declare
-
-    async with open_log(given_settings()) as pool:
-        async with pool.acquire() as connection:
-            await declare(connection)
-        yield pool
 
 
 COMMANDS: tuple[click.Command, ...] = (projections, rebuild, verify, parked)

@@ -17,6 +17,7 @@ from service.cli.terminal import (
     err,
     json_option,
     out,
+    print_fields,
     print_json,
     print_records,
     progress_bar,
@@ -97,8 +98,7 @@ def show_quarantine(id: str, raw: bool, as_json: bool) -> None:
         print_json(told)
         return
     body = told.pop("body")
-    for name, value in told.items():
-        out.print(f"{name:<18}{'' if value is None else value}", markup=False)
+    print_fields(told)
     out.print(f"\n{body}", markup=False)
 
 

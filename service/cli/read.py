@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from service.cli.database import open_log_and_hub
+from service.cli.database import open_projected
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import for_people, json_option, out, print_json, print_table
 from service.errors import BadId, NotFound, QueryFailed
@@ -208,7 +208,6 @@ def _ask(document: str, variables: dict[str, Any]) -> dict[str, Any]:
 
 async def _execute(settings: Settings, document: str, variables: dict[str, Any]) -> dict[str, Any]:
     """Return the data of a document's answer, once everything recorded so far is projected."""
-    from projections.follow.projector import Projector
     from projections.read_model import Reader
     from schema.answer.documents import Request
     from schema.answer.execute import Operations
@@ -221,8 +220,7 @@ async def _execute(settings: Settings, document: str, variables: dict[str, Any])
 
     # What is read on a screen is what may be shown on one: private notes of the team are no part of it.
     board_alone = Caller(SCOPES - {"personal"})
-    async with open_log_and_hub(settings) as (pool, hub):
-        await Projector(pool, hub).catch_up()
+    async with open_projected(settings) as (pool, hub):
         labels = await demo.labels(pool, with_files_of_service(settings))
         services = Services(pool, Reader(pool), EventStore(pool), hub, settings, labels=labels)
         operations = Operations(build_schema())

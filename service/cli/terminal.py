@@ -131,6 +131,13 @@ def print_records(columns: Sequence[str], rows: Sequence[Mapping[str, object]], 
         print_table(columns, [[row.get(column) for column in columns] for row in rows])
 
 
+def print_fields(fields: Mapping[str, object]) -> None:
+    """Print what one thing says, a line each."""
+    width = max(map(len, fields)) + len(_GAP)
+    for name, value in fields.items():
+        out.print(f"{name:<{width}}{'' if value is None else value}", markup=False)
+
+
 def at_most(limit: int, rows: Sequence[Row]) -> Sequence[Row]:
     """Return at most so many of rows of which one more was asked for, and say so if that one was there."""
     if len(rows) > limit:
