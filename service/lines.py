@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import logging
+import os
+import stat
 import sys
 import threading
 import time
 import traceback
 import warnings
+from collections import deque
 from collections.abc import Mapping, MutableMapping
 from types import TracebackType
 from typing import Any, Final, TextIO
@@ -29,6 +33,8 @@ _KNOWN_LIBRARIES: Final = ("aiohttp", "asyncio", "asyncpg", "concurrent")
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _BUFFER_LINES_MAX: Final = 100
 _FLUSH_SECONDS: Final = 0.1
+_UNREAD_LINES_MAX: Final = 10_000
+_LAST_LINES_SECONDS: Final = 1.0
 
 _libraries = structlog.get_logger("library")
 _plain: Lines | None = None
@@ -102,15 +108,17 @@ class Lines:
     """Where structlog's lines end: written together, at the latest a tenth of a second later.
 
     A write for each request would cost more than the rest of its line. Warnings and worse, and whatever is
-    told outside the event loop, go out at once. A stream that is gone stops nobody's work.
+    told outside the event loop, go out at once. A stream that is gone stops nobody's work, nor does one that
+    nobody reads from: a terminal that is halted, a pipe that is full.
     """
 
     def __init__(self, stream: TextIO, *, waits: bool) -> None:
         self._stream = stream
+        self._beside = _Beside(stream) if _may_halt(stream) else None
         self._waits = waits
         self._pending: list[str] = []
         self._lock = threading.Lock()
-        atexit.register(self.flush)
+        atexit.register(self._end)
 
     def msg(self, line: str) -> None:
         """Write a line soon."""
@@ -133,15 +141,85 @@ class Lines:
     error = critical = exception = warn = fatal = warning
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits; from the event loop, have it written."""
         with self._lock:
             pending, self._pending = self._pending, []
-            if pending:
-                try:
-                    self._stream.write("\n".join(pending) + "\n")
-                    self._stream.flush()
-                except (OSError, ValueError):
-                    pass
+            if not pending:
+                return
+            if self._beside is not None and (self._beside.began or _in_a_loop()):
+                self._beside.write(pending)
+                return
+            with contextlib.suppress(OSError, ValueError):
+                self._stream.write("\n".join(pending) + "\n")
+                self._stream.flush()
+
+    def _end(self) -> None:
+        self.flush()
+        if self._beside is not None:
+            self._beside.end()
+
+
+class _Beside:
+    """Writes lines to a stream in a thread of its own, by its descriptor, so that nobody waits for a reader.
+
+    Of more than ten thousand that nobody reads the oldest are dropped, and their number is told.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lines: deque[str] = deque(maxlen=_UNREAD_LINES_MAX)
+        self._dropped = 0
+        self._writes = False
+        self._changed = threading.Condition()
+        self.began = False
+
+    def write(self, lines: list[str]) -> None:
+        """Have lines written, behind those of before."""
+        with self._changed:
+            self._dropped += max(0, len(self._lines) + len(lines) - _UNREAD_LINES_MAX)
+            self._lines.extend(lines)
+            self._changed.notify_all()
+            if not self.began:
+                self.began = True
+                threading.Thread(target=self._write_all, name="lines", daemon=True).start()
+
+    def end(self) -> None:
+        """Give what waits a moment to be read, if anybody still reads."""
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._lines or self._writes), _LAST_LINES_SECONDS)
+
+    def _write_all(self) -> None:
+        while True:
+            with self._changed:
+                self._writes = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._lines)
+                lines, dropped = [*self._lines], self._dropped
+                self._lines.clear()
+                self._dropped, self._writes = 0, True
+            if dropped:
+                lines.insert(0, as_json_line(None, "", {"event": "lines_dropped", "lines": dropped}))
+            left = ("\n".join(lines) + "\n").encode(self._stream.encoding, "backslashreplace")
+            with contextlib.suppress(OSError, ValueError):
+                while left:
+                    left = left[os.write(self._stream.fileno(), left) :]
+
+
+def _may_halt(stream: TextIO) -> bool:
+    """Whether a write may wait for somebody who reads, as to a pipe, a socket or a terminal."""
+    try:
+        kind = os.fstat(stream.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind) or stream.isatty()
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class Seldom:

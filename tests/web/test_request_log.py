@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import os
 import sys
 import warnings
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 
 import aiohttp
 import orjson
@@ -107,6 +109,45 @@ async def test_a_line_is_written_soon_even_when_no_other_follows(lines: io.Strin
     assert not written.is_set()
 
     await asyncio.wait_for(written.wait(), timeout=5)
+
+
+async def test_a_reader_who_stops_reading_keeps_nobody_waiting(lines: io.StringIO) -> None:
+    reads, writes = os.pipe()
+    with os.fdopen(reads) as reader, os.fdopen(writes, "w") as writer:
+        set_up_lines(stream=writer)
+        log = structlog.get_logger()
+        for number in range(3_000):  # a pipe holds a third of them
+            log.info("told", number=number)
+        log.warning("told", number=3_000)
+
+        told = await asyncio.to_thread(lambda: [orjson.loads(reader.readline()) for _ in range(3_001)])
+
+    assert [line["number"] for line in told] == [*range(3_001)]
+
+
+async def test_of_what_nobody_reads_the_newest_lines_are_kept_and_the_others_counted(
+    lines: io.StringIO,
+) -> None:
+    reads, writes = os.pipe()
+    with os.fdopen(reads) as reader, os.fdopen(writes, "w") as writer:
+        set_up_lines(stream=writer)
+        log = structlog.get_logger()
+        for number in range(25_000):
+            log.info("told", number=number)
+        log.warning("last")
+
+        def read() -> list[dict[str, Any]]:
+            told = [orjson.loads(reader.readline())]
+            while told[-1]["event"] != "last":
+                told.append(orjson.loads(reader.readline()))
+            return told
+
+        told = await asyncio.to_thread(read)
+
+    dropped = sum(line["lines"] for line in told if line["event"] == "lines_dropped")
+    assert dropped > 0
+    assert len([line for line in told if line["event"] == "told"]) + dropped == 25_000
+    assert told[-2]["number"] == 24_999
 
 
 async def test_what_libraries_say_is_told_without_what_they_quote(lines: io.StringIO) -> None:
