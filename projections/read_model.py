@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from projections.catalogue import fill as fill_names
+from projections.catalogue import fill
 from projections.checkpoints import checkpoints
 from projections.steps import AnyConnection
 from service.errors import ReadModelChanging
@@ -25,7 +25,6 @@ KNOWN_SINCE: Final = _sql["known_since"]
 """When a log begins, of `:earliest` (a statement of its first moments), `:told` (how many) and `:now`."""
 ATTEMPTS_MAX: Final = 5
 STATEMENTS_KEPT: Final = 2_000
-_GENERATIONS: Final = {"value_read_at": "generations", "rows_read_at": "read_generations"}
 
 # What a statement runs into whose tables were dropped, or made anew under a cached plan, meanwhile.
 _CHANGED: Final = (
@@ -41,8 +40,8 @@ class Generation:
 
     names: Mapping[str, str]
     position: int
-    numbers: tuple[int, ...] = ()
     signature: str = ""
+    """Which generation of each projection these are."""
     _filled: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def fill(self, sql: str) -> str:
@@ -51,7 +50,7 @@ class Generation:
         if filled is None:
             if len(self._filled) >= STATEMENTS_KEPT:
                 self._filled.clear()
-            filled = self._filled[sql] = fill_names(sql, self.names)
+            filled = self._filled[sql] = fill(sql, self.names)
         return filled
 
 
@@ -60,16 +59,11 @@ async def tables(connection: AnyConnection | Pool) -> Generation:
     return _generation(await checkpoints(connection))
 
 
-def fill(sql: str, generation: Generation) -> str:
-    """Put the tables' own names in place of `{name}`."""
-    return generation.fill(sql)
-
-
 def _generation(rows: list[asyncpg.Record]) -> Generation:
     names = {table: f"read_model.{table}_{row['generation']}" for row in rows for table in row["tables"]}
     position = min((row["position"] for row in rows if row["built_in"]), default=0)
     signature = ",".join(f"{row['projection']}={row['generation']}" for row in rows)
-    return Generation(names, position, tuple(row["generation"] for row in rows), signature)
+    return Generation(names, position, signature)
 
 
 class ReadAt(NamedTuple):
@@ -139,7 +133,7 @@ class Reader:
     async def value(self, sql: str, *args: Any) -> tuple[Any, ReadAt]:
         """Return the one value, `answer`, of a statement of one row, and where in the log it read."""
         [row] = await self._read_at("value_read_at", sql, args)
-        return row["answer"], ReadAt(row["position"], row["recorded_at"])
+        return row["answer"], ReadAt(row["read_position"], row["recorded_at"])
 
     async def recorded_at(self, position: int) -> datetime | None:
         """Return when the event at a position was recorded; None where there is none."""
@@ -164,7 +158,7 @@ class Reader:
         """
         for _ in range(ATTEMPTS_MAX):
             known = self._known
-            if known is None or not known.numbers:  # none were declared yet
+            if known is None or not known.names:  # none were declared yet
                 known = self._known = await tables(self._pool)
             statement = self._stated.get((form, sql))
             if statement is None:
@@ -178,7 +172,7 @@ class Reader:
             except _CHANGED:
                 self._known = None
                 continue
-            if rows[0][_GENERATIONS[form]] == known.signature:
+            if rows[0]["read_generations"] == known.signature:
                 return rows
             self._known = None
         raise ReadModelChanging(ATTEMPTS_MAX)
@@ -197,12 +191,6 @@ class Reader:
 
     def _keep(self, found: Generation) -> Generation:
         """The generation as found, with the statements that were filled for it before."""
-        if (
-            self._known is None
-            or self._known.numbers != found.numbers
-            or self._known.names.keys() != found.names.keys()
-        ):
+        if self._known is None or self._known.signature != found.signature:
             self._known = found
-        return Generation(
-            self._known.names, found.position, found.numbers, self._known.signature, self._known._filled
-        )
+        return replace(self._known, position=found.position)

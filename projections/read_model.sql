@@ -4,7 +4,7 @@
 -- The one value of a statement, and in the same snapshot the generations that it was to be read from, the
 -- position, and when its event was recorded: one round trip where a transaction takes four.
 --   statement   a select of one row with the column `answer`
-select stated.answer, read_at.generations, read_at.position,
+select stated.answer, read_at.generations as read_generations, read_at.position as read_position,
        (select e.recorded_at from log.events e where e.position = read_at.position) as recorded_at
   from (:statement) as stated
  cross join (
