@@ -257,7 +257,7 @@ class Service:
             except (RecountError, *POSTGRES_FAILURES) as error:
                 if times := seldom.times():
                     _log.warning("database_not_ready", error=type(error).__name__, times=times)
-                self._hindrance = str(error) if isinstance(error, RecountError) else reason_of(error)
+                self._hindrance = reason_of(error)
         self._hindrance = None
         async with asyncio.TaskGroup() as group:
             for work in (

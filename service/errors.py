@@ -119,10 +119,12 @@ class RecountError(Exception):
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what the system says of an error that is not ours, else its kind.
+    """Return the text of an error of ours, what the system says of another, else its kind.
 
-    Not the error's own text, and not its `strerror` either: asyncio writes there whom it could not reach.
+    Not that one's own text, and not its `strerror` either: asyncio writes there whom it could not reach.
     """
+    if isinstance(error, RecountError):
+        return str(error)
     if isinstance(error, ssl.SSLError):
         return f"TLS: {error.reason}"
     if isinstance(error, socket.gaierror) and error.strerror:

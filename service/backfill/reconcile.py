@@ -8,7 +8,7 @@ from projections.read_model import Reader
 from service.backfill.absence import Absences, before
 from service.backfill.report import SweepReport
 from service.backfill.run import WantedBoard, run_sweep
-from service.backfill.sweep import Comparing, Watch
+from service.backfill.sweep import Comparing, Watch, unwatched
 from service.backfill.sweeps import SweepRecord
 from service.config import Settings
 from service.log.database import Pool
@@ -26,7 +26,7 @@ class WantedReconcile:
 
 
 async def reconcile(
-    pool: Pool, hub: Hub, settings: Settings, wanted: WantedReconcile, watch: Watch
+    pool: Pool, hub: Hub, settings: Settings, wanted: WantedReconcile, watch: Watch = unwatched
 ) -> SweepReport:
     """Compare a board with what is known of it, and record the differences.
 

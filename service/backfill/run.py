@@ -18,7 +18,7 @@ from service.backfill.compare import Kind
 from service.backfill.compose import Composer
 from service.backfill.estimate import EVERYTHING
 from service.backfill.report import SweepReport
-from service.backfill.sweep import Comparing, Sweep, Watch
+from service.backfill.sweep import Comparing, Sweep, Watch, unwatched
 from service.backfill.sweeps import SweepRecord
 from service.config import Settings
 from service.ending_tasks import ended
@@ -47,8 +47,13 @@ class WantedBoard:
         return {"kinds": sorted(self.kinds), "users_in_full": self.users_in_full}
 
 
+def turn_to_sweep(product_id: int) -> Lease:
+    """The lease that sweeps of a product take: one of them runs at a time. SQL knows its name as well."""
+    return Lease(f"sweep of product {product_id}", LEASE_SECONDS)
+
+
 async def backfill(
-    pool: Pool, hub: Hub, settings: Settings, wanted: WantedBoard, watch: Watch
+    pool: Pool, hub: Hub, settings: Settings, wanted: WantedBoard, watch: Watch = unwatched
 ) -> SweepReport:
     """Fetch what still stands on a board and record what is not known of it.
 
@@ -73,7 +78,7 @@ async def run_sweep(
         await declare(connection)
     reader = Reader(pool)
     product_id, key = await choose(settings.sleekplan_api_key, wanted.product_id, reader)
-    lease = Lease(f"sweep of product {product_id}", LEASE_SECONDS)
+    lease = turn_to_sweep(product_id)
     async with lease.kept(pool) as ours:
         if not ours:
             raise SweepRuns(product_id, await lease.holder(pool))

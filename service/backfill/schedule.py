@@ -13,7 +13,7 @@ from projections.read_model import Reader
 from service.backfill.choose import choose
 from service.backfill.reconcile import WantedReconcile, reconcile
 from service.config import Settings
-from service.errors import RecountError, SweepRuns
+from service.errors import RecountError, SweepRuns, reason_of
 from service.log.database import POSTGRES_FAILURES, Pool
 from service.log.event_store import EventStore
 from service.log.hub import Hub
@@ -66,13 +66,11 @@ class Schedule:
             if due is None or not due["is_due"]:
                 return
             asked = WantedReconcile(product_id, due["full"])
-            report = await reconcile(
-                self._pool, self._hub, self._settings, asked, lambda _done, _total, _what: None
-            )
+            report = await reconcile(self._pool, self._hub, self._settings, asked)
         except SweepRuns:
             return
         except (RecountError, *POSTGRES_FAILURES) as error:
-            reason = str(error) if isinstance(error, RecountError) else type(error).__name__
+            reason = reason_of(error)
             if self._told.get(wanted) != reason:
                 _log.warning("board_not_compared", product_id=product_id, reason=reason)
             self._told[wanted] = reason

@@ -77,6 +77,10 @@ Watch = Callable[[int, int, str], None]
 """Told how many requests are done, of how many, and what is asked for."""
 
 
+def unwatched(_done: int, _total: int, _what: str) -> None:
+    """Nobody waits for it: `sweeps` and the page show how far it is."""
+
+
 @dataclass
 class Comparing:
     """What makes a sweep a comparison: it concludes what is gone, and if light, asks for little."""
@@ -103,9 +107,9 @@ class Sweep:
         kinds: frozenset[Kind],
         *,
         lease: Lease,
-        users_in_full: bool = False,
-        comparing: Comparing | None = None,
-        watch: Watch = lambda _done, _total, _what: None,
+        users_in_full: bool,
+        comparing: Comparing | None,
+        watch: Watch,
     ) -> None:
         self._pool, self._hub, self._client, self._record = pool, hub, client, record
         self._composer, self._kinds, self._lease = composer, kinds, lease

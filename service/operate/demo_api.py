@@ -64,12 +64,12 @@ async def show(knobs: Knobs, pool: Pool, hub: Hub, settings: Settings, post: Pos
         wanted = WantedBoard(knobs.product_id, rate=RATE)
         try:
             if not moved:
-                _tell("BACKFILL", await backfill(pool, hub, asking, wanted, _unwatched))
+                _tell("BACKFILL", await backfill(pool, hub, asking, wanted))
             for number, body in enumerate(_moves(fake, knobs.ending), 1):
                 if not moved and number % LOST_EACH:
                     await post(body)
             compared = WantedReconcile(knobs.product_id, full=True, rate=RATE)
-            _tell("RECONCILE", await reconcile(pool, hub, asking, compared, _unwatched))
+            _tell("RECONCILE", await reconcile(pool, hub, asking, compared))
         except RecountError as error:
             _log.warning("demo_api_stopped", reason=str(error))
         await asyncio.Event().wait()
@@ -92,10 +92,6 @@ def _moves(fake: FakeSleekplan, since: datetime) -> Iterator[bytes]:
     """Let the board move through some hours of the day before the demo's end."""
     for number in range(1, MOVES + 1):
         yield fake.move(since + timedelta(seconds=number * MOVE_SECONDS))
-
-
-def _unwatched(_done: int, _total: int, _what: str) -> None:
-    """Nobody waits for it: `sweeps` and the page show how far it is."""
 
 
 def _tell(kind: str, report: SweepReport) -> None:

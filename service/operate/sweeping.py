@@ -8,12 +8,11 @@ from typing import Final
 
 import structlog
 
-from projections.lease import Lease
 from projections.read_model import Reader
 from service.backfill.choose import choose
 from service.backfill.reconcile import WantedReconcile, reconcile
 from service.backfill.report import SweepReport
-from service.backfill.run import LEASE_SECONDS, WantedBoard, backfill
+from service.backfill.run import WantedBoard, backfill, turn_to_sweep
 from service.backfill.sweeps import standing
 from service.config import Settings
 from service.ending_tasks import ended
@@ -38,7 +37,7 @@ class Sweeping:
 
         async def run(product: int) -> SweepReport:
             wanted = WantedReconcile(product, full=full)
-            return await reconcile(self._pool, self._hub, self._settings, wanted, _unwatched)
+            return await reconcile(self._pool, self._hub, self._settings, wanted)
 
         await self._begin(product_id, run, "compared")
 
@@ -46,7 +45,7 @@ class Sweeping:
         """Begin to fetch what was on a board before. Raises as `compare`."""
 
         async def run(product: int) -> SweepReport:
-            return await backfill(self._pool, self._hub, self._settings, WantedBoard(product), _unwatched)
+            return await backfill(self._pool, self._hub, self._settings, WantedBoard(product))
 
         await self._begin(product_id, run, "fetched")
 
@@ -57,9 +56,7 @@ class Sweeping:
         async with self._pool.acquire() as connection:
             found = await standing(connection)
         if any(each.product_id == product and each.state == "RUNNING" for each in found):
-            raise SweepRuns(
-                product, await Lease(f"sweep of product {product}", LEASE_SECONDS).holder(self._pool)
-            )
+            raise SweepRuns(product, await turn_to_sweep(product).holder(self._pool))
         # Looked at last, so that nothing is waited for between this and the beginning.
         if self._running is not None and not self._running.done():
             raise SweepRuns(product, HERE)
@@ -69,8 +66,7 @@ class Sweeping:
         try:
             report = await run(product)
         except (RecountError, *POSTGRES_FAILURES) as error:
-            reason = str(error) if isinstance(error, RecountError) else reason_of(error)
-            _log.warning(f"board_not_{done}", product_id=product, reason=reason)
+            _log.warning(f"board_not_{done}", product_id=product, reason=reason_of(error))
             return
         recorded = report.recorded.total()
         _log.info(f"board_{done}", sweep=report.sweep, state=report.state, recorded=recorded)
@@ -79,7 +75,3 @@ class Sweeping:
         """Stop what runs; another call goes on where it was."""
         if self._running is not None:
             await ended(self._running)
-
-
-def _unwatched(_done: int, _total: int, _what: str) -> None:
-    """Nobody waits for it."""

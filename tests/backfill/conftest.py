@@ -76,7 +76,7 @@ def _back_fill_into(pool: asyncpg.Pool, database_url: str, hub: Hub) -> Backfill
         key = f"{fake.key}@{asked.product_id}"
         settings = settings_for(fake, database_url, address, RECOUNT_SLEEKPLAN_API_KEY=key)
         with stamina.set_testing(True, attempts=ATTEMPTS):
-            return await backfill(pool, hub, settings, asked, lambda _done, _total, _what: None)
+            return await backfill(pool, hub, settings, asked)
 
     return run
 
@@ -89,6 +89,6 @@ def compared(pool: asyncpg.Pool, database_url: str, hub: Hub) -> Backfill:
         asked = WantedReconcile(**({"product_id": TINY.product_id, "rate": 100, "full": True} | wanted))
         with stamina.set_testing(True, attempts=ATTEMPTS):
             settings = settings_for(fake, database_url, address)
-            return await reconcile(pool, hub, settings, asked, lambda _done, _total, _what: None)
+            return await reconcile(pool, hub, settings, asked)
 
     return run
