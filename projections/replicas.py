@@ -17,7 +17,7 @@ from projections.steps import AnyConnection
 from service.config import Settings
 from service.dsn import Dsn
 from service.ending_tasks import ended, rest
-from service.log.database import NO_CONNECTION, Pool, open_pool, shares_sessions
+from service.log.database import NO_CONNECTION, NOT_MADE, Pool, open_pool, shares_sessions
 from service.sql_files import load
 
 State = Literal["UNKNOWN", "WELL", "BEHIND", "AWAY", "OTHER_LOG", "SHARED"]
@@ -186,7 +186,7 @@ async def _there(replica: Pool) -> asyncpg.Record | None:
     """Return where a replica stands; None where it has no log at all."""
     try:
         return await replica.fetchrow(_sql["there"])
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+    except NOT_MADE:
         return None
 
 

@@ -10,7 +10,7 @@ import asyncpg
 
 from projections.catalogue import all_projections
 from projections.steps import AnyConnection
-from service.log.database import Pool
+from service.log.database import NOT_MADE, Pool
 from service.sql_files import load
 
 State = Literal["LIVE", "CATCHING_UP", "REBUILDING", "OUTDATED", "STUCK", "FAILED", "ABSENT"]
@@ -23,12 +23,6 @@ FUNCTION: Final = _sql["function"]
 _NOT_WORKING: Final[tuple[State, ...]] = ("FAILED", "STUCK")
 LATE_SECONDS: Final = 60.0
 """Longer than a step, and than the moment in which another instance takes over."""
-
-_NOT_DECLARED: Final = (
-    asyncpg.UndefinedFunctionError,
-    asyncpg.UndefinedTableError,
-    asyncpg.InvalidSchemaNameError,
-)
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,7 @@ async def status(connection: AnyConnection | Pool) -> list[Standing]:
     """
     try:
         return [Standing(**row) for row in await connection.fetch(_sql["status"], *known())]
-    except _NOT_DECLARED:
+    except (asyncpg.UndefinedFunctionError, *NOT_MADE):
         return []
 
 

@@ -43,7 +43,7 @@ from service.errors import (
 from service.events import decode
 from service.hosts import is_loopback, near_url
 from service.intake.appender import Appender
-from service.intake.spool import Spool
+from service.intake.spool import FOLDER_NAME, Spool
 from service.intake.webhook import Webhook
 from service.labels import Labels
 from service.lines import Seldom
@@ -144,7 +144,7 @@ class Service:
         async with AsyncExitStack() as stack:
             dsn = await self._open_database(stack)
             self.spool = await stack.enter_async_context(
-                Spool(settings.data_dir / "spool", settings.spool_bytes_max)
+                Spool(settings.data_dir / FOLDER_NAME, settings.spool_bytes_max)
             )
             self.pool = await open_pool(dsn, min_size=0, max_size=settings.connections_max)
             stack.push_async_callback(close_pool, self.pool)

@@ -12,13 +12,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, NamedTuple, NoReturn
+from typing import Final, Literal, NamedTuple, NoReturn, get_args
 
 import orjson
 
 from service.errors import NotAnEvent
 
 Origin = Literal["WEBHOOK", "IMPORT", "BACKFILL", "RECONCILE"]
+
+NEWS: Final = tuple(origin for origin in get_args(Origin) if origin != "BACKFILL")
+"""What is told unless asked otherwise: a back-fill's tens of thousands are no news."""
 
 DEPTH_MAX: Final = 64
 # No double that orjson writes takes more.

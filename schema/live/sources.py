@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from graphql import located_error
 
@@ -17,10 +17,9 @@ from schema.plan.kept import Planner
 from schema.plan.selection import Selected, Selection
 from schema.resume import ResumePoint, cursor_given
 from service.errors import BadArgument
-from service.events import Origin
+from service.events import NEWS
 
 RULES_MAX: Final = 20
-_NEWS: Final = frozenset(get_args(Origin)) - {"BACKFILL"}
 STATE_SECONDS: Final = 1.0
 
 
@@ -147,7 +146,7 @@ def _product(args: Mapping[str, Any], context: Context) -> int | None:
 def _about_items(name: str, args: Mapping[str, Any]) -> Wanted:
     """Return the events about any item, of the origins asked for: a back-fill tells of years at once."""
     asked = args.get("origins")
-    origins = _NEWS if asked is None else frozenset(each.value for each in asked)
+    origins = frozenset(NEWS) if asked is None else frozenset(each.value for each in asked)
     return Wanted((name, origins), lambda fact: fact["item_id"] is not None and fact["origin"] in origins)
 
 

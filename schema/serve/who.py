@@ -47,7 +47,7 @@ class Who:
         groups: str = "",
         scopes: Sequence[GroupScopes] = (),
     ) -> None:
-        self._proxies, self._user, self._groups, self._scopes = proxies, user, groups, scopes
+        self._proxies, self._scopes = proxies, scopes
         self.not_plain: Final = (hdrs.COOKIE, *((user, groups) if proxies else ()))
         """The headers for which a request has to be looked at here."""
 

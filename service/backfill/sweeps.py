@@ -12,7 +12,7 @@ import orjson
 
 from projections.lease import Lease
 from service.errors import SweepUnknown
-from service.log.database import Pool, leave_as_found
+from service.log.database import NOT_MADE, Pool, leave_as_found
 from service.sleekplan.walk import PER_PAGE
 from service.sql_files import load
 
@@ -152,7 +152,7 @@ async def standing(connection: Fetches) -> list[SweepStanding]:
     """Return how the sweeps of each product and kind stand; none before the read model was made."""
     try:
         return [SweepStanding(*row) for row in await connection.fetch(_with_state("standing"))]
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+    except NOT_MADE:
         return []
 
 

@@ -16,7 +16,7 @@ from service.cli.database import open_database, open_log_and_hub
 from service.cli.options import data_dir_option, given_settings, host_option, port_option
 from service.cli.terminal import json_option, note, out, print_json, progress_bar, web_address, without_key
 from service.errors import ServiceNotReachable, TailRefused
-from service.events import Origin
+from service.events import NEWS, Origin
 
 if TYPE_CHECKING:
     import aiohttp
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 RECONNECT_SECONDS = (0.2, 5.0)
 SILENT_SECONDS_MAX = 60.0
 """The service says at least every twenty seconds that it is there."""
-_NEWS = tuple(origin for origin in get_args(Origin) if origin != "BACKFILL")
-"""What is told unless asked otherwise: a back-fill's tens of thousands are no news."""
 
 _ON_A_SCREEN = {"scopes": "read"}
 """What is printed is what may be shown: private notes of the team are no part of it."""
@@ -175,7 +173,7 @@ def tail(
     """
     from service.operate.running import address_of_service
 
-    asked = {"origins": list(origins or _NEWS)}
+    asked = {"origins": list(origins or NEWS)}
     variables: dict[str, Any] = {"after": after, "filter": asked}
     if types:
         asked["types"] = list(types)

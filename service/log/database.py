@@ -43,6 +43,9 @@ POSTGRES_FAILURES: Final = (
 )
 """What a statement raises when Postgres refuses it, goes away or does not answer."""
 
+NOT_MADE: Final = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
+"""What a statement raises whose tables were not made yet."""
+
 NO_CONNECTION: Final = (*POSTGRES_FAILURES, ValueError)
 """What opening a connection raises: files of passwords that cannot be read as such are ValueErrors."""
 

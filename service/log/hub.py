@@ -14,7 +14,7 @@ import structlog
 from service.ending_tasks import ended, rest
 from service.errors import DatabaseUnreachable
 from service.lines import Seldom
-from service.log.database import POSTGRES_FAILURES, Pool, connect
+from service.log.database import NOT_MADE, POSTGRES_FAILURES, Pool, connect
 from service.sql_files import load
 
 Signal = Literal["head", "projected"]
@@ -210,7 +210,7 @@ class Hub:
             self.polls += 1
             known = self._values[signal]
             # Before the first migration there is no table: nothing to know yet.
-            with contextlib.suppress(asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+            with contextlib.suppress(*NOT_MADE):
                 found = await connection.fetchval(_sql[signal])
                 # A standby may be behind. What was told meanwhile is newer than what was found.
                 if found < known == self._values[signal] and self.listening:

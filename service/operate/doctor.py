@@ -22,6 +22,7 @@ from service.backfill.sweeps import standing
 from service.config import Settings
 from service.errors import DatabaseError, RecountError
 from service.hosts import is_loopback
+from service.intake.spool import FOLDER_NAME, damaged_files
 from service.log.database import POSTGRES_FAILURES, Connection, connect, pending_migrations
 from service.log.known import KnownDatabase
 from service.operate.cells import check_cells
@@ -140,9 +141,9 @@ def _sync_seconds(folder: Path) -> list[float]:
 
 def check_spool(settings: Settings) -> Iterable[Finding]:
     """What an earlier run left in the spool."""
-    folder = settings.data_dir / "spool"
-    waiting = sum(path.stat().st_size for path in folder.glob("*.spool")) if folder.exists() else 0
-    damaged = sorted(path.name for path in folder.glob("*.damaged")) if folder.exists() else []
+    folder = settings.data_dir / FOLDER_NAME
+    waiting = sum(path.stat().st_size for path in folder.glob("*.spool"))
+    damaged = [path.name for path in damaged_files(folder)]
     if damaged:
         yield problem(
             "spool",

@@ -23,7 +23,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import asyncpg
 import orjson
 import structlog
 
@@ -31,7 +30,7 @@ from projections.rebuild.differences import would_change
 from service.ending_tasks import rest
 from service.errors import RecountError, UserAmbiguous, UserUnknown
 from service.intake.spool import FOLDER_NAME, damaged_files, delete_damaged
-from service.log.database import POSTGRES_FAILURES, Pool
+from service.log.database import NOT_MADE, POSTGRES_FAILURES, Pool
 from service.operate.places import Cell
 from service.operate.redaction import Affected, Redaction
 from service.private_file import make_private
@@ -324,7 +323,7 @@ class Erasure:
     async def _users_table(self) -> str | None:
         try:
             name: str | None = await self._pool.fetchval(_sql["users_table"])
-        except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        except NOT_MADE:
             return None
         return name
 

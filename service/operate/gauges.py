@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from projections.read_model import PRODUCTS
 from projections.status import Standing, State, status
 from service.backfill.sweeps import SWEEP_STATES, Fetches, SweepStanding, standing
-from service.log.database import POSTGRES_FAILURES, Pool
+from service.log.database import NOT_MADE, POSTGRES_FAILURES, Pool
 from service.operate.silence import Silence
 from service.sql_files import load
 from service.web.metrics import OTHER, Metrics
@@ -236,5 +236,5 @@ async def _rows(connection: Fetches, statement: str) -> _Rows:
     """Return a statement's rows; none where its tables were not made yet."""
     try:
         return [dict(row) for row in await connection.fetch(statement)]
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+    except NOT_MADE:
         return []

@@ -39,8 +39,6 @@ async def check_rules(settings: Settings, connection: Connection) -> AsyncIterat
                 yield problem("reactions", str(error), _MEND_RULES)
         else:
             yield fine("reactions", f"{used.reactions} can be read")
-    if not await connection.fetchval("select to_regclass('log.reactions') is not null"):
-        return
     rows = await connection.fetch(_sql["reactions"])
     for row in rows:
         if row["state"] == "STOPPED":
