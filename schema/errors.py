@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import traceback
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -12,8 +11,8 @@ import structlog
 from graphql import GraphQLError
 
 from service.errors import PostgresAway, RecountError
-from service.lines import Seldom
-from service.log.database import is_away
+from service.lines import Seldom, where
+from service.log.database import may_pass
 
 SYNTAX: Final = "GRAPHQL_PARSE_FAILED"
 INVALID: Final = "GRAPHQL_VALIDATION_FAILED"
@@ -58,9 +57,9 @@ def told(errors: Iterable[GraphQLError], *, debug: bool = False) -> list[dict[st
     """Return errors as a response carries them, what is not meant for the client replaced by an id.
 
     A RecountError explains itself, as does an error of GraphQL's own; its class names the code. That
-    Postgres is away is told as PostgresAway. Anything else is a fault of ours: it is logged under the id by
-    its type and place, since the text of a database error may hold the data of a person. `debug` shows its
-    text to the client, too.
+    Postgres is away, or has no room or connection left, is told as PostgresAway. Anything else is a fault of
+    ours: it is logged under the id by its type and place, since the text of a database error may hold the
+    data of a person. `debug` shows its text to the client, too.
     """
     return [_told(error, debug) for error in errors]
 
@@ -68,16 +67,16 @@ def told(errors: Iterable[GraphQLError], *, debug: bool = False) -> list[dict[st
 def _told(error: GraphQLError, debug: bool) -> dict[str, Any]:
     said: dict[str, Any] = {**error.formatted}
     cause = _cause(error)
-    if cause is not None and is_away(cause):
+    if cause is not None and may_pass(cause):
         if times := _away.times():
-            _log.warning("graphql_without_postgres", times=times, path=_path(error), **_place(cause))
+            _log.warning("graphql_without_postgres", times=times, path=_path(error), **where(cause))
         cause = PostgresAway()
     if isinstance(cause, RecountError):
         said["message"] = str(cause)
         said["extensions"] = {"code": code_of(cause), **(said.get("extensions") or {})}
     elif cause is not None and error.path is not None:
         error_id = secrets.token_hex(6)
-        _log.error("graphql_internal_error", error_id=error_id, path=_path(error), **_place(cause))
+        _log.error("graphql_internal_error", error_id=error_id, path=_path(error), **where(cause))
         said["message"] = f"an internal error; the service's log tells more under {error_id}"
         said["extensions"] = {"code": INTERNAL, "id": error_id}
         if debug:
@@ -102,14 +101,3 @@ def code_of(cause: RecountError) -> str:
 
 def _path(error: GraphQLError) -> str:
     return ".".join(str(part) for part in error.path or ())
-
-
-def _place(cause: Exception) -> dict[str, str]:
-    frames = traceback.extract_tb(cause.__traceback__)
-    place = {"error": type(cause).__name__}
-    if frames:
-        place["at"] = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}"
-        place["by"] = " < ".join(frame.name for frame in reversed(frames[-5:]))
-    if sqlstate := getattr(cause, "sqlstate", None):
-        place["sqlstate"] = sqlstate
-    return place

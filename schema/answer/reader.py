@@ -33,7 +33,7 @@ from service.errors import (
     PositionAhead,
     ReadModelChanging,
 )
-from service.log.database import POSTGRES_FAILURES, is_away
+from service.log.database import POSTGRES_FAILURES, may_pass
 from service.log.hub import Hub
 
 MIN_POSITION_WAIT_SECONDS: Final = 5.0
@@ -116,7 +116,7 @@ async def _read_holding(
     try:
         await _read_primary(planner, roots, context, found)
     except POSTGRES_FAILURES as error:
-        replica = replicas.instead() if is_away(error) else None
+        replica = replicas.instead() if may_pass(error) else None
         if replica is None:
             raise
         with contextlib.suppress(_Behind, ReadModelChanging, *POSTGRES_FAILURES):

@@ -66,6 +66,8 @@ _READ_BEFORE: Final = {
 _MIGRATION_NAME: Final = re.compile(r"[0-9]{4}_[a-z_]+\.sql")
 _AWAY_CLASSES: Final = ("08", "57P")
 """Connection exceptions; shutdowns, crashes and a server that still starts. From appendix A of its manual."""
+_PASSING: Final = ("40", "530", "531", "532", "533", "58")
+"""What collides with others; no room, memory or connection left; faults of the machine."""
 # The server's words name the user and the database.
 _REFUSALS: Final[dict[type, str]] = {
     asyncpg.InvalidPasswordError: "the user or the password is wrong",
@@ -73,6 +75,7 @@ _REFUSALS: Final[dict[type, str]] = {
     asyncpg.InvalidCatalogNameError: "there is no such database",
     asyncpg.InsufficientPrivilegeError: "the user may not connect to the database",
     asyncpg.TooManyConnectionsError: "it has no connection left",
+    asyncpg.DiskFullError: "its disk is full",
     asyncpg.CannotConnectNowError: "it is starting or stopping",
     asyncpg.ProtocolViolationError: "a pooler before it takes no options: leave them out of the address",
 }
@@ -81,6 +84,7 @@ _MENDS: Final[dict[type, str]] = {
     asyncpg.TooManyConnectionsError: "raise max_connections or the limit of the role or database, "
     "or lower RECOUNT_CONNECTIONS_MAX",
     asyncpg.CannotConnectNowError: "ask again once it has started",
+    asyncpg.DiskFullError: "make room where its data is",
 }
 _POSTGRES_MIN: Final = 150000
 _ATTEMPTS_MAX: Final = 20
@@ -243,6 +247,13 @@ def is_away(error: BaseException) -> bool:
         return False  # about a file of ours; those about a connection name none, not even that of its socket
     # asyncpg.InterfaceError is also what it says to an argument that does not fit; those are ValueErrors.
     return isinstance(error, POSTGRES_FAILURES) and not isinstance(error, ValueError)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether the same may go well in a moment: Postgres is away, busy, or out of room."""
+    return is_away(error) or (
+        isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(_PASSING)
+    )
 
 
 def _unreachable(address: Dsn, error: Exception) -> DatabaseUnreachable:

@@ -73,7 +73,7 @@ class Probes:
         """
         postgres = None
         if not await self._gauges.sample():
-            postgres = "does not answer; deliveries go to the spool"
+            postgres = "does not answer; what it does not take goes to the spool"
         elif not self._intake.log_answers:
             postgres = "answers, and takes no deliveries; they go to the spool"
         projections = self._projecting() or failings(self._gauges.projections)

@@ -45,6 +45,9 @@ def _ready(answer: Any) -> Finding:
         if answer.get("postgres") == answer.get("spool") == "ok":
             return fine("service", told)
         return problem("service", told, "mend that before the other one fails, too; what is said above tells")
+    if isinstance(answer, dict):
+        amiss = [f"{name} {said}" for name, said in answer.items() if name != "ready" and said != "ok"]
+        answer = "; ".join(amiss)
     return problem("service", f"not ready: {answer}", "look at its log")
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from projections.declare import declare
 from projections.follow.projector import Projector
@@ -24,7 +26,7 @@ from service.log.database import Pool
 from service.operate import doctor
 from service.operate.doctor import check_api_key, check_database, check_disk, check_folder, check_spool
 from service.operate.finding import Finding, State
-from service.operate.reach import check_reach
+from service.operate.reach import check_reach, check_service
 from service.web.keys import WebhookKeys
 from tests.given.graphql_service import served
 from tests.given.projecting import a_history, payload, record, record_at
@@ -307,6 +309,21 @@ async def test_graphql_that_answers_without_a_token_is_a_problem(settings: Setti
 
     [finding] = [one for one in findings if one.check == "graphql"]
     assert (finding.state is State.PROBLEM) is not tokens
+
+
+async def test_what_keeps_a_service_from_being_ready_is_told_in_words(tmp_path: Path) -> None:
+    amiss = {"ready": False, "postgres": "is away", "spool": "is full", "projections": "ok"}
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(amiss, status=503)
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(application) as server:
+        settings = load_settings({}, data_dir=tmp_path, host="127.0.0.1", port=server.port)
+        found = await check_service(settings)
+
+    assert "not ready: postgres is away; spool is full" in [finding.text for finding in found]
 
 
 async def test_every_problem_says_how_to_mend_it(settings: Settings, database_url: str) -> None:

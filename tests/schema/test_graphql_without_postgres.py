@@ -113,6 +113,31 @@ async def test_a_read_that_postgres_stops_half_way_says_so(
     assert all(error == AWAY for error in told(await asking))
 
 
+@pytest.mark.parametrize("sqlstate", ["53100", "53300"], ids=["disk is full", "no connection left"])
+async def test_a_read_that_postgres_has_no_room_for_may_be_asked_again(
+    behind_proxy: tuple[Proxy, Board], direct: tuple[str, Pool], sqlstate: str
+) -> None:
+    _, board = behind_proxy
+    _, pool = direct
+    before = await ask(board, fast=True)
+
+    await pool.execute(f"""
+        alter table read_model.checkpoints rename to kept;
+        create function read_model.refuse() returns boolean language plpgsql as
+            'begin raise exception using errcode = ''{sqlstate}''; end';
+        create view read_model.checkpoints as select * from read_model.kept where read_model.refuse();
+        """)
+    refused = told(await ask(board, fast=True))
+    await pool.execute("""
+        drop view read_model.checkpoints;
+        alter table read_model.kept rename to checkpoints;
+        """)
+
+    assert refused
+    assert all(error == AWAY for error in refused)
+    assert await ask(board, fast=True) == before
+
+
 @pytest.mark.parametrize(
     ("error", "away"),
     [
