@@ -65,6 +65,8 @@ _PAGE_POLICY: Final = (
 class GraphQLEndpoint:
     """The handlers of /graphql with all that they hold; `close` ends sockets and streams."""
 
+    route = "/graphql"
+
     def __init__(
         self,
         schema: Schema,
@@ -78,14 +80,12 @@ class GraphQLEndpoint:
         open_on_loopback: bool = False,
         allowed_origins: frozenset[str] = frozenset(),
         graphiql: Path | None = None,
-        path: str = "/graphql",
-        fast: bool = True,
         observed: Observed | None = None,
         who: Who | None = None,
     ) -> None:
         self.services = services
         self.operations = Operations(
-            schema, limits, timeout_seconds=timeout_seconds, debug=debug, fast=fast, observed=observed
+            schema, limits, timeout_seconds=timeout_seconds, debug=debug, observed=observed
         )
         self.live = Live(services, self.operations)
         self.sockets = Sockets(services, self.operations, self.live, authenticate, socket_limits)
@@ -101,7 +101,6 @@ class GraphQLEndpoint:
         self._origins = Origins(allowed_origins, open_on_loopback=open_on_loopback)
         self._graphiql = graphiql
         self._on_the_way: set[asyncio.Task[None]] = set()
-        self.route = path
 
     def add_to(self, application: web.Application) -> None:
         """Have an application serve this, plain operations by the shortcut."""

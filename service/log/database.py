@@ -128,7 +128,6 @@ async def open_pool(
     min_size: int = 1,
     max_size: int = 10,
     application_name: str = "recount",
-    timeout: float = CONNECT_SECONDS_MAX,
 ) -> Pool:
     """Return a pool of connections, their sessions pinned to what `pin_session` in database.sql says.
 
@@ -138,7 +137,7 @@ async def open_pool(
     address = dsn if isinstance(dsn, Dsn) else Dsn.read(dsn, os.environ)
 
     async def pin(connection: Connection) -> None:
-        await connection.execute(_sql["pin_session"], timeout=timeout)
+        await connection.execute(_sql["pin_session"], timeout=CONNECT_SECONDS_MAX)
 
     try:
         return await _Pool(
@@ -153,7 +152,7 @@ async def open_pool(
             connection_class=_PooledConnection,
             # Asyncpg plans longer statements anew each time; what an event changed is asked by one of 20 KB.
             max_cacheable_statement_size=STATEMENT_BYTES_MAX,
-            **{"timeout": timeout, **address.arguments()},
+            **{"timeout": CONNECT_SECONDS_MAX, **address.arguments()},
             server_settings=address.session(application_name),
         )
     except NO_CONNECTION as error:

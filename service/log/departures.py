@@ -30,11 +30,10 @@ class Departures:
     product is answered for as it was when it left. `moved` is told of those that have left since.
     """
 
-    def __init__(self, pool: Pool, *, refresh_seconds: float = REFRESH_SECONDS) -> None:
+    def __init__(self, pool: Pool) -> None:
         self.cells: Mapping[int, str] = {}
         self.moved: list[Callable[[frozenset[int]], object]] = []
         self._pool = pool
-        self._refresh_seconds = refresh_seconds
         self._state: asyncpg.Record | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -63,7 +62,7 @@ class Departures:
 
     async def _follow(self) -> None:
         while True:
-            await rest(self._refresh_seconds)
+            await rest(REFRESH_SECONDS)
             await self._try_refresh()
 
     async def _try_refresh(self) -> None:

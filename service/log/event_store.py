@@ -147,13 +147,13 @@ class EventStore:
         [(held,)] = await self._call(_sql["hold"], *zip(*rows, strict=True), timeout=timeout)
         return bool(held)
 
-    async def restore(self, batch: Sequence[RestoredEvent], *, timeout: float = RESTORE_SECONDS_MAX) -> None:
+    async def restore(self, batch: Sequence[RestoredEvent]) -> None:
         """Record a batch of an export as it was: it must go on where the log ends.
 
         Raises LogNotEmpty where it does not, else as `append`.
         """
         if batch:
-            await self._call(_sql["restore"], *zip(*batch, strict=True), timeout=timeout)
+            await self._call(_sql["restore"], *zip(*batch, strict=True), timeout=RESTORE_SECONDS_MAX)
 
     async def read_after(self, after: int, limit: int) -> list[RecordedEvent]:
         """Return the next events after a position, oldest first; fewer than `limit` are the last."""

@@ -58,6 +58,7 @@ _FAST_STOP_SECONDS = 60.0
 _IMMEDIATE_STOP_SECONDS = 10.0
 _RESTART_SECONDS_MIN, _RESTART_SECONDS_MAX = 0.1, 2.0
 _STEADY_SECONDS = 10.0
+_TOLD_SECONDS = 15.0
 
 _PR_SET_PDEATHSIG = 1
 
@@ -343,9 +344,9 @@ async def temporary_postgres(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def attach(data_dir: Path, *, timeout_seconds: float = 15.0) -> str | None:
+def attach(data_dir: Path) -> str | None:
     """Return the DSN of the service that runs on this data folder, or None when none does."""
-    return dsn_of_holder(data_dir, timeout_seconds)
+    return dsn_of_holder(data_dir, _TOLD_SECONDS)
 
 
 def holds_database(data_dir: Path) -> bool:

@@ -246,12 +246,11 @@ class Keys:
         product_id: int | None = None,
         scopes: frozenset[Scope] = frozenset(),
         expires_at: datetime | None = None,
-        secret: str | None = None,
     ) -> str:
         """Make a key and return its secret, which is told this once and kept nowhere. Raises KeyNameTaken."""
         if kind == "API" and not scopes:
             scopes = SCOPES
-        secret = secret or new_secret()
+        secret = new_secret()
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_sql["lock"])
             if await connection.fetch(_sql["find"], label):
