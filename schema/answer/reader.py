@@ -88,100 +88,87 @@ async def read_roots(
 
     Several run in one snapshot, and so at one position.
     """
-    found: dict[str, Read | Exception] = {}
+    reading = _Reading(planner, roots, context)
     try:
-        await _read_holding(planner, roots, context, found)
+        await reading.wherever_it_is()
     except Exception as error:
         for root in roots:
-            found.setdefault(root.key, error)
-    return found
+            reading.found.setdefault(root.key, error)
+    return reading.found
 
 
-async def _read_holding(
-    planner: Planner, roots: Sequence[Selected], context: Context, found: dict[str, Read | Exception]
-) -> None:
-    """Read where all that is asked for is: a replica that has it, else the primary, else any replica.
+class _Reading:
+    """The root fields of an operation, and what was `found` of each."""
 
-    Raises NotYetProjected.
-    """
-    replicas = context.services.replicas
-    if replicas is None:
-        return await _read_primary(planner, roots, context, found)
-    named = [place.position for root in roots for place in _moments(root.arguments())]
-    needed = max((_least(roots), *named))
-    if (replica := replicas.holding(needed)) is not None:
-        with contextlib.suppress(_Behind, ReadModelChanging, *POSTGRES_FAILURES):
-            return await _read_replica(planner, roots, context, replica, needed, found)
-        found.clear()
-    try:
-        await _read_primary(planner, roots, context, found)
-    except POSTGRES_FAILURES as error:
-        replica = replicas.instead() if may_pass(error) else None
-        if replica is None:
-            raise
-        with contextlib.suppress(_Behind, ReadModelChanging, *POSTGRES_FAILURES):
-            return await _read_replica(planner, roots, context, replica, needed, found)
-        found.clear()
-        raise
+    def __init__(self, planner: Planner, roots: Sequence[Selected], context: Context) -> None:
+        self._planner, self._roots, self._context = planner, roots, context
+        self.found: dict[str, Read | Exception] = {}
 
+    async def wherever_it_is(self) -> None:
+        """Read where all that is asked for is: a replica that has it, else the primary, else any replica.
 
-async def _read_replica(
-    planner: Planner,
-    roots: Sequence[Selected],
-    context: Context,
-    replica: Replica,
-    needed: int,
-    found: dict[str, Read | Exception],
-) -> None:
-    async with replica.reading() as reader:
-        await _read_at(planner, roots, context, reader, needed, found)
-
-
-async def _read_primary(
-    planner: Planner, roots: Sequence[Selected], context: Context, found: dict[str, Read | Exception]
-) -> None:
-    """Read in a snapshot that holds all that `minPosition` and cursors of pages name; raises NotYetProjected.
-
-    What the hub says is a hint: of a Postgres that crashed, or that has just taken over, it is ahead.
-    """
-    wanted, hub = _least(roots), context.services.hub
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + MIN_POSITION_WAIT_SECONDS
-    if wanted > hub.value("projected"):
-        await _refuse_beyond_end(roots, context)
-    while True:
-        await _wait_for(wanted, hub, deadline)
+        Raises NotYetProjected.
+        """
+        replicas = self._context.services.replicas
+        if replicas is None:
+            return await self._at_primary()
+        named = [place.position for root in self._roots for place in _moments(root.arguments())]
+        needed = max((_least(self._roots), *named))
+        replica = replicas.holding(needed)
+        if replica is not None and await self._at_replica(replica, needed):
+            return None
         try:
-            return await _read_at(planner, roots, context, context.services.reader, wanted, found)
-        except _Behind as behind:
-            await _refuse_beyond_end(roots, context)
-            if loop.time() >= deadline:
-                raise NotYetProjected(wanted, behind.position, MIN_POSITION_WAIT_SECONDS) from None
-        await asyncio.sleep(LOOK_AGAIN_SECONDS)
-
-
-async def _read_at(
-    planner: Planner,
-    roots: Sequence[Selected],
-    context: Context,
-    reader: Reader,
-    wanted: int,
-    found: dict[str, Read | Exception],
-) -> None:
-    """Read all at one position. Raises _Behind where it is not as far as `wanted`."""
-    if len(roots) == 1:
-        found[roots[0].key] = await read(planner, roots[0], context, reader, wanted)
-        return
-    async with reader.snapshot() as snapshot:
-        if snapshot.position < wanted:
-            raise _Behind(snapshot.position)
-        for root in roots:
-            try:
-                found[root.key] = await read(planner, root, context, snapshot)
-            except asyncpg.PostgresError:
+            await self._at_primary()
+        except POSTGRES_FAILURES as error:
+            replica = replicas.instead() if may_pass(error) else None
+            if replica is None or not await self._at_replica(replica, needed):
                 raise
-            except Exception as error:
-                found[root.key] = error
+
+    async def _at_replica(self, replica: Replica, needed: int) -> bool:
+        """Read at a replica; return whether it had all."""
+        with contextlib.suppress(_Behind, ReadModelChanging, *POSTGRES_FAILURES):
+            async with replica.reading() as reader:
+                await self._at(reader, needed)
+            return True
+        self.found.clear()
+        return False
+
+    async def _at_primary(self) -> None:
+        """Read in a snapshot that holds all that `minPosition` and cursors name; raises NotYetProjected.
+
+        What the hub says is a hint: of a Postgres that crashed, or that has just taken over, it is ahead.
+        """
+        wanted, hub = _least(self._roots), self._context.services.hub
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + MIN_POSITION_WAIT_SECONDS
+        if wanted > hub.value("projected"):
+            await _refuse_beyond_end(self._roots, self._context)
+        while True:
+            await _wait_for(wanted, hub, deadline)
+            try:
+                return await self._at(self._context.services.reader, wanted)
+            except _Behind as behind:
+                await _refuse_beyond_end(self._roots, self._context)
+                if loop.time() >= deadline:
+                    raise NotYetProjected(wanted, behind.position, MIN_POSITION_WAIT_SECONDS) from None
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+    async def _at(self, reader: Reader, wanted: int) -> None:
+        """Read all at one position. Raises _Behind where it is not as far as `wanted`."""
+        if len(self._roots) == 1:
+            root = self._roots[0]
+            self.found[root.key] = await read(self._planner, root, self._context, reader, wanted)
+            return
+        async with reader.snapshot() as snapshot:
+            if snapshot.position < wanted:
+                raise _Behind(snapshot.position)
+            for root in self._roots:
+                try:
+                    self.found[root.key] = await read(self._planner, root, self._context, snapshot)
+                except asyncpg.PostgresError:
+                    raise
+                except Exception as error:
+                    self.found[root.key] = error
 
 
 async def read(planner: Planner, root: Selected, context: Context, reads: Reads, wanted: int = 0) -> Read:
