@@ -51,12 +51,15 @@
     ├── KeyNotRotated
     ├── ProjectionError                  the read model cannot be advanced or read as asked
     │   ├── UnknownProjection
+    │   ├── ProjectionUnusable           a package offers something else
     │   ├── ProjectionNotDropped
     │   ├── CheckpointAheadOfLog
     │   ├── LostLease
     │   ├── CountedByAnother
+    │   ├── TablesOutdated
     │   ├── RebuildRuns
     │   ├── RebuildStopped
+    │   ├── VerifyStopped
     │   ├── ProjectionFailed
     │   ├── ParkedUnknown
     │   ├── NotProjectedInTime
@@ -89,6 +92,7 @@
     ├── SweepRefused                     a back-fill cannot begin
     │   ├── NoApiKey
     │   ├── ProductNeeded
+    │   ├── ProductUnknown
     │   ├── SweepRuns
     │   └── SweepUnknown
     ├── SweepNotRecorded                 or Postgres refuses what it has fetched

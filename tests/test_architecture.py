@@ -6,6 +6,8 @@ import ast
 import re
 from collections import Counter
 
+from service import errors
+from service.errors import RecountError
 from tests.given.folders import ROOT
 from tests.given.long_files import LONGEST_FIRST
 
@@ -41,6 +43,18 @@ def test_a_class_name_means_one_thing() -> None:
     )
 
     assert {name for name, count in classes.items() if count > 1} == set()
+
+
+def test_the_tree_of_errors_is_drawn_as_it_is() -> None:
+    above, drawn = [RecountError.__name__], set()
+    for indent, name in re.findall(r"^ {4}((?:[│ ] {3})*)[├└]── (\w+)", errors.__doc__ or "", re.M):
+        above[len(indent) // 4 + 1 :] = [name]
+        drawn.add((above[-2], name))
+
+    there = [each for each in vars(errors).values() if isinstance(each, type) and each is not RecountError]
+    assert drawn == {
+        (each.__bases__[0].__name__, each.__name__) for each in there if issubclass(each, RecountError)
+    }
 
 
 def test_the_files_of_tests_that_are_begun_first_exist() -> None:
