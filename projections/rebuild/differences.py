@@ -11,6 +11,7 @@ from projections.checkpoints import furthest
 from projections.read_model import tables
 from projections.rebuild.replay import Aside
 from projections.steps import AnyConnection, groups_of
+from service.log.database import taken_back
 from service.sql_files import load
 
 _sql = load(__file__, "differences.sql")
@@ -36,12 +37,8 @@ async def would_change(connection: AnyConnection, product_id: int) -> list[Diffe
     found: list[Difference] = []
     for group in groups_of(all_projections()):
         if all(name in in_use for projection in group for name in projection.relations):
-            aside = connection.transaction()
-            await aside.start()
-            try:
+            async with taken_back(connection):
                 found += await _compared(connection, group, in_use, product_id)
-            finally:
-                await aside.rollback()
     return found
 
 

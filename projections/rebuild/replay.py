@@ -23,7 +23,7 @@ from projections.steps import (
     is_lasting,
     run,
 )
-from service.log.database import Pool
+from service.log.database import Pool, taken_back
 from service.sql_files import load
 
 # What can be told by the item alone. Users, comments and the rest are mentioned by events of several items,
@@ -187,16 +187,13 @@ async def refused_at(
     """The first event up to `position` that counting the product again stops at; changes nothing."""
 
     async def takes(_: int, last: int) -> bool:
-        tried = connection.transaction()
-        await tried.start()
         try:
-            await Aside(connection, projections, product_id).count_up_to(last)
+            async with taken_back(connection):
+                await Aside(connection, projections, product_id).count_up_to(last)
         except asyncpg.PostgresError as error:
             if not is_lasting(error):
                 raise
             return False
-        finally:
-            await tried.rollback()
         return True
 
     return await first_refused(0, position, takes) or position

@@ -198,6 +198,17 @@ async def connect(
     return connection
 
 
+@asynccontextmanager
+async def taken_back(connection: Connection | PooledConnection, **options: Any) -> AsyncIterator[None]:
+    """Begin a transaction, or a savepoint inside of one, of which nothing stays."""
+    trial = connection.transaction(**options)
+    await trial.start()
+    try:
+        yield
+    finally:
+        await trial.rollback()
+
+
 async def refuse_shared_sessions(dsn: str, connection: Connection) -> None:
     """Raise DatabaseUnsuitable where a pooler gives each transaction the session of another.
 

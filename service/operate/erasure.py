@@ -30,7 +30,7 @@ from projections.rebuild.differences import would_change
 from service.ending_tasks import rest
 from service.errors import RecountError, UserAmbiguous, UserUnknown
 from service.intake.spool import FOLDER_NAME, damaged_files, delete_damaged
-from service.log.database import NOT_MADE, POSTGRES_FAILURES, Pool
+from service.log.database import NOT_MADE, POSTGRES_FAILURES, Pool, taken_back
 from service.operate.places import Cell
 from service.operate.redaction import Affected, Redaction
 from service.private_file import make_private
@@ -110,21 +110,19 @@ class Erasure:
         The log is redacted and the product counted beside the tables in use, in a transaction that is taken
         back. Other erasures wait meanwhile, and nobody else.
         """
-        async with self._pool.acquire() as connection:
-            trial = connection.transaction(isolation="repeatable_read")
-            await trial.start()
-            try:
-                await connection.execute(_sql["one_after_another"])
-                ids = [str(uuid.uuid4())]
-                await connection.execute(_sql["begin"], product_id, [user_id], texts, "dry run", ids)
-                head = await connection.fetchval(_sql["head"])
-                redaction = await Redaction.of(connection, product_id, [user_id], texts, head)
-                await connection.execute(_sql["suppress"], product_id, redaction.people, ids)
-                events = [found async for found in _applied(redaction, redaction.in_events(0, head))]
-                quarantined = [found async for found in _applied(redaction, redaction.in_quarantine())]
-                tables = redaction.cells(await would_change(connection, product_id))
-            finally:
-                await trial.rollback()
+        async with (
+            self._pool.acquire() as connection,
+            taken_back(connection, isolation="repeatable_read"),
+        ):
+            await connection.execute(_sql["one_after_another"])
+            ids = [str(uuid.uuid4())]
+            await connection.execute(_sql["begin"], product_id, [user_id], texts, "dry run", ids)
+            head = await connection.fetchval(_sql["head"])
+            redaction = await Redaction.of(connection, product_id, [user_id], texts, head)
+            await connection.execute(_sql["suppress"], product_id, redaction.people, ids)
+            events = [found async for found in _applied(redaction, redaction.in_events(0, head))]
+            quarantined = [found async for found in _applied(redaction, redaction.in_quarantine())]
+            tables = redaction.cells(await would_change(connection, product_id))
         files = damaged_files(self._data_dir / FOLDER_NAME) if self._data_dir else []
         return Preview(events, quarantined, tables, [path.name for path in files])
 

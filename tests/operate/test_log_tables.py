@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.config import load_settings
-from service.log.database import Connection, Pool, connect
+from service.log.database import Connection, Pool, connect, taken_back
 from service.log.event_store import EventStore
 from service.operate.finding import Finding, State
 from service.operate.log_tables import check_log_tables
@@ -41,14 +41,12 @@ async def test_each_table_of_a_new_log_has_a_key_and_is_told_of_without(connecti
     keys = await connection.fetch(KEYS)
     assert {"log.events", "log.deliveries", "log.quarantine", "log.keys"} <= {row["table"] for row in keys}
     for row in keys:
-        trial = connection.transaction()
-        await trial.start()
-        await connection.execute(f"alter table {row['table']} drop constraint {row['key']} cascade")
+        async with taken_back(connection):
+            await connection.execute(f"alter table {row['table']} drop constraint {row['key']} cascade")
 
-        told = [each.text for each in await problems(connection)]
+            told = [each.text for each in await problems(connection)]
 
-        assert any(text.startswith(f"{row['table']} has no primary key") for text in told)
-        await trial.rollback()
+            assert any(text.startswith(f"{row['table']} has no primary key") for text in told)
 
 
 def recipe(beginning: str) -> str:
