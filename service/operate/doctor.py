@@ -351,7 +351,7 @@ async def _keys(settings: Settings, connection: Connection) -> AsyncIterator[Fin
     made = (settings.data_dir / LOCAL_KEY_FILE).exists()
     if not webhook and not settings.webhook_keys and not made:
         if is_loopback(settings.host):
-            yield note("keys", "there is none yet; the first start makes one")
+            yield note("keys", "there is none; the next start makes one")
         else:
             yield problem("keys", "there is none, so nothing can be delivered", "recount keys add sleekplan")
     else:

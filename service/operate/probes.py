@@ -90,6 +90,8 @@ class Probes:
         }
         if unknown:
             answer["keys"] = "those of the database are unknown until it answers; until then they get 503"
+        elif self._keys is not None and self._keys.opens_nothing:
+            answer["keys"] = "there is none, so every delivery is refused"
         if stopping:
             answer["stopping"] = True
         return _json(answer, 200 if ready else 503)

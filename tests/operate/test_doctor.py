@@ -311,11 +311,24 @@ async def test_graphql_that_answers_without_a_token_is_a_problem(settings: Setti
     assert (finding.state is State.PROBLEM) is not tokens
 
 
-async def test_what_keeps_a_service_from_being_ready_is_told_in_words(tmp_path: Path) -> None:
-    amiss = {"ready": False, "postgres": "is away", "spool": "is full", "projections": "ok"}
-
+@pytest.mark.parametrize(
+    ("answered", "told"),
+    [
+        (
+            {"ready": False, "postgres": "is away", "spool": "is full", "projections": "ok"},
+            "not ready: postgres is away; spool is full",
+        ),
+        (
+            {"ready": True, "postgres": "ok", "spool": "ok", "projections": "ok", "keys": "there is none"},
+            "ready, but of keys of the webhook there is none",
+        ),
+    ],
+)
+async def test_what_a_service_says_is_amiss_is_told_in_words(
+    tmp_path: Path, answered: dict[str, object], told: str
+) -> None:
     async def answer(_: web.Request) -> web.Response:
-        return web.json_response(amiss, status=503)
+        return web.json_response(answered)
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", answer)
@@ -323,7 +336,7 @@ async def test_what_keeps_a_service_from_being_ready_is_told_in_words(tmp_path: 
         settings = load_settings({}, data_dir=tmp_path, host="127.0.0.1", port=server.port)
         found = await check_service(settings)
 
-    assert "not ready: postgres is away; spool is full" in [finding.text for finding in found]
+    assert told in [problem.text for problem in _problems(found)]
 
 
 async def test_every_problem_says_how_to_mend_it(settings: Settings, database_url: str) -> None:

@@ -20,6 +20,7 @@ from projections.rebuild.rebuild import Rebuilder
 from service.log.database import open_pool
 from service.operate.gauges import Gauges
 from service.operate.probes import Probes
+from service.web.keys import WebhookKeys
 from service.web.metrics import Metrics
 from tests.given.projecting import record_at
 
@@ -34,11 +35,13 @@ async def _serving(
     log_answers: bool = True,
     projecting: Callable[[], str | None] = lambda: None,
     stopping: Callable[[], bool] = lambda: False,
+    keys: WebhookKeys | None = None,
 ) -> AsyncIterator[aiohttp.ClientSession]:
     metrics = Metrics()
     app = web.Application()
     intake = SimpleNamespace(spool_answers=spool_answers, log_answers=log_answers)
-    Probes(metrics, Gauges(pool, metrics), intake, projecting=projecting, stopping=stopping).add_to(app)
+    gauges = Gauges(pool, metrics)
+    Probes(metrics, gauges, intake, keys, projecting=projecting, stopping=stopping).add_to(app)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -113,6 +116,13 @@ async def test_events_that_wait_for_a_rebuild_from_nothing_are_told(pool: asyncp
         answer = (await _get(session, "/readyz"))[1]
 
     assert answer["projections"] == "1 events behind the log, and 31% of a rebuild is done"
+
+
+async def test_that_no_key_opens_the_webhook_is_told(no_pool: asyncpg.Pool) -> None:
+    async with _serving(no_pool, keys=WebhookKeys()) as session:
+        answer = (await _get(session, "/readyz"))[1]
+
+    assert (answer["ready"], answer["keys"]) == (True, "there is none, so every delivery is refused")
 
 
 async def test_it_is_ready_while_the_spool_can_take_deliveries(no_pool: asyncpg.Pool) -> None:
