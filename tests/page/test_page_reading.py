@@ -98,6 +98,30 @@ async def test_a_private_note_is_read_only_by_who_asks_for_it(tmp_path, browser)
             """await page.getByLabel('private notes too').check();
             await page.locator('#item .thread', { hasText: 'What only the team may read' }).waitFor();"""
         )
+        # Who wants them no longer sees none, though the answer with them comes last.
+        assert (
+            await browser.run(
+                """const notes = page.getByLabel('private notes too');
+            let answer;
+            const asked = new Promise((resolve) => page.route('**/graphql?*personal', async (route) => {
+                await new Promise((go) => resolve(answer = go));
+                await route.fallback();
+            }));
+            const without = page.waitForResponse(
+                (found) => found.request().postData()?.includes('query Comments'));
+            await notes.uncheck();
+            await without;
+            await notes.check();
+            await asked;
+            await notes.uncheck();
+            await page.locator('#item .part', { hasText: 'None, as far as events tell' }).waitFor();
+            answer();
+            await page.unrouteAll({ behavior: 'wait' });
+            await page.waitForFunction(() => !document.querySelector('[aria-busy=true]'));
+            return page.locator('#item .thread').count();"""
+            )
+            == 0
+        )
         await browser.run("await page.goto('about:blank')")
 
 

@@ -36,7 +36,7 @@ export class Further {
     if (this.#loading === asked) return;
     this.#loading = asked;
     const variables = { first: MORE, after: board.next.endCursor };
-    const answer = await board.ask(this.lane, asked, variables).catch((error) => board.frame.say(error));
+    const answer = await board.ask(this.lane, asked, variables).catch((error) => this.#missed(asked, error));
     if (!answer) return;
     const { nodes, pageInfo } = answer.data.items;
     for (let at = 0; at < nodes.length; at += GROUP) {
@@ -48,6 +48,14 @@ export class Further {
     this.#loading = null;
     board.next = pageInfo;
     board.end.again();
+  }
+
+  /** Say so, unless something newer is asked, which has its own rows to come; they are asked for again once the board is. */
+  #missed(asked, error) {
+    if (this.board.asked !== asked) return;
+    this.#loading = null;
+    this.board.frame.say(error);
+    this.board.page.failed(error);
   }
 
   /** List what is not listed yet at the end. */

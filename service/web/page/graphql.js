@@ -77,6 +77,13 @@ export class Lane {
     });
   }
 
+  /** Nothing that was asked is wanted any longer: it is answered by null. */
+  drop() {
+    this.#waiting?.resolve(null);
+    this.#waiting = null;
+    this.#asked?.end.abort();
+  }
+
   async #next() {
     const asked = (this.#asked = this.#waiting);
     if (!asked) return;

@@ -199,12 +199,16 @@ class Page {
       this.#entitle();
       return drawn;
     } catch (error) {
-      if (error instanceof Unauthenticated) $("token").hidden && this.#stumble(error);
-      else view.frame?.say(error);
-      if (error instanceof Unreachable) this.#soon((this.#failed = 2_000));
-      if (!(error instanceof Refused)) throw error;
+      this.failed(error);
       return false;
     }
+  }
+
+  /** Do what is to be done where a panel had no answer, which it has said itself: ask for a token, or ask again. */
+  failed(error) {
+    if (error instanceof Unauthenticated) $("token").hidden && this.#stumble(error);
+    if (error instanceof Unreachable) this.#soon((this.#failed = 2_000));
+    if (!(error instanceof Refused)) throw error;
   }
 
   /** Call the tab, and what is kept of it, by what is shown. */

@@ -1,7 +1,7 @@
 // What all panels share: a place for the answer, a word on trouble, and the query behind it.
 
 import { el, put, refill, write } from "./dom.js";
-import { Lane } from "./graphql.js";
+import { Lane, Unauthenticated } from "./graphql.js";
 import { graphiql } from "./address.js";
 import { titleOf } from "./format.js";
 
@@ -11,7 +11,7 @@ export class Frame {
   #asked = 0;
 
   constructor(root, title, api) {
-    this.turnTo(api);
+    this.#lane = new Lane(api);
     this.title = el("h2", title);
     this.head = el("div.head", title && this.title);
     this.trouble = el("p.trouble", { role: "status" });
@@ -24,7 +24,14 @@ export class Frame {
 
   /** Ask another API from now on. */
   turnTo(api) {
+    this.drop();
     this.#lane = new Lane(api);
+  }
+
+  /** The body is to be about something else: no answer, and no trouble, of what was asked before comes over that. */
+  drop() {
+    this.#lane.drop();
+    this.say();
   }
 
   /** Show which question the body answers. */
@@ -33,7 +40,7 @@ export class Frame {
     this.link.href = graphiql(document, variables);
   }
 
-  /** Show the question and ask it; return the data, or null where a newer question took its place. */
+  /** Show the question and ask it; return the data, or null where a newer question took its place. What goes wrong is said, and thrown. */
   async ask(document, variables, how) {
     this.behind(document, variables);
     this.#asked += 1;
@@ -42,16 +49,19 @@ export class Frame {
       const answer = await this.#lane.ask(document, variables, how);
       if (answer) this.say(answer.errors);
       return answer && answer.data;
+    } catch (error) {
+      this.say(error);
+      throw error;
     } finally {
       this.#asked -= 1;
       if (!this.#asked) this.body.ariaBusy = null;
     }
   }
 
-  /** Say what went wrong, or nothing. An answer's `errors` name the fields that are missing. */
+  /** Say what went wrong, or nothing. An answer's `errors` name the fields that are missing; for a token there is a form. */
   say(problem) {
-    const text = problem instanceof Error ? problem.message : (problem?.[0]?.message ?? "");
-    write(this.trouble, text);
+    const said = problem instanceof Error ? problem : problem?.[0];
+    write(this.trouble, said && !(said instanceof Unauthenticated) ? said.message : "");
   }
 
   fill(...children) {

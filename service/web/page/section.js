@@ -9,12 +9,19 @@ export class Section {
   #asked = null;
 
   /** `question(shown)` gives `{document, variables, how}`, and `draw(data)` what to fill it with. */
-  constructor(title, api, question, draw) {
-    Object.assign(this, { question, draw });
+  constructor(title, page, question, draw) {
+    Object.assign(this, { page, question, draw });
     this.count = el("span.quiet");
     this.body = el("div");
-    this.frame = new Frame(this.body, "", api);
+    this.frame = new Frame(this.body, "", page.api);
     this.element = el("details.part", { ontoggle: () => this.look() }, el("summary", el("h3", title, " ", this.count)), this.body);
+  }
+
+  /** What is listed does not belong to what is shown next. */
+  clear() {
+    this.#asked = this.#shown = null;
+    this.frame.drop();
+    this.frame.fill();
   }
 
   /** Take what is shown now, and how many there are of what it would list. */
@@ -27,13 +34,14 @@ export class Section {
   /** Ask, where it is open and has not; `anew` asks in any case. */
   async look(anew = false) {
     if (!this.element.open || (this.#asked === this.#shown && !anew)) return;
-    this.#asked = this.#shown;
-    const { document, variables, how } = this.question(this.#shown);
+    const asked = (this.#asked = this.#shown);
+    const { document, variables, how } = this.question(asked);
     try {
       const data = await this.frame.ask(document, variables, how);
       if (data) this.frame.fill(this.draw(data));
     } catch (error) {
-      this.frame.say(error);
+      if (this.#asked === asked) this.#asked = null;
+      this.page.failed(error);
     }
   }
 }

@@ -3,6 +3,7 @@
 import { nameOfItem } from "../panel.js";
 import { date } from "../format.js";
 import { nameOf, statusChip } from "../status.js";
+import { Lane } from "../graphql.js";
 import { asOf } from "../moment.js";
 import { Report, days, gain } from "./report.js";
 
@@ -30,20 +31,28 @@ export default class Promises extends Report {
   windows = AGES;
   over = "P90D";
   #names = new Map();
+  #statuses;
 
   constructor(page) {
     super(page);
+    this.#statuses = new Lane(page.api);
     this.build();
   }
 
   /** What was gained since an item entered a status is asked for by the status's key, so of each status under a name of its own. */
   async show(shown) {
-    const { data } = await this.page.api.ask(STATUSES, { asOf: asOf(shown.moment), productId: this.page.product });
-    for (const { status } of data.statusBacklog.flatMap(({ byStatus }) => byStatus))
+    const { moment } = shown;
+    const variables = { asOf: asOf(moment), productId: this.page.product };
+    const answer = await this.#statuses.ask(STATUSES, variables, { fixed: !moment.live }).catch((error) => {
+      this.frame.say(error);
+      throw error;
+    });
+    if (!answer) return;
+    for (const { status } of answer.data.statusBacklog.flatMap(({ byStatus }) => byStatus))
       if (status?.role === "ROADMAP" && !this.#names.has(status.key)) this.#names.set(status.key, `gained${this.#names.size}`);
     const gains = [...this.#names].map(([key, name]) => `${name}: votesSince(statusEntered: ${JSON.stringify(key)}) { net }`);
     this.document = PROMISES.replace("votes { net }", ["votes { net }", ...gains].join(" "));
-    return super.show(shown);
+    await super.show(shown);
   }
 
   variables({ over }) {

@@ -20,7 +20,7 @@ export function comments(page) {
   const asked = ({ moment, item }) => ({
     document: COMMENTS, variables: { ...page.naming(item), asOf: asOf(moment) }, how: { fixed: !moment.live },
   });
-  const section = new Section("Comments", page.api, asked, ({ item }) => [
+  const section = new Section("Comments", page, asked, ({ item }) => [
     item.comments.nodes.length ? thread(item.comments.nodes) : el("p.quiet", "None, as far as events tell."),
     item.comments.totalCount > 500 && el("p.quiet", `The first 500 of ${number(item.comments.totalCount)}.`),
   ]);
@@ -29,6 +29,7 @@ export function comments(page) {
     type: "checkbox",
     onchange: () => {
       section.frame.turnTo(notes.checked ? reaching(page.api, "read+personal") : page.api);
+      section.frame.fill(); // At once, however long the answer without them takes.
       section.look(true);
     },
   });

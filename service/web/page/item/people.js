@@ -28,14 +28,14 @@ const asking = (page, document) => ({ moment, item }) => ({
 });
 
 export function voters(page) {
-  return new Section("Voters", page.api, asking(page, VOTERS), ({ item: { castVotes } }) => [
+  return new Section("Voters", page, asking(page, VOTERS), ({ item: { castVotes } }) => [
     castVotes.totalCount ? table("Voters", ["Who", "Vote", "When"], castVotes.nodes.map(vote)) : el("p.quiet", "No event told of a vote."),
     rest(castVotes),
   ]);
 }
 
 export function followers(page) {
-  return new Section("Subscribers", page.api, asking(page, FOLLOWERS), ({ item: { subscriptions } }) => [
+  return new Section("Subscribers", page, asking(page, FOLLOWERS), ({ item: { subscriptions } }) => [
     subscriptions.totalCount ? table("Subscribers", ["Who", "Follows"], subscriptions.nodes.map(follows)) : el("p.quiet", "No event told of a subscriber."),
     rest(subscriptions),
   ]);

@@ -30,7 +30,7 @@ export class Reactions {
       this.frame.fill(el("ul.projections", data.reactions.map(row)));
     } catch (error) {
       this.#barred = error.cause?.extensions?.code === "MISSING_SCOPE";
-      this.frame.say(this.#barred ? null : error);
+      if (this.#barred) this.frame.say();
     }
   }
 }

@@ -50,7 +50,10 @@ export default class Changes {
     write(this.from, looked ? "another …" : `${dateTime(this.began)} UTC`);
     const ended = moment.live ? "now" : dateTime(at);
     // On our own clock the moment is known to the day.
-    if (exact > at + (moment.clock === "RECORDED" ? DAY_MS : 0)) return this.frame.fill(el("p.empty", `From ${dateTime(exact)} to ${ended} would run backwards. Choose an earlier beginning, or a later moment on the bar.`));
+    if (exact > at + (moment.clock === "RECORDED" ? DAY_MS : 0)) {
+      this.frame.drop();
+      return this.frame.fill(el("p.empty", `From ${dateTime(exact)} to ${ended} would run backwards. Choose an earlier beginning, or a later moment on the bar.`));
+    }
     const variables = { from, to: asOf(moment), productId: this.page.product };
     const data = await this.frame.ask(CHANGES, variables, { fixed: !moment.live });
     if (data) this.#draw(data.boardDiff, from, ended);

@@ -77,9 +77,8 @@ export default class ItemView {
 
   async show(asked) {
     const { moment, item, at } = (this.asked = asked);
-    if (item !== this.#of) this.#last = PAGE;
-    this.#of = item;
-    if (!item) return this.#nothing();
+    if (item !== this.#of) this.#turnTo(item);
+    if (!item) return;
     const variables = { ...this.page.naming(item), asOf: asOf(moment), last: this.#last };
     const data = await this.frame.ask(ITEM, variables, { fixed: !moment.live });
     if (!data) return;
@@ -87,12 +86,23 @@ export default class ItemView {
     const drawn = JSON.stringify([data, moment.time]);
     if (drawn !== this.#drawn) this.#draw(data.item, at);
     this.#drawn = drawn;
+    for (const section of Object.values(this.parts)) section.look();
+  }
+
+  /** Nothing of the item before is to stand below the name of another, however long that one's answer takes. */
+  #turnTo(item) {
+    this.#of = item;
+    this.#last = PAGE;
+    this.frame.drop();
+    for (const section of Object.values(this.parts)) section.clear();
+    this.#nothing(item ? "Asking …" : undefined);
   }
 
   #nothing(why = "Choose an item on the board to see how it came to be.") {
     this.#drawn = "";
     this.frame.title.textContent = "Item";
-    this.shown.hidden = this.close.hidden = true;
+    this.shown.hidden = true;
+    this.close.hidden = !this.#of;
     this.none.hidden = false;
     this.none.textContent = why;
   }

@@ -53,7 +53,7 @@ export default class Projections {
       const data = await this.frame.ask(PROJECTIONS, { productId: this.page.product, sweeps: SWEEPS });
       if (data) this.#draw(data);
     } catch (error) {
-      this.frame.say(error);
+      this.page.failed(error);
     }
   }
 
