@@ -22,6 +22,10 @@ class Intake(Protocol):
     spool_answers: bool
     """Whether the spool took what it was last given, or would take as much by now."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether a delivery would be kept: by the log, or by the spool."""
+
 
 class KnownKeys(Protocol):
     """What a probe asks of the webhook's keys."""
@@ -76,6 +80,8 @@ class Probes:
             postgres = "does not answer; what it does not take goes to the spool"
         elif not self._intake.log_answers:
             postgres = "answers, and takes no deliveries; they go to the spool"
+        elif not self._intake.ready:
+            postgres = "answers, and takes what is in the spool first"
         projections = self._projecting() or failings(self._gauges.projections)
         spool = None if self._intake.spool_answers else "could not take what it was last given"
         stopping = self._stopping()

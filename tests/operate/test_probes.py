@@ -33,13 +33,15 @@ async def _serving(
     *,
     spool_answers: bool = True,
     log_answers: bool = True,
+    draining: bool = False,
     projecting: Callable[[], str | None] = lambda: None,
     stopping: Callable[[], bool] = lambda: False,
     keys: WebhookKeys | None = None,
 ) -> AsyncIterator[aiohttp.ClientSession]:
     metrics = Metrics()
     app = web.Application()
-    intake = SimpleNamespace(spool_answers=spool_answers, log_answers=log_answers)
+    ready = spool_answers or (log_answers and not draining)
+    intake = SimpleNamespace(spool_answers=spool_answers, log_answers=log_answers, ready=ready)
     gauges = Gauges(pool, metrics)
     Probes(metrics, gauges, intake, keys, projecting=projecting, stopping=stopping).add_to(app)
     runner = web.AppRunner(app)
@@ -90,6 +92,15 @@ async def test_a_log_that_takes_nothing_is_told(pool: asyncpg.Pool) -> None:
         assert (await _get(session, "/readyz"))[1][
             "postgres"
         ] == "answers, and takes no deliveries; they go to the spool"
+
+
+async def test_while_the_spool_drains_and_takes_no_more_it_is_not_ready(pool: asyncpg.Pool) -> None:
+    """What arrives then may overtake nothing: it is refused."""
+    async with _serving(pool, draining=True, spool_answers=False) as session:
+        status, answer = await _get(session, "/readyz")
+
+    assert (status, answer["ready"]) == (503, False)
+    assert answer["postgres"] == "answers, and takes what is in the spool first"
 
 
 async def test_events_that_wait_for_too_long_are_told(pool: asyncpg.Pool) -> None:
