@@ -19,7 +19,7 @@ from schema.declare.request import Env
 from schema.declare.source import Entity, One, Page
 from schema.objects.connection import PRODUCT, Node, opaque_id
 from schema.objects.names import LazyChangelogEntry, LazyComment, LazyItem, LazySatisfactionAnswer, LazyUser
-from schema.objects.values import FieldChange, field_changes, parse_json
+from schema.objects.values import FieldChange, field_changes, label_of, parse_json
 from schema.objects.vote import direction_of
 from schema.scalars import JSON, DateTime, Position
 from service.sql_files import load
@@ -255,8 +255,7 @@ def _summary(
     item = f"“{title}”" if title else f"item {item_id}" if item_id else "an item"
     fields = ", ".join(_IN_WORDS.get(name, name) for name in changed or ()) or "nothing that is shown"
     if event_type == "ITEM_STATUS_CHANGED":
-        label = env.labels.get(status) if status else None
-        return f"{item} moved to {(label.label if label else None) or status or 'another status'}"
+        return f"{item} moved to {label_of(env, status, 'status') or status or 'another status'}"
     if event_type == "ITEM_EDITED":
         return f"{item} was edited: {fields}" if changed else f"{item} was updated"
     if event_type == "TOLD_AGAIN":

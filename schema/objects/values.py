@@ -15,6 +15,7 @@ from schema.declare.request import Env, Values
 from schema.declare.source import Entity
 from schema.objects.words import word_changes
 from schema.scalars import JSON, duration_text
+from service.labels import Kind
 
 
 @strawberry.enum(description="What a status means: given by configuration, with defaults for common keys.")
@@ -102,10 +103,10 @@ def status_of(env: Env, key: str | None) -> Status | None:
     return make(Status, key=key, label=label.label, role=label.role)
 
 
-def label_of(env: Env, key: str | None) -> str | None:
-    """Return what the configuration calls a type's key."""
+def label_of(env: Env, key: str | None, kind: Kind = "type") -> str | None:
+    """Return what the configuration calls a key of this kind."""
     label = env.labels.get(key) if key is not None else None
-    return label.label if label is not None and label.kind == "type" else None
+    return label.label if label is not None and label.kind == kind else None
 
 
 def address_of(env: Env, product_id: str | int, item_id: str) -> str | None:

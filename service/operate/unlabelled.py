@@ -45,7 +45,7 @@ class Unlabelled(NamedTuple):
 async def named(pool: Pool, labels: Labels) -> list[Named]:
     """Return what items have or had, by what it is called; products last, the most used first."""
     reader = Reader(pool)
-    rows, _ = await reader.fetch(_sql["keys"], [])
+    rows, _ = await reader.fetch(_sql["keys"])
     keys = []
     for row in rows:
         label = labels.get(row["key"])
@@ -63,11 +63,10 @@ async def unlabelled(pool: Pool, labels: Labels) -> list[Unlabelled]:
 
     A product needs a name only where there are several.
     """
-    reader = Reader(pool)
-    rows, _ = await reader.fetch(_sql["keys"], list(labels))
-    products, _ = await reader.fetch(_sql["products"])
-    nameless = [row for row in products if len(products) > 1 and int(row["key"]) not in labels.products]
-    return [Unlabelled(*row) for row in (*rows, *nameless)]
+    found = await named(pool, labels)
+    several = sum(each.kind == "product" for each in found) > 1
+    nameless = [each for each in found if each.label is None and (several or each.kind != "product")]
+    return [Unlabelled(each.kind, each.key, each.items, each.title) for each in nameless]
 
 
 def as_toml(keys: Sequence[Unlabelled]) -> Iterator[str]:

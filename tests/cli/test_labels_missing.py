@@ -48,7 +48,7 @@ async def board(database_url: str) -> str:
 
 async def test_what_is_printed_is_a_labels_file_that_misses_nothing(board: str, tmp_path: Path) -> None:
     file = tmp_path / "labels.toml"
-    file.write_text(f'[status]\n{LABELLED} = "Later"\n')
+    file.write_text(f'[status]\n{LABELLED} = "Later"\n[type]\n{GONE} = "A status is meant"\n')
     env = {"RECOUNT_DATABASE_URL": board, "RECOUNT_LABELS": str(file)}
 
     printed = (await recount("labels", "missing", env=env)).stdout

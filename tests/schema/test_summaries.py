@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from service.labels import Label
 from tests.given.asking import Board, a_board, body, person, post
 
 
@@ -44,6 +45,18 @@ async def test_a_vote_reads_as_what_it_was_for_against_or_without_a_word_which(b
         "bob took back their vote on “Dark theme”",
         "Somebody voted against “Dark theme”",
     ]
+
+
+async def test_a_status_is_not_called_by_what_is_the_label_of_a_type(board: Board) -> None:
+    board.services.labels["blue"] = Label("blue", "Bug", None, "type")
+    await board.tell(
+        body("item.create", "2026-06-01 09:00", post(1, title="Dark theme", status="open")),
+        body("item.update", "2026-06-01 10:00", post(1, title="Dark theme", status="blue")),
+    )
+
+    told = await board.ask("{ events(filter: {position: {gte: 2}}) { nodes { summary } } }")
+
+    assert told["events"]["nodes"] == [{"summary": "“Dark theme” moved to blue"}]
 
 
 async def test_an_edit_names_what_it_changed_as_people_call_it(board: Board) -> None:
