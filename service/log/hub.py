@@ -58,11 +58,11 @@ class Hub:
         self._falls: dict[Signal, int] = dict.fromkeys(SIGNALS, 0)
         self._waiting: dict[Signal, int] = dict.fromkeys(SIGNALS, 0)
         self._somebody_waits = asyncio.Event()
-        self._first_read = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.connected = False
         self.listening = False
         self.polls = 0
+        """How often it was asked for a number."""
 
     async def __aenter__(self) -> Hub:
         self._task = asyncio.create_task(self._run(), name="hub")
@@ -87,12 +87,6 @@ class Hub:
         moved = self._moved.pop(signal, None)
         if moved is not None and not moved.done():
             moved.set_result(None)
-
-    async def ready(self, timeout: float) -> bool:
-        """Return whether Postgres was asked at least once, waiting for that up to `timeout` seconds."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._first_read.wait(), timeout)
-        return self._first_read.is_set()
 
     async def wait_beyond(self, signal: Signal, position: int, timeout: float | None) -> int:
         """Return the newest number once it is beyond `position`, has fallen, or `timeout` seconds are over.
@@ -184,7 +178,6 @@ class Hub:
         await self._poll(
             connection, SIGNALS
         )  # after LISTEN: what came in between is seen by one or the other
-        self._first_read.set()
         while not lost.done():
             await asyncio.wait([lost], timeout=self._poll_seconds)
             await self._wait_for_somebody(lost)
@@ -207,7 +200,6 @@ class Hub:
 
     async def _poll(self, connection: asyncpg.Connection, signals: Iterable[Signal]) -> None:
         for signal in signals:
-            self.polls += 1
             known = self._values[signal]
             # Before the first migration there is no table: nothing to know yet.
             with contextlib.suppress(*NOT_MADE):
@@ -219,6 +211,7 @@ class Hub:
                     self._move(signal, found)
                 else:
                     self.advance(signal, found)
+            self.polls += 1
 
     async def _wait_for_somebody(self, lost: asyncio.Future[None]) -> None:
         if self._somebody_waits.is_set() or lost.done():

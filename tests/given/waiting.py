@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
+from service.log.hub import SIGNALS, Hub
+
 _PAUSE_SECONDS_MIN: Final = 0.005
 _PAUSE_SECONDS_MAX: Final = 0.1
 
@@ -25,3 +27,8 @@ async def eventually(condition: Callable[[], Any], seconds: float = 60) -> None:
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _PAUSE_SECONDS_MAX)
+
+
+async def polled(hub: Hub) -> None:
+    """Wait until a hub has asked Postgres for each of its numbers."""
+    await eventually(lambda: hub.polls >= len(SIGNALS))

@@ -19,7 +19,7 @@ from service.log.database import connect, migrate
 from service.operate.interchange import export, import_lines
 from tests.given.live_board import PATIENCE_SECONDS, Board, live_board, sse_events
 from tests.given.postgres_tools import run
-from tests.given.waiting import eventually
+from tests.given.waiting import eventually, polled
 
 FOLLOW = "subscription ($after: Position) { events(after: $after) { position action } }"
 GO_ON = "subscription ($cursor: String) { events(afterCursor: $cursor) { position } }"
@@ -177,7 +177,7 @@ async def test_min_position_holds_for_what_is_read_where_the_hub_has_heard_of_mo
     """As after a crash of Postgres that took the last steps of the projections."""
     monkeypatch.setattr("schema.answer.reader.MIN_POSITION_WAIT_SECONDS", 60)
     async with live_board(database_url, projecting=False) as board:
-        assert await board.hub.ready(PATIENCE_SECONDS)  # else its first look finds less than what it is told
+        await polled(board.hub)  # else its first look finds less than what it is told
         await board.append_items(3)
         board.hub.advance("projected", 3)
         asked = asyncio.create_task(_asked(board, "{ events(minPosition: 3) { totalCount } }"))

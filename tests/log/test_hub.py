@@ -11,6 +11,7 @@ import pytest
 from service.log.database import Pool
 from service.log.hub import Hub
 from tests.given.proxy import proxy_before
+from tests.given.waiting import polled
 
 PATIENCE_SECONDS = 60
 
@@ -18,7 +19,7 @@ PATIENCE_SECONDS = 60
 @pytest.fixture
 async def hub(database_url: str) -> AsyncIterator[Hub]:
     async with Hub(database_url) as opened:
-        assert await opened.ready(PATIENCE_SECONDS)
+        await polled(opened)
         yield opened
 
 
@@ -26,7 +27,7 @@ async def hub(database_url: str) -> AsyncIterator[Hub]:
 async def patient_hub(database_url: str) -> AsyncIterator[Hub]:
     """A hub whose polls are too rare to help: what wakes here is a notification."""
     async with Hub(database_url, poll_seconds=3_600) as opened:
-        assert await opened.ready(PATIENCE_SECONDS)
+        await polled(opened)
         yield opened
 
 
@@ -122,7 +123,7 @@ async def test_a_session_ended_between_two_statements_does_not_end_the_hub(
     async with proxy_before(database_url) as (proxy, through):
         proxy.said_besides = after_the_first_listen
         async with Hub(through) as hub:
-            assert await hub.ready(PATIENCE_SECONDS)
+            await polled(hub)
             await _record(pool, 1)
 
             assert await _beyond(hub, 0) == 1
@@ -149,7 +150,7 @@ async def test_one_who_gives_up_leaves_the_others_waiting(patient_hub: Hub, pool
 
 async def test_nobody_waiting_means_no_query(database_url: str) -> None:
     async with Hub(database_url, poll_seconds=0.01) as hub:
-        assert await hub.ready(PATIENCE_SECONDS)
+        await polled(hub)
         await hub.wait_beyond("head", 0, 0.1)
         polls = hub.polls
 
@@ -161,7 +162,7 @@ async def test_nobody_waiting_means_no_query(database_url: str) -> None:
 
 async def test_thousands_who_wait_cost_one_poll(database_url: str) -> None:
     async with Hub(database_url, poll_seconds=0.05) as hub:
-        assert await hub.ready(PATIENCE_SECONDS)
+        await polled(hub)
         before = hub.polls
 
         await asyncio.gather(*(hub.wait_beyond("head", 0, 0.5) for _ in range(3_000)))
@@ -171,14 +172,13 @@ async def test_thousands_who_wait_cost_one_poll(database_url: str) -> None:
 
 async def test_it_starts_while_postgres_is_away() -> None:
     async with Hub("postgresql://recount@127.0.0.1:9/recount") as hub:
-        assert not await hub.ready(0.2)
-        assert hub.value("head") == 0
+        assert await hub.wait_beyond("head", 0, 0.2) == 0
         assert not hub.connected
 
 
 async def test_before_the_first_migration_there_is_nothing_to_know(empty_database_url: str) -> None:
     async with Hub(empty_database_url) as hub:
-        assert await hub.ready(PATIENCE_SECONDS)
+        await polled(hub)
         assert (hub.value("head"), hub.value("projected")) == (0, 0)
 
 
@@ -194,7 +194,7 @@ async def test_where_listen_is_refused_it_polls(database_url: str, pool: Pool) -
             await super()._listen(Standby())  # type: ignore[arg-type]
 
     async with OnStandby(database_url, poll_seconds=0.05) as hub:
-        assert await hub.ready(PATIENCE_SECONDS)
+        await polled(hub)
         waiting = asyncio.create_task(_beyond(hub, 0))
 
         await _record(pool, 1)

@@ -33,6 +33,7 @@ from service.postgres.binaries import ServiceUser, find_binaries, runnable_by
 from service.postgres.embedded import EmbeddedPostgres, attach
 from service.postgres.sockets import refuse_of_others
 from tests.given.folders import ROOT
+from tests.given.waiting import polled
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes the user")
 NOT_AS_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -341,7 +342,7 @@ async def test_no_variable_of_libpq_has_a_say_in_where_it_is(folder, monkeypatch
         connection = await connect(postgres.dsn)
         pool = await open_pool(postgres.dsn)
         async with Hub(postgres.dsn) as hub:
-            assert await hub.ready(10)
+            await polled(hub)
         assert await connection.fetchval("select current_setting('application_name')") == "recount"
         assert await pool.fetchval("select current_user") == "recount"
         await connection.close()
