@@ -145,7 +145,7 @@ def is_lasting(error: asyncpg.PostgresError) -> bool:
     return is_data_error(error) or str(error.sqlstate or "").startswith("42")
 
 
-def reason_of(error: asyncpg.PostgresError) -> str:
+def said_by(error: asyncpg.PostgresError) -> str:
     """What Postgres says, without the row that it quotes: that is what somebody wrote."""
     return f"{type(error).__name__}: {error.as_dict().get('message', '')}"
 
@@ -153,7 +153,7 @@ def reason_of(error: asyncpg.PostgresError) -> str:
 def failure_of(error: BaseException) -> str:
     """What may be shown of it to everybody: nothing that an event says, which Postgres may quote."""
     if isinstance(error, asyncpg.PostgresError) and not is_data_error(error):
-        return reason_of(error)
+        return said_by(error)
     return str(error) if isinstance(error, RecountError) else type(error).__name__
 
 

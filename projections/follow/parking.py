@@ -12,7 +12,7 @@ from projections.checkpoints import tell
 from projections.lease import Lease
 from projections.rebuild.rebuild import stale, turn_to_rebuild
 from projections.rebuild.replay import Aside
-from projections.steps import AnyConnection, group_of, groups_of, is_data_error, reason_of
+from projections.steps import AnyConnection, group_of, groups_of, is_data_error, said_by
 from service.errors import ParkedUnknown, TablesOutdated, UnknownProjection
 from service.log.database import Pool
 from service.sql_files import load
@@ -50,7 +50,7 @@ class Retried:
 
 async def park(connection: AnyConnection, group: str, position: int, error: asyncpg.PostgresError) -> None:
     """Set an event aside; in the transaction that holds the checkpoints."""
-    await connection.execute(_sql["park"], group, position, reason_of(error))
+    await connection.execute(_sql["park"], group, position, said_by(error))
 
 
 async def hold_back(connection: AnyConnection, group: str, first: int, last: int) -> None:
@@ -96,7 +96,7 @@ async def _retried(pool: Pool, turn: Lease, found: Parked) -> Retried:
             raise
         async with pool.acquire() as connection:
             await park(connection, found.projection, found.position, error)
-        return Retried((), reason_of(error))
+        return Retried((), said_by(error))
 
 
 async def _retry(connection: AnyConnection, turn: Lease, found: Parked) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from projections.rebuild.code import code_digest
 from projections.rebuild.replay import OF_AN_ITEM, Aside, is_most, refused_at
 from projections.rebuild.report import Progress, RebuildReport, Watch
 from projections.shown import attach, drop_childless, let_plans_pass, show
-from projections.steps import AnyConnection, drop_tables, failure_of, is_lasting, reason_of
+from projections.steps import AnyConnection, drop_tables, failure_of, is_lasting, said_by
 from service.ending_tasks import rest
 from service.errors import LostLease, ProjectionError, RebuildStopped, UnknownProjection
 from service.log.database import Pool, is_away
@@ -431,7 +431,7 @@ async def _stop(
 ) -> RebuildStopped:
     """End a rebuild that cannot be done, and return the error that says so."""
     await connection.execute(_sql["finish"], rebuild, "FAILED", failure_of(error), position)
-    return RebuildStopped(", ".join(each.name for each in projections), position, reason_of(error))
+    return RebuildStopped(", ".join(each.name for each in projections), position, said_by(error))
 
 
 async def stale(connection: AnyConnection | Pool) -> list[str]:

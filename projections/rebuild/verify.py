@@ -16,7 +16,7 @@ from projections.read_model import tables
 from projections.rebuild.build import EVENTS_A_STEP, Build, Lane, new_generation
 from projections.rebuild.rebuild import turn_to_rebuild
 from projections.rebuild.report import Progress, Watch
-from projections.steps import groups_of, is_lasting, reason_of
+from projections.steps import groups_of, is_lasting, said_by
 from service.errors import RebuildRuns, VerifyStopped
 from service.log.database import Pool
 from service.sql_files import load
@@ -117,7 +117,7 @@ async def _compared(
             except asyncpg.PostgresError as error:
                 if not is_lasting(error):
                     raise
-                raise VerifyStopped(", ".join(each.name for each in group), reason_of(error)) from error
+                raise VerifyStopped(", ".join(each.name for each in group), said_by(error)) from error
             reports.extend(found)
             position = position or reached
     return VerifyReport(position, loop.time() - began, tuple(reports))

@@ -70,6 +70,6 @@ def text_frame(payload: bytes) -> bytes:
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
 
 
-def reason_of(text: str) -> bytes:
+def closing_words(text: str) -> bytes:
     """Return a reason that fits a close frame, which takes 123 bytes."""
     return text.encode()[:123].decode(errors="ignore").encode()

@@ -26,10 +26,10 @@ from schema.serve.protocol import (
     PROTOCOL,
     Close,
     Violation,
+    closing_words,
     id_of,
     message_of,
     payload_of,
-    reason_of,
     text_frame,
 )
 from schema.serve.requests import (
@@ -169,7 +169,7 @@ class Socket:
                 elif message.type is not WSMsgType.PONG:
                     break
         except Violation as violation:
-            await self._response.close(code=violation.code, message=reason_of(violation.reason))
+            await self._response.close(code=violation.code, message=closing_words(violation.reason))
         except (ConnectionError, RuntimeError):
             pass  # it went away while an answer was written
         finally:
@@ -198,7 +198,7 @@ class Socket:
     async def _close(self, code: Close, reason: str) -> None:
         with contextlib.suppress(ConnectionError, RuntimeError, TimeoutError):
             async with asyncio.timeout(self._sockets.limits.close_seconds):
-                await self._response.close(code=code, message=reason_of(reason))
+                await self._response.close(code=code, message=closing_words(reason))
         self.abort()
 
     def abort(self) -> None:
