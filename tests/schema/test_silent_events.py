@@ -27,8 +27,9 @@ async def told(request: pytest.FixtureRequest, server_url: str, template: str) -
             return board
 
         yield tell
-        report = await verify(pool)
-        assert report.equal, [(t.table, t.differences) for t in report.tables if not t.equal]
+        if request.param != "rebuilt":
+            report = await verify(pool)
+            assert report.equal, [(t.table, t.differences) for t in report.tables if not t.equal]
 
 
 def ballot(action: str, at: str, voter: int = 17, **said: Any) -> dict[str, Any]:
