@@ -314,6 +314,16 @@ async def test_a_projector_that_lost_its_lease_commits_nothing_more(pool: asyncp
                 await stopped.advance()
 
 
+async def test_a_lease_from_before_the_clock_went_back_keeps_nobody_waiting(pool: asyncpg.Pool) -> None:
+    async with Projector(pool).turn() as killed:
+        assert killed is not None
+        await pool.execute("update read_model.lease set expires = expires + interval '2 hours'")
+
+        async with Projector(pool).turn() as next_one:
+            assert next_one is not None
+            assert next_one.lease.epoch == killed.lease.epoch + 1
+
+
 async def test_while_one_holds_the_lease_another_waits(pool: asyncpg.Pool) -> None:
     async with Projector(pool).turn() as turn:
         assert turn is not None
