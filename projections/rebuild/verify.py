@@ -138,11 +138,10 @@ async def _verify(
 
             await build.load(position, note)
             await build.settle(note, lookups=False)
-            steps = await build.follower()
             async with build.counting.transaction(isolation="repeatable_read"):
                 now = await furthest(build.counting, group)
                 if position < now:
-                    await steps.apply(position, now)
+                    await (await build.follower()).apply(position, now)
                 return await _compare(build, group, rows_shown), now
         finally:
             if not build.counting.is_closed():
