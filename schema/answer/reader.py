@@ -7,7 +7,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import asyncpg
@@ -33,6 +33,7 @@ from service.errors import (
     PositionAhead,
     ReadModelChanging,
 )
+from service.labels import Labels
 from service.log.database import POSTGRES_FAILURES, may_pass
 from service.log.hub import Hub
 
@@ -180,7 +181,7 @@ async def read(planner: Planner, root: Selected, context: Context, reads: Reads,
     pinned = pin is not None and context.services.hub.value("projected") != pin.place.position
     while True:
         plan = planner.plan(root, context, pinned=pinned)
-        check_scopes(plan, context)
+        _check_scopes(plan, context)
         request = _request(root, context, pinned=pin)
         text, at = await _value(reads, plan, request)
         if at.position < wanted:
@@ -232,14 +233,17 @@ async def load(
 
     Raises NotYetProjected where the read model does not hold them: they were read of a Postgres that has
     since crashed or been succeeded, and are counted in again. Passed over here, they would never be sent.
+    What the arguments name that there is not, below the field as well, is refused as in a query.
     """
     plan = planner.plan(root, context, pinned=False)
-    check_scopes(plan, context)
+    _check_scopes(plan, context)
     request = _request(root, context, positions=positions)
     text, at = await _value(context.services.reader, plan, request)
     if at.position < max(positions):
         raise NotYetProjected(max(positions), at.position, 0)
     env = Env(context.services.labels, request.args, FirstPage(ResumePoint(at.position), request.now))
+    for asked in _moments(request.args):
+        await _check_held(asked, context.services.reader, marked(*at))
     answers: Any = parse_json(text)
     return [(position, Read(plan, row, env)) for position, row in answers]
 
@@ -262,8 +266,13 @@ def _request(
     )
 
 
+def _bound(plan: Plan, request: Values) -> list[object]:
+    """Return the parameters of a plan's statement. Raises what is wrong with the arguments' values."""
+    return [bind(request) for bind in plan.binders]
+
+
 async def _value(reads: Reads, plan: Plan, request: Values) -> tuple[str, ReadAt]:
-    values = [bind(request) for bind in plan.binders]
+    values = _bound(plan, request)
     try:
         return await reads.value(plan.sql, *values)
     except asyncpg.InvalidParameterValueError as error:
@@ -328,7 +337,15 @@ def _check_product(root: Selected, context: Context) -> None:
             context.check_product(product)
 
 
-def check_scopes(plan: Plan, context: Context) -> None:
+def check(planner: Planner, root: Selected, context: Context) -> None:
+    """Raise what a root field is refused with before anything is read: MissingScope, BadArgument, BadId."""
+    plan = planner.plan(root, context, pinned=False)
+    _check_scopes(plan, context)
+    # Only its arguments can be wrong; what else its parameters are bound from is no matter.
+    _bound(plan, Values(root.arguments(), datetime.now(UTC), None, Labels(None, {})))
+
+
+def _check_scopes(plan: Plan, context: Context) -> None:
     """Raise MissingScope where the caller may not see what a plan reads."""
     for field, scope in plan.scopes:
         if not context.caller.may(scope):

@@ -16,9 +16,19 @@ import structlog
 
 from schema.live.filter import Fact, Index, Wanted
 from schema.live.follow import Follower
-from schema.live.messages import BUFFER_BYTES_MAX, FAILED, Message, Messages, Selecting, Sink, drained
+from schema.live.messages import (
+    BUFFER_BYTES_MAX,
+    FAILED,
+    Message,
+    Messages,
+    Selecting,
+    Sink,
+    drained,
+    ended_by,
+)
 from schema.live.sources import Source
 from schema.live.work import AWAY, Work, pause
+from service.errors import RecountError
 
 RENDER_EVENTS: Final = 50
 WRITES_AT_ONCE: Final = 1_000
@@ -148,6 +158,8 @@ class Feed:
                 self.sent = upto
             except AWAY as error:
                 await pause(error)
+            except RecountError as error:
+                self.fail(ended_by(error))
             except Exception as error:
                 # A fault of ours must not leave subscribers waiting for what will never come.
                 _log.exception("live_feed_failed", error=type(error).__name__)
@@ -199,6 +211,9 @@ class Feed:
                 subscriber.cursor = max(upto, subscriber.cursor)
             except AWAY as error:
                 await pause(error)
+            except RecountError as error:
+                subscriber.sink.fail(ended_by(error))
+                subscriber.cancel()
             except Exception as error:
                 _log.exception("live_catching_up_failed", error=type(error).__name__)
                 subscriber.sink.fail(FAILED)

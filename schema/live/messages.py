@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from graphql import GraphQLError
+
 from schema.answer.execute import Executor, Operations
 from schema.context import Caller, Context, Services
+from schema.errors import told
 from schema.live.filter import Fact
 from schema.live.sources import Source
 from schema.live.work import READ_SECONDS_MAX, Work, outlast
 from schema.resume import ResumePoint, marked
+from service.errors import RecountError
 
 KEPT_MESSAGES: Final = 1_000
 KEPT_BYTES: Final = 4 * 1024 * 1024
@@ -24,6 +28,11 @@ LOOK_SECONDS: Final = 0.2
 STALL_SECONDS: Final = 30.0
 
 FAILED: Final[list[dict[str, Any]]] = [{"message": "the subscription failed; the service's log tells more"}]
+
+
+def ended_by(error: RecountError) -> list[dict[str, Any]]:
+    """Return what a subscription that ends by an error says of it."""
+    return told([GraphQLError(str(error), original_error=error)])
 
 
 class Message:

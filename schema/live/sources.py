@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from graphql import located_error
 
-from schema.answer.reader import Read, check_scopes, load, read
+from schema.answer.reader import Read, check, load, read
 from schema.context import Context
 from schema.declare.source import ByPosition, Whole, spec_of
 from schema.errors import Refused
@@ -43,8 +43,8 @@ class Source:
             self.after = cursor_given("afterCursor", cursor)
         self._product = _product(root.args, context)
         self._planner, self._root = planner, root
-        # Planned here, so that what the caller may not select is refused before the first event.
-        check_scopes(planner.plan(root, context, pinned=False), context)
+        # Here, and not with the first event: nobody waits for what cannot come.
+        check(planner, root, context)
 
     async def load(self, context: Context, positions: Sequence[int]) -> Iterable[tuple[int, Read]]:
         """Return the answers at these positions, in one read; none for an event that gives no answer."""
@@ -128,7 +128,7 @@ class Shared:
 
     def __init__(self, planner: Planner, root: Selected, context: Context) -> None:
         self._planner, self._root = planner, root
-        check_scopes(planner.plan(root, context, pinned=False), context)
+        check(planner, root, context)
 
     async def read(self, context: Context) -> Read:
         """Return the state as it is."""

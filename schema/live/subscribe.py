@@ -11,11 +11,11 @@ from graphql import GraphQLError
 from schema.answer.documents import Document, Request
 from schema.answer.execute import Operations
 from schema.context import Caller, Context, Services
-from schema.errors import Refused, told
+from schema.errors import Refused
 from schema.live.broadcast import Broadcast
 from schema.live.feed import Feed
 from schema.live.follow import Follower
-from schema.live.messages import FAILED, Selecting, Sink
+from schema.live.messages import FAILED, Selecting, Sink, ended_by
 from schema.live.sources import Shared, source_of
 from schema.live.stream import stream
 from schema.live.work import Work
@@ -131,8 +131,7 @@ class Live:
             feed.part(products)
 
     def _end_all(self, error: Exception) -> None:
-        ours = not isinstance(error, RecountError)
-        errors = FAILED if ours else told([GraphQLError(str(error), original_error=error)])
+        errors = ended_by(error) if isinstance(error, RecountError) else FAILED
         for feed in list(self._feeds.values()):
             feed.fail(errors)
 

@@ -11,7 +11,7 @@ from graphql import OperationType, get_named_type, get_nullable_type, is_list_ty
 
 from schema.answer.documents import Document, Request
 from schema.answer.execute import Operations
-from schema.answer.reader import check_scopes
+from schema.answer.reader import check
 from schema.context import Caller, Context, Services
 from schema.errors import Refused
 from schema.live.sources import Source, source_of
@@ -69,7 +69,7 @@ async def asked_by(
         raise Refused([*selection.refused.values()])
     for root in selection.planned:
         try:
-            check_scopes(operations.planner.plan(root, context, pinned=False), context)
+            check(operations.planner, root, context)
         except Exception as error:
             raise Refused([located_error(error, selection.nodes[root.key], [root.key])]) from error
     return Followed(document, Request(text, variables), caller, _shape_of_all(selection))

@@ -663,6 +663,50 @@ async def test_what_a_scope_guards_is_refused_before_the_first_event(
     assert refused["payload"][0]["extensions"]["code"] == "MISSING_SCOPE"
 
 
+WRONG_VALUES = {
+    'items(filter: {authorId: {eq: "x"}}) { position }': "BAD_ID",
+    'events { item { comments(filter: {authorId: {in: ["x"]}}) { totalCount } } }': "BAD_ID",
+    'events { item { provenance(field: "nonsense") { value } } }': "BAD_ARGUMENT",
+    'events { item { voteSeries(bucket: DAY, timeZone: "Mars/Olympus") { t } } }': "BAD_ARGUMENT",
+    'events { item(asOf: {cursor: "nonsense"}) { id } }': "BAD_ARGUMENT",
+}
+
+
+async def test_what_is_wrong_with_an_argument_is_said_before_the_first_event(board: Board) -> None:
+    async with board.socket() as client:
+        refused = {}
+        for selection in WRONG_VALUES:
+            await client.subscribe(f"subscription {{ {selection} }}")
+            refused[selection] = (await client.message())["payload"][0]
+
+    assert {each: error["extensions"]["code"] for each, error in refused.items()} == WRONG_VALUES
+    assert [error["path"] for error in refused.values()] == [["items"], *[["events"]] * 4]
+
+
+ONLY_THE_LOG_TELLS = {
+    'asOf: {cursor: "1-00000000"}': "LOG_WENT_BACK",
+    "asOf: {position: 99}": "POSITION_AHEAD",
+    r'filter: {text: {eq: "\u0000"}}': "BAD_ARGUMENT",
+}
+
+
+@pytest.mark.parametrize(("arguments", "code"), ONLY_THE_LOG_TELLS.items(), ids=ONLY_THE_LOG_TELLS.values())
+async def test_what_only_the_log_can_tell_ends_a_subscription_with_its_reason(
+    board: Board, arguments: str, code: str
+) -> None:
+    await board.append_items(2)
+    await board.projected()
+
+    async with board.socket() as client:
+        await client.subscribe(
+            f"subscription {{ events(after: 0) {{ item {{ comments({arguments}) {{ totalCount }} }} }} }}"
+        )
+        ended = await client.message()
+
+    assert ended["type"] == "error"
+    assert ended["payload"][0]["extensions"]["code"] == code
+
+
 @pytest.mark.parametrize(
     "selection",
     ["__typename", "events @include(if: false) { position }", "...{ projections @skip(if: true) { name } }"],

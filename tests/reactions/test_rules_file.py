@@ -147,6 +147,19 @@ async def test_all_that_is_wrong_is_said_at_once_with_its_line(
     assert said[40].startswith("private: secret is no secret")
 
 
+@pytest.mark.parametrize(("kind", "every"), [("subscription", ""), ("query", "every = 'monday 08:00 UTC'")])
+async def test_an_argument_that_nothing_could_be_found_by_is_said_with_its_line(
+    kind: str, every: str, tmp_path: Path, operations: Operations
+) -> None:
+    document = f'{kind} {{ items(filter: {{authorId: {{eq: "nobody"}}}}) {{ __typename }} }}'
+    webhook = 'webhook = { url_env = "HOOK_URL", secret_env = "HOOK_SECRET" }'
+    rule = f"[[reaction]]\nname = 'of-one'\ndocument = '{document}'\n{webhook}\n{every}"
+
+    [(line, said)] = await _wrong(rule, tmp_path, operations)
+
+    assert (line, "'nobody' is not one of our ids" in said) == (3, True)
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [('[[reaction]]\nname = "a\n', 2), ("[[reaction]]\nname = 1 2\n", 2), ('name = """', 1)],
