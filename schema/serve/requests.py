@@ -46,6 +46,12 @@ async def asked_by(request: web.Request) -> Request:
         )
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
         raise Refused.because("JSON is sent in utf-8", "UNSUPPORTED_MEDIA_TYPE", status=415)
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() not in ("", "identity"):
+        raise Refused.because(
+            "the body is packed, as its Content-Encoding says; send JSON as it is",
+            "UNSUPPORTED_MEDIA_TYPE",
+            status=415,
+        )
     return asked_in(await _body(request))
 
 

@@ -266,6 +266,17 @@ async def test_a_body_over_the_limit_is_not_read(service: Served) -> None:
     assert answer["errors"][0]["extensions"]["code"] == "BODY_TOO_LARGE"
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP, identity"])
+async def test_a_body_that_is_packed_is_refused_as_such(service: Served, encoding: str) -> None:
+    headers = {"Content-Encoding": encoding, "Content-Type": "application/json"}
+    packed = gzip.compress(b'{"query": "{ hello }"}')
+    async with service.session.post(service.url, data=packed, headers=headers) as response:
+        answer = await response.json(content_type=None)
+
+    assert response.status == 415
+    assert "Content-Encoding" in answer["errors"][0]["message"]
+
+
 async def test_a_subscription_over_plain_http_says_what_it_needs(service: Served) -> None:
     _, answer, _ = await service.post({"query": "subscription { count(to: 1) }"})
 
