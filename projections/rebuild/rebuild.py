@@ -147,12 +147,18 @@ class Rebuilder:
             return await self.up_to(number, progress) if ours else None
 
     async def up_to(self, number: int, progress: Watch | None = None) -> RebuildReport:
-        """Run the rebuilds that wait, up to this one, in our turn. Raises as `work`."""
+        """Run the rebuilds that wait, up to this one, in our turn. Raises as `work`, of this one alone."""
         while True:
             row = await self._pool.fetchrow(_sql["requested"])
             if row is None or row["rebuild"] > number:
                 return await self._ended(number)
-            report = await self._run(row, progress)
+            try:
+                report = await self._run(row, progress)
+            except (RebuildStopped, UnknownProjection) as ended:
+                if row["rebuild"] == number:
+                    raise
+                _log.error("rebuild_stopped", rebuild=row["rebuild"], reason=type(ended).__name__)
+                continue
             if row["rebuild"] == number:
                 return report
 

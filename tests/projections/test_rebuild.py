@@ -215,6 +215,18 @@ async def test_asking_twice_for_the_same_rebuild_is_one_rebuild(followed: asyncp
     assert await followed.fetchval("select count(*) from read_model.rebuilds where state = 'DONE'") == 2
 
 
+async def test_a_rebuild_does_not_end_with_one_before_it_that_cannot_be_done(followed: asyncpg.Pool) -> None:
+    rebuilder = Rebuilder(followed)
+    before = await rebuilder.request(["users"])
+    await followed.execute("update read_model.rebuilds set projections = '{gone}'")
+
+    report = await rebuild(followed, ["changelog"])
+
+    assert (report.rebuild, report.projections) == (before + 1, ("changelog",))
+    states = await followed.fetch("select state from read_model.rebuilds order by rebuild")
+    assert [row["state"] for row in states] == ["FAILED", "DONE"]
+
+
 async def test_one_projection_is_rebuilt_with_those_whose_tables_it_reads(followed: asyncpg.Pool) -> None:
     before = await dump(followed)
 
