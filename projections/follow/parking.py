@@ -108,7 +108,7 @@ async def _retry(connection: AnyConnection, turn: Lease, found: Parked) -> tuple
         raise TablesOutdated(sorted(outdated))
     released = await _release(connection, found)
     aside = Aside(connection, projections, found.product_id)
-    reached = max(row["position"] for row in await aside.hold(turn))
+    reached = await aside.hold(turn)
     released |= await _release(connection, found)  # and more may have come to wait
     await aside.put_in(reached)
     await tell(connection, reached)

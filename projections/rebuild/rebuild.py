@@ -17,7 +17,7 @@ from projections.lease import Lease
 from projections.rebuild.build import EVENTS_A_STEP, Build, Lane, drop_leftovers, new_generation
 from projections.rebuild.code import code_digest
 from projections.rebuild.replay import OF_AN_ITEM, Aside, is_most, refused_at
-from projections.rebuild.report import Progress, RebuildReport, Watch
+from projections.rebuild.report import RebuildReport, Watch
 from projections.shown import attach, drop_childless, let_plans_pass, show
 from projections.steps import AnyConnection, drop_tables, failure_of, is_lasting, said_by
 from service.ending_tasks import rest
@@ -184,8 +184,7 @@ class Rebuilder:
         assert row is not None
         if row["state"] == "FAILED":
             raise RebuildStopped(", ".join(row["projections"]), row["position"], row["error"])
-        names, seconds = tuple(row["projections"]), row["seconds"]
-        return RebuildReport(number, names, row["generation"], row["position"], seconds, 0, 0.0)
+        return RebuildReport(tuple(row["projections"]), row["position"], row["seconds"])
 
     async def _run(self, row: asyncpg.Record, progress: Watch | None) -> RebuildReport:
         try:
@@ -234,8 +233,7 @@ class Rebuilder:
             try:
                 async with connection.transaction():
                     aside = Aside(connection, chosen, row["product_id"])
-                    held = await aside.hold(self.lease)
-                    position = max(each["position"] for each in held)
+                    position = await aside.hold(self.lease)
                     events = await aside.put_in(position, row["item_id"])
                     await connection.execute(_sql["finish"], number, "DONE", None, position)
                     await tell(connection, position)
@@ -245,9 +243,7 @@ class Rebuilder:
                 reached = await furthest(connection, chosen)
                 refused = await refused_at(connection, chosen, reached, row["product_id"])
                 raise await _stop(connection, number, chosen, refused, error) from error
-        seconds, names = loop.time() - began, tuple(projection.name for projection in chosen)
-        generation = max(each["generation"] for each in held)
-        return RebuildReport(number, names, generation, events, seconds, 0, seconds)
+        return RebuildReport(tuple(each.name for each in chosen), events, loop.time() - began)
 
 
 class _Run:
@@ -280,24 +276,15 @@ class _Run:
                 shown = await attach(self._connection, self._build.projections, self._build.names)
             position = await self._catch_up(self._build.position)
             await let_plans_pass(self._connection)
-            switch_began = loop.time()
             position = await self._switch(position, shown)
-            switch_seconds = loop.time() - switch_began
         except asyncpg.PostgresError as error:
             if not is_lasting(error):
                 raise
             raise await self._stopped(error) from error
         await self._build.drop_staged()
-        self._tell(position, "done", 0.0)
-        return RebuildReport(
-            self._rebuild,
-            tuple(projection.name for projection in self._build.projections),
-            self._build.generation,
-            position,
-            loop.time() - began,
-            resumed_at,
-            switch_seconds,
-        )
+        self._tell(position)
+        names = tuple(projection.name for projection in self._build.projections)
+        return RebuildReport(names, position, loop.time() - began, resumed_at)
 
     async def _start(self, resumed: bool) -> None:
         self._head = await self._live()
@@ -357,14 +344,14 @@ class _Run:
         if row is None:
             raise self._lease.lost()
         if row["position"] == last and first < last:
-            self._tell(last, "loading", rate)
+            self._tell(last)
 
-    def _tell(self, position: int, stage: str, rate: float) -> None:
+    def _tell(self, position: int) -> None:
         if self._progress is not None:
-            self._progress(Progress(self._rebuild, position, max(self._head, position), rate, stage))
+            self._progress(position, max(self._head, position))
 
     async def _settle(self) -> None:
-        self._tell(self._build.position, "indexing", 0.0)
+        self._tell(self._build.position)
         await self._build.settle(self._note, lookups=True)
         async with self._connection.transaction():
             await self._lease.check(self._connection)
@@ -387,7 +374,7 @@ class _Run:
                 await self._steps.apply(position, last)
                 await self._follow(position, last)
             position = last
-            self._tell(last, "catching up", 0.0)
+            self._tell(last)
             self._head = await self._live()
         return position
 

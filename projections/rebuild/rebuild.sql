@@ -121,7 +121,7 @@ update read_model.rebuilds
 -- name: ended
 -- How a rebuild ended.
 --   $1 rebuild
-select projections, state, generation, position, error,
+select projections, state, position, error,
        coalesce(extract(epoch from finished_at - started_at), 0)::float8 as seconds
   from read_model.rebuilds
  where rebuild = $1

@@ -105,15 +105,15 @@ class Aside:
         for statement in [text for projection in self._projections for text in projection.settles]:
             await run(self._connection, fill(statement, places), first, last)
 
-    async def hold(self, turn: Lease) -> list[asyncpg.Record]:
-        """Count while the projector goes on, then hold the checkpoints; return them.
+    async def hold(self, turn: Lease) -> int:
+        """Count while the projector goes on, then hold the checkpoints; return the position they have got to.
 
         Raises LostLease where another one may have counted since: it would be taken back.
         """
         await self.count_up_to(await furthest(self._connection, self._projections))
         held = await lock(self._connection, self._projections)
         await turn.check(self._connection)
-        return held
+        return int(max(row["position"] for row in held))
 
     async def put_in(self, position: int, item_id: str | None = None) -> int:
         """Put the rows as of a position, at which the checkpoints are held, in place of those in use.

@@ -15,7 +15,7 @@ from projections.declare import declare
 from projections.read_model import tables
 from projections.rebuild.build import EVENTS_A_STEP, Build, Lane, new_generation
 from projections.rebuild.rebuild import turn_to_rebuild
-from projections.rebuild.report import Progress, Watch
+from projections.rebuild.report import Watch
 from projections.steps import groups_of, is_lasting, said_by
 from service.errors import RebuildRuns, VerifyStopped
 from service.log.database import Pool
@@ -134,7 +134,7 @@ async def _verify(
 
             async def note(lane: Lane, first: int, last: int, rate: float) -> None:
                 if progress is not None and lane.number == 0:
-                    progress(Progress(0, last, position, rate))
+                    progress(last, position)
 
             await build.load(position, note)
             await build.settle(note, lookups=False)

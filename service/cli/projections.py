@@ -25,7 +25,7 @@ from service.cli.terminal import (
 )
 
 if TYPE_CHECKING:
-    from projections.rebuild.report import Progress, RebuildReport
+    from projections.rebuild.report import RebuildReport
     from projections.rebuild.verify import VerifyReport
     from service.log.database import Pool
 
@@ -73,12 +73,8 @@ async def _rebuild(names: tuple[str, ...], product_id: int | None, item_id: str 
 
     async with open_log(given_settings()) as pool:
         with progress_bar("rebuilding") as advance:
-
-            def watch(progress: Progress) -> None:
-                advance(progress.position, progress.head)
-
             return await run_rebuild(
-                pool, names or None, product_id=product_id, item_id=item_id, progress=watch
+                pool, names or None, product_id=product_id, item_id=item_id, progress=advance
             )
 
 
@@ -105,11 +101,7 @@ async def _verify(names: tuple[str, ...]) -> VerifyReport:
 
     async with open_projected(given_settings()) as (pool, _):
         with progress_bar("verifying") as advance:
-
-            def watch(progress: Progress) -> None:
-                advance(progress.position, progress.head)
-
-            return await run_verify(pool, names or None, progress=watch)
+            return await run_verify(pool, names or None, progress=advance)
 
 
 def _print_verified(report: VerifyReport) -> None:

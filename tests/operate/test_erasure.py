@@ -643,7 +643,7 @@ async def test_verify_agrees_when_an_erasure_begins_in_the_middle_of_it(
 ) -> None:
     erasing: list[asyncio.Task[object]] = []
 
-    def at_the_first_sign(_: object) -> None:
+    def at_the_first_sign(*_: object) -> None:
         if not erasing:
             erasing.append(asyncio.ensure_future(erasure.erase(PRODUCT, ANA, reason="she asked")))
 

@@ -17,7 +17,6 @@ from projections.read_model import Reader, tables
 from projections.rebuild import replay
 from projections.rebuild.build import Build, lanes_of, steps_of
 from projections.rebuild.rebuild import Rebuilder, rebuild, stale
-from projections.rebuild.report import Progress
 from projections.rebuild.verify import verify
 from projections.status import status
 from service.errors import LostLease, RebuildRuns, RebuildStopped, UnknownProjection
@@ -113,10 +112,10 @@ async def test_a_killed_rebuild_is_gone_on_with_and_ends_the_same(
     followed: asyncpg.Pool, killed_at: int
 ) -> None:
     before = await dump(followed)
-    told: list[Progress] = []
+    told: list[int] = []
 
-    def kill(progress: Progress) -> None:
-        told.append(progress)
+    def kill(position: int, _: int) -> None:
+        told.append(position)
         if len(told) == killed_at:
             raise _Killed
 
@@ -127,7 +126,7 @@ async def test_a_killed_rebuild_is_gone_on_with_and_ends_the_same(
     report = await rebuild(followed, events_a_step=60)
 
     assert await dump(followed) == before
-    assert report.resumed_at == (told[-2].position if killed_at > 1 else 0)
+    assert report.resumed_at == (told[-2] if killed_at > 1 else 0)
 
 
 @pytest.mark.parametrize("killed_before", ["items", "events"])
@@ -217,12 +216,12 @@ async def test_asking_twice_for_the_same_rebuild_is_one_rebuild(followed: asyncp
 
 async def test_a_rebuild_does_not_end_with_one_before_it_that_cannot_be_done(followed: asyncpg.Pool) -> None:
     rebuilder = Rebuilder(followed)
-    before = await rebuilder.request(["users"])
+    await rebuilder.request(["users"])
     await followed.execute("update read_model.rebuilds set projections = '{gone}'")
 
     report = await rebuild(followed, ["changelog"])
 
-    assert (report.rebuild, report.projections) == (before + 1, ("changelog",))
+    assert report.projections == ("changelog",)
     states = await followed.fetch("select state from read_model.rebuilds order by rebuild")
     assert [row["state"] for row in states] == ["FAILED", "DONE"]
 
