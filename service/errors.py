@@ -275,15 +275,11 @@ class PostgresDidNotStart(EmbeddedPostgresError):
 
 
 class QueryError(RecountError):
-    """A GraphQL operation asks for what cannot be answered; `code` goes into the error's extensions."""
-
-    code: str = "BAD_REQUEST"
+    """A GraphQL operation asks for what cannot be answered; clients know it by its name, as BAD_ID."""
 
 
 class BadId(QueryError):
     """Text that is none of our opaque ids, or one of another type than the field takes."""
-
-    code = "BAD_ID"
 
     def __init__(self, text: str, wanted: str | None = None) -> None:
         self.text, self.wanted = text[:60], wanted
@@ -297,8 +293,6 @@ class BadId(QueryError):
 class BadCursor(QueryError):
     """Text that is none of our cursors, or one of another list or order."""
 
-    code = "BAD_CURSOR"
-
     def __init__(self, text: str, reason: str) -> None:
         self.text, self.reason = text[:60], reason
         super().__init__(
@@ -310,8 +304,6 @@ class BadCursor(QueryError):
 class BadArgument(QueryError):
     """An argument with a value that its field cannot use."""
 
-    code = "BAD_ARGUMENT"
-
     def __init__(self, argument: str, value: object, reason: str) -> None:
         self.argument, self.value, self.reason = argument, value, reason
         super().__init__(f"{argument}: {str(value)[:60]} {reason}")
@@ -319,8 +311,6 @@ class BadArgument(QueryError):
 
 class MissingScope(QueryError):
     """A field that the caller's token does not reach."""
-
-    code = "MISSING_SCOPE"
 
     def __init__(self, field: str, scope: str) -> None:
         self.field, self.scope = field, scope
@@ -333,8 +323,6 @@ class MissingScope(QueryError):
 class ForeignProduct(QueryError):
     """A product that the caller's token is not bound to."""
 
-    code = "FOREIGN_PRODUCT"
-
     def __init__(self, product_id: int) -> None:
         self.product_id = product_id
         super().__init__(f"this token is not bound to product {product_id}; ask for a product that it names")
@@ -342,8 +330,6 @@ class ForeignProduct(QueryError):
 
 class ProductElsewhere(QueryError):
     """Products that other cells have, or are about to: a number of each with the cell's name."""
-
-    code = "PRODUCT_ELSEWHERE"
 
     def __init__(self, cells: Mapping[int, str]) -> None:
         self.cells = dict(cells)
@@ -353,8 +339,6 @@ class ProductElsewhere(QueryError):
 
 class AmbiguousItem(QueryError):
     """Sleekplan's id of an item without the product, where several products have that id."""
-
-    code = "AMBIGUOUS_ITEM"
 
     def __init__(self, what: str, sleekplan_id: str, products: list[int]) -> None:
         self.what, self.sleekplan_id, self.products = what, sleekplan_id, products
@@ -367,8 +351,6 @@ class AmbiguousItem(QueryError):
 class PositionAhead(QueryError):
     """`asOf` a position that the log has not reached, so that the answer would change later."""
 
-    code = "POSITION_AHEAD"
-
     def __init__(self, position: int, head: int) -> None:
         self.position, self.head = position, head
         super().__init__(
@@ -380,8 +362,6 @@ class PositionAhead(QueryError):
 class PositionBeyondHead(QueryError):
     """A subscription starts after a position that the log has not reached: there may be nothing to resume."""
 
-    code = "POSITION_BEYOND_HEAD"
-
     def __init__(self, position: int, head: int) -> None:
         self.position, self.head = position, head
         super().__init__(
@@ -392,8 +372,6 @@ class PositionBeyondHead(QueryError):
 
 class LogWentBack(QueryError):
     """What a subscriber had is no longer in the log: a backup was restored, or a failover lost its end."""
-
-    code = "LOG_WENT_BACK"
 
     def __init__(self, position: int, head: int) -> None:
         self.position, self.head = position, head
@@ -419,8 +397,6 @@ class AnotherLog(QueryError):
 
 class NotYetProjected(QueryError):
     """`minPosition` was not reached in time."""
-
-    code = "NOT_YET_PROJECTED"
 
     def __init__(self, position: int, projected: int, waited_seconds: float) -> None:
         self.position, self.projected, self.waited_seconds = position, projected, waited_seconds
