@@ -101,6 +101,8 @@ class Webhook:
         began = time.perf_counter()
         grant = self._grant(request.headers, request.raw_path)
         product_id: int | None = None
+        arrival: Arrival | None = None
+        receipt: Receipt | Exception
         try:
             if grant is None:
                 raise self._not_let_in()
@@ -108,14 +110,10 @@ class Webhook:
             declared = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, []))
             arrival, product_id = self._arrival(body, declared, grant)
             receipt = await self._appender.append(arrival)
-        except SpoolUnavailable as error:
-            answer, outcome = _unavailable(error), Fate.UNAVAILABLE
-        except _Refusal as refusal:
-            answer, outcome = refusal.answer, refusal.outcome
-        else:
-            answer, outcome = _answer(receipt), _outcome(receipt)
-            if self._traces is not None:
-                self._trace(arrival, receipt, began)
+        except (SpoolUnavailable, _Refusal) as error:
+            receipt = error
+        answer, outcome = _ended(receipt)
+        self._trace(arrival, receipt, began)
         response = web.Response(body=answer.body, status=answer.status, content_type="application/json")
         for line in answer.headers.decode().splitlines():
             name, _, value = line.partition(": ")
@@ -156,8 +154,7 @@ class Webhook:
             answer, outcome = _ended(receipt)
             self._count(outcome, began, product_id)
             answered(answer)
-            if self._traces is not None:
-                self._trace(arrival, receipt, began)
+            self._trace(arrival, receipt, began)
 
         arrival: Arrival | None = None
         try:
@@ -315,7 +312,7 @@ def _ended(receipt: Receipt | Exception) -> tuple[Answer, Fate]:
     if isinstance(receipt, Receipt):
         return _answer(receipt), _outcome(receipt)
     if isinstance(receipt, SpoolUnavailable):
-        return _unavailable(receipt), Fate.UNAVAILABLE
+        return _json({"error": str(receipt)}, 503, _COME_AGAIN), Fate.UNAVAILABLE
     if isinstance(receipt, _Refusal):
         return receipt.answer, receipt.outcome
     _log.error("delivery_failed", exc_info=(type(receipt), receipt, receipt.__traceback__))
@@ -339,10 +336,6 @@ def _outcome(receipt: Receipt) -> Fate:
     if receipt.spooled:
         return Fate.SPOOLED
     return Fate.DUPLICATE if receipt.duplicate else Fate.RECORDED
-
-
-def _unavailable(error: SpoolUnavailable) -> Answer:
-    return _json({"error": str(error)}, 503, _COME_AGAIN)
 
 
 def _json(content: dict[str, Any], status: int, headers: bytes = b"") -> Answer:
