@@ -138,13 +138,13 @@ class Rebuilder:
             row = await self._pool.fetchrow(_sql["requested"])
         return None if row is None else await self.work(row["rebuild"])
 
-    async def work(self, number: int, progress: Watch | None = None) -> RebuildReport | None:
+    async def work(self, number: int) -> RebuildReport | None:
         """Run the rebuilds that wait, up to this one; None when another process is at it.
 
         Raises RebuildStopped, LostLease; what else fails is noted and can be tried again.
         """
         async with self.lease.kept(self._pool) as ours:
-            return await self.up_to(number, progress) if ours else None
+            return await self.up_to(number) if ours else None
 
     async def up_to(self, number: int, progress: Watch | None = None) -> RebuildReport:
         """Run the rebuilds that wait, up to this one, in our turn. Raises as `work`, of this one alone."""

@@ -65,7 +65,6 @@ async def verify(
     pool: Pool,
     names: Iterable[str] | None = None,
     *,
-    rows_shown: int = ROWS_SHOWN,
     events_a_step: int = EVENTS_A_STEP,
     progress: Watch | None = None,
 ) -> VerifyReport:
@@ -80,7 +79,7 @@ async def verify(
     """
     for _ in range(ERASURES_MET_MAX):
         before = await _erasures(pool)
-        report = await _compared(pool, names, rows_shown, events_a_step, progress)
+        report = await _compared(pool, names, events_a_step, progress)
         if report.equal or await pool.fetchval(_sql["erasures"]) == before:
             break
     return report
@@ -97,7 +96,7 @@ async def _erasures(pool: Pool) -> int:
 
 
 async def _compared(
-    pool: Pool, names: Iterable[str] | None, rows_shown: int, events_a_step: int, progress: Watch | None
+    pool: Pool, names: Iterable[str] | None, events_a_step: int, progress: Watch | None
 ) -> VerifyReport:
     known = all_projections()
     chosen = known if names is None else together(names, known)
@@ -113,7 +112,7 @@ async def _compared(
             raise RebuildRuns(await lease.holder(pool))
         for group in groups_of(chosen):
             try:
-                found, reached = await _verify(pool, group, rows_shown, events_a_step, progress)
+                found, reached = await _verify(pool, group, events_a_step, progress)
             except asyncpg.PostgresError as error:
                 if not is_lasting(error):
                     raise
@@ -124,7 +123,7 @@ async def _compared(
 
 
 async def _verify(
-    pool: Pool, group: Sequence[Projection], rows_shown: int, events_a_step: int, progress: Watch | None
+    pool: Pool, group: Sequence[Projection], events_a_step: int, progress: Watch | None
 ) -> tuple[list[TableReport], int]:
     generation = await new_generation(pool)
     async with Build.on(pool, group, generation, events_a_step=events_a_step) as build:
@@ -142,13 +141,13 @@ async def _verify(
                 now = await furthest(build.counting, group)
                 if position < now:
                     await (await build.follower()).apply(position, now)
-                return await _compare(build, group, rows_shown), now
+                return await _compare(build, group), now
         finally:
             if not build.counting.is_closed():
                 await build.drop()
 
 
-async def _compare(build: Build, group: Sequence[Projection], rows_shown: int) -> list[TableReport]:
+async def _compare(build: Build, group: Sequence[Projection]) -> list[TableReport]:
     in_use = (await tables(build.counting)).names
     reports = []
     for projection in group:
@@ -161,7 +160,7 @@ async def _compare(build: Build, group: Sequence[Projection], rows_shown: int) -
             differences: tuple[tuple[str, str], ...] = ()
             if a != b:
                 statement = fill(_sql["differences"], {"in_use": old, "anew": new})
-                found = await build.counting.fetch(statement, rows_shown)
+                found = await build.counting.fetch(statement, ROWS_SHOWN)
                 differences = tuple((row["side"], row["line"]) for row in found)
             reports.append(
                 TableReport(

@@ -83,18 +83,13 @@ class Traffic:
         }
 
     @classmethod
-    def resume(
-        cls,
-        knobs: Knobs,
-        ticked: Iterable[datetime] = (),
-        on_unannounced: Callable[[Unannounced], None] | None = None,
-    ) -> Traffic:
+    def resume(cls, knobs: Knobs, ticked: Iterable[datetime] = ()) -> Traffic:
         """Return the traffic as it stood after its history and the bodies since, to go on with `next_body`.
 
         `ticked` are the moments that `next_body` was called with, or the times that its bodies
         carry, in order. Nothing is stored for this: everything is simulated again, unwritten.
         """
-        traffic = cls(knobs, on_unannounced)
+        traffic = cls(knobs)
         traffic._writer.mute = True
         for _ in traffic.history():
             pass
