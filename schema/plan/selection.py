@@ -129,7 +129,10 @@ def select(
     roots: list[Selected] = []
     refused: dict[str, GraphQLError] = {}
     whole = True
-    by_key = reader.collect(type_, [operation])
+    try:
+        by_key = reader.collect(type_, [operation])
+    except GraphQLError as error:
+        raise Refused(coded([error])) from None
     for key, nodes in by_key.items():
         definition = reader.definition(type_, nodes[0])
         if nodes[0].name.value != TYPENAME and (definition is None or spec_of(definition) is None):
@@ -139,7 +142,7 @@ def select(
         try:
             roots.append(reader.field(definition, key, nodes))
         except GraphQLError as error:
-            refused[key] = located_error(error, nodes, [key])
+            [refused[key]] = coded([located_error(error, nodes, [key])])
     return Selection(roots, refused, whole and not refused, by_key)
 
 

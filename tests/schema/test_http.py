@@ -84,6 +84,16 @@ async def test_the_status_follows_the_media_type(
     assert got == status
 
 
+async def test_a_null_for_whether_to_leave_a_field_out_is_the_requests_fault(service: Served) -> None:
+    query = {"query": "query ($is: Boolean = true) { hello @skip(if: $is) }", "variables": {"is": None}}
+
+    status, answer, _ = await service.post(query, {"Accept": RESPONSE_JSON})
+
+    assert status == 400
+    assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+    assert answer["errors"][0]["locations"]
+
+
 async def test_a_mutation_is_not_taken_by_get(service: Served) -> None:
     async with service.session.get(service.url, params={"query": "mutation { poke }"}) as response:
         assert response.status == 405

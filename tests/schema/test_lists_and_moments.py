@@ -96,3 +96,16 @@ async def test_what_is_unknown_passes_ne_and_not_alone(board: Board, comparison:
 
     assert answer["items"]["totalCount"] == count
     assert turned["items"]["totalCount"] == ITEMS - count
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["items(first: 1) { nodes { id @skip(if: $wanted) } }", "products { name @include(if: $wanted) }"],
+)
+async def test_a_null_that_a_default_let_through_is_told_as_the_requests_fault(
+    board: Board, field: str
+) -> None:
+    _, [error] = await board.answer(f"query ($wanted: Boolean = true) {{ {field} }}", wanted=None)
+
+    assert error.extensions == {"code": "BAD_USER_INPUT"}
+    assert error.path == [field.partition("(")[0].partition(" ")[0]]
