@@ -501,7 +501,7 @@ async def test_a_hostile_title_is_text_everywhere_it_is_shown(tmp_path, browser)
             await browser.run(
                 """if (view === 'item') await page.locator('.board a.title').first().click();
                 else await page.locator(`#tab-${view}`).click();
-                await page.waitForLoadState('networkidle');""",
+                await idle();""",
                 view=view,
             )
         shown = await browser.run("return page.locator('.board a.title').first().textContent()")
@@ -591,7 +591,7 @@ async def test_at_360_pixels_nothing_is_wider_than_the_screen_in_any_view(histor
                 await page.locator('.board a.title').first().click();
                 await page.waitForSelector('#item .curve');
             }
-            await page.waitForLoadState('networkidle');""",
+            await idle();""",
             view=view,
         )
         assert await driver.run("return page.evaluate(() => document.documentElement.scrollWidth)") == 360, (
@@ -710,7 +710,7 @@ async def test_a_drag_asks_at_once_for_a_move_that_the_browser_tells_before_its_
             new PointerEvent('pointerrawupdate', {clientX, bubbles: true})), box.x + box.width * 0.6);
         await asked;
         await page.mouse.up();
-        await page.waitForLoadState('networkidle');"""
+        await idle();"""
     )
 
 
@@ -722,7 +722,7 @@ async def test_the_question_of_a_drag_has_been_asked_once_before_the_first_step(
         });
         await page.goto(url);
         await asked;
-        await page.waitForLoadState('networkidle');""",
+        await idle();""",
         url=f"{history.address}/",
     )
 

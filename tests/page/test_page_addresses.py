@@ -194,7 +194,7 @@ async def test_the_first_view_loads_less_than_100_kb_and_no_view_that_is_not_sho
 
     loaded = await browser.run(
         """await page.locator('#feed .events li').first().waitFor();
-        await page.waitForLoadState('networkidle');
+        await idle();
         return page.evaluate(() => performance.getEntriesByType('resource')
             .filter(({name}) => name.includes('/page/'))
             .map(({name, decodedBodySize}) => [new URL(name).pathname, decodedBodySize]))"""

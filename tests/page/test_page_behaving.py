@@ -102,7 +102,7 @@ async def test_a_row_far_down_has_the_rank_of_the_api_and_is_come_back_to(
         await title.waitFor();
         const element = await title.elementHandle();
         await page.waitForFunction((element) => document.activeElement === element, element);
-        await page.waitForLoadState('networkidle');
+        await idle();
         return [ranks, await title.evaluate({IN_SIGHT})];"""
     )
 
@@ -234,7 +234,7 @@ async def test_a_tab_that_nobody_looks_at_asks_nothing_and_has_it_all_once_it_is
                 };
                 window.look(true);
             });
-            await page.waitForLoadState('networkidle');
+            await idle();
             page.asked = 0;
             page.on('request', (request) => { if (request.url().endsWith('read')) page.asked++; });"""
         )

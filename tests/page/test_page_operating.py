@@ -117,7 +117,7 @@ async def test_projections_looked_at_anew_keep_the_focus_and_unseen_ask_nothing(
         const kept = await item.evaluate((element) => element === document.activeElement);
         await page.evaluate(
             () => Object.defineProperty(document, 'hidden', { value: true, configurable: true }));
-        await page.waitForLoadState('networkidle');
+        await idle();
         let asked = 0;
         page.on('request', () => asked++);
         await page.waitForTimeout(2_500);

@@ -218,7 +218,7 @@ async def test_a_date_is_picked_in_the_readers_zone_which_is_named(history, brow
     position = await driver.run(
         "return page.evaluate(() => Number(new URLSearchParams(location.search).get('position')))"
     )
-    await driver.run("await page.waitForLoadState('networkidle')")
+    await driver.run("await idle()")
     assert await rows(driver) == await board_by_api(history, {"time": told, "position": position})
     # Back leaves the moment, and what is yet to come is now.
     await driver.run(
@@ -294,7 +294,7 @@ async def test_on_our_own_clock_a_picked_time_is_what_had_been_learnt_by_then(hi
         at=at.isoformat(),
         position=str(position),
     )
-    await driver.run("await page.waitForLoadState('networkidle')")
+    await driver.run("await idle()")
     assert await rows(driver) == await board_by_api(history, {"position": position})
 
 

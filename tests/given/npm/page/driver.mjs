@@ -3,7 +3,7 @@
 // `{"id": 1, "tab": {…}}` opens a tab with an empty profile in place of the one before; its members are options of
 // playwright's `newContext`. `{"id": 2, "script": "await page.goto(url); return await page.title()", "values": {"url": "…"}}`
 // runs a script in it. Both answer `{"id": …, "value": …}` or `{"id": …, "error": "…"}`. A script sees `page`, its `values`,
-// `problems` (what the page complained of since it was last asked), `axe(…)` and `axeInDark(…)`. The browser reaches this
+// `problems` (what the page complained of since it was last asked), `idle()`, `axe(…)` and `axeInDark(…)`. The browser reaches this
 // machine alone, and what it asks of any other is a problem: told by its own events, for a script that all requests waited for
 // would take most of the time.
 
@@ -23,7 +23,7 @@ const FLAGS = [
 const { executablePath } = JSON.parse(process.argv[2]);
 
 const browser = await chromium.launch({ executablePath, args: [...FLAGS, ...(process.getuid() === 0 ? ["--no-sandbox"] : [])] });
-let context, page, problems;
+let context, page, problems, asked;
 
 async function open(options) {
   await context?.close();
@@ -34,10 +34,22 @@ async function open(options) {
   page.on("console", (line) => ["error", "warning"].includes(line.type()) && told.push(line.text()));
   page.on("pageerror", (error) => told.push(error.stack));
   page.on("dialog", (dialog) => (told.push(`dialog: ${dialog.message()}`), dialog.dismiss()));
+  const waiting = (asked = new Set());
+  for (const ended of ["requestfinished", "requestfailed"]) context.on(ended, (request) => waiting.delete(request));
   context.on("request", (request) => {
+    waiting.add(request);
     const { hostname } = new URL(request.url());
     if (hostname && !HERE.includes(hostname)) told.push(`asked for ${request.url()}`);
   });
+}
+
+/**
+ * Wait until all that the page asked for has come and is drawn. A load state of playwright's would not do: once a page has
+ * reached one, it stays so, whatever the page asks for later.
+ */
+async function idle() {
+  do await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn))));
+  while (asked.size);
 }
 
 /**
@@ -77,8 +89,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { id, tab, script, values = {} } = JSON.parse(line);
   try {
     if (tab) await open(tab);
-    const run = new AsyncFunction("page", "problems", "axe", "axeInDark", ...Object.keys(values), script ?? "");
-    say({ id, value: (await run(page, problems, axe, axeInDark, ...Object.values(values))) ?? null });
+    const run = new AsyncFunction("page", "problems", "idle", "axe", "axeInDark", ...Object.keys(values), script ?? "");
+    say({ id, value: (await run(page, problems, idle, axe, axeInDark, ...Object.values(values))) ?? null });
   } catch (error) {
     say({ id, error: `${error.stack}\n${problems?.join("\n")}` });
   }
