@@ -389,8 +389,8 @@ async def test_where_two_logs_answer_in_turn_the_page_does_not_begin_anew_for_ev
                 await browser.run(
                     """await page.getByText('This is what it holds now').waitFor();
                     // Until it has this log's event, it can go on in another log that has none yet.
-                    const newest = "document.querySelector('#feed .events li')?.dataset.position";
-                    await page.waitForFunction(`${newest} === '1'`);
+                    await page.waitForFunction(() =>
+                        document.querySelector('#feed .events li')?.dataset.position === '1');
                     // The next service refuses what happens before it has answered what was missed.
                     const missed = (request) => request.postData()?.includes('query Newest');
                     page.answered = page.waitForResponse((response) => missed(response.request()));
