@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import resource
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -37,7 +37,7 @@ class Announcer(Protocol):
 
 
 async def run(settings: Settings, plan: ToRun, announcer: Announcer, *, with_api: bool = False) -> None:
-    """Run until SIGINT or SIGTERM; then answer what is in flight, flush, close and return.
+    """Run until SIGINT, SIGTERM or SIGHUP; then answer what is in flight, flush, close and return.
 
     A demo may have a second board `with_api`, which is fetched.
 
@@ -46,7 +46,7 @@ async def run(settings: Settings, plan: ToRun, announcer: Announcer, *, with_api
     _allow_many_sockets()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ending_signals():
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(listening_socket(settings.host, settings.port))
@@ -67,6 +67,16 @@ async def run(settings: Settings, plan: ToRun, announcer: Announcer, *, with_api
         announcer.ready(service.ready(is_demo=found is not None))
         await stop.wait()
         _log.info("stopping")
+
+
+def ending_signals() -> Iterator[signal.Signals]:
+    """Give the signals that end the service: that of a terminal that closes only where it is not ignored.
+
+    `nohup` has it ignored, so that what it starts outlives the terminal.
+    """
+    yield from (signal.SIGINT, signal.SIGTERM)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP
 
 
 def _allow_many_sockets() -> None:

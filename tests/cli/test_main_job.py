@@ -16,6 +16,7 @@ import pytest
 
 from service.log.database import Connection, connect
 from service.postgres.embedded import attach
+from service.process import ending_signals
 from tests.given import folders
 from tests.given.running import RECOUNT, Running, environment, recount, running
 from tests.given.waiting import eventually
@@ -92,7 +93,7 @@ async def test_a_rebuild_leaves_the_same_answers(service: Running) -> None:
 async def test_stopping_and_starting_again_loses_nothing(tmp_path: Path) -> None:
     async with running(tmp_path / "data") as service:
         await service.run("send", *PAYLOADS)
-        assert await service.stop() == 0
+        assert await service.stop(list(ending_signals())[-1]) == 0
 
     async with running(tmp_path / "data") as service:
         assert await _board(service) == EXPECTED

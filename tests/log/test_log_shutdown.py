@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from service.log.database import connect
 from service.postgres.embedded import EmbeddedPostgres, attach
+from service.process import ending_signals
 from tests.given.bodies import a_body
 from tests.given.running import running
 from tests.given.waiting import eventually
@@ -93,3 +95,14 @@ async def test_sigterm_answers_what_is_in_flight_and_closes_100_sockets_within_t
         }
         await connection.close()
     assert set(answered) <= recorded
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["in a terminal", "under nohup"])
+def test_a_terminal_that_closes_ends_the_service_unless_it_was_started_to_outlive_it(
+    *, ignored: bool
+) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        assert (signal.SIGHUP in ending_signals()) is not ignored
+    finally:
+        signal.signal(signal.SIGHUP, before)
