@@ -28,7 +28,7 @@ import structlog
 
 from projections.rebuild.differences import would_change
 from service.ending_tasks import rest
-from service.errors import RecountError, UserAmbiguous, UserUnknown
+from service.errors import RebuildStopped, RecountError, UserAmbiguous, UserUnknown
 from service.intake.spool import FOLDER_NAME, damaged_files, delete_damaged
 from service.log.database import NOT_MADE, POSTGRES_FAILURES, Pool, taken_back
 from service.operate.places import Cell
@@ -39,6 +39,8 @@ from service.sql_files import load
 LEDGER_NAME: Final = "erasures.jsonl"
 LOOK_SECONDS: Final = 60.0
 RETRY_SECONDS: Final = 30.0
+STOPPED_SECONDS_MAX: Final = 3600.0
+"""The longest between two tries to count again what stopped at an event, which takes as long as a rebuild."""
 ERASED_AT_ONCE_MAX: Final = 100
 ERASE_SECONDS_MAX: Final = 3600.0
 CHANGED_AT_ONCE_MAX: Final = 100
@@ -217,12 +219,18 @@ class Erasure:
 
         Whatever goes wrong is told and tried again: this runs beside the projector, which it must not end.
         """
+        stopped_pause = RETRY_SECONDS
         while True:
             pause = every_seconds
             try:
                 await self.reapply()
                 while delay is not None and await self.honour_deletions(delay) == ERASED_AT_ONCE_MAX:
                     pass
+                stopped_pause = RETRY_SECONDS
+            except RebuildStopped as stopped:
+                told = {"projection": stopped.projection, "position": stopped.position}
+                _log.error("erasure_waits", reason="RebuildStopped", **told)
+                pause, stopped_pause = stopped_pause, min(2 * stopped_pause, STOPPED_SECONDS_MAX)
             except (*POSTGRES_FAILURES, RecountError) as error:
                 _log.warning("erasure_waits", reason=type(error).__name__)
                 pause = min(RETRY_SECONDS, every_seconds)

@@ -24,7 +24,7 @@ from projections.rebuild.build import Build, new_generation
 from projections.rebuild.rebuild import Rebuilder, rebuild
 from projections.rebuild.replay import Aside
 from projections.rebuild.verify import verify
-from service.errors import RebuildRuns, UserAmbiguous, UserUnknown
+from service.errors import RebuildRuns, RebuildStopped, UserAmbiguous, UserUnknown
 from service.events import decode
 from service.log import quarantine as quarantining
 from service.log.database import connect, migrate, open_pool
@@ -466,6 +466,26 @@ async def test_a_deletion_that_cannot_be_honoured_yet_is_tried_again(
 
     assert len(attempts) >= 2
     assert [person.user_id for person in await erasure.suppressions()] == [ANA]
+
+
+async def test_what_stops_at_an_event_each_time_is_tried_ever_more_seldom(
+    erasure: Erasure, log: asyncpg.Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    async def stops(product_id: int) -> None:
+        raise RebuildStopped("items", 12, "broken")
+
+    async def rested(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 10:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("service.operate.erasure.rest", rested)
+    with pytest.raises(asyncio.CancelledError):
+        await Erasure(log, stops, data_dir=tmp_path).keep_honouring(timedelta(0))
+
+    assert pauses == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
 
 
 async def test_a_lifted_erasure_lets_the_person_be_known_again(erasure: Erasure, log: asyncpg.Pool) -> None:
