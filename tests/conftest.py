@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import warnings
@@ -69,6 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
         made_once.place = Path(config.workerinput["made_once"])
     else:
         config.option.loadscopereorder = False  # else xdist begins with the files that have the most tests
+        # Else whoever ends a run leaves what it made, in memory too.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         _work_in_memory(config)
         made = tempfile.TemporaryDirectory(prefix="recount-made-")
         config.add_cleanup(made.cleanup)
