@@ -44,12 +44,12 @@ class _Memory:
     def __init__(self) -> None:
         self.seen: list[tuple[float, float]] = []
 
-    def look(self, done: int, total: int, what: str) -> None:
+    def look(self, done: int, total: int) -> None:
         """Note it, after every hundred requests."""
         if not self.seen or done >= self.seen[-1][0] + LOOK_REQUESTS:
             self.seen.append((done, own_memory_mib(os.getpid())))
         if done % SAY_REQUESTS == 0:
-            say(f"  {done:,} of {total:,} requests: {what}")
+            say(f"  {done:,} of {total:,} requests")
 
 
 async def bench(options: Options, report: Report) -> None:

@@ -73,11 +73,11 @@ _LOOKED_AT: Final = ("feedback_id", "comment_id", "user_id", "changelog_id", "cr
 
 _log = structlog.get_logger(__name__)
 
-Watch = Callable[[int, int, str], None]
-"""Told how many requests are done, of how many, and what is asked for."""
+Watch = Callable[[int, int], None]
+"""Told how many requests are done, of how many."""
 
 
-def unwatched(_done: int, _total: int, _what: str) -> None:
+def unwatched(_done: int, _total: int) -> None:
     """Nobody waits for it: `sweeps` and the page show how far it is."""
 
 
@@ -332,8 +332,7 @@ class Sweep:
         await self._record.page_done(scope, done, self._lease)
         self._counted += asked
         self._left = max(self._left - asked, 0)
-        what = f"{scope.scope} of item {scope.item_id}" if scope.item_id else scope.scope
-        self._watch(self._counted, self._counted + self._left, what)
+        self._watch(self._counted, self._counted + self._left)
 
     async def _record_rows(self, kind: Kind, page: WalkedPage, rows: list[Row]) -> tuple[list[Known], int]:
         """Record what some rows tell that is new; return what was known of each, and how much that was."""

@@ -110,9 +110,7 @@ async def _backfill(settings: Settings, wanted: WantedBoard) -> SweepReport:
 
     async with open_log_and_hub(settings, makes=True) as (pool, hub):
         with progress_bar("fetching, requests", LINE_SECONDS) as advance:
-            return await run_backfill(
-                pool, hub, settings, wanted, lambda done, total, _what: advance(done, total)
-            )
+            return await run_backfill(pool, hub, settings, wanted, advance)
 
 
 def report_as_json(report: SweepReport) -> dict[str, Any]:

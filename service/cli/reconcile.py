@@ -74,9 +74,7 @@ async def _reconcile(settings: Settings, wanted: WantedReconcile) -> SweepReport
 
     async with open_log_and_hub(settings) as (pool, hub):
         with progress_bar("comparing, requests", LINE_SECONDS) as advance:
-            return await run_reconcile(
-                pool, hub, settings, wanted, lambda done, total, _what: advance(done, total)
-            )
+            return await run_reconcile(pool, hub, settings, wanted, advance)
 
 
 COMMANDS: tuple[click.Command, ...] = (reconcile,)
