@@ -59,7 +59,6 @@ class Hub:
         self._waiting: dict[Signal, int] = dict.fromkeys(SIGNALS, 0)
         self._somebody_waits = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.connected = False
         self.listening = False
         self.polls = 0
         """How often it was asked for a number."""
@@ -162,11 +161,10 @@ class Hub:
             statement_cache_size=0,  # a pooler in between, or a table made anew, would break a cached plan
         )
         try:
-            self.connected = True
             await self._made()
             yield connection
         finally:
-            self.connected = self.listening = False
+            self.listening = False
             connection.terminate()
 
     async def _follow(self, connection: asyncpg.Connection) -> None:

@@ -107,7 +107,7 @@ async def test_a_lost_connection_is_made_anew_and_nothing_is_missed(hub: Hub, po
     await _record(pool, 1)
 
     assert await waiting == 1
-    assert hub.connected
+    assert hub.listening
 
 
 async def test_a_session_ended_between_two_statements_does_not_end_the_hub(
@@ -173,7 +173,7 @@ async def test_thousands_who_wait_cost_one_poll(database_url: str) -> None:
 async def test_it_starts_while_postgres_is_away() -> None:
     async with Hub("postgresql://recount@127.0.0.1:9/recount") as hub:
         assert await hub.wait_beyond("head", 0, 0.2) == 0
-        assert not hub.connected
+        assert not hub.listening
 
 
 async def test_before_the_first_migration_there_is_nothing_to_know(empty_database_url: str) -> None:
