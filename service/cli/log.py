@@ -220,18 +220,14 @@ async def _events(url: str, headers: dict[str, str], asked: dict[str, Any]) -> A
     async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
         while True:
             try:
-                resumed = {"Last-Event-ID": last_id} if last_id else {}
-                async with session.post(url, json=asked, headers=resumed, params=_ON_A_SCREEN) as answer:
-                    if answer.status in (400, 401, 403, 404, 405, 406):
-                        raise TailRefused(await _reason(answer))
-                    if answer.status == 200:
+                async with aclosing(_once(session, url, asked, last_id)) as frames:
+                    async for kind, id, data in frames:
                         connected, pause = True, RECONNECT_SECONDS[0]
-                        async with aclosing(_frames(answer.content)) as frames:
-                            async for kind, id, data in frames:
-                                if kind == "complete":
-                                    return
-                                last_id = id or last_id
-                                yield _event_of(data)
+                        if kind == "complete":
+                            return
+                        last_id = id or last_id
+                        if data:
+                            yield _event_of(data)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if not connected:
                     raise ServiceNotReachable(without_key(url), error) from error
@@ -239,6 +235,21 @@ async def _events(url: str, headers: dict[str, str], asked: dict[str, Any]) -> A
             note(f"the service is away; asking again{behind}")
             await asyncio.sleep(pause)
             pause = min(pause * 2, RECONNECT_SECONDS[1])
+
+
+async def _once(
+    session: aiohttp.ClientSession, url: str, asked: dict[str, Any], last_id: str | None
+) -> AsyncGenerator[tuple[str, str | None, bytes]]:
+    """Give what comes over one connection as (kind, id, data), first that it is open. Raises TailRefused."""
+    resumed = {"Last-Event-ID": last_id} if last_id else {}
+    async with session.post(url, json=asked, headers=resumed, params=_ON_A_SCREEN) as answer:
+        if answer.status in (400, 401, 403, 404, 405, 406):
+            raise TailRefused(await _reason(answer))
+        if answer.status == 200:
+            yield "open", None, b""
+            async with aclosing(_frames(answer.content)) as frames:
+                async for frame in frames:
+                    yield frame
 
 
 def _headers(settings: Settings) -> dict[str, str]:
