@@ -231,6 +231,8 @@ def _product_of(info: Info, product_id: str | None) -> int | None:
 
 
 def _user_of(id: str | None, product_id: str | None, sleekplan_id: str | None) -> tuple[int, str]:
+    if id and (product_id or sleekplan_id):
+        raise BadArgument("id", id, "cannot be combined with productId or sleekplanId; give one form")
     if id:
         return ids_of(id, "User")
     if not product_id or not sleekplan_id:

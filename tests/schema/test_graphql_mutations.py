@@ -286,6 +286,7 @@ async def _projected(service: Service, position: int) -> None:
         (f'productId: "{PRODUCT}"', "BAD_ARGUMENT"),
         ('productId: "nonsense", sleekplanId: "1"', "BAD_ARGUMENT"),
         ('reason: "why not"', "BAD_ARGUMENT"),
+        (f'id: "{encode_id("User", PRODUCT, 1)}", productId: "{PRODUCT}", sleekplanId: "2"', "BAD_ARGUMENT"),
     ],
 )
 async def test_who_is_not_named_properly_is_an_error_about_the_id(
