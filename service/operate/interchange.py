@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BufferedReader
@@ -110,47 +110,59 @@ async def import_lines(
     # stands behind the lock of the log when its turn comes. A third only costs Postgres more.
     stores = [EventStore(pool, untimed_window=untimed_window) for _ in range(IMPORT_CONNECTIONS)]
     importers = deque(_Import(pool, store, Quarantine(pool, store), now, anew) for store in stores)
-    under_way: deque[asyncio.Task[Imported]] = deque()
+    under_way = _Recording()
     last: type | None = None
-    total, number, done = Imported(), 1, 0
-
-    async def first_ended() -> None:
-        nonlocal total
-        became = await asyncio.shield(under_way[0])  # interrupted, it is recorded and counted below
-        under_way.popleft()
-        total = total.plus(became)
-
+    number, done = 1, 0
     try:
         while block := await _block(lines):
             if not made_up_too and made_up(block):
-                while under_way:
-                    await first_ended()
+                await under_way.fewer_than(1)
                 await demand_made_up(pool, stores[0])
                 made_up_too = True
             for kind, run in _runs(block, number):
                 # Bodies alone go side by side: they take any position, the lines of an export their own.
-                while len(under_way) >= (IMPORT_CONNECTIONS if kind is last is bytes else 1):
-                    await first_ended()
+                await under_way.fewer_than(IMPORT_CONNECTIONS if kind is last is bytes else 1)
                 last = kind
                 importers.rotate()
-                under_way.append(asyncio.create_task(importers[0].take(kind, run)))
+                under_way.begin(importers[0].take(kind, run))
                 await asyncio.sleep(0)  # it decodes and sends
             number += block.count(b"\n")
             done += len(block)
             advance(done)
-        while under_way:
-            await first_ended()
+        await under_way.fewer_than(1)
     except BaseException:
-        # What was sent is recorded all the same.
-        for became in await asyncio.gather(*under_way, return_exceptions=True):
-            if isinstance(became, Imported):
-                total = total.plus(became)
-        cut_off(total)
+        cut_off(await under_way.cut_off())
         raise
     finally:
         for store in stores:
             await store.close()
-    return total
+    return under_way.became
+
+
+class _Recording:
+    """The runs that are being recorded, and what `became` of those that were."""
+
+    def __init__(self) -> None:
+        self._tasks: deque[asyncio.Task[Imported]] = deque()
+        self.became = Imported()
+
+    def begin(self, run: Coroutine[Any, Any, Imported]) -> None:
+        """Record a run beside those that are."""
+        self._tasks.append(asyncio.create_task(run))
+
+    async def fewer_than(self, count: int) -> None:
+        """Wait until so few are left."""
+        while len(self._tasks) >= count:
+            became = await asyncio.shield(self._tasks[0])  # interrupted, it is recorded and counted below
+            self._tasks.popleft()
+            self.became = self.became.plus(became)
+
+    async def cut_off(self) -> Imported:
+        """Return what became of all, once those that are under way have ended: what was sent is recorded."""
+        for became in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(became, Imported):
+                self.became = self.became.plus(became)
+        return self.became
 
 
 async def _block(lines: BinaryIO) -> bytes:
