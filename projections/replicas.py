@@ -147,18 +147,10 @@ class Replicas:
             await rest(CHECK_SECONDS)
 
     async def _look(self, replica: Replica) -> None:
+        found, there = await _asked(replica.pool, was_well=replica.found.state == "WELL")
         try:
             async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                if replica.found.state != "WELL" and await _is_shared(replica.pool):
-                    await replica.note(ReplicaFound("SHARED"))
-                    return
-                there = await _there(replica.pool)
-        except NO_CONNECTION:
-            await replica.note(ReplicaFound("AWAY"))
-            return
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                found = await _compared(there, self._primary, self._lag_seconds_max)
+                found = found or await _compared(there, self._primary, self._lag_seconds_max)
         except NO_CONNECTION:
             # Nobody can tell more while the primary is away: it stays as it was.
             found = replica.found._replace(position=there["projected"] if there else 0)
@@ -167,14 +159,21 @@ class Replicas:
 
 async def examine(replica: Pool, primary: AnyConnection | Pool, lag_seconds_max: float) -> ReplicaFound:
     """Return how a replica is found beside the primary."""
+    found, there = await _asked(replica)
+    return found or await _compared(there, primary, lag_seconds_max)
+
+
+async def _asked(
+    replica: Pool, *, was_well: bool = False
+) -> tuple[ReplicaFound | None, asyncpg.Record | None]:
+    """Return how a replica is found by itself, None where that is to be compared, and where it stands."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS_MAX):
-            if await _is_shared(replica):
-                return ReplicaFound("SHARED")
-            there = await _there(replica)
+            if not was_well and await _is_shared(replica):
+                return ReplicaFound("SHARED"), None
+            return None, await _there(replica)
     except NO_CONNECTION:
-        return ReplicaFound("AWAY")
-    return await _compared(there, primary, lag_seconds_max)
+        return ReplicaFound("AWAY"), None
 
 
 async def _is_shared(replica: Pool) -> bool:

@@ -17,25 +17,14 @@ from schema.live.messages import Message, Selecting, Sink, drained
 from schema.live.work import Work
 
 
-class Stream:
-    """An operation whose answers come from an iterator of its own."""
-
-    def __init__(self, task: asyncio.Task[None]) -> None:
-        self._task = task
-
-    def cancel(self) -> None:
-        """End it."""
-        self._task.cancel()
-
-
-async def stream(selecting: Selecting, context: Context, sink: Sink, work: Work) -> Stream:
+async def stream(selecting: Selecting, context: Context, sink: Sink, work: Work) -> asyncio.Task[None]:
     """Begin to send what the resolver gives; raises Refused for what it refuses."""
     source = create_source_event_stream(selecting.executor)
     if inspect.isawaitable(source):
         source = await source
     if isinstance(source, ExecutionResult):
         raise Refused(source.errors or [])
-    return Stream(work.spawn(_send(selecting, context, source, sink, work)))
+    return work.spawn(_send(selecting, context, source, sink, work))
 
 
 async def _send(

@@ -26,7 +26,7 @@ from service.errors import BadArgument, RecountError
 class Cancellable(Protocol):
     """A subscription that runs."""
 
-    def cancel(self) -> None:
+    def cancel(self) -> object:
         """Send nothing more."""
 
 
