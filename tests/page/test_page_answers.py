@@ -183,3 +183,122 @@ async def test_of_two_moments_that_promises_are_asked_of_the_later_asked_is_show
     )
 
     assert "2026-01-02T10:00:00Z" in shown
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (502, '{"message": "Bad gateway"}'),
+        (200, "null"),
+        (503, '{"data": null, "errors": [{"message": "away", "extensions": {"code": "POSTGRES_AWAY"}}]}'),
+        (
+            200,
+            '{"data": {"item": null}, "errors": [{"message": "", "extensions": {"code": "POSTGRES_AWAY"}}]}',
+        ),
+    ],
+)
+async def test_what_is_no_answer_of_the_services_or_says_to_ask_again_is_asked_again(
+    history, browser, status, body
+):
+    first, _ = await two_items(history)
+    product = (await history.ask("{ products { sleekplanId } }"))["products"][0]["sleekplanId"]
+
+    title, notice, address = await browser.run(
+        """let broken = true;
+        await page.route('**/graphql?*', (route) =>
+            broken ? route.fulfill({ status, body, contentType: 'application/json' }) : route.fallback());
+        const answered = () => page.waitForResponse((answer) => answer.url().includes('graphql?'));
+        const asked = answered();
+        await page.goto(address);
+        await asked;
+        broken = false;
+        await page.locator('.board tbody tr').first().waitFor();
+        broken = true;
+        const again = answered();
+        await page.evaluate((address) => {
+            history.pushState(null, '', address);
+            dispatchEvent(new PopStateEvent('popstate'));
+        }, there);
+        await again;
+        broken = false;
+        await page.locator('#item .facts').waitFor();
+        return [await page.locator('#item h2').textContent(), await page.locator('#notice').textContent(),
+            page.url()];""",
+        address=f"{history.address}/?product={product}",
+        there=f"/items/{first['sleekplanId']}?product={product}&{PAST}",
+        status=status,
+        body=body,
+    )
+
+    assert title == first["title"]
+    assert notice == ""
+    assert f"product={product}" in address
+    assert all("Failed to load resource" in problem for problem in await browser.problems())
+
+
+@pytest.mark.parametrize(("view", "name"), [("changes", "views/changes.js"), ("ask", "ask/rising.js")])
+async def test_a_part_of_the_page_that_cannot_be_loaded_is_said_to_be_and_loaded_later(
+    history, browser, view, name
+):
+    await opened(browser, history, f"?{PAST}")
+
+    await browser.run(
+        """await page.route(`**/page/${name}`, (route) => route.abort());
+        await page.locator(`#tab-${view}`).click();
+        await page.locator(`#${view} .trouble`, { hasText: 'is not there' }).waitFor();
+        await page.unrouteAll();
+        await page.locator(`#${view} h3, #${view} table`).first().waitFor();""",
+        view=view,
+        name=name,
+    )
+
+    assert all(FAILED in problem for problem in await browser.problems())
+
+
+async def test_a_part_of_another_version_says_that_the_page_is_to_be_loaded_anew(history, browser):
+    await opened(browser, history, f"?{PAST}")
+
+    await browser.run(
+        """await page.route('**/page/views/changes.js', async (route) => route.fulfill({
+            contentType: 'text/javascript', body: 'import { nothing } from "../dom.js"' }));
+        await page.locator('#tab-changes').click();
+        await page.locator('#changes .trouble', { hasText: 'load this page anew' }).waitFor();"""
+    )
+
+
+async def test_who_went_elsewhere_before_a_step_was_answered_stays_there(history, browser):
+    await opened(browser, history, f"?{PAST}")
+
+    assert (
+        await browser.run(
+            f"""{HOLD}const steps = page.hold('Steps');
+            await page.getByRole('button', {{ name: 'One event back' }}).click();
+            const go = await steps;
+            await page.getByRole('button', {{ name: 'Back to live' }}).click();
+            await page.waitForFunction(() => document.querySelector('.day').textContent === 'Now');
+            const came = page.waitForResponse(
+                (answer) => answer.request().postData()?.includes('query Steps'));
+            go();
+            await came;
+            await page.evaluate(() => new Promise((drawn) => {{
+                requestAnimationFrame(() => requestAnimationFrame(drawn));
+            }}));
+            return page.locator('.day').textContent();"""
+        )
+        == "Now"
+    )
+
+
+async def test_a_clock_that_cannot_be_turned_to_leaves_the_moment_as_it_is(history, browser):
+    await opened(browser, history, f"?{PAST}")
+
+    clock, day = await browser.run(
+        f"""{HOLD}page.held.Steps = () => 'away';
+        const clock = page.getByLabel('Clock');
+        await clock.selectOption('RECORDED');
+        await page.locator('#board .trouble', {{ hasText: 'does not answer' }}).waitFor();
+        return [await clock.inputValue(), await page.locator('.day').textContent()];"""
+    )
+
+    assert (clock, day) == ("OCCURRED", "Tuesday, 2 June 2026")
+    assert all(FAILED in problem for problem in await browser.problems())

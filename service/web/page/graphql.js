@@ -12,11 +12,20 @@ export const now = () => Date.now() - ahead;
 /** What a reader is told in words: the service answered with errors and no data. */
 export class Refused extends Error {}
 
-/** The service did not answer. */
+/** The service did not answer, or not yet: it is asked again. */
 export class Unreachable extends Refused {}
 
 /** The service wants a token, or another one. */
 export class Unauthenticated extends Refused {}
+
+/** Whether an error of the service's says that it is better asked again. */
+export const passes = (error) => ["POSTGRES_AWAY", "STOPPING"].includes(error?.extensions?.code);
+
+/** A part of the page that is loaded once it is wanted; one of another version does not fit to what is loaded already. */
+export const part = (loading) => loading.catch((cause) => {
+  if (cause instanceof SyntaxError) throw new Refused("Recount is another version by now: load this page anew.", { cause });
+  throw new Unreachable("This part of the page is not there: the service does not answer.", { cause });
+});
 
 export class Api {
   constructor(endpoint) {
@@ -37,11 +46,16 @@ export class Api {
       const apart = Date.now() - Date.parse(response.headers.get("Date"));
       ahead = Math.abs(apart) > CLOCKS_APART_MS ? apart : 0;
       answer = await response.json();
-    } catch (error) {
-      throw new Unreachable("The service does not answer.", { cause: error });
+      // What stands in front of the service has words of its own, in JSON too.
+      if (!answer?.data && !answer?.errors) throw new SyntaxError("no answer of GraphQL's");
+    } catch (cause) {
+      const other = cause instanceof SyntaxError ? `: what came is none of its answers (${response.status})` : "";
+      throw new Unreachable(`The service does not answer${other}.`, { cause });
     }
-    if (response.status === 401) throw new Unauthenticated(answer.errors?.[0]?.message);
     const errors = answer.errors ?? [];
+    if (response.status === 401) throw new Unauthenticated(errors[0]?.message);
+    const away = errors.find(passes);
+    if (away) throw new Unreachable(away.message, { cause: away });
     this.cursor = answer.extensions?.cursor ?? this.cursor;
     if (!answer.data) throw new Refused(errors[0]?.message ?? `The service answered ${response.status}.`, { cause: errors[0] });
     return { data: answer.data, errors, position: answer.extensions?.position ?? null, cursor: this.cursor };
@@ -91,7 +105,7 @@ export class Lane {
     const { signal } = asked.end;
     try {
       const answer = await this.#api.ask(asked.document, asked.variables, signal);
-      if (asked.key) this.#keep(asked.key, answer);
+      if (asked.key && !answer.errors.length) this.#keep(asked.key, answer);
       asked.resolve(answer);
     } catch (error) {
       if (signal.aborted) asked.resolve(null);

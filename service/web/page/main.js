@@ -1,6 +1,6 @@
 // Joins the parts: one moment, shown by a bar and by views, and a live connection that is kept apart from it.
 
-import { Api, Refused, Unauthenticated, Unreachable } from "./graphql.js";
+import { Api, Refused, Unauthenticated, Unreachable, part } from "./graphql.js";
 import { ROOT, naming, read, reference, write as addressOf } from "./address.js";
 import { LIVE, past } from "./moment.js";
 import { readExtent, readMarks } from "./extent.js";
@@ -10,9 +10,9 @@ import { FIND } from "./finder.js";
 import { Tabs, WIDE } from "./tabs.js";
 import { TimeBar } from "./timebar.js";
 import { DAY_MS } from "./axis.js";
-import { write } from "./dom.js";
+import { el, refill, write } from "./dom.js";
 import { listen } from "./keys.js";
-import { brief, date, longDate, time } from "./format.js";
+import { brief, date } from "./format.js";
 
 const SETTLE_MS = 180;
 const REFRESH_MS = 700;
@@ -41,7 +41,6 @@ class Page {
   #presented = [];
   push = false;
   #opener = null;
-  #begin = null;
   #failed = 0;
 
   constructor() {
@@ -75,40 +74,28 @@ class Page {
   async start() {
     try {
       await this.#load();
+      $("token").hidden = true;
+      import("./who.js").then(({ tellWho }) => tellWho(this));
+      this.begun?.end();
+      if (this.empty) return (await part(import("./views/begin.js"))).begin(this);
+      await this.bar.setClock(this.moment.clock);
     } catch (error) {
       return this.#stumble(error);
     }
-    $("token").hidden = true;
-    import("./who.js").then(({ tellWho }) => tellWho(this));
-    this.#begin?.end();
-    this.#begin = null;
-    if (this.empty) return this.#beginning();
     document.body.classList.remove("waiting");
     this.#presented = [];
-    await this.bar.setClock(this.moment.clock);
-    this.#follow((event) => this.#happened(event), () => this.moment.live && this.go(this.moment, { settled: true }));
+    this.follow((event) => this.#happened(event), () => this.moment.live && this.go(this.moment, { settled: true }));
     this.show(this.view);
     await this.go(this.moment, { settled: true });
     looked(this.extent.head);
   }
 
-  #follow(onevent, onback) {
+  follow(onevent, onback) {
     this.connection?.stop();
     // Why it is refused may be told by an answer, too.
     const onrefused = () => this.#renew(true);
     this.connection = new Connection({ api: this.api, product: this.product, place: $("connection"), onevent, onback, onrefused });
     this.connection.start(this.extent.head, this.extent.cursor);
-  }
-
-  /** Say how to begin; the first event makes it the board. */
-  async #beginning() {
-    const { default: Begin } = await import("./views/begin.js");
-    document.body.classList.add("waiting");
-    this.#begin = new Begin(this);
-    $("notice").after(this.#begin.element);
-    this.#follow(() => this.#begin && this.restart(), () => this.restart());
-    await this.#begin.show();
-    document.body.dataset.ready = "true";
   }
 
   async #load() {
@@ -235,23 +222,13 @@ class Page {
     if (this.moving) this.#attempt(this.board, shown);
     this.moving = false;
     this.#present();
-    this.#note();
-    const { moment } = this;
-    if (moment.live || this.player.playing) return;
-    const first = $("board").querySelector("td .title")?.textContent ?? "nothing";
-    write($("announcer"), `${longDate(shown.at)}, ${time(shown.at)}. ${this.bar.said.textContent} ${this.board.count.textContent}, first: ${first}`);
-    if (moment.time) return;
-    this.move("name", moment, (found) => {
-      if (this.moment !== moment) return;
-      this.moment = found.moment;
-      this.bar.show(found.moment, found.said);
-      this.#note();
-    });
+    this.note();
+    if (!this.moment.live && !this.player.playing) this.move("tell", shown);
   }
 
   /** Write the address of what is shown; what was opened or travelled to is an entry of its own. */
-  #note() {
-    const address = this.#address(this.moment);
+  note() {
+    const address = this.address();
     const push = this.push && address !== location.pathname + location.search;
     this.push = false;
     if (push) this.notice("");
@@ -260,10 +237,10 @@ class Page {
 
   /** The address of an item as of the moment. */
   link(item) {
-    return this.#address(this.moment, { ...this, view: "item", item });
+    return this.address(this.moment, { ...this, view: "item", item });
   }
 
-  #address(moment, { view, item, question, window, since, product, find, ask } = this) {
+  address(moment = this.moment, { view, item, question, window, since, product, find, ask } = this) {
     return addressOf({
       view, item, question, moment, product, window: window !== "P30D" && window, since: view === "changes" && since,
       log: !moment.live && (moment.log ?? this.api.cursor),
@@ -287,9 +264,14 @@ class Page {
 
   /** Move the moment in one of the ways that are loaded once somebody does. */
   async move(how, ...by) {
-    const { Travels } = await import("./travels.js");
-    this.#travels ??= new Travels(this);
-    return this.#travels[how](...by);
+    try {
+      const { Travels } = await part(import("./travels.js"));
+      this.#travels ??= new Travels(this);
+      return await this.#travels[how](...by);
+    } catch (error) {
+      this.board.frame.say(error);
+      this.failed(error);
+    }
   }
 
   /** All that is known, as a moment that stays: on Sleekplan's clock after everything that has happened by then. */
@@ -301,12 +283,6 @@ class Page {
   live() {
     this.player.stop();
     this.go({ ...LIVE, clock: this.moment.clock }, { settled: true });
-  }
-
-  async copy() {
-    const { href } = new URL(this.#address(this.moment.live ? this.now() : this.moment), location.href);
-    const done = await navigator.clipboard?.writeText(href).then(() => true, () => false);
-    for (const place of [this.bar.said, $("announcer")]) write(place, done ? "Link copied: it answers the same for good." : href);
   }
 
   // Views
@@ -358,14 +334,20 @@ class Page {
     const before = this.tabs.chosen;
     this.tabs.choose(name);
     this.push ||= push;
-    this.#note();
+    this.note();
     if (before !== name) {
       this.#views.get(before)?.visible?.(false);
       this.#presented = [];
     }
     if (!this.#views.has(name)) {
-      const { default: View } = await import(`./views/${name}.js`);
-      if (!this.#views.has(name)) this.#views.set(name, new View(this.tabs.panels.get(name), this));
+      const panel = this.tabs.panels.get(name);
+      try {
+        const { default: View } = await part(import(`./views/${name}.js`));
+        if (!this.#views.has(name)) this.#views.set(name, new View(refill(panel), this));
+      } catch (error) {
+        refill(panel, el("p.trouble", error.message));
+        return this.failed(error);
+      }
     }
     if (this.tabs.chosen !== name) return;
     this.#views.get(name).visible?.(true);
@@ -420,6 +402,7 @@ class Page {
     if (this.moving || !(this.moment.live || this.#failed)) return;
     this.#failed = 0;
     this.#attempt(this.board, this.shown());
+    if (!this.#views.has(this.tabs.chosen)) return this.show(this.view);
     const beside = this.#views.get(this.view);
     if (!beside || beside === this.board || (this.view !== "item" && (!all || beside.frame?.body.contains(document.activeElement)))) return;
     this.#attempt(beside, this.shown());

@@ -1,5 +1,7 @@
 // Follows a subscription over graphql-transport-ws, and after any cut goes on where it was.
 
+import { passes } from "./graphql.js";
+
 const PROTOCOL = "graphql-transport-ws";
 const WAIT_MS = [250, 500, 1_000, 2_000, 5_000];
 const SILENCE_MS = 60_000;
@@ -81,6 +83,7 @@ export class Follower {
   }
 
   #refuse(why) {
+    if (passes(why)) return this.#socket.close(4000);
     this.stop();
     this.onstate("refused", why);
   }

@@ -3,6 +3,7 @@
 import { choice, el, put, refill, svg, write } from "./dom.js";
 import { date, dateTime, exactTime, longDate, number } from "./format.js";
 import { DAY_MS, Happened } from "./axis.js";
+import { part } from "./graphql.js";
 
 /** How many days a second are played: on the clock RECORDED a day is so many positions; 0 goes from event to event. */
 const SPEEDS = [[7, "steadily"], [30, "fast"], [1, "slowly"], [0, "event by event"]];
@@ -30,7 +31,7 @@ export class TimeBar {
       on: step(1, "One event on", "→", "›"),
       visit: el("button", { onclick: () => page.move("visit", page.shown(page.player.stop())), title: "Go to a date and a time of day" }, "Go to …"),
       live: el("button.live-button", { onclick: () => page.live() }, "Back to live"),
-      copy: el("button", { onclick: () => page.copy(), title: "Copy an address that always answers the same" }, "Copy link"),
+      copy: el("button", { onclick: () => page.move("copy"), title: "Copy an address that always answers the same" }, "Copy link"),
     };
     this.zooms = [
       button("Show more time", "−", "−", () => this.zoom(2)), button("Show less time", "+", "+", () => this.zoom(0.5)),
@@ -38,7 +39,8 @@ export class TimeBar {
     ];
     this.speed = choice("Speed", SPEEDS, () => page.player.playing && page.move("play", page.player.stop()));
     const clocks = [["OCCURRED", "as it happened"], ["RECORDED", "as we learnt of it"]];
-    this.clock = choice("Clock", clocks, () => page.move("turn", this.clock.value, page.player.stop()));
+    const turn = () => page.move("turn", this.clock.value, page.player.stop()).then(() => (this.clock.value = this.axis.clock));
+    this.clock = choice("Clock", clocks, turn);
     const drawing = (name, height) =>
       svg("svg", { class: name, preserveAspectRatio: "none", viewBox: `0 0 1000 ${height}`, "aria-hidden": "true" });
     this.shape = drawing("shape", 40);
@@ -89,7 +91,7 @@ export class TimeBar {
 
   /** Run over time, or over positions: how those are drawn is loaded once it is wanted. */
   async setClock(clock) {
-    const { Learnt } = clock === "RECORDED" ? await import("./learnt.js") : {};
+    const { Learnt } = clock === "RECORDED" ? await part(import("./learnt.js")) : {};
     const { from, main, to, head } = this.extent;
     this.axis = Learnt ? new Learnt(1, head) : new Happened(from, to, main);
     this.clock.value = clock;
@@ -132,10 +134,10 @@ export class TimeBar {
 
   /** Show a `factor` of what is shown, or with null all. How that is done is loaded once somebody comes near the bar. */
   async zoom(factor) {
-    this.#lens ??= import("./lens.js").then(({ Lens }) => new Lens(this));
+    this.#lens ??= import("./lens.js").then(({ Lens }) => new Lens(this), () => (this.#lens = null));
     const lens = await this.#lens;
-    if (factor) lens.by(factor);
-    else if (factor === null) lens.all();
+    if (factor) lens?.by(factor);
+    else if (factor === null) lens?.all();
   }
 
   playing(is) {

@@ -1,11 +1,13 @@
 // Moves the moment: by events, along the axis, by playing, to a date, onto the other clock. Loaded once somebody does so.
 
+import { part } from "./graphql.js";
 import { LIVE, past } from "./moment.js";
 import { Player } from "./player.js";
 import { Steps } from "./steps.js";
 import { write } from "./dom.js";
-import { brief } from "./format.js";
+import { brief, longDate, time } from "./format.js";
 
+const ANNOUNCER = document.getElementById("announcer");
 /** An item as addresses named it before they had paths. */
 const NAMED = "query Named($id: ID!) { item(id: $id) { sleekplanId productId } }";
 
@@ -28,7 +30,8 @@ export class Travels {
     const { moment, board } = this.page;
     if (moment.live && direction > 0) return false;
     const found = await this.#beside(moment.live ? this.page.now() : moment, direction).catch((error) => (board.frame.say(error), null));
-    return found !== null && this.page.go(found.moment, { said: found.said });
+    // Whoever has gone elsewhere meanwhile stays there.
+    return found !== null && this.page.moment === moment && this.page.go(found.moment, { said: found.said });
   }
 
   /** Go along the axis by an amount of its own unit; reaching the end is being live again. */
@@ -74,18 +77,27 @@ export class Travels {
 
   /** Ask for a date and a time of day, and go there. */
   async visit(shown) {
-    const { visit } = await import("./picker.js");
+    const { visit } = await part(import("./picker.js"));
     await visit(this.page, shown).catch((error) => this.page.board.frame.say(error));
   }
 
   /** Take the other clock, at the event that the moment shows last. */
   async turn(clock) {
     const { page, page: { moment } } = this;
-    const found = moment.live ? null : await this.#beside(moment, 0).catch(() => null);
+    const found = moment.live ? null : await this.#beside(moment, 0);
+    if (page.moment !== moment) return;
     await page.bar.setClock(clock);
     page.moment = { ...LIVE, clock };
     if (found) this.travel(found.events.at(-1));
     else page.live();
+  }
+
+  /** Copy the address of what is shown, which answers the same for good. */
+  async copy() {
+    const { page, page: { bar, moment } } = this;
+    const { href } = new URL(page.address(moment.live ? page.now() : moment), location.href);
+    const done = await navigator.clipboard?.writeText(href).then(() => true, () => false);
+    for (const place of [bar.said, ANNOUNCER]) write(place, done ? "Link copied: it answers the same for good." : href);
   }
 
   /** Take the item of an old link by its name of today. */
@@ -97,9 +109,16 @@ export class Travels {
     page.opaque = undefined;
   }
 
-  /** Learn when a position was recorded, and by what: `told` gets it. */
-  async name(moment, told) {
+  /** Tell screen readers what is shown; of a position learn when it was recorded, and by what. */
+  async tell({ moment, at }) {
+    const { page, page: { bar, board } } = this;
+    const first = board.rows.querySelector(".title")?.textContent ?? "nothing";
+    write(ANNOUNCER, `${longDate(at)}, ${time(at)}. ${bar.said.textContent} ${board.count.textContent}, first: ${first}`);
+    if (moment.time) return;
     const found = await this.#beside(moment, 0).catch(() => null);
-    if (found) told(found);
+    if (!found || page.moment !== moment) return;
+    page.moment = found.moment;
+    bar.show(found.moment, found.said);
+    page.note();
   }
 }

@@ -1,6 +1,7 @@
 // Questions that are asked of the board, each as of the moment: one is shown, and loaded when it is first chosen.
 
 import { el } from "../dom.js";
+import { part } from "../graphql.js";
 import { styled } from "../styled.js";
 
 const QUESTIONS = { rising: "Rising", ranks: "Ranks", flow: "Flow", times: "Times", promises: "Promises", satisfaction: "Satisfaction" };
@@ -27,8 +28,15 @@ export default class Asking {
     for (const [each, button] of this.choices) button.ariaCurrent = each === name ? "page" : null;
     this.chosen = name;
     if (!this.#reports.has(name)) {
-      const { default: Question } = await import(`../ask/${name}.js`);
-      if (!this.#reports.has(name)) this.#reports.set(name, new Question(this.page));
+      // Until it is there, nothing of the question before stands below its name.
+      this.place.replaceChildren();
+      try {
+        const { default: Question } = await part(import(`../ask/${name}.js`));
+        if (!this.#reports.has(name)) this.#reports.set(name, new Question(this.page));
+      } catch (error) {
+        if (this.chosen === name) this.place.replaceChildren(el("p.trouble", error.message));
+        throw error;
+      }
     }
     if (this.chosen !== name) return;
     this.report = this.#reports.get(name);

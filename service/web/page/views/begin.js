@@ -19,7 +19,19 @@ const HERE = ["localhost", "127.0.0.1", "[::1]"];
 
 await styled(new URL("begin.css", import.meta.url));
 
-export default class Begin {
+/** Say how to begin; the first event makes it the board. */
+export async function begin(page) {
+  page.begun?.end();
+  document.body.classList.add("waiting");
+  const begun = (page.begun = new Begin(page));
+  document.getElementById("notice").after(begun.element);
+  const restart = () => page.begun === begun && page.restart();
+  page.follow(restart, restart);
+  await begun.show();
+  document.body.dataset.ready = "true";
+}
+
+class Begin {
   #key = null;
   #timer = 0;
 
@@ -47,6 +59,7 @@ export default class Begin {
 
   /** Stop looking. */
   end() {
+    this.page.begun = null;
     clearInterval(this.#timer);
     this.element.remove();
   }

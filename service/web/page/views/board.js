@@ -3,6 +3,7 @@
 import { choice, el, glide, refill, write } from "../dom.js";
 import { Frame, nameOfItem } from "../panel.js";
 import { Finder, itemsOf, narrows, sortOf } from "../finder.js";
+import { part } from "../graphql.js";
 import { End } from "../scroll.js";
 import { asOf } from "../moment.js";
 import { number, plural, signed, titleOf } from "../format.js";
@@ -60,7 +61,7 @@ export class Board {
       el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, Object.entries(heads).map(([name, text]) => el("th", { role: "columnheader", scope: "col", class: name }, text)))),
       this.rows,
     );
-    this.end = new End(() => this.#more());
+    this.end = new End(() => this.#more().catch((error) => page.failed(error)));
     this.none = el("p.empty", { hidden: true }, "No item matches. ", el("button", { onclick: () => page.change({ find: {} }) }, "Show all"));
     this.frame.fill(this.finder.element, this.table, this.none, this.end.element);
   }
@@ -141,7 +142,7 @@ export class Board {
   /** Have the rows that come next, below those shown. */
   async #more() {
     if (!this.next?.hasNextPage || this.asked.moving) return;
-    const { Further } = await import("../further.js");
+    const { Further } = await part(import("../further.js"));
     this.further ??= new Further(this, FRESH);
     this.further.load();
   }

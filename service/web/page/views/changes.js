@@ -3,6 +3,7 @@
 import { choice, el, write } from "../dom.js";
 import { Frame, nameOfItem } from "../panel.js";
 import { change } from "../difference.js";
+import { part } from "../graphql.js";
 import { asOf } from "../moment.js";
 import { dateTime, number, plural, signed } from "../format.js";
 import { learn, statusChip } from "../status.js";
@@ -64,9 +65,9 @@ export default class Changes {
   }
 
   async #pick(since) {
-    const { pick } = await import("../picker.js");
-    const at = await pick("Count changes from", this.began);
-    if (at !== null) since(new Date(at).toISOString());
+    const { pick } = await part(import("../picker.js")).catch((error) => (this.frame.say(error), {}));
+    const at = await pick?.("Count changes from", this.began);
+    if (at) since(new Date(at).toISOString());
   }
 
   #draw({ added, removed, changed, addedCount, removedCount, changedCount }, from, ended) {
