@@ -60,9 +60,6 @@ class Sink(Protocol):
     def pending_bytes(self) -> int:
         """Return how much was written and not taken."""
 
-    def complete(self) -> None:
-        """Say that there will be no more."""
-
     def fail(self, errors: list[dict[str, Any]]) -> None:
         """Say that the operation ended by errors."""
 

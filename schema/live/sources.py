@@ -158,20 +158,16 @@ _SOURCES: Final[Mapping[str, type[Source]]] = {
 }
 
 
-def source_of(planner: Planner, selection: Selection, context: Context) -> Source | Shared | None:
-    """Return what a subscription follows, as its field says; None where it has a resolver of its own.
-
-    Raises Refused for what cannot be followed.
-    """
+def source_of(planner: Planner, selection: Selection, context: Context) -> Source | Shared:
+    """Return what a subscription follows, as its field says. Raises Refused for what cannot be followed."""
     if selection.refused:
         raise Refused([*selection.refused.values()])
-    for root in selection.planned:
-        spec = spec_of(root.definition)
-        try:
-            if isinstance(spec, Whole):
-                return Shared(planner, root, context)
-            if isinstance(spec, ByPosition):
-                return _SOURCES[spec.about](planner, root, context)
-        except Exception as error:
-            raise Refused([located_error(error, selection.nodes[root.key], [root.key])]) from error
-    return None
+    [root] = selection.planned
+    spec = spec_of(root.definition)
+    try:
+        if isinstance(spec, Whole):
+            return Shared(planner, root, context)
+        assert isinstance(spec, ByPosition), "a subscription's field says what it follows"
+        return _SOURCES[spec.about](planner, root, context)
+    except Exception as error:
+        raise Refused([located_error(error, selection.nodes[root.key], [root.key])]) from error

@@ -17,7 +17,6 @@ from schema.live.feed import Feed
 from schema.live.follow import Follower
 from schema.live.messages import FAILED, Selecting, Sink, ended_by
 from schema.live.sources import Shared, source_of
-from schema.live.stream import stream
 from schema.live.work import Work
 from schema.resume import ResumePoint
 from service.errors import BadArgument, RecountError
@@ -92,8 +91,6 @@ class Live:
         if isinstance(source, Shared):
             key = _key(document, request, context.caller, "shared")
             return self._broadcast(key, selecting, source).join(sink)
-        if source is None:
-            return await stream(selecting, context, sink, self.work)
         after = after or source.after
         if after is not None and after.ordinal and not source.gives_several:
             raise BadArgument("after", str(after), "is the cursor of another subscription")

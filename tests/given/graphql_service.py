@@ -6,14 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import aiohttp
 from aiohttp import web
 
 from schema.build import Schema
 from schema.context import EVERYTHING, Caller, Services
+from schema.live.subscribe import Live
 from schema.serve.http import GraphQLEndpoint
 from service.web.runner import Runner
+from tests.given.streaming import StreamingLive
 
 TOKENS = {"good": EVERYTHING, "reads": Caller(frozenset({"read"}), frozenset({1}))}
 
@@ -58,12 +61,13 @@ async def served(
 ) -> AsyncIterator[Served]:
     """Serve a schema; with `tokens`, only to whoever shows one of TOKENS."""
     options.setdefault("open_on_loopback", not tokens)
-    endpoint = GraphQLEndpoint(
-        schema,
-        services,  # type: ignore[arg-type]
-        options.pop("authenticate", authenticate if tokens else authenticate_anybody),
-        **options,
-    )
+    with patch("schema.serve.http.Live", Live if services is not None else StreamingLive):
+        endpoint = GraphQLEndpoint(
+            schema,
+            services,  # type: ignore[arg-type]
+            options.pop("authenticate", authenticate if tokens else authenticate_anybody),
+            **options,
+        )
     application = web.Application()
     endpoint.add_to(application)
     # Aiohttp's own runner knows of no shortcut.
