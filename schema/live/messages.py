@@ -13,7 +13,7 @@ from graphql import GraphQLError
 
 from schema.answer.execute import Executor, Operations
 from schema.context import Caller, Context, Services
-from schema.errors import told
+from schema.errors import INTERNAL, told
 from schema.live.filter import Fact
 from schema.live.sources import Source
 from schema.live.work import READ_SECONDS_MAX, Work, outlast
@@ -27,7 +27,12 @@ BUFFER_BYTES_MAX: Final = 64 * 1024
 LOOK_SECONDS: Final = 0.2
 STALL_SECONDS: Final = 30.0
 
-FAILED: Final[list[dict[str, Any]]] = [{"message": "the subscription failed; the service's log tells more"}]
+FAILED: Final[list[dict[str, Any]]] = [
+    {
+        "message": "the subscription failed; the service's log tells more",
+        "extensions": {"code": INTERNAL},
+    }
+]
 
 
 def ended_by(error: RecountError) -> list[dict[str, Any]]:

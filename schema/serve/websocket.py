@@ -18,7 +18,7 @@ from aiohttp import WSMsgType, web
 from schema.answer.documents import Request
 from schema.answer.execute import Operations
 from schema.context import Caller, Context, Services
-from schema.errors import Refused, told
+from schema.errors import INTERNAL, Refused, told
 from schema.live.messages import Message
 from schema.live.subscribe import Cancellable, Live
 from schema.serve.held import PerAddress, SocketLimits
@@ -343,7 +343,8 @@ class Operation:
             self.fail(told(refused.errors, debug=operations.debug))
         except Exception as error:
             _log.exception("graphql_operation_failed", error=type(error).__name__)
-            self.fail([{"message": "an internal error; the service's log tells more"}])
+            message = "an internal error; the service's log tells more"
+            self.fail([{"message": message, "extensions": {"code": INTERNAL}}])
         finally:
             self._task = None
             if self._ended and self._running is not None:

@@ -118,6 +118,8 @@ async def test_a_fault_of_ours_ends_those_who_would_wait_for_ever_and_nobody_aft
         ("behind", "error"),
         ("abreast", "error"),
     ]
+    for ended in (behind, abreast):
+        assert ended["payload"][0]["extensions"] == {"code": "INTERNAL_ERROR"}
     assert "secret" not in f"{behind}{abreast}"
 
 
