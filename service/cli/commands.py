@@ -8,9 +8,9 @@ it takes more than a second, and a help is waited for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
 from click.shell_completion import CompletionItem
@@ -55,6 +55,9 @@ SECTIONS: Final = {
 }
 """Each command with its module and the first sentence of its help, which a list shows without loading it."""
 
+NUMBERS_END: Final = 2**63
+"""Ids, positions and counts are below: PostgreSQL's bigint."""
+
 _ALL: Final = {name: told for section in SECTIONS.values() for name, told in section.items()}
 
 
@@ -65,7 +68,9 @@ class _Loaded(MutableMapping[str, click.Command]):
         if name not in _ALL:
             raise KeyError(name)
         commands: tuple[click.Command, ...] = import_module(f"service.cli.{_ALL[name][0]}").COMMANDS
-        return next(command for command in commands if command.name == name)
+        found = next(command for command in commands if command.name == name)
+        _refuse_what_nothing_holds(found)
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(_ALL)
@@ -78,6 +83,37 @@ class _Loaded(MutableMapping[str, click.Command]):
 
     def __delitem__(self, name: str) -> None:
         raise TypeError("commands are removed from SECTIONS")
+
+
+def _refuse_what_nothing_holds(command: click.Command) -> None:
+    """Have every parameter refuse numbers beyond those of a database, and bytes that are no text."""
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _refuse_what_nothing_holds(below)
+    for parameter in command.params:
+        if not isinstance(parameter.callback, _Checked):
+            parameter.callback = _Checked(parameter.callback)
+
+
+class _Checked:
+    """What is called with a parameter's value: it looks at it, then asks the parameter's own callback."""
+
+    def __init__(self, wraps: Callable[[click.Context, click.Parameter, Any], Any] | None) -> None:
+        self.wraps = wraps
+
+    def __call__(self, context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        """Return the value, or what the parameter's own callback makes of it. Raises BadParameter."""
+        is_path = isinstance(parameter.type, click.Path | click.File) or parameter.name == "data_dir"
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, int | float) and not abs(each) < NUMBERS_END:
+                raise click.BadParameter(f"{each} is beyond all numbers that are kept", context, parameter)
+            if isinstance(each, str) and not is_path and not each.isascii() and _holds_raw_bytes(each):
+                raise click.BadParameter(f"{each!r} holds bytes that are no UTF-8", context, parameter)
+        return value if self.wraps is None else self.wraps(context, parameter, value)
+
+
+def _holds_raw_bytes(text: str) -> bool:
+    """Whether Python could not read all bytes of an argument, and left some as lone surrogates."""
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 class _Commands(click.Group):

@@ -64,7 +64,7 @@ def list_keys(as_json: bool) -> None:
     type=click.Choice(sorted(SCOPES)),
     help="What a token may do; may be repeated. Default: everything.",
 )
-@click.option("--days", type=click.IntRange(min=1), help="Ends after so many days.")
+@click.option("--days", type=click.IntRange(1, 36_500), help="Ends after so many days.")
 @data_dir_option
 @json_option
 def add_key(
@@ -92,7 +92,7 @@ def add_key(
 @click.argument("name")
 @click.option(
     "--overlap-hours",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(0, 87_600),
     default=24,
     show_default=True,
     help="How long the old one works on.",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from service.cli.commands import NUMBERS_END
 from service.cli.database import open_projected
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import for_people, json_option, out, print_json, print_table
@@ -175,7 +176,7 @@ def as_of_when(when: str, recorded: bool, now: datetime) -> dict[str, Any]:
     >>> as_of_when("2 days ago", True, datetime(2026, 1, 3, tzinfo=UTC))
     {'time': '2026-01-01T00:00:00+00:00', 'clock': 'RECORDED'}
     """
-    if when.isdecimal():
+    if when.isdecimal() and int(when) < NUMBERS_END:
         return {"position": int(when)}
     ago = _AGO.fullmatch(when.strip().lower())
     try:

@@ -26,19 +26,24 @@ FITTING: Final[dict[str, tuple[str, ...]]] = {
 
 def all_commands() -> list[str]:
     """Return the names of all commands, `quarantine list` and the like, each imported."""
-    return [name for name, _ in _leaves(recount, ())]
+    return list(commands())
+
+
+def commands() -> dict[str, click.Command]:
+    """Return all commands by these names."""
+    return dict(_leaves(recount, ()))
 
 
 def arguments(name: str, sample: str) -> list[str]:
     """Return a call of a command; `sample` is a file for those that read one."""
     if name in FITTING:
         return [*name.split(), *FITTING[name]]
-    return [*name.split(), *_made_up(dict(_leaves(recount, ()))[name], sample)]
+    return [*name.split(), *_made_up(commands()[name], sample)]
 
 
 def parameters(name: str) -> set[str]:
     """Return the names of a command's options and arguments."""
-    return {str(parameter.name) for parameter in dict(_leaves(recount, ()))[name].params}
+    return {str(parameter.name) for parameter in commands()[name].params}
 
 
 def _leaves(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, click.Command]]:
