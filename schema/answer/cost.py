@@ -34,7 +34,7 @@ from schema.objects.calendar import STEPS_MAX
 from schema.scalars import before, parse_duration, parse_moment
 
 SIZE_ARGUMENTS: Final = ("first", "last", "top")
-_COUNTED: Final = {*SIZE_ARGUMENTS, "bucket", "window"}
+_COUNTED: Final = {*SIZE_ARGUMENTS, "bucket", "ids", "window"}
 LIST_ASSUMED: Final = 10
 PAGE_SIZE_DEFAULT: Final = 50
 _DAY: Final = dt.timedelta(days=1)
@@ -50,9 +50,9 @@ class Costs:
     """Counts the points of operations on one schema.
 
     A field costs one point and what it holds; a list costs that as often as `first`, `last` or `top` says,
-    on itself or on the connection around it, and ten times where nothing says. A series has a point for each
-    step of its window, of five years where that has no beginning. Fields of introspection are counted apart:
-    the whole standard query is the measure there.
+    on itself or on the connection around it, or `ids` are named, and ten times where nothing says. A series
+    has a point for each step of its window, of five years where that has no beginning. Fields of
+    introspection are counted apart: the whole standard query is the measure there.
     """
 
     def __init__(self, schema: GraphQLSchema) -> None:
@@ -185,7 +185,10 @@ def _too_costly(cost: int, most: int, what: str) -> Refused:
 
 
 def _size_asked(given: Mapping[str, Any], field: GraphQLField) -> int | None:
-    """The longest that `first`, `last` or `top` allows, given or by default; None when there is none."""
+    """The longest that `first`, `last`, `top` or `ids` allow, given or by default; None without any."""
+    if "ids" in field.args:
+        ids = given.get("ids")
+        return len(ids) if isinstance(ids, list) else 1
     sizes = []
     for name in SIZE_ARGUMENTS:
         if name in field.args:

@@ -118,15 +118,22 @@ async def test_what_people_ask_is_far_from_every_limit(file: Path, operations: O
             '{ items(first: 50) { nodes { voteSeries(bucket: WEEK, window: {last: "P91D"}) { up } } } }',
             2 + 50 * 15,
         ),
+        ("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", 1 + 40),
+        ('{ nodes(ids: "a") { id } }', 1 + 1),
+        (
+            "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on User { votes(first: 9) { nodes { id } } } } }",
+            1 + 40 * (2 + 9),
+        ),
     ],
 )
-async def test_a_series_costs_as_many_steps_as_its_window_has(
+async def test_a_list_costs_as_much_as_its_arguments_let_it_hold(
     text: str, cost: int, operations: Operations
 ) -> None:
     document = await operations.documents.prepare(text)
     variables = {
         "w": {"from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"},
         "from": "2026-01-01T00:00:00Z",
+        "ids": ["a"] * 40,
     }
 
     assert operations.costs.within(document.node, document.operation(None), variables, 25_000) == cost
