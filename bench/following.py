@@ -179,7 +179,7 @@ def report_idle(report: Report, side: str, service: float, postgres: float) -> N
         report.add(what, side, percent, unit="% of a core", note=note)
 
 
-async def at_rest(postgres: EmbeddedPostgres, dsn: str) -> None:
+async def at_rest(dsn: str) -> None:
     """Leave nothing to do: no table to vacuum, no page to write, no rebuild to look after."""
     await projected(dsn)
     await settled(dsn)
@@ -242,7 +242,7 @@ async def rest(
     service: Service, postgres: EmbeddedPostgres, dsn: str, report: Report, *, seconds: float
 ) -> None:
     """Measure what following costs while nothing happens: with nobody there, and with one subscriber."""
-    await at_rest(postgres, dsn)
+    await at_rest(dsn)
     report_idle(report, "nobody connected", *await idle(service, postgres, seconds=seconds))
     listeners = await listen(service.port, [subscription(SUBSCRIPTION)], Heard())
     await asyncio.sleep(2)

@@ -71,7 +71,6 @@ class Subscriber:
     last: int = 0
     received: int = 0
     out_of_order: int = 0
-    reconnects: int = 0
 
     async def follow(self, port: int) -> None:
         """Read for ever; cut off, come back behind the last event."""
@@ -86,7 +85,6 @@ class Subscriber:
                         url, json={"query": _SUBSCRIPTION}, headers=headers | resumed
                     ) as answer:
                         await self._read(answer.content)
-                self.reconnects += 1
                 await asyncio.sleep(0.2)
 
     async def _read(self, stream: aiohttp.StreamReader) -> None:
