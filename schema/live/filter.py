@@ -62,9 +62,6 @@ class Index(Generic[_T]):
         self._filed: dict[str, dict[Any, dict[Hashable, Wanted]]] = {column: {} for column in COLUMNS}
         self._unfiled: dict[Hashable, Wanted] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._members)
-
     def add(self, wanted: Wanted, member: _T) -> None:
         """File a member; those with an equal filter are asked as one."""
         known = self._members.get(wanted.key)

@@ -47,9 +47,6 @@ class EventStreams:
         self._operations_of = operations_of
         self._open: set[EventStream] = set()
 
-    def __len__(self) -> int:
-        return len(self._open)
-
     async def serve(
         self,
         request: web.Request,

@@ -68,9 +68,6 @@ class Sockets:
         self._open: set[Socket] = set()
         self._sweeper: asyncio.Task[None] | None = None
 
-    def __len__(self) -> int:
-        return len(self._open)
-
     async def serve(self, request: web.Request, credential: Credential) -> web.StreamResponse:
         """Speak with one client until either side ends it; `credential` is what it was opened with."""
         if self.closing or len(self._open) >= self.limits.sockets_max:

@@ -26,11 +26,6 @@ class Delivery:
     body: bytes
     kind: str = PLAIN
 
-    @property
-    def well_formed(self) -> bool:
-        """Whether the body is an event, known or not; what is none belongs in the quarantine."""
-        return self.kind not in MALFORMED
-
 
 @dataclass(frozen=True, slots=True)
 class Chaos:

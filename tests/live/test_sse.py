@@ -128,7 +128,7 @@ async def test_a_client_that_leaves_is_forgotten(service: Served, monkeypatch: p
         while service.endpoint.sockets.operations_of:
             await asyncio.wait([stream._ended], timeout=0.01)
 
-    assert not len(service.endpoint.streams)
+    assert not service.endpoint.streams._open
 
 
 async def test_when_the_service_stops_streams_end(service: Served) -> None:
