@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from projections.read_model import PRODUCTS
 from projections.status import Standing, State, status
 from service.backfill.sweeps import SWEEP_STATES, Fetches, SweepStanding, standing
+from service.ending_tasks import ended
 from service.log.database import NOT_MADE, POSTGRES_FAILURES, Pool
 from service.operate.silence import Silence
 from service.sql_files import load
@@ -114,22 +115,43 @@ class Gauges(Collector):
         """As the last sample found them."""
         self._products: list[Silence] = []
         self._products_at = float("-inf")
-        self._sampling = asyncio.Lock()
+        self._sampling: asyncio.Task[None] | None = None
         metrics.watch(self)
 
-    async def sample(self) -> bool:
-        """Ask Postgres, unless somebody did just now; return whether it answers."""
-        async with self._sampling:
-            if time.monotonic() - self._sampled_at > SAMPLE_AGE_SECONDS_MAX:
-                try:
-                    async with asyncio.timeout(SAMPLE_SECONDS_MAX):
-                        self._values = await self._ask()
-                except asyncpg.InsufficientPrivilegeError:
-                    self._values = {"recount_postgres_up": [((), 1.0)]}
-                except POSTGRES_FAILURES:
-                    self._values = {"recount_postgres_up": [((), 0.0)]}
-                self._sampled_at = time.monotonic()
-        return self._values["recount_postgres_up"][0][1] == 1.0
+    async def sample(self, wait_seconds: float | None = None) -> bool:
+        """Ask Postgres, unless somebody did just now; return whether it answers.
+
+        After `wait_seconds` that is what was found before, if anything was: the answer is for whoever comes
+        next. Who asks whether we are ready often waits for a second alone.
+        """
+        if self._sampling is None or self._sampling.done():
+            if time.monotonic() - self._sampled_at <= SAMPLE_AGE_SECONDS_MAX:
+                return self._is_up
+            self._sampling = asyncio.create_task(self._sample(), name="gauges")
+        sampling = self._sampling
+        await asyncio.wait({sampling}, timeout=wait_seconds if self._values else None)
+        if sampling.done():
+            sampling.result()
+        return self._is_up
+
+    async def close(self) -> None:
+        """Give up what is being asked."""
+        if self._sampling is not None and not self._sampling.done():
+            await ended(self._sampling)
+
+    @property
+    def _is_up(self) -> bool:
+        return self._values.get("recount_postgres_up") == [((), 1.0)]
+
+    async def _sample(self) -> None:
+        try:
+            async with asyncio.timeout(SAMPLE_SECONDS_MAX):
+                self._values = await self._ask()
+        except asyncpg.InsufficientPrivilegeError:
+            self._values = {"recount_postgres_up": [((), 1.0)]}
+        except POSTGRES_FAILURES:
+            self._values = {"recount_postgres_up": [((), 0.0)]}
+        self._sampled_at = time.monotonic()
 
     def describe(self) -> Iterable[Metric]:
         """Name the gauges, so that no other metric takes one of these names."""

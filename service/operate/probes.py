@@ -13,6 +13,9 @@ from projections.status import failings
 from service.operate.gauges import Gauges
 from service.web.metrics import Metrics
 
+READY_SECONDS_MAX: Final = 0.5
+"""How long /readyz waits for Postgres: balancers commonly give up after a second."""
+
 
 class Intake(Protocol):
     """What a probe asks of the appender."""
@@ -64,6 +67,7 @@ class Probes:
         app.router.add_get("/livez", self.livez)
         app.router.add_get("/readyz", self.readyz)
         app.router.add_get("/metrics", self.scrape)
+        app.on_cleanup.append(lambda _: self._gauges.close())
 
     async def livez(self, _: web.Request) -> web.Response:
         """Answer 200 as long as the process answers at all: restart it only when this fails."""
@@ -76,7 +80,7 @@ class Probes:
         read later, but what a load balancer does not let in is lost.
         """
         postgres = None
-        if not await self._gauges.sample():
+        if not await self._gauges.sample(READY_SECONDS_MAX):
             postgres = "does not answer; what it does not take goes to the spool"
         elif not self._intake.log_answers:
             postgres = "answers, and takes no deliveries; they go to the spool"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -127,6 +128,25 @@ async def test_events_that_wait_for_a_rebuild_from_nothing_are_told(pool: asyncp
         answer = (await _get(session, "/readyz"))[1]
 
     assert answer["projections"] == "1 events behind the log, and 31% of a rebuild is done"
+
+
+async def test_who_asks_whether_it_is_ready_does_not_wait_for_a_postgres_that_says_nothing(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pool.acquire() as connection:
+        await declare(connection)
+    monkeypatch.setattr("service.operate.gauges.SAMPLE_SECONDS_MAX", 3_600.0)
+    monkeypatch.setattr("service.operate.gauges.SAMPLE_AGE_SECONDS_MAX", -1.0)
+    async with _serving(pool) as session:
+        before = await _get(session, "/readyz")
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute("lock table read_model.checkpoints in access exclusive mode")
+            async with asyncio.timeout(60):
+                meanwhile = await _get(session, "/readyz")
+        after = await _get(session, "/readyz")
+
+    assert before == meanwhile == after
+    assert before[0] == 200
 
 
 async def test_that_no_key_opens_the_webhook_is_told(no_pool: asyncpg.Pool) -> None:
