@@ -109,7 +109,7 @@ class Mutation:
         actions = _actions(info, "projectionRebuild")
         _unbound(info, "projectionRebuild")
         try:
-            await actions.rebuild(name or None)
+            await actions.rebuild(None if name is UNSET else name)
         except RecountError as error:
             return make(ProjectionRebuildPayload, started=False, user_errors=_error(error, "name"))
         return make(ProjectionRebuildPayload, started=True, user_errors=[])
@@ -220,7 +220,7 @@ class Mutation:
 def _product_of(info: Info, product_id: str | None) -> int | None:
     """Return the product that is meant; None leaves it to what the log and the keys know."""
     caller = info.context.caller
-    product = product_number(product_id) if product_id else None
+    product = None if product_id is None or product_id is UNSET else product_number(product_id)
     if product is None and caller.products is not None:
         if len(caller.products) > 1:
             raise BadArgument("productId", "nothing", "was named; this token is bound to several products")

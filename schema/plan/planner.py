@@ -180,9 +180,7 @@ class Builder(Statement):
         if getattr(spec, "windowed", False):
             names["from"], names["until"] = self.window(place, node.args, moment)
         if getattr(spec, "zoned", False):
-            names["zone"] = self.argument(
-                place, "text", lambda args: parse_zone(args.get("timeZone") or "UTC")
-            )
+            names["zone"] = self.argument(place, "text", lambda args: parse_zone(args["timeZone"]))
         return Scope(moment, names)
 
     def rows(self, node: Selected, place: int, spec: Rows, moment: Moment) -> tuple[str, Shape]:

@@ -138,8 +138,11 @@ async def test_a_rebuild_counts_a_projection_into_a_new_generation(service: Serv
     await eventually(is_newer)
 
 
-async def test_rebuilding_what_no_projection_is_called_is_an_error_about_the_name(service: Service) -> None:
-    payload = await service.payload(f'projectionRebuild(name: "nonsense") {{ started {ERRORS} }}')
+@pytest.mark.parametrize("name", ["nonsense", ""])
+async def test_rebuilding_what_no_projection_is_called_is_an_error_about_the_name(
+    service: Service, name: str
+) -> None:
+    payload = await service.payload(f'projectionRebuild(name: "{name}") {{ started {ERRORS} }}')
 
     assert not payload["started"]
     assert code_of(payload) == ("UNKNOWN_PROJECTION", ["name"])

@@ -279,6 +279,7 @@ async def test_an_hour_that_a_change_of_clocks_leaves_out_is_no_step(board: Boar
         "UTC+3",
         "EST5EDT,M3.2.0,M11.1.0",
         "Mars/Olympus",
+        "",
         "europe/zurich",
         "a\x00",
     ],
