@@ -344,7 +344,10 @@ async def test_a_paused_feed_keeps_what_it_shows_and_resumes_across_a_restart_of
         await browser.run("await page.waitForFunction(() => document.body.dataset.connection === 'open')")
         await service.post(next(voting))
         await browser.run(
-            "await page.waitForFunction(() => document.querySelectorAll('#feed .events li').length === 2)"
+            """await page.waitForFunction(() => document.querySelectorAll('#feed .events li').length === 2);
+            // The votes are another product's.
+            await page.getByLabel('Product').waitFor();
+            await page.waitForFunction(() => document.body.dataset.connection === 'open');"""
         )
 
         await browser.run("await page.getByRole('button', {name: 'Pause'}).click()")
@@ -411,6 +414,84 @@ async def test_several_products_can_be_chosen_between_and_each_shows_its_own_boa
             assert await browser.run("return page.locator('#feed .events li').count()") == 1
             assert await browser.run(f"return {select}.inputValue()") == str(product)
         await browser.run("await page.goto('about:blank')")
+
+
+async def test_a_product_that_comes_while_the_page_is_open_can_be_chosen_and_its_items_opened(
+    tmp_path, browser
+):
+    told = json.loads((PAYLOADS / "item.create.json").read_text())
+    async with small_board(tmp_path) as service:
+        await told_to(service, json.dumps(told).encode())
+        await opened(browser, service, f"items/{told['data']['feedback_id']}")
+        await browser.run(
+            """await page.locator('#item .facts').waitFor();
+            await page.waitForFunction(() => document.body.dataset.connection === 'open');"""
+        )
+
+        # Its item has the same number.
+        other = told | {"product_id": 7_700_000_077, "data": told["data"] | {"title": "Of the other"}}
+        await told_to(service, json.dumps(other).encode())
+
+        found = await browser.run(
+            """await page.getByLabel('Product').waitFor();
+            await page.locator('#item .facts').waitFor();
+            const before = await page.locator('#item h2').textContent();
+            await page.locator('.board a.title', { hasText: 'Of the other' }).click();
+            await page.waitForFunction(() => HEADING === 'Of the other');
+            const found = [before, await page.evaluate(() => location.pathname),
+                await page.getByLabel('Product').locator('option').count()];
+            await page.goto('about:blank');
+            return found;""".replace("HEADING", "document.querySelector('#item h2').textContent")
+        )
+
+    assert found == [told["data"]["title"], f"/items/{told['data']['feedback_id']}@7700000077", 3]
+
+
+async def test_while_another_product_is_read_nothing_of_the_one_before_can_be_pressed(tmp_path, browser):
+    told = json.loads((PAYLOADS / "item.create.json").read_text())
+    products = [int(told["product_id"]), 7_700_000_077]
+    async with small_board(tmp_path) as service:
+        for product in products:
+            await told_to(service, json.dumps(told | {"product_id": product}).encode())
+        await opened(browser, service, f"?product={products[0]}")
+
+        seen, back = await browser.run(
+            """await page.waitForFunction(() => document.body.dataset.connection === 'open');
+            let go;
+            const asked = new Promise((resolve) => page.route('**/graphql?*', async (route) => {
+                if (route.request().postData()?.includes('query Extent')) {
+                    await new Promise((on) => resolve(go = on));
+                    await page.unroute('**/graphql?*');
+                }
+                await route.fallback();
+            }));
+            await page.getByLabel('Product').selectOption(products[1]);
+            await asked;
+            const seen = await page.locator('.board').isVisible();
+            go();
+            await page.locator('.board a.title').waitFor();
+            // Loaded anew, and gone back from before anything was answered.
+            const early = new Promise((resolve) => page.route('**/graphql?*', async (route) => {
+                await page.unroute('**/graphql?*');
+                await new Promise((on) => resolve(go = on));
+                await route.fallback();
+            }));
+            await page.evaluate((product) => history.pushState(null, '', `?product=${product}`), products[0]);
+            await page.reload({ waitUntil: 'domcontentloaded' });
+            await early;
+            await page.evaluate(() => history.back());
+            await page.waitForFunction((product) => location.search.includes(product), products[1]);
+            go();
+            await page.locator('.board a.title').waitFor();
+            const found = [await page.getByLabel('Product').inputValue(), new URL(page.url()).search];
+            await page.goto('about:blank');
+            return [seen, found];""",
+            products=[str(product) for product in products],
+        )
+        await browser.run("problems.splice(0)")  # the browser itself reports the line that was let go at once
+
+    assert seen is False
+    assert back == [str(products[1]), f"?product={products[1]}"]
 
 
 async def test_of_two_products_chosen_in_a_breath_the_last_is_shown_and_followed_alone(tmp_path, browser):

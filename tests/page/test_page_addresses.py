@@ -200,8 +200,8 @@ async def test_the_first_view_loads_less_than_100_kb_and_no_view_that_is_not_sho
             .map(({name, decodedBodySize}) => [new URL(name).pathname, decodedBodySize]))"""
     )
 
-    # Those for paper, for high contrast and for little room the browser fetches once the view is drawn.
-    unseen = {"/page/print.css", "/page/contrast.css", "/page/narrow.css"}
+    # Those for other media the browser fetches once the view is drawn, and then the page what comes later.
+    unseen = {f"/page/{name}" for name in ("print.css", "contrast.css", "dark.css", "narrow.css", "later.js")}
     assert sum(size for path, size in loaded if path not in unseen) < 100_000
     assert {path for path, _ in loaded if "/views/" in path} == {
         "/page/views/board.js",

@@ -19,7 +19,7 @@ MODULES = {
     for path in sorted(FOLDER.rglob("*.js"))
     if "vendor" not in path.parts
 }
-FILES = ["page/main.js", *(f"page/{sheet}.css" for sheet in ("contrast", "narrow", "page", "print"))]
+FILES = ["page/main.js", *(f"page/{sheet}.css" for sheet in ("contrast", "dark", "narrow", "page", "print"))]
 """What the page itself names."""
 OURS = {name: text for name, text in MODULES.items() if not name.startswith("assets/")}
 

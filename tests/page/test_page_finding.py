@@ -204,3 +204,20 @@ async def test_rows_come_a_few_a_frame_and_a_drag_asks_for_those_in_sight(histor
     )
 
     assert (at_once, asked) == (25, 25)
+
+
+async def test_after_back_the_field_says_what_is_looked_for_also_while_the_focus_is_there(history, browser):
+    await opened(browser, history)
+
+    words = await browser.run(
+        """await page.locator('.board a.title').first().click();
+        await page.locator('#item .facts').waitFor();
+        await page.keyboard.press('/');
+        await page.keyboard.type('export');
+        await page.waitForFunction(() => location.search.includes('search=export'));
+        await page.goBack();
+        await page.waitForFunction(() => !location.search.includes('search'));
+        return page.getByLabel('Search items').inputValue();"""
+    )
+
+    assert words == ""

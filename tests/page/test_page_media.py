@@ -51,8 +51,9 @@ async def test_what_is_dark_differs_in_its_colours_alone(history, browser):
     set_there = await browser.run(
         """return page.evaluate(() => {
             const rules = ({cssRules = []}) => [...cssRules].flatMap((rule) => [rule, ...rules(rule)]);
-            const dark = [...document.styleSheets].flatMap(rules)
-                .filter((rule) => rule.conditionText?.includes('prefers-color-scheme'));
+            const ofDark = (media) => media?.includes('prefers-color-scheme');
+            const all = [...document.styleSheets].flatMap((sheet) => [sheet, ...rules(sheet)]);
+            const dark = all.filter(({conditionText, media}) => ofDark(conditionText ?? media?.mediaText));
             return dark.flatMap(rules).flatMap(({style}) => [...style].map((name) => {
                 return [name, CSS.supports('color', style.getPropertyValue(name).trim())];
             }));

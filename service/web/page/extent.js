@@ -4,7 +4,6 @@ import { DAY_MS } from "./axis.js";
 import { EVENT } from "./events.js";
 import { now } from "./graphql.js";
 
-const MARK_PAGES = 8;
 const NEWS = 60;
 
 /** Events a day, the shape of the time bar; the products to choose from; where the log ends, and what came last. */
@@ -15,14 +14,6 @@ const EXTENT = `query Extent($productId: ID, $last: Int!) {
   news: events(productId: $productId, last: $last, filter: {origins: [WEBHOOK, IMPORT, RECONCILE]}) {
     nodes {${EVENT}
     }
-  }
-}`;
-
-/** The marks on the time bar. */
-const MARKS = `query Marks($productId: ID, $after: String, $type: EventType!) {
-  events(productId: $productId, filter: {types: [$type]}, orderBy: {field: POSITION, direction: DESC}, first: 500, after: $after) {
-    nodes { position type occurredAt summary }
-    pageInfo { hasNextPage endCursor }
   }
 }`;
 
@@ -79,25 +70,12 @@ export class Extent {
   }
 }
 
-const MARKED = { CHANGELOG_CREATED: true, ITEM_STATUS_CHANGED: true };
+/** What stands out on the time bar, by its type. */
+export const MARKED = { CHANGELOG_CREATED: true, ITEM_STATUS_CHANGED: true };
 
 /** Return `{extent, products, news}`; the news are the newest events, oldest first. */
 export async function readExtent(api, productId) {
   const { data, position, cursor } = await api.ask(EXTENT, { productId, last: NEWS });
   const latest = Date.parse(data.latest.nodes[0]?.occurredAt) || 0;
   return { extent: new Extent(data.eventSeries, latest, position, cursor), products: data.products, news: data.news.nodes };
-}
-
-/** Add the marks as they come, the newest first; `told` is called each time, and says whether they are still wanted. */
-export async function readMarks(api, productId, extent, told) {
-  for (const type of Object.keys(MARKED)) {
-    let [after, more] = [null, true];
-    for (let page = 0; more && page < MARK_PAGES; page++) {
-      const answer = await api.ask(MARKS, { productId, after, type }).catch(() => null);
-      const { nodes, pageInfo } = answer?.data.events ?? { nodes: [], pageInfo: {} };
-      extent.marks.push(...nodes);
-      [after, more] = [pageInfo.endCursor, pageInfo.hasNextPage];
-      if (!told()) return;
-    }
-  }
 }

@@ -1,6 +1,7 @@
 // What narrows the board and puts it in order: words, status, type, tag, deleted ones. All of it is in the address.
 
 import { choice, el, refill } from "./dom.js";
+import { Lane } from "./graphql.js";
 import { WIDE } from "./tabs.js";
 import { learn, labelOf, nameOf } from "./status.js";
 
@@ -45,7 +46,7 @@ export class Finder {
 
   /** `onchange(find)` is told of a choice, and `ondown` when the reader goes from the words to what they found. */
   constructor(api, onchange, ondown) {
-    Object.assign(this, { api, onchange });
+    Object.assign(this, { lane: new Lane(api), onchange });
     const change = () => {
       clearTimeout(this.#timer);
       this.#timer = 0;
@@ -105,9 +106,10 @@ export class Finder {
 
   /** Learn what there is to choose from. */
   async learn(productId) {
-    const answer = await this.api.ask(CHOICES, { productId }).catch(() => null);
+    const answer = await this.lane.ask(CHOICES, { productId }).catch(() => null);
+    if (!answer) return;
     const [statuses, types, tags] = [new Set(), new Set(), new Set()];
-    for (const item of answer?.data.items.nodes ?? []) {
+    for (const item of answer.data.items.nodes) {
       if (item.status) statuses.add(item.status.key, nameOf(item.status));
       if (item.type) types.add(item.type, learn(item.type, item.typeLabel));
       for (const tag of item.tags ?? []) tags.add(tag);

@@ -3,7 +3,7 @@
 import { Api, Refused, Unauthenticated, Unreachable, part } from "./graphql.js";
 import { ROOT, naming, read, reference, write as addressOf } from "./address.js";
 import { LIVE, past } from "./moment.js";
-import { readExtent, readMarks } from "./extent.js";
+import { readExtent } from "./extent.js";
 import { Board, WINDOWS } from "./views/board.js";
 import { Connection } from "./connection.js";
 import { FIND } from "./finder.js";
@@ -46,7 +46,7 @@ class Page {
   constructor() {
     this.api = new Api(new URL("graphql?scopes=read", ROOT));
     this.looked = looked();
-    this.tabs = new Tabs($("tabs"), document.querySelector("main"), VIEWS, (name) => this.show(name, { push: true }));
+    this.tabs = new Tabs($("tabs"), $("main"), VIEWS, (name) => this.show(name, { push: true }));
     this.#take(read(location));
     this.board = new Board($("board"), this);
     this.#views.set("board", this.board);
@@ -73,7 +73,7 @@ class Page {
 
   async start() {
     try {
-      await this.#load();
+      if (!(await this.#load())) return;
       $("token").hidden = true;
       import("./who.js").then(({ tellWho }) => tellWho(this));
       this.begun?.end();
@@ -88,6 +88,7 @@ class Page {
     this.show(this.view);
     await this.go(this.moment, { settled: true });
     looked(this.extent.head);
+    (await part(import("./later.js"))).complete(this);
   }
 
   follow(onevent, onback) {
@@ -98,25 +99,19 @@ class Page {
     this.connection.start(this.extent.head, this.extent.cursor);
   }
 
+  /** Read what there is; false where another product was chosen meanwhile, which is read then. */
   async #load() {
     const { product } = this;
     const { extent, products, news } = await readExtent(this.api, product);
-    if (product !== this.product) return; // Another was chosen meanwhile.
-    Object.assign(this, { extent, news, several: products.length > 1 && !product, empty: !products.length });
+    if (product !== this.product) return false;
+    Object.assign(this, { extent, news, products, another: false, several: products.length > 1 && !product, empty: !products.length });
     if (products.length > 1) import("./products.js").then(({ offer }) => offer(this, $("product"), products));
     if (this.opaque) await this.move("find", this.opaque);
     if (this.looked > extent.head) this.looked = 0; // It was another log.
     this.#pin();
     this.#views.get("feed")?.begin(news);
     this.bar.load(extent);
-    readMarks(this.api, product, extent, () => {
-      if (extent === this.extent) this.bar.load(extent);
-      return extent === this.extent;
-    }).then(() => {
-      this.board.warm({ ...this.shown(), moment: this.now() });
-      this.board.learn();
-      document.body.dataset.ready = "true";
-    });
+    return true;
   }
 
   /** Say something of the address as a whole. */
@@ -141,8 +136,10 @@ class Page {
 
   restart() {
     this.player.stop();
-    this.connection.stop();
+    this.connection?.stop();
     this.bar.axis = null;
+    // Other products have items of the same numbers: nothing of one is pressed as if it were the other's.
+    document.body.classList.add("waiting");
     this.start();
   }
 
@@ -153,8 +150,8 @@ class Page {
     }
     write($("connection"), error.message);
     if (error instanceof Unreachable) setTimeout(() => this.start(), 2_000);
-    else if (this.product) this.#misread("product", error);
     else if (!(error instanceof Refused)) throw error;
+    else if (this.product) this.#misread("product", error);
   }
 
   // The moment
@@ -254,6 +251,8 @@ class Page {
     this.player.stop();
     this.#take(read(location));
     if (product !== this.product || this.opaque) return this.restart();
+    if (!this.bar.axis) return; // It is shown once all is read.
+    this.board.finder.search.value = this.find.search ?? ""; // Also where the focus is there.
     this.#pin();
     while (this.moment.clock !== this.bar.axis.clock) await this.bar.setClock(this.moment.clock);
     this.board.mark(this.item);
@@ -379,6 +378,7 @@ class Page {
   // What happens meanwhile
 
   #happened(event) {
+    this.another ||= event.item && !this.products.some(({ sleekplanId }) => sleekplanId === event.item.productId);
     this.extent.grow(event);
     this.news = [...this.news.slice(1 - NEWS_MOST), event];
     this.#views.get("feed")?.take(event);
@@ -396,6 +396,7 @@ class Page {
   /** Show what has come, and what time it is, to whoever looks; `all` is to ask for a view beside the board, too. */
   #renew(all) {
     if (document.hidden || !this.bar.axis) return;
+    if (this.another) return part(import("./products.js")).then(({ another }) => another(this), (error) => this.failed(error));
     this.looked = looked(this.extent.head);
     this.bar.load(this.extent);
     this.bar.show(this.moment);

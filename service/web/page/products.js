@@ -1,6 +1,14 @@
 // Offers the products of a log that has several.
 
+import { reference } from "./address.js";
 import { choice, refill } from "./dom.js";
+
+/** Begin again because another product has come; what is open of the only one so far is named as its own. */
+export function another(page) {
+  const [{ sleekplanId: productId }] = page.products;
+  if (page.item && !page.several && !page.product) page.item = reference({ sleekplanId: page.item, productId }, true);
+  page.restart();
+}
 
 export function offer(page, place, products) {
   const options = products.map(({ sleekplanId: id, name }) => [id, name ?? `product ${id}`]);

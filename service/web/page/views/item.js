@@ -108,7 +108,7 @@ export default class ItemView {
   }
 
   #draw(item, now) {
-    if (!item) return this.#nothing("At this moment nothing had been heard of the item.");
+    if (!item) return this.#nothing(this.frame.trouble.textContent ? "" : "At this moment nothing had been heard of the item.");
     this.frame.title.textContent = item.title ?? "(title not known)";
     learn(item.type, item.typeLabel);
     for (const { to } of item.statusHistory) learn(to?.key, to?.label);
