@@ -399,3 +399,41 @@ async def test_a_time_in_an_address_may_name_its_zone_or_be_a_day(history, brows
         search=f"?at={meant}&position=50000&",
     )
     assert await rows(browser) == await board_by_api(history, {"time": meant, "position": 50000})
+
+
+TOUCH = """const cdp = await page.context().newCDPSession(page);
+    const touch = (type, ...points) => cdp.send(
+        'Input.dispatchTouchEvent', { type, touchPoints: points.map(([x, y]) => ({ x, y })) });
+    const { x, y, width, height } = await page.locator('.track').boundingBox();
+    const day = () => page.locator('.day').textContent();
+    """
+
+
+async def test_a_finger_that_scrolls_from_the_bar_chooses_nothing_and_one_along_it_does(history, browsers):
+    driver = await browsers.tab(
+        viewport={"width": 360, "height": 740}, hasTouch=True, isMobile=True, reducedMotion="reduce"
+    )
+    await opened(driver, history)
+
+    scrolled, along, tapped = await driver.run(
+        f"""{TOUCH}let [at, up] = [x + width / 3, y + height / 2];
+        await touch('touchStart', [at, up]);
+        for (let i = 1; i <= 10; i++) await touch('touchMove', [at + i / 4, up - i * 12]);
+        await touch('touchEnd');
+        await page.waitForFunction(() => scrollY > 50);
+        const scrolled = [await day(), new URL(page.url()).search];
+        await page.evaluate(() => scrollTo(0, 0));
+        await touch('touchStart', [at, up]);
+        for (let i = 1; i <= 10; i++) await touch('touchMove', [at + i * 8, up + i / 6]);
+        await touch('touchEnd');
+        await page.waitForFunction(() => location.search.includes('at='));
+        const along = await day();
+        await page.locator('.track').tap({{ position: {{ x: width / 3, y: height / 2 }} }});
+        await page.waitForFunction((along) => document.querySelector('.day').textContent !== along, along);
+        return [scrolled, along, await day()];"""
+    )
+
+    assert scrolled == ["Now", ""]
+    assert along != "Now"
+    assert tapped not in ("Now", along)
+    assert await driver.problems() == []

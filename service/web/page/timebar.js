@@ -16,6 +16,7 @@ export class TimeBar {
   #dragging = false;
   #lens = null;
   #chosen = null;
+  #before = null;
   #box = null;
 
   constructor(root, page) {
@@ -157,17 +158,18 @@ export class TimeBar {
       this.page.go(this.axis.moment(value, this.extent.head), { settled });
     };
     this.track.onpointerdown = (event) => {
-      if (event.button !== 0) return;
+      if (event.button !== 0 || !event.isPrimary) return;
       this.track.setPointerCapture(event.pointerId);
       this.#box = this.track.getBoundingClientRect();
-      [this.#dragging, this.#chosen] = [true, null];
+      [this.#dragging, this.#chosen, this.#before] = [true, null, this.moment];
       this.handle.focus({ preventScroll: true });
       const note = event.target.closest("[data-note]");
       if (note) {
         this.#dragging = false;
         return this.page.move("travel", this.extent.marks[note.dataset.note]);
       }
-      choose(event, false);
+      // A finger may be about to scroll the page: it chooses by going along the bar, or by leaving it.
+      if (event.pointerType !== "touch") choose(event, false);
     };
     const drag = (event) => this.#dragging && choose(event, false);
     this.track.onpointermove = drag;
@@ -177,7 +179,10 @@ export class TimeBar {
       if (this.#dragging) choose(event, true);
       this.#dragging = false;
     };
-    this.track.onpointercancel = () => (this.#dragging = false);
+    this.track.onpointercancel = () => {
+      if (this.#dragging && this.moment !== this.#before) this.page.go(this.#before, { settled: true });
+      this.#dragging = false;
+    };
     this.track.parentElement.addEventListener("pointerenter", () => this.zoom(), { once: true });
   }
 
