@@ -267,7 +267,7 @@ async def test_a_tab_that_nobody_looks_at_asks_nothing_and_has_it_all_once_it_is
 async def test_long_words_and_addresses_stay_within_the_screen(tmp_path, browsers, width):
     driver = await browsers.tab(viewport={"width": width, "height": 800}, reducedMotion="reduce")
     told = json.loads((PAYLOADS / "item.create.json").read_text())
-    told["data"] |= {"title": LONG, "description": URL, "type": "t" * 300}
+    told["data"] |= {"title": LONG, "description": URL, "type": "t" * 300, "total_up": 123_456}
     comment = json.loads((PAYLOADS / "comment.create.json").read_text())
     comment["data"] |= {"feedback_id": told["data"]["feedback_id"], "comment": f"{URL} {LONG}"}
     async with small_board(tmp_path) as service:
@@ -284,6 +284,19 @@ async def test_long_words_and_addresses_stay_within_the_screen(tmp_path, browser
         widths = {}
         item = told["data"]["feedback_id"]
         await opened(driver, service)
+        # A figure is in one line, within its row.
+        assert await driver.run(
+            """return page.locator('td.votes').first().evaluate((cell) => {
+                const lines = document.createRange();
+                lines.selectNodeContents(cell);
+                const [{ left, right }] = lines.getClientRects();
+                const row = cell.parentElement.getBoundingClientRect();
+                const state = cell.parentElement.querySelector('.state .status').getBoundingClientRect();
+                const beside = state.top < cell.getBoundingClientRect().bottom ? state.right : row.left;
+                const count = lines.getClientRects().length;
+                return [cell.textContent, count, left >= beside, right <= row.right + 1];
+            })"""
+        ) == ["123,456", 1, True, True]
         for path, panel in (
             ("", "#board"),
             (f"items/{item}", "#item"),

@@ -125,6 +125,44 @@ async def test_a_private_note_is_read_only_by_who_asks_for_it(tmp_path, browser)
         await browser.run("await page.goto('about:blank')")
 
 
+async def test_what_is_written_from_right_to_left_keeps_its_place_among_the_rest(tmp_path, browser):
+    item = json.loads((PAYLOADS / "item.create.json").read_text())
+    comment = json.loads((PAYLOADS / "comment.create.json").read_text())
+    comment |= {"product_id": item["product_id"]}
+    comment["data"] |= {
+        "feedback_id": item["data"]["feedback_id"],
+        "user": {"user_id": 7, "data_name": "محمد علي"},
+    }
+    async with small_board(tmp_path) as service:
+        for status in ("פתוח", "מתוכנן"):
+            item["data"]["status"] = status
+            await told_to(service, json.dumps(item).encode())
+            item |= {"action": "item.update", "timestamp": str(int(item["timestamp"]) + 60_000)}
+        await told_to(service, json.dumps(comment).encode())
+        await opened(browser, service, f"items/{item['data']['feedback_id']}")
+        await part(browser, "Comments")
+
+        found = await browser.run(
+            """const found = await page.evaluate(() => {
+                const across = (part) => {
+                    const range = document.createRange();
+                    range.selectNodeContents(part);
+                    const all = [...range.getClientRects()];
+                    return [Math.min(...all.map(({left}) => left)), Math.max(...all.map(({right}) => right))];
+                };
+                const author = document.querySelector('.thread strong');
+                const change = [...document.querySelectorAll('#item .change')].find((each) =>
+                    each.querySelector('del'));
+                return { author: across(author)[1] <= across(author.nextSibling.nextSibling)[0],
+                    went: across(change.querySelector('del'))[1] <= across(change.querySelector('ins'))[0] };
+            });
+            await page.goto('about:blank');
+            return found;"""
+        )
+
+    assert found == {"author": True, "went": True}
+
+
 async def test_a_run_of_votes_is_one_line_that_opens_and_no_line_repeats_the_title(history, browser):
     item = await an_item(history)
     await opened(browser, history, f"items/{item['sleekplanId']}")

@@ -132,7 +132,7 @@ export default class ItemView {
         item.deletedAt && badge(`deleted ${date(item.deletedAt)}`, "Sleekplan announced its deletion"),
       ),
       item.description && el("p.text", plainText(item.description)),
-      el("p.quiet", item.createdAt ? `Submitted ${date(item.createdAt)}` : "Submitted at a time not told", item.author?.name && ` by ${item.author.name}`, item.url && [" · ", el("a", { href: item.url, target: "_blank", rel: "noopener noreferrer" }, "On Sleekplan")]),
+      el("p.quiet", item.createdAt ? `Submitted ${date(item.createdAt)}` : "Submitted at a time not told", item.author?.name && [" by ", el("bdi", item.author.name)], item.url && [" · ", el("a", { href: item.url, target: "_blank", rel: "noopener noreferrer" }, "On Sleekplan")]),
     ];
   }
 
@@ -174,7 +174,7 @@ export default class ItemView {
     return el(
       "li",
       place({ position, occurredAt: at }, this.page),
-      by?.name && ` by ${by.name}`,
+      by?.name && [" by ", el("bdi", by.name)],
       changes.map(change),
       el(
         "p.split",
