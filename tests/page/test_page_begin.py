@@ -20,7 +20,16 @@ FILLED = f"await page.waitForFunction(() => {SETTLED})"
 
 async def test_an_empty_board_shows_the_address_and_its_key_where_that_is_asked_for(tmp_path, browser):
     async with running(tmp_path / "data") as service:
+        # What may be done here is asked until it is answered: it was taken for nothing.
+        await browser.run(
+            """let times = 0;
+            await page.route('**/graphql?*', (route) => {
+                const early = route.request().postData().includes('query Setup') && !times++;
+                return early ? route.fulfill({ status: 502, body: 'Bad gateway' }) : route.fallback();
+            })"""
+        )
         await browser.run(BEGUN, url=service.address)
+        await browser.run("await page.getByRole('button', {name: 'Show the key'}).waitFor()")
         before = await browser.run(ADDRESS)
         await browser.run(
             """await page.getByRole('button', {name: 'Show the key'}).click();
@@ -28,7 +37,7 @@ async def test_an_empty_board_shows_the_address_and_its_key_where_that_is_asked_
         )
         shown = await browser.run(ADDRESS)
         text = await browser.run(SAID)
-        await browser.run("await page.goto('about:blank')")
+        await browser.run("await page.goto('about:blank'); problems.splice(0)")  # the browser reports the 502
 
         key = (service.data_dir / "webhook-key").read_text().strip()
         assert before == f"{service.address}/webhooks?key=…"
@@ -40,6 +49,14 @@ async def test_an_empty_board_shows_the_address_and_its_key_where_that_is_asked_
 async def test_a_test_delivery_goes_the_whole_way_and_leaves_the_log_as_it_was(tmp_path, browser):
     async with running(tmp_path / "data") as service:
         await browser.run(BEGUN, url=service.address)
+        await browser.run(
+            """const gateway = { status: 502, body: 'Bad gateway' };
+            await page.route('**/webhooks?*', (route) => route.fulfill(gateway));
+            await page.getByRole('button', {name: 'Send a test delivery'}).click();
+            await page.getByText('It was answered 502').waitFor();
+            await page.unrouteAll();
+            problems.splice(0);"""
+        )
         for _ in range(2):
             await browser.run(
                 """await page.evaluate(() => {

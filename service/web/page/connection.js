@@ -32,6 +32,8 @@ export class Connection {
   }
 
   stop() {
+    this.replay = null;
+    this.over = true;
     this.follower.stop();
   }
 
@@ -44,7 +46,7 @@ export class Connection {
   #tell(state, why) {
     document.body.dataset.connection = state;
     this.replay = null;
-    if (state === "refused") return import("./refused.js").then(({ refused }) => refused(this, why));
+    if (state === "refused") return import("./refused.js").then(({ refused }) => this.over || refused(this, why));
     if (state === "lost") {
       this.cutAt ??= this.follower.position;
       return write(this.place, `Connection lost at position ${number(this.cutAt)}. Trying again …`);

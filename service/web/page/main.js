@@ -77,7 +77,7 @@ class Page {
       $("token").hidden = true;
       import("./who.js").then(({ tellWho }) => tellWho(this));
       this.begun?.end();
-      if (this.empty) return (await part(import("./views/begin.js"))).begin(this);
+      if (this.empty) return await (await part(import("./views/begin.js"))).begin(this);
       await this.bar.setClock(this.moment.clock);
     } catch (error) {
       return this.#stumble(error);

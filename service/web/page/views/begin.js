@@ -2,6 +2,7 @@
 
 import { el, refill, write } from "../dom.js";
 import { styled } from "../styled.js";
+import { Unreachable } from "../graphql.js";
 import { ROOT } from "../address.js";
 import { number, plural } from "../format.js";
 import { reaching } from "../scopes.js";
@@ -18,6 +19,12 @@ const EVERY_MS = 1_000;
 const HERE = ["localhost", "127.0.0.1", "[::1]"];
 
 await styled(new URL("begin.css", import.meta.url));
+
+/** An answer, or what stands for it to who may not have it; where none comes, it is asked again. */
+const allowed = (asking, without) => asking.catch((error) => {
+  if (error instanceof Unreachable) throw error;
+  return { data: without };
+});
 
 /** Say how to begin; the first event makes it the board. */
 export async function begin(page) {
@@ -43,11 +50,13 @@ class Begin {
 
   /** Draw it for who looks: `setup` is null for those who may not administer. */
   async show() {
-    if (await this.#counting()) {
-      this.#timer = setInterval(() => this.#counting(), EVERY_MS);
+    const counting = await this.#counting();
+    if (this.page.begun !== this) return;
+    if (counting) {
+      this.#timer = setInterval(() => this.#counting().catch(() => {}), EVERY_MS);
       return;
     }
-    const { data } = await this.api.ask(SETUP).catch(() => ({ data: { setup: null } }));
+    const { data } = await allowed(this.api.ask(SETUP), { setup: null });
     const { setup } = data;
     refill(
       this.element,
@@ -66,7 +75,7 @@ class Begin {
 
   /** Whether much is recorded and nothing counted yet, as after a backup was restored; then that is what is told. */
   async #counting() {
-    const { data } = await this.page.api.ask(COUNTED).catch(() => ({ data: { projections: [] } }));
+    const { data } = await allowed(this.page.api.ask(COUNTED), { projections: [] });
     const [waiting] = data.projections.filter(({ position, head }) => head && !position);
     if (!waiting) return false;
     const { head, rebuildProgress: value, etaSeconds: rest } = waiting;
@@ -113,10 +122,11 @@ class Begin {
       if (!done) address.value = url;
       if (this.#key) write(said, done ? "Copied, with its key." : "It is shown: copy it from there.");
     };
+    const told = (does) => () => does().catch((error) => write(said, error.message));
     return [
       el("h3", "Have Sleekplan tell it"),
       el("p", "In Sleekplan, open Settings, Integrations, Webhooks, and enter this address:"),
-      el("div.address", address, el("button", { onclick: copy }, "Copy"), setup && el("button.quiet", { onclick: show }, "Show the key")),
+      el("div.address", address, el("button", { onclick: told(copy) }, "Copy"), setup && el("button.quiet", { onclick: told(show) }, "Show the key")),
       HERE.includes(location.hostname) && el("p.quiet", `This is how this machine sees it. Sleekplan needs it as the world does: through a proxy with a certificate, or a tunnel.`),
       said,
     ];
@@ -135,7 +145,7 @@ class Begin {
     return [
       el("h3", "Try it"),
       el("p", "A delivery goes the way that Sleekplan's go. It is no event on purpose, so that nothing made up gets into the log."),
-      el("div.address", el("button", { onclick: send }, "Send a test delivery"), this.given),
+      el("div.address", el("button", { onclick: () => send().catch((error) => write(said, error.message)) }, "Send a test delivery"), this.given),
       said,
     ];
   }
@@ -144,8 +154,8 @@ class Begin {
   async #came(answer, setup) {
     if (!answer) return "It did not arrive: the service does not answer.";
     if (answer.status === 401) return "It arrived, and its key opens nothing.";
+    if (answer.status !== 202) return `It was answered ${answer.status}, which is not what a test gets: the log of the service, or of what stands in front of it, says more.`;
     const { quarantined } = await answer.json();
-    if (answer.status !== 202) return `It was answered ${answer.status}, which is not what a test gets: the service's log says more.`;
     const closed = setup && await this.api.ask(DISCARD, { id: quarantined }).then(({ data }) => data.quarantineDiscard.discarded, () => false);
     return `It arrived, and its key opens. ${closed ? "The test was put aside again." : "It lies in the quarantine, as what is no event does."}`;
   }
