@@ -235,6 +235,24 @@ async def test_a_date_is_picked_in_the_readers_zone_which_is_named(history, brow
     assert await driver.problems() == []
 
 
+async def test_in_the_hour_that_comes_twice_what_is_offered_is_the_moment_shown(history, browsers):
+    driver = await browsers.tab(timezoneId="Europe/Berlin", reducedMotion="reduce")
+    await opened(driver, history, "?at=2026-10-25T01:30:15.500Z&position=50000")
+
+    told, at = await driver.run(
+        """await page.getByRole('button', { name: 'Go to' }).click();
+        const told = await page.locator('#picked').textContent();
+        await page.evaluate(() => history.replaceState(null, '', '?going'));
+        await page.keyboard.press('Enter');
+        await page.waitForFunction(() => !location.search.includes('going'));
+        return [told, new URL(page.url()).searchParams.get('at')];"""
+    )
+
+    assert told == "GMT+1: 25 Oct 2026, 01:30:15 UTC"
+    assert at == "2026-10-25T01:30:15.500Z"
+    assert await driver.problems() == []
+
+
 async def test_a_page_that_stays_open_on_a_journey_asks_in_the_zone_where_it_is(history, browsers):
     driver = await browsers.tab(reducedMotion="reduce")
     await opened(driver, history)

@@ -27,10 +27,12 @@ function local(at) {
 export function pick(title, at) {
   // Asked each time: a page that stays open travels along.
   const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
-  const chosen = () => new Date(field.value).getTime();
+  // Where clocks are put back an hour comes twice, and a field knows the first alone: what is offered is itself.
+  const chosen = () => (field.value === offered ? at : new Date(field.value).getTime());
   const tell = () => write(told, Number.isNaN(chosen()) ? "" : `${offset(chosen())}: ${date(chosen())}, ${exactTime(chosen())} UTC`);
   const told = el("p.quiet", { id: "picked", role: "status" });
   const field = el("input", { type: "datetime-local", step: 1, required: true, value: local(at), "aria-describedby": "picked", oninput: tell });
+  const offered = field.value;
   tell();
   return new Promise((done) => {
     const close = (value) => dialog.close(value);
