@@ -203,15 +203,21 @@ class Erasure:
                 _log.warning("erasure_ledger_line_unreadable", bytes=len(line))
 
     async def honour_deletions(self, delay: timedelta) -> int:
-        """Erase whom Sleekplan deleted at least `delay` ago; return how many that were."""
+        """Erase whom Sleekplan deleted at least `delay` ago; return how many that were.
+
+        All are redacted in the log before any product is counted again, which may not be possible.
+        """
         table = await self._users_table()
         if table is None:
             return 0
         rows = await self._pool.fetch(_sql["due"].replace("{users}", table), delay, ERASED_AT_ONCE_MAX)
+        to_count: dict[int, list[str]] = {}
         for product_id, group in groupby(rows, key=lambda row: int(row["product_id"])):
             people = [row["user_id"] for row in group]
             done = await self._redact(product_id, people, False, "deleted in Sleekplan")
-            await self._count_again(product_id, [erased.id for erased in done])
+            to_count[product_id] = [erased.id for erased in done]
+        for product_id, erasures in to_count.items():
+            await self._count_again(product_id, erasures)
         return len(rows)
 
     async def keep_honouring(self, delay: timedelta | None, *, every_seconds: float = LOOK_SECONDS) -> None:
@@ -223,9 +229,7 @@ class Erasure:
         while True:
             pause = every_seconds
             try:
-                await self.reapply()
-                while delay is not None and await self.honour_deletions(delay) == ERASED_AT_ONCE_MAX:
-                    pass
+                await self._all_that_is_due(delay)
                 stopped_pause = RETRY_SECONDS
             except RebuildStopped as stopped:
                 told = {"projection": stopped.projection, "position": stopped.position}
@@ -237,6 +241,18 @@ class Erasure:
             await rest(pause)
 
     # Inside
+
+    async def _all_that_is_due(self, delay: timedelta | None) -> None:
+        """Finish what was cut off, and erase whom Sleekplan deleted also where that stops at an event."""
+        stopped: RebuildStopped | None = None
+        try:
+            await self.reapply()
+        except RebuildStopped as error:
+            stopped = error
+        while delay is not None and await self.honour_deletions(delay) == ERASED_AT_ONCE_MAX:
+            pass
+        if stopped is not None:
+            raise stopped
 
     @property
     def _ledger(self) -> Path | None:

@@ -39,6 +39,7 @@ from tests.given.waiting import eventually
 
 PRODUCT: Final = 647288130
 ANA: Final = "17"
+BEN: Final = "18"
 RECEIVED: Final = datetime(2026, 8, 1, tzinfo=UTC)
 # What the samples say of her, and what they let her write. Her latitude with its quotes: clocks show it, too.
 PERSONAL: Final = ["ana_w", "Ana Weber", "ana@example.com", "ana.weber@example.com", "ana.png", "acct_8812",
@@ -482,10 +483,15 @@ async def test_what_stops_at_an_event_each_time_is_tried_ever_more_seldom(
             raise asyncio.CancelledError
 
     monkeypatch.setattr("service.operate.erasure.rest", rested)
+    stopping = Erasure(log, stops, data_dir=tmp_path)
+    with pytest.raises(RebuildStopped):
+        await stopping.erase(PRODUCT, BEN, reason="asked for it")
     with pytest.raises(asyncio.CancelledError):
-        await Erasure(log, stops, data_dir=tmp_path).keep_honouring(timedelta(0))
+        await stopping.keep_honouring(timedelta(0))
 
     assert pauses == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    # Whom Sleekplan deleted is redacted all the same.
+    assert {person.user_id for person in await erasure.suppressions()} == {ANA, BEN}
 
 
 async def test_a_lifted_erasure_lets_the_person_be_known_again(erasure: Erasure, log: asyncpg.Pool) -> None:
