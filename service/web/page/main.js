@@ -107,6 +107,7 @@ class Page {
     Object.assign(this, { extent, news, products, another: false, several: products.length > 1 && !product, empty: !products.length });
     if (products.length > 1) import("./products.js").then(({ offer }) => offer(this, $("product"), products));
     if (this.opaque) await this.move("find", this.opaque);
+    if (this.opaque) throw new Unreachable("The service does not answer.");
     if (this.looked > extent.head) this.looked = 0; // It was another log.
     this.#pin();
     this.#views.get("feed")?.begin(news);

@@ -1,6 +1,6 @@
 // Moves the moment: by events, along the axis, by playing, to a date, onto the other clock. Loaded once somebody does so.
 
-import { part } from "./graphql.js";
+import { Unreachable, part } from "./graphql.js";
 import { LIVE, past } from "./moment.js";
 import { Player } from "./player.js";
 import { Steps } from "./steps.js";
@@ -103,7 +103,10 @@ export class Travels {
   /** Take the item of an old link by its name of today. */
   async find(id) {
     const { page } = this;
-    const { data } = await page.api.ask(NAMED, { id }).catch(() => ({ data: {} }));
+    const { data } = await page.api.ask(NAMED, { id }).catch((error) => {
+      if (error instanceof Unreachable) throw error;
+      return { data: {} };
+    });
     page.item = data.item ? page.reference(data.item) : null;
     if (!data.item) page.notice(`The address names the item ${id}, which nobody has heard of.`);
     page.opaque = undefined;
