@@ -187,8 +187,7 @@ class Erasure:
             again += await self._redact(product_id, list(people.values()), texts, reason, list(people))
         for erased in again:
             to_count.setdefault(erased.product_id, []).append(erased.id)
-        for product_id, erasures in to_count.items():
-            await self._count_again(product_id, erasures)
+        await self._count_all_again(to_count)
         return again
 
     def read_ledger(self, ledger: Path | None = None) -> Iterator[dict[str, Any]]:
@@ -216,8 +215,7 @@ class Erasure:
             people = [row["user_id"] for row in group]
             done = await self._redact(product_id, people, False, "deleted in Sleekplan")
             to_count[product_id] = [erased.id for erased in done]
-        for product_id, erasures in to_count.items():
-            await self._count_again(product_id, erasures)
+        await self._count_all_again(to_count)
         return len(rows)
 
     async def keep_honouring(self, delay: timedelta | None, *, every_seconds: float = LOOK_SECONDS) -> None:
@@ -336,6 +334,17 @@ class Erasure:
                 _sql["end"], ids, [events[one] for one in who], [quarantined[one] for one in who]
             )
         return [Erased(**{**row, "id": str(row["id"])}) for row in rows]
+
+    async def _count_all_again(self, erasures: Mapping[int, Sequence[str]]) -> None:
+        """Count each product again, whatever another one stops at; raise that in the end."""
+        stopped: RebuildStopped | None = None
+        for product_id, ids in erasures.items():
+            try:
+                await self._count_again(product_id, ids)
+            except RebuildStopped as error:
+                stopped = error
+        if stopped is not None:
+            raise stopped
 
     async def _count_again(self, product_id: int, erasures: Sequence[str | uuid.UUID]) -> None:
         await self._replay(product_id)

@@ -494,6 +494,35 @@ async def test_what_stops_at_an_event_each_time_is_tried_ever_more_seldom(
     assert {person.user_id for person in await erasure.suppressions()} == {ANA, BEN}
 
 
+async def test_a_product_that_stops_at_an_event_keeps_no_other_from_being_counted_again(
+    erasure: Erasure, log: asyncpg.Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping = PRODUCT - 1
+    store = EventStore(log)
+    await store.append(
+        [decode(a_body(990, product_id=stopping, action="user.delete", data={"user_id": 1}), RECEIVED)]
+    )
+    await store.close()
+    await Projector(log).catch_up()
+    rounds: list[float] = []
+
+    async def stops(product_id: int) -> None:
+        if product_id == stopping:
+            raise RebuildStopped("items", 12, "broken")
+
+    async def rested(seconds: float) -> None:
+        rounds.append(seconds)
+        if len(rounds) == 2:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("service.operate.erasure.rest", rested)
+    with pytest.raises(asyncio.CancelledError):
+        await Erasure(log, stops, data_dir=tmp_path).keep_honouring(timedelta(0))
+
+    rows = await log.fetch("select product_id, replayed_at is not null as done from log.erasures order by 1")
+    assert [tuple(row) for row in rows] == [(stopping, False), (PRODUCT, True)]
+
+
 async def test_a_lifted_erasure_lets_the_person_be_known_again(erasure: Erasure, log: asyncpg.Pool) -> None:
     await erasure.erase(PRODUCT, ANA, reason="she asked for it")
 
