@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 _HEAD_END: Final = b"\r\n\r\n"
-_POSITION: Final = b'"position":'
+_POSITION: Final = b'"extensions":{"position":'
 PING: Final = 0x9
 CLOSE: Final = 0x8
 
@@ -105,9 +105,8 @@ class Listener(asyncio.Protocol):
         else:
             heard.frames += 1
             heard.bytes += end - start
-            if heard.timed:
-                found = data.rfind(_POSITION, start, end) + len(_POSITION)
-                heard.arrivals.append((int(data[found : data.find(b"}", found)]), time.perf_counter()))
+            if heard.timed and (position := position_told(data, start, end)) is not None:
+                heard.arrivals.append((position, time.perf_counter()))
             if heard.frames == heard.wanted:
                 heard.reached.set()
 
@@ -126,6 +125,15 @@ class Listener(asyncio.Protocol):
         """Read nothing more, as a client that hangs."""
         assert self.transport is not None
         self.transport.pause_reading()
+
+
+def position_told(data: bytes, start: int, end: int) -> int | None:
+    """Return the position that the message in a frame tells; None where it tells none."""
+    found = data.rfind(_POSITION, start, end)
+    if found < 0:
+        return None
+    found += len(_POSITION)
+    return int(data[found : data.find(b",", found, end)])
 
 
 def subscription(query: str, variables: Mapping[str, Any] | None = None) -> bytes:

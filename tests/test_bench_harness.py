@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from yarl import URL
 
 from bench import __main__ as everything
 from bench import harness
 from bench.cores import pinned
 from bench.harness import Measure, Options, Report, Samples, in_turn, number_text, table
+from bench.listeners import Heard, hang_up, listen, subscription
 from bench.load import ask, closed_loop, open_loop, post
 from bench.queries import difference, values_of
+from tests.given.live_board import PATIENCE_SECONDS, live_board
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
@@ -205,6 +208,20 @@ async def test_a_server_that_hangs_up_is_an_error() -> None:
     async with listening:
         with pytest.raises(RuntimeError, match="broke a connection"):
             await closed_loop(listening.sockets[0].getsockname()[1], [post("/", b"{}")] * 2, connections=1)
+
+
+async def test_a_listener_notes_where_in_the_log_each_message_is(database_url: str) -> None:
+    heard = Heard(timed=True)
+    heard.want(2)
+    async with live_board(database_url) as board:
+        port = URL(board.service.url).port
+        listeners = await listen(port or 0, [subscription("subscription { events { action } }")], heard)
+        await board.append_items(2)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await heard.reached.wait()
+        hang_up(listeners)
+
+    assert [position for position, _ in heard.arrivals] == [1, 2]
 
 
 def test_answers_are_equal_however_moments_and_big_numbers_are_spelt() -> None:

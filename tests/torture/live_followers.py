@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.listeners import Heard, Listener, subscription
+from bench.listeners import Heard, Listener, position_told, subscription
 
 QUERY = """
   subscription($after: Position, $filter: EventFilter) { events(after: $after, filter: $filter) { position } }
@@ -73,13 +73,12 @@ class _Connection(Listener):
                 self.transport.abort()
 
     def _frame(self, opcode: int, data: bytes, start: int, end: int) -> None:
-        found = data.find(b'"extensions":{"position":', start, end)
-        if found < 0:
+        position = position_told(data, start, end)
+        if position is None:
             super()._frame(opcode, data, start, end)
             return
         self._state = 3
-        found += len(b'"extensions":{"position":')
-        self._follower.positions.append(int(data[found : data.find(b"}", found)]))
+        self._follower.positions.append(position)
 
 
 async def cut_at_random(followers: list[Follower], a_second: float, until: asyncio.Event) -> None:
