@@ -231,10 +231,11 @@ def _product_of(info: Info, product_id: str | None) -> int | None:
 
 
 def _user_of(id: str | None, product_id: str | None, sleekplan_id: str | None) -> tuple[int, str]:
-    if id and (product_id or sleekplan_id):
-        raise BadArgument("id", id, "cannot be combined with productId or sleekplanId; give one form")
-    if id:
-        return ids_of(id, "User")
-    if not product_id or not sleekplan_id:
+    named, product, number = (None if each is UNSET else each for each in (id, product_id, sleekplan_id))
+    if named is not None:
+        if product is not None or number is not None:
+            raise BadArgument("id", named, "cannot be combined with productId or sleekplanId; give one form")
+        return ids_of(named, "User")
+    if not product or not number:
         raise BadArgument("id", "nothing", "was named; give id, or productId and sleekplanId")
-    return product_number(product_id), str(sleekplan_id)
+    return product_number(product), str(number)

@@ -135,14 +135,21 @@ def select(
         raise Refused(coded([error])) from None
     for key, nodes in by_key.items():
         definition = reader.definition(type_, nodes[0])
-        if nodes[0].name.value != TYPENAME and (definition is None or spec_of(definition) is None):
-            whole = False  # introspection, or a resolver of its own
+        if definition is None:
+            whole = False  # introspection
             continue
-        assert definition is not None
+        resolved = definition is not TypeNameMetaFieldDef and spec_of(definition) is None
         try:
-            roots.append(reader.field(definition, key, nodes))
+            root = reader.field(definition, key, nodes)
         except GraphQLError as error:
             [refused[key]] = coded([located_error(error, nodes, [key])])
+            if resolved:  # A mutation would do its work, and tell of the error then.
+                raise Refused([refused[key]]) from None
+            continue
+        if resolved:
+            whole = False
+        else:
+            roots.append(root)
     return Selection(roots, refused, whole and not refused, by_key)
 
 

@@ -43,12 +43,15 @@ class Service:
     pool: asyncpg.Pool
     quarantine: Quarantine
 
-    async def act(self, mutation: str, token: str = "admin") -> dict[str, Any]:
-        """Return the whole response to a mutation."""
+    async def act(
+        self, mutation: str, token: str = "admin", declared: str = "", **variables: Any
+    ) -> dict[str, Any]:
+        """Return the whole response to a mutation; `declared` are its variables."""
         headers = {"Authorization": f"Bearer {TOKENS[token]}"}
+        body = {"query": f"mutation {declared} {{ {mutation} }}", "variables": variables}
         async with (
             aiohttp.ClientSession(headers=headers) as session,
-            session.post(self.running.graphql_url, json={"query": f"mutation {{ {mutation} }}"}) as answer,
+            session.post(self.running.graphql_url, json=body) as answer,
         ):
             said: dict[str, Any] = await answer.json(content_type=None)
             return said
@@ -245,6 +248,24 @@ async def test_another_products_delivery_is_unknown_to_a_bound_token(service: Se
     assert await service.state(id) == "open"
 
 
+@pytest.mark.parametrize(
+    ("declared", "rest"),
+    [
+        ("($null: Boolean = true)", "{ discarded @skip(if: $null) }"),
+        (f'($null: ID = "{MISSING}")', "{ discarded } another: quarantineDiscard(id: $null) { discarded }"),
+    ],
+)
+async def test_nothing_is_done_by_a_mutation_with_a_null_that_a_default_let_through(
+    service: Service, declared: str, rest: str
+) -> None:
+    id = await service.refuse(f"a joke with {declared}".encode())
+
+    said = await service.act(f'quarantineDiscard(id: "{id}") {rest}', declared=declared, null=None)
+
+    assert said["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+    assert await service.state(id) == "open"
+
+
 # userErase
 
 
@@ -290,6 +311,9 @@ async def _projected(service: Service, position: int) -> None:
         ('productId: "nonsense", sleekplanId: "1"', "BAD_ARGUMENT"),
         ('reason: "why not"', "BAD_ARGUMENT"),
         (f'id: "{encode_id("User", PRODUCT, 1)}", productId: "{PRODUCT}", sleekplanId: "2"', "BAD_ARGUMENT"),
+        (f'id: "{encode_id("User", PRODUCT, 1)}", sleekplanId: ""', "BAD_ARGUMENT"),
+        (f'id: "", productId: "{PRODUCT}", sleekplanId: "2"', "BAD_ARGUMENT"),
+        (f'productId: "{PRODUCT}", sleekplanId: ""', "BAD_ARGUMENT"),
     ],
 )
 async def test_who_is_not_named_properly_is_an_error_about_the_id(
