@@ -114,10 +114,11 @@ class Lines:
 
     def __init__(self, stream: TextIO, *, waits: bool) -> None:
         self._stream = stream
-        self._beside = _Beside(stream) if _may_halt(stream) else None
+        # One lock, entered again: what Python lets go of under it, in either thread, may have a line told.
+        self._lock = threading.RLock()
+        self._beside = _Beside(stream, self._lock) if _may_halt(stream) else None
         self._waits = waits
         self._pending: list[str] = []
-        self._lock = threading.Lock()
         atexit.register(self._end)
 
     def msg(self, line: str) -> None:
@@ -165,12 +166,12 @@ class _Beside:
     Of more than ten thousand that nobody reads the oldest are dropped, and their number is told.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, lock: threading.RLock) -> None:
         self._stream = stream
         self._lines: deque[str] = deque(maxlen=_UNREAD_LINES_MAX)
         self._dropped = 0
         self._writes = False
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(lock)
         self.began = False
 
     def write(self, lines: list[str]) -> None:
@@ -194,9 +195,9 @@ class _Beside:
                 self._writes = False
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._lines)
-                lines, dropped = [*self._lines], self._dropped
-                self._lines.clear()
-                self._dropped, self._writes = 0, True
+                unread, self._lines = self._lines, deque(maxlen=_UNREAD_LINES_MAX)
+                dropped, self._dropped, self._writes = self._dropped, 0, True
+            lines = [*unread]
             if dropped:
                 lines.insert(0, as_json_line(None, "", {"event": "lines_dropped", "lines": dropped}))
             left = ("\n".join(lines) + "\n").encode(self._stream.encoding, "backslashreplace")

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import sys
+import threading
 import warnings
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from service.errors import BadArgument, DatabaseUnreachable
 from service.lines import set_up_lines, tell_crashes, where
 from service.web.metrics import Metrics
 from service.web.request_log import METRICS, AccessLog
+from tests.given.waiting import eventually
 
 CANARY = "canary-8d1f"
 
@@ -148,6 +150,26 @@ async def test_of_what_nobody_reads_the_newest_lines_are_kept_and_the_others_cou
     assert dropped > 0
     assert len([line for line in told if line["event"] == "told"]) + dropped == 25_000
     assert told[-2]["number"] == 24_999
+
+
+async def test_what_is_told_while_a_line_is_being_written_keeps_nobody_waiting(lines: io.StringIO) -> None:
+    log = structlog.get_logger()
+
+    class LettingGo(io.StringIO):
+        """Lets go of something, as any line of Python may: of a task, say, whose error nobody took."""
+
+        def write(self, text: str) -> int:
+            if "outer" in text:
+                log.warning("inner")
+            return super().write(text)
+
+    stream = LettingGo()
+    set_up_lines(stream=stream)
+    telling = threading.Thread(target=log.warning, args=("outer",), daemon=True)
+    telling.start()
+    await eventually(lambda: not telling.is_alive(), 20)
+
+    assert {line["event"] for line in _read(stream)} == {"inner", "outer"}
 
 
 async def test_what_libraries_say_is_told_without_what_they_quote(lines: io.StringIO) -> None:
