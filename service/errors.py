@@ -306,7 +306,9 @@ class BadArgument(QueryError):
 
     def __init__(self, argument: str, value: object, reason: str) -> None:
         self.argument, self.value, self.reason = argument, value, reason
-        super().__init__(f"{argument}: {str(value)[:60]} {reason}")
+        text = str(value)[:60]
+        shown = text if text.strip() else repr(text)
+        super().__init__(f"{argument}: {shown} {reason}")
 
 
 class MissingScope(QueryError):

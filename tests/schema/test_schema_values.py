@@ -10,11 +10,11 @@ from graphql import GraphQLError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.ids import Cursor, FirstPage, decode_cursor, decode_id, encode_cursor, encode_id
+from schema.ids import Cursor, FirstPage, decode_cursor, decode_id, encode_cursor, encode_id, product_number
 from schema.objects.words import word_changes
 from schema.resume import ResumePoint
 from schema.scalars import duration_text, moment_text, parse_duration, parse_moment, parse_position
-from service.errors import BadCursor, BadId
+from service.errors import BadArgument, BadCursor, BadId
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=20)
 
@@ -30,6 +30,12 @@ def test_an_id_says_what_it_was_made_of(product: int, item: str, voter: str) -> 
 def test_other_text_is_no_id(text: str) -> None:
     with pytest.raises(BadId, match=r"productId, sleekplanId"):
         decode_id(text)
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_a_refusal_shows_also_a_value_that_has_nothing_to_see(text: str) -> None:
+    with pytest.raises(BadArgument, match=f"^productId: '{text}' is no Sleekplan product"):
+        product_number(text)
 
 
 FIRST_PAGE = st.builds(
