@@ -178,7 +178,7 @@ def _too_costly(cost: int, most: int, what: str) -> Refused:
     shown = cost if cost < 10**15 else "more than 10^15"
     return Refused.because(
         f"the operation's {what} is {shown}, at most {most} is allowed; "
-        "lower `first`, shorten `window` or select less",
+        "lower `first`, shorten `window`, name fewer `ids` or select less",
         COST_EXCEEDED,
         cost={"requested": min(cost, 10**15), "maximum": most},
     )
