@@ -158,6 +158,8 @@ class Spool:
             self._drop_first()
 
     def _close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._put_back()
         self._seal()
         if self._lock is not None:
             os.close(self._lock)
@@ -209,29 +211,35 @@ class Spool:
             if self._segments and self._segments[-1].safe_bytes < self._segment_bytes:
                 return self._segments[-1]
             self._seal()
-        path = self.folder / f"{self._next_number:020d}.spool"
-        self._next_number += 1
-        self._file = _made(path)
+        self._file, path = self._made()
         self._segments.append(_Segment(path))
         sync_folder(self.folder)
         return self._segments[-1]
 
+    def _made(self) -> tuple[int, Path]:
+        path = self.folder / f"{self._next_number:020d}.spool"
+        self._next_number += 1
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path
+
     def _put_back(self) -> None:
-        """Make the file that is written to anew where somebody deleted it: closed, it would be gone."""
+        """Make the file that is written to anew where somebody deleted it: closed, it would be gone.
+
+        Under another name: a copy of it may stand at its own by now.
+        """
         if self._file is None or os.fstat(self._file).st_nlink:
             return
         segment = self._segments[-1]
-        copy = _made(segment.path)
+        copy, path = self._made()
         try:
             _write_all(copy, os.pread(self._file, segment.safe_bytes, 0))
             os.fdatasync(copy)
             sync_folder(self.folder)
         except OSError:
             os.close(copy)
-            segment.path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             raise
         self._seal()
-        self._file = copy
+        self._file, segment.path = copy, path
         _log.warning("spool_segment_put_back", file=segment.path.name, deliveries=segment.records)
 
     def _seal(self) -> None:
@@ -380,10 +388,6 @@ def _unpack(content: bytes, start: int) -> tuple[Spooled, int] | None:
         Spooled(received_at, head["origin"], payload[body_at:], head["product_id"], head["reason"]),
         begin + length,
     )
-
-
-def _made(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
 def _write_all(file: int, content: bytes) -> None:

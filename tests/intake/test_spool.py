@@ -152,8 +152,22 @@ async def test_what_is_kept_is_not_lost_with_a_file_that_somebody_deletes(tmp_pa
         for segment in tmp_path.glob("*.spool"):
             segment.unlink()
         assert await spool.peek(2) == [a_record(1), a_record(2)]
+        for segment in tmp_path.glob("*.spool"):
+            segment.unlink()
 
     async with Spool(tmp_path, MANY) as spool:
+        assert await drained(spool) == [a_record(1), a_record(2)]
+
+
+async def test_a_copy_in_place_of_a_file_that_somebody_deletes_is_in_nobodys_way(tmp_path: Path) -> None:
+    async with Spool(tmp_path, MANY) as spool:
+        await spool.write([a_record(1)])
+        [segment] = tmp_path.glob("*.spool")
+        kept = segment.read_bytes()
+        segment.unlink()
+        segment.write_bytes(kept)
+        await spool.write([a_record(2)])
+
         assert await drained(spool) == [a_record(1), a_record(2)]
 
 
