@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import logging
 import os
+import select
 import stat
 import sys
 import threading
@@ -203,7 +204,10 @@ class _Beside:
             left = ("\n".join(lines) + "\n").encode(self._stream.encoding, "backslashreplace")
             with contextlib.suppress(OSError, ValueError):
                 while left:
-                    left = left[os.write(self._stream.fileno(), left) :]
+                    try:
+                        left = left[os.write(self._stream.fileno(), left) :]
+                    except BlockingIOError:  # whoever started us shares it, and has set it so
+                        select.select((), (self._stream,), ())
 
 
 def _may_halt(stream: TextIO) -> bool:

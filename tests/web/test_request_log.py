@@ -113,8 +113,11 @@ async def test_a_line_is_written_soon_even_when_no_other_follows(lines: io.Strin
     await asyncio.wait_for(written.wait(), timeout=5)
 
 
-async def test_a_reader_who_stops_reading_keeps_nobody_waiting(lines: io.StringIO) -> None:
+@pytest.mark.parametrize("blocking", [True, False], ids=["waits", "refuses"])
+async def test_a_reader_who_stops_reading_keeps_nobody_waiting(lines: io.StringIO, *, blocking: bool) -> None:
+    """Also with a pipe that refuses what it has no room for, as a parent may have set it."""
     reads, writes = os.pipe()
+    os.set_blocking(writes, blocking)
     with os.fdopen(reads) as reader, os.fdopen(writes, "w") as writer:
         set_up_lines(stream=writer)
         log = structlog.get_logger()
