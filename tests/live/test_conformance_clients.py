@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from gql import Client, gql
 from gql.transport.aiohttp import AIOHTTPTransport
 from gql.transport.websockets import WebsocketsTransport
 
+from schema.answer.execute import Operations
 from tests.given.folders import GIVEN
 from tests.given.live_board import Board, live_board
 
@@ -48,9 +50,10 @@ async def _node(modules: Path, script: str, *arguments: object) -> str:
 @pytest.mark.node
 @pytest.mark.parametrize("fast", [True, False], ids=["fast", "reference"])
 async def test_all_61_audits_of_graphql_over_http_pass(
-    database_url: str, node_modules: Path, fast: bool
+    database_url: str, node_modules: Path, monkeypatch: pytest.MonkeyPatch, fast: bool
 ) -> None:
-    async with live_board(database_url, fast=fast) as board:
+    monkeypatch.setattr("schema.serve.http.Operations", partial(Operations, fast=fast))
+    async with live_board(database_url) as board:
         out = await _node(node_modules, "http_audit.mjs", board.service.url)
 
     assert json.loads(out) == {"ok": 61, "of": 61}
