@@ -109,6 +109,22 @@ async def test_what_of_an_item_or_the_rows_below_was_not_answered_is_asked_for_a
     assert all(FAILED in problem for problem in await browser.problems())
 
 
+async def test_an_error_in_the_place_of_comments_is_said_there(history, browser):
+    first, _ = await two_items(history)
+    await opened(browser, history, f"items/{first['sleekplanId']}?{PAST}")
+
+    await browser.run(
+        """await page.route('**/graphql?*', (route) => route.request().postData()?.includes('query Comments')
+            ? route.fulfill({ json: { data: { item: null }, errors: [{ message: 'a fault of ours' }] } })
+            : route.fallback());
+        await page.locator('#item summary', { hasText: 'Comments' }).click();
+        await page.locator('#item .part .trouble', { hasText: 'a fault of ours' }).waitFor();
+        await idle();"""
+    )
+
+    assert await browser.problems() == []
+
+
 async def test_an_answer_that_is_no_longer_asked_for_does_not_come_over_a_word(history, browser):
     since = quote("2026-05-01T00:00:00Z")
     await opened(browser, history, f"changes?{PAST}&since={since}")

@@ -8,7 +8,7 @@ export class Section {
   #shown = null;
   #asked = null;
 
-  /** `question(shown)` gives `{document, variables, how}`, and `draw(data)` what to fill it with. */
+  /** `question(shown)` gives `{document, variables, how}`, and `draw(data)` what to fill it with, where the item is there. */
   constructor(title, page, question, draw) {
     Object.assign(this, { page, question, draw });
     this.count = el("span.quiet");
@@ -38,7 +38,7 @@ export class Section {
     const { document, variables, how } = this.question(asked);
     try {
       const data = await this.frame.ask(document, variables, how);
-      if (data) this.frame.fill(this.draw(data));
+      if (data?.item) this.frame.fill(this.draw(data));
     } catch (error) {
       if (this.#asked === asked) this.#asked = null;
       this.page.failed(error);
