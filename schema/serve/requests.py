@@ -13,6 +13,7 @@ from graphql import OperationType
 from schema.answer.documents import Document, Request
 from schema.answer.execute import Operations
 from schema.errors import Refused, refusal
+from service.intake.unpacking import COMPRESSIONS
 
 JSON: Final = "application/json"
 BODY_BYTES_MAX: Final = 512 * 1024
@@ -46,7 +47,8 @@ async def asked_by(request: web.Request) -> Request:
         )
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
         raise Refused.because("JSON is sent in utf-8", "UNSUPPORTED_MEDIA_TYPE", status=415)
-    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() not in ("", "identity"):
+    encodings = request.headers.get(hdrs.CONTENT_ENCODING, "").lower().split(",")
+    if any(name.strip() in COMPRESSIONS for name in encodings):  # some clients name a charset there
         raise Refused.because(
             "the body is packed, as its Content-Encoding says; send JSON as it is",
             "UNSUPPORTED_MEDIA_TYPE",

@@ -10,6 +10,7 @@ import re
 import zlib
 from typing import Final
 
+COMPRESSIONS: Final = ("gzip", "x-gzip", "deflate", "br", "zstd", "compress")
 LAYERS_MAX: Final = 3
 MEMBERS_MAX: Final = 64
 
@@ -17,7 +18,6 @@ _GZIP: Final = b"\x1f\x8b"
 _GZIP_OR_ZLIB: Final = 47
 _BARE_DEFLATE: Final = -15
 _PLAIN: Final = re.compile(rb"[\s\x00\xef\xbb\xbf\xfe\xff]*\{")
-_COMPRESSIONS: Final = ("gzip", "x-gzip", "deflate", "br", "zstd", "compress")
 
 
 class TooLarge(Exception):
@@ -57,7 +57,7 @@ def in_words(declared: str) -> str:
     names = [name for name in map(str.strip, declared.lower().split(",")) if name not in ("", "identity")]
     if not names:
         return ""
-    told = ", ".join(name if name in _COMPRESSIONS else "something unknown" for name in names[:LAYERS_MAX])
+    told = ", ".join(name if name in COMPRESSIONS else "something unknown" for name in names[:LAYERS_MAX])
     return f"; its Content-Encoding says {told}: send it as it is, or as one whole gzip"
 
 

@@ -287,6 +287,12 @@ async def test_a_body_that_is_packed_is_refused_as_such(service: Served, encodin
     assert "Content-Encoding" in answer["errors"][0]["message"]
 
 
+async def test_a_charset_in_the_place_of_an_encoding_is_in_nobodys_way(service: Served) -> None:
+    status, answer, _ = await service.post({"query": "{ hello }"}, {"Content-Encoding": "utf-8"})
+
+    assert (status, "errors" in answer) == (200, False)
+
+
 async def test_a_subscription_over_plain_http_says_what_it_needs(service: Served) -> None:
     _, answer, _ = await service.post({"query": "subscription { count(to: 1) }"})
 
