@@ -44,8 +44,8 @@ def _ready(answer: Any) -> Finding:
         told = f"ready; Postgres {answer.get('postgres')}, spool {answer.get('spool')}"
         if answer.get("postgres") == answer.get("spool") == "ok":
             if (keys := answer.get("keys")) is not None:
-                mend = "recount keys add sleekplan, and enter its URL there"
-                return problem("service", f"ready, but of keys of the webhook {keys}", mend)
+                mend = "recount keys add sleekplan, then enter its URL in Sleekplan"
+                return problem("service", f"ready, but of the webhook's keys {keys}", mend)
             return fine("service", told)
         return problem("service", told, "mend that before the other one fails, too; what is said above tells")
     if isinstance(answer, dict):

@@ -320,7 +320,7 @@ async def test_graphql_that_answers_without_a_token_is_a_problem(settings: Setti
         ),
         (
             {"ready": True, "postgres": "ok", "spool": "ok", "projections": "ok", "keys": "there is none"},
-            "ready, but of keys of the webhook there is none",
+            "ready, but of the webhook's keys there is none",
         ),
     ],
 )
