@@ -18,6 +18,7 @@ from tests.given.bodies import NOON
 from tests.given.live_board import PRODUCT
 from tests.given.receiver import a_file, a_rule, receiving
 from tests.given.running import RECOUNT, Running, environment, running
+from tests.given.waiting import eventually
 
 BATCH_EVENTS = 1_000
 SECONDS_MAX = 300
@@ -64,6 +65,8 @@ async def test_the_first_that_who_follows_hears_of_is_the_delivery_after_it(
                 env=environment({"RECOUNT_DATA_DIR": str(data_dir)}),
                 stdout=subprocess.PIPE,
             )
+            # A rule begins where the log ends when its file is read, a moment after the service listens.
+            await eventually(lambda: pool.fetchval("select count(*) from log.reactions"), SECONDS_MAX)
             store = EventStore(pool)
             for start in range(0, size, BATCH_EVENTS):
                 numbers = range(start, min(start + BATCH_EVENTS, size))
