@@ -58,10 +58,12 @@ async def board(database_url: str, tmp_path: Path) -> AsyncIterator[Board]:
     settings = {"RECOUNT_DATABASE_URL": database_url, "RECOUNT_REACTIONS": reactions}
     async with fake.serving() as address, running(tmp_path / "data", env=settings) as service:
         board = Board(service, database_url, fake, address, reactions)
-        await board.told("send", *SAMPLES)
-        await service.post(b"no JSON")
         pool = await asyncpg.create_pool(database_url, min_size=1, max_size=1)
         try:
+            # The rule begins where the log ends when its file is read, a moment after the service listens.
+            await eventually(lambda: pool.fetchval("select count(*) from log.reactions"))
+            await board.told("send", *SAMPLES)
+            await service.post(b"no JSON")
             contents = (await tables(pool)).names["item_contents"]
             await pool.execute(
                 f"alter table {contents} add check (title is distinct from 'poison') not valid"
