@@ -469,20 +469,26 @@ async def test_a_deletion_that_cannot_be_honoured_yet_is_tried_again(
     assert [person.user_id for person in await erasure.suppressions()] == [ANA]
 
 
-async def test_what_stops_at_an_event_each_time_is_tried_ever_more_seldom(
-    erasure: Erasure, log: asyncpg.Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pauses: list[float] = []
-
-    async def stops(product_id: int) -> None:
-        raise RebuildStopped("items", 12, "broken")
+def cancelled_at_rest(monkeypatch: pytest.MonkeyPatch, number: int) -> list[float]:
+    """Have rests take no time, and the one of this number end the task; return how long each would be."""
+    rests: list[float] = []
 
     async def rested(seconds: float) -> None:
-        pauses.append(seconds)
-        if len(pauses) == 10:
+        rests.append(seconds)
+        if len(rests) == number:
             raise asyncio.CancelledError
 
     monkeypatch.setattr("service.operate.erasure.rest", rested)
+    return rests
+
+
+async def test_what_stops_at_an_event_each_time_is_tried_ever_more_seldom(
+    erasure: Erasure, log: asyncpg.Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stops(product_id: int) -> None:
+        raise RebuildStopped("items", 12, "broken")
+
+    pauses = cancelled_at_rest(monkeypatch, 10)
     stopping = Erasure(log, stops, data_dir=tmp_path)
     with pytest.raises(RebuildStopped):
         await stopping.erase(PRODUCT, BEN, reason="asked for it")
@@ -504,18 +510,12 @@ async def test_a_product_that_stops_at_an_event_keeps_no_other_from_being_counte
     )
     await store.close()
     await Projector(log).catch_up()
-    rounds: list[float] = []
 
     async def stops(product_id: int) -> None:
         if product_id == stopping:
             raise RebuildStopped("items", 12, "broken")
 
-    async def rested(seconds: float) -> None:
-        rounds.append(seconds)
-        if len(rounds) == 2:
-            raise asyncio.CancelledError
-
-    monkeypatch.setattr("service.operate.erasure.rest", rested)
+    cancelled_at_rest(monkeypatch, 2)
     with pytest.raises(asyncio.CancelledError):
         await Erasure(log, stops, data_dir=tmp_path).keep_honouring(timedelta(0))
 
