@@ -12,7 +12,7 @@ import asyncio
 import datetime as dt
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
@@ -107,7 +107,8 @@ async def _simulated(year: int, events: int) -> AsyncIterator[asyncio.StreamRead
     try:
         yield process.stdout
     except BaseException:
-        process.kill()
+        with suppress(ProcessLookupError):  # it may be what ended
+            process.kill()
         raise
     finally:
         code = await process.wait()

@@ -25,7 +25,7 @@ select s.projection, s.state, s.built_in, s.position, s.head, s.lag_events, s.la
   from (
        select c.projection, c.built_in, c.position, log.head, lag.events as lag_events,
               case when known.projection is null then 0
-                   else coalesce(extract(epoch from clock_timestamp() - next.recorded_at), 0) end::float8 as lag_seconds,
+                   else greatest(extract(epoch from clock_timestamp() - next.recorded_at), 0) end::float8 as lag_seconds,
               case when r.runs then r.rate else c.rate end as rate,
               case when r.runs then r.head - r.position else lag.events end as to_do,
               (select count(*)::int

@@ -381,10 +381,12 @@ def _best_media_type(header: str | None) -> str | None:
     best = max((RESPONSE_JSON, JSON, EVENTS), key=wanted)
     if wanted(best) > 0:
         return best
-    anything = max(wanted("*/*"), wanted("application/*"))
-    if anything > 0:
-        return JSON
-    return EVENTS if wanted("text/*") > 0 else None
+    ranges = {JSON: ("application/*", "*/*"), RESPONSE_JSON: ("application/*", "*/*"), EVENTS: ("text/*",)}
+    for media_type, names in ranges.items():
+        # What is named with q=0 is not wanted, whatever else is.
+        if media_type not in accepted and max(map(wanted, names)) > 0:
+            return media_type
+    return None
 
 
 def _accepts_events(headers: Mapping[str, str]) -> bool:

@@ -126,6 +126,16 @@ async def test_lag_is_told_in_events_and_seconds(pool: asyncpg.Pool) -> None:
     assert all(s.lag_seconds > 0 for s in late)
 
 
+async def test_no_lag_is_below_zero_when_the_clock_of_postgres_went_back(pool: asyncpg.Pool) -> None:
+    await record(pool, a_history(20))
+    async with pool.acquire() as connection, connection.transaction():
+        # What the log has from before the clock was set back is of the future by now.
+        await connection.execute("set local session_replication_role = replica")
+        await connection.execute("update log.events set recorded_at = clock_timestamp() + interval '1 hour'")
+
+    assert {s.lag_seconds for s in await status(pool)} == {0.0}
+
+
 async def test_a_projection_that_does_not_move_while_the_log_waits_is_stuck(pool: asyncpg.Pool) -> None:
     await record(pool, a_history(20))
     await Projector(pool).catch_up()

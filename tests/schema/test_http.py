@@ -73,6 +73,9 @@ async def test_members_of_the_wrong_type_are_a_400(service: Served, member: dict
         ("{ nothing }", RESPONSE_JSON, 400),
         ("{", RESPONSE_JSON, 400),
         ("{ hello }", "image/png", 406),
+        ("{", "application/json;q=0, */*", 400),
+        ("{", "application/json;q=0, application/graphql-response+json;q=0, */*", 406),
+        ("{", "application/graphql-response+json;q=0, application/*", 200),
         ("{ fault }", RESPONSE_JSON, 200),
     ],
 )
