@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.given.folders import PAYLOADS
-from tests.given.paged import opened, small_board, told_to
+from tests.given.paged import opened, projected, small_board, told_to
 
 pytestmark = pytest.mark.browser
 
@@ -123,6 +123,31 @@ async def test_a_private_note_is_read_only_by_who_asks_for_it(tmp_path, browser)
             == 0
         )
         await browser.run("await page.goto('about:blank')")
+
+
+async def test_of_more_comments_than_are_shown_the_newest_are(tmp_path, browser):
+    item = json.loads((PAYLOADS / "item.create.json").read_text())
+    comment = json.loads((PAYLOADS / "comment.create.json").read_text())
+    comment |= {"product_id": item["product_id"]}
+    async with small_board(tmp_path) as service:
+        await service.post(json.dumps(item).encode())
+        for number in range(502):
+            comment["data"] |= {
+                "comment_id": 1_000 + number,
+                "feedback_id": item["data"]["feedback_id"],
+                "comment": f"Number {number} of all",
+                "created": f"2026-06-14 09:{number // 60:02}:{number % 60:02}",
+            }
+            answer = (await service.post(json.dumps(comment).encode()))[1]
+        await projected(service, answer["position"])
+        await opened(browser, service, f"items/{item['data']['feedback_id']}")
+
+        text = await part(browser, "Comments")
+        await browser.run("await page.goto('about:blank')")
+
+    assert "The newest 500 of 502." in text
+    assert "Number 1 of all" not in text
+    assert text.index("Number 2 of all") < text.index("Number 501 of all")
 
 
 async def test_what_is_written_from_right_to_left_keeps_its_place_among_the_rest(tmp_path, browser):

@@ -9,7 +9,7 @@ import { plainText } from "../text.js";
 
 const COMMENTS = `query Comments($sleekplanId: ID!, $productId: ID, $asOf: AsOf) {
   item(sleekplanId: $sleekplanId, productId: $productId, asOf: $asOf) {
-    comments(first: 500, filter: {deleted: null}, orderBy: {field: CREATED_AT, direction: ASC}) {
+    comments(last: 500, filter: {deleted: null}, orderBy: {field: CREATED_AT, direction: ASC}) {
       totalCount
       nodes { id text createdAt likes pinned public deletedAt author { name teamMember } parent { id } }
     }
@@ -22,7 +22,7 @@ export function comments(page) {
   });
   const section = new Section("Comments", page, asked, ({ item }) => [
     item.comments.nodes.length ? thread(item.comments.nodes) : el("p.quiet", "None, as far as events tell."),
-    item.comments.totalCount > 500 && el("p.quiet", `The first 500 of ${number(item.comments.totalCount)}.`),
+    item.comments.totalCount > 500 && el("p.quiet", `The newest 500 of ${number(item.comments.totalCount)}.`),
   ]);
   // Whoever shows a screen shows no private notes, unless they choose to.
   const notes = el("input", {
