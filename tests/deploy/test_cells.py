@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from tests.given.bodies import a_body
 from tests.given.cells import Router, router
@@ -109,8 +110,8 @@ async def test_what_no_cell_is_for_is_told_in_a_line_and_the_others_go_on(cells:
         answered, told = await cells.deliver(address, a_body(1))
         assert answered == status
         assert said in str(told["error"])
-    for path in ("/metrics", "/livez", "/readyz"):
-        async with cells.session.get(cells.router.of(HERE, path)) as answer:
+    for path in ("/metrics", "/livez", "/readyz", "/%6Detrics", "/livez%3Fx=1"):
+        async with cells.session.get(URL(cells.router.of(HERE, path), encoded=True)) as answer:
             assert answer.status == 404, path
 
     status, _ = await cells.deliver(cells.router.of(HERE, f"/webhooks?key={KEY}"), a_body(1, product_id=HERE))
