@@ -429,15 +429,13 @@ class DatabaseUnreachable(DatabaseError):
     def __init__(self, reason: str, *, answers: bool = False, mend: str | None = None) -> None:
         self.reason, self.answers = reason, answers
         if answers:
-            super().__init__(
-                f"Postgres refuses the connection ({reason}); {mend or 'correct RECOUNT_DATABASE_URL'}; "
-                "Postgres's own log says more"
-            )
+            self.what = f"Postgres refuses the connection ({reason})"
+            self.mend = f"{mend or 'correct RECOUNT_DATABASE_URL'}; Postgres's own log says more"
         else:
-            super().__init__(
-                f"Postgres does not answer ({reason}); start it, or correct RECOUNT_DATABASE_URL "
-                "(unset, Recount runs a Postgres of its own)"
-            )
+            self.what = f"Postgres does not answer ({reason})"
+            own = "(unset, Recount runs a Postgres of its own)"
+            self.mend = f"start it, or correct RECOUNT_DATABASE_URL {own}"
+        super().__init__(f"{self.what}; {self.mend}")
 
 
 class PostgresAway(DatabaseError):

@@ -20,7 +20,7 @@ from projections.status import lateness, status
 from schema.declare.blocks import put
 from service.backfill.sweeps import standing
 from service.config import Settings
-from service.errors import DatabaseError, RecountError
+from service.errors import DatabaseUnreachable, RecountError
 from service.hosts import is_loopback
 from service.intake.spool import FOLDER_NAME, damaged_files
 from service.log.database import POSTGRES_FAILURES, Connection, connect, pending_migrations
@@ -45,6 +45,12 @@ FREE_BYTES_MIN: Final = 1024**3
 CONNECTIONS_BESIDE: Final = 6
 """What is needed beside RECOUNT_CONNECTIONS_MAX: one that listens, and five for a command."""
 KEY_ENDS_DAYS_MIN: Final = 7
+_NEVER_OFF: Final = {
+    "fsync": "acknowledged events can be lost",
+    "full_page_writes": "acknowledged events can be lost",
+    "autovacuum": "what was replaced is never cleared away, so tables grow and answers become slow",
+}
+"""Settings with what it costs to have them off. synchronous_commit is on in each session of ours."""
 
 _sql = load(__file__, "doctor.sql")
 _KNOWN_SINCE: Final = put(
@@ -188,8 +194,8 @@ async def check_database(settings: Settings, dsn: str) -> list[Finding]:
     """Postgres, its settings and clock, and the state of the log."""
     try:
         connection = await connect(dsn, application_name="recount doctor")
-    except DatabaseError as error:
-        return [problem("Postgres", str(error), "start it")]
+    except DatabaseUnreachable as error:
+        return [problem("Postgres", error.what, error.mend)]
     findings: list[Finding] = []
     try:
         for check in (
@@ -230,9 +236,9 @@ async def _settings_of_postgres(settings: Settings, connection: Connection) -> A
         )
     else:
         yield fine("Postgres", f"version {found['server_version']}")
-    for name in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum"):
+    for name, costs in _NEVER_OFF.items():
         if found[name] == "off":
-            yield problem("Postgres", f"{name} is off: acknowledged events can be lost", f"set {name} = on")
+            yield problem("Postgres", f"{name} is off: {costs}", f"set {name} = on")
     if found["data_checksums"] != "on":
         yield note(
             "Postgres", "data checksums are off, so a bad disk goes unnoticed", "pg_checksums --enable"

@@ -4,7 +4,7 @@
 -- The settings that decide whether what was acknowledged is safe.
 select name, setting
   from pg_settings
- where name in ('server_version', 'server_version_num', 'fsync', 'full_page_writes', 'synchronous_commit', 'autovacuum',
+ where name in ('server_version', 'server_version_num', 'fsync', 'full_page_writes', 'autovacuum',
                 'data_checksums', 'max_connections', 'server_encoding');
 
 -- name: connections

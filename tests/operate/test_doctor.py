@@ -8,6 +8,7 @@ import re
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -30,6 +31,7 @@ from service.operate.reach import check_reach, check_service
 from service.web.keys import WebhookKeys
 from tests.given.graphql_service import served
 from tests.given.projecting import a_history, payload, record, record_at
+from tests.given.replica import a_primary
 from tests.intake.test_webhook import board_on
 
 
@@ -188,7 +190,32 @@ async def test_history_begins_with_the_first_event_that_does_not_lie_far_before_
 async def test_a_database_that_does_not_answer_is_a_problem_and_no_crash(settings: Settings) -> None:
     [problem] = await _database(settings, "postgresql://recount@127.0.0.1:1/recount")
 
-    assert "does not answer" in problem.text
+    assert (problem.text.partition(" (")[0], problem.mend[:9]) == ("Postgres does not answer", "start it,")
+
+
+async def test_a_database_that_refuses_is_told_otherwise_than_to_start_it(
+    settings: Settings, database_url: str
+) -> None:
+    there = database_url.replace(urlsplit(database_url).path, "/not_there", 1)
+
+    [problem] = await _database(settings, there)
+
+    assert "refuses the connection" in problem.text
+    assert "start it" not in problem.mend
+    assert problem.mend not in problem.text
+
+
+OFF = dict.fromkeys(("autovacuum", "full_page_writes", "synchronous_commit"), "off")
+
+
+async def test_what_it_costs_to_have_a_setting_off_is_told_of_each() -> None:
+    async with a_primary(OFF) as primary:
+        told = [found for found in await check_database(load_settings({}), primary.dsn) if found.mend]
+
+    said = {found.mend: found.text for found in told if found.mend.startswith("set ")}
+    assert "can be lost" in said.pop("set full_page_writes = on")
+    assert "slow" in said.pop("set autovacuum = on")
+    assert said == {}, "synchronous_commit is on in our sessions"
 
 
 def test_a_data_folder_that_others_can_change_is_a_problem(settings: Settings) -> None:
