@@ -12,7 +12,7 @@ import orjson
 
 from schema.ids import ids_of
 from schema.objects.event import columns_named
-from schema.plan.conditions import DEPTH_MAX
+from schema.plan.conditions import Size
 from schema.scalars import before
 from service.errors import BadArgument
 
@@ -126,7 +126,7 @@ def event_filter(given: Mapping[str, Any] | None) -> Wanted:
     """
     if not given:
         return EVERYTHING
-    matches = _all(given, 0)
+    matches = _all(given, 0, Size())
     key = orjson.dumps(given, default=_plain, option=orjson.OPT_SORT_KEYS)
     column, values = _demanded(given)
     return Wanted(key, matches, column, values)
@@ -150,10 +150,9 @@ def _demanded(given: Mapping[str, Any]) -> tuple[str | None, frozenset[Any]]:
     return None, frozenset()
 
 
-def _all(given: Mapping[str, Any], depth: int) -> Check:
-    if depth > DEPTH_MAX:
-        raise BadArgument("filter", "and/or/not", f"is nested deeper than {DEPTH_MAX}; flatten it")
-    return _every([_check(name, value, depth) for name, value in given.items() if value is not None])
+def _all(given: Mapping[str, Any], depth: int, size: Size) -> Check:
+    size.add(given, depth)
+    return _every([_check(name, value, depth, size) for name, value in given.items() if value is not None])
 
 
 def _every(checks: list[Check]) -> Check:
@@ -162,18 +161,18 @@ def _every(checks: list[Check]) -> Check:
     return lambda fact: all(check(fact) for check in checks)
 
 
-def _check(name: str, value: Any, depth: int) -> Check:
+def _check(name: str, value: Any, depth: int, size: Size) -> Check:
     match name:
         case "and":
-            return _every([_all(each, depth + 1) for each in value])
+            return _every([_all(each, depth + 1, size) for each in value])
         case "or" if value and all(each.keys() == {"itemId"} and each["itemId"] for each in value):
             items = frozenset(_parts(each["itemId"], "itemId") for each in value)
             return lambda fact: (fact["product_id"], fact["item_id"]) in items
         case "or":
-            checks = [_all(each, depth + 1) for each in value]
+            checks = [_all(each, depth + 1, size) for each in value]
             return lambda fact: any(check(fact) for check in checks)
         case "not":
-            check = _all(value, depth + 1)
+            check = _all(value, depth + 1, size)
             return lambda fact: not check(fact)
         case "types":
             return _one_of("type", _names(value))

@@ -14,6 +14,9 @@ from service.errors import BadArgument
 
 Path = tuple[Any, ...]
 DEPTH_MAX: Final = 12
+CONDITIONS_MAX: Final = 100
+SEARCH_WORDS_MAX: Final = 50
+SEARCH_CHARACTERS_MAX: Final = 1_000
 
 _SYMBOLS: Final = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
@@ -27,17 +30,41 @@ def conditions(
 
 
 def words_of(statement: Statement, place: int, path: Path) -> str:
-    """Return a search's words, at this path of the arguments."""
-    return statement.argument(place, "text", lambda args: dig(args, path))
+    """Return a search's words, at this path of the arguments; too many are refused once they are given."""
+    return statement.argument(place, "text", lambda args: _searched(dig(args, path)))
+
+
+def _searched(text: str) -> str:
+    """Return what is searched for; each word is looked for by itself. Raises BadArgument for too many."""
+    if len(text) > SEARCH_CHARACTERS_MAX or len(text.split()) > SEARCH_WORDS_MAX:
+        most = f"{SEARCH_WORDS_MAX} words of {SEARCH_CHARACTERS_MAX:,} characters together"
+        raise BadArgument("search", text, f"… is too much to search for; name at most {most}")
+    return text
+
+
+class Size:
+    """How much of a filter was met. What each event or row is held against holds up all others meanwhile."""
+
+    def __init__(self) -> None:
+        self._conditions = 0
+
+    def add(self, given: Mapping[str, Any], depth: int) -> None:
+        """Count what stands together, at a depth from 0 on. Raises BadArgument for too much or too deep."""
+        if depth >= DEPTH_MAX:
+            raise BadArgument("filter", "and/or/not", f"is nested deeper than {DEPTH_MAX}; flatten it")
+        self._conditions += max(len(given), 1)
+        if self._conditions > CONDITIONS_MAX:
+            name_lists = "list what one may be (in, hasAny), or ask in parts"
+            raise BadArgument("filter", "and/or/not", f"holds more than {CONDITIONS_MAX}; {name_lists}")
 
 
 class _Conditions:
     def __init__(self, statement: Statement, filter_: Filter, place: int, scope: Scope) -> None:
         self._statement, self._tests, self._place, self._scope = statement, filter_.tests, place, scope
+        self._size = Size()
 
     def all(self, given: Mapping[str, Any], path: Path) -> list[str]:
-        if len(path) > 2 * DEPTH_MAX:
-            raise BadArgument("filter", "and/or/not", f"is nested deeper than {DEPTH_MAX}; flatten it")
+        self._size.add(given, sum(isinstance(step, str) for step in path) - 1)
         found: list[str] = []
         for key, value in given.items():
             if value is None:

@@ -16,10 +16,11 @@ from schema.context import Caller
 from schema.live import feed, follow, messages
 from schema.live.filter import event_filter
 from schema.serve.held import SocketLimits
+from service.errors import BadArgument
 from service.log.database import Pool
 from service.scopes import SCOPES
 from tests.given.graphql_service import TOKENS
-from tests.given.live_board import Board, an_update, item_id, live_board, sse_events
+from tests.given.live_board import PRODUCT, Board, an_update, item_id, live_board, sse_events
 
 EVENTS = """
   subscription($after: Position, $filter: EventFilter) { events(after: $after, filter: $filter) { position } }
@@ -216,6 +217,16 @@ def test_a_window_back_from_its_recording_lets_an_event_through_whenever_it_is_r
     assert event_filter({"occurred": {"last": "P2D"}}).matches(fact) is passes
     assert event_filter({"not": {"occurred": {"last": "P2D"}}}).matches(fact) is not passes
     assert event_filter({"recorded": {"last": "PT1H"}}).matches(fact)
+
+
+def test_a_filter_of_more_than_100_conditions_is_refused_but_one_of_any_number_of_items() -> None:
+    """Each event is held against every filter there is, and whoever delivers it waits meanwhile."""
+    with pytest.raises(BadArgument, match="holds more than 100"):
+        event_filter({"or": [{"changedFields": [f"field-{number}"]} for number in range(100)]})
+
+    items = [{"itemId": item_id(number)} for number in range(1, 1_001)]
+    fact = {"item_id": "1000", "product_id": PRODUCT}
+    assert event_filter({"or": items}).matches(fact)
 
 
 async def test_equal_subscriptions_are_executed_and_encoded_once(board: Board) -> None:

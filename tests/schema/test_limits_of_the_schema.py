@@ -196,3 +196,23 @@ async def test_more_than_500_ids_and_a_filter_of_more_than_12_levels_are_refused
     assert (found["nodes"], none["items"]) == ([None] * 500, {"totalCount": 0})
     assert "501 are too many at once; ask for 500 at most" in many.message
     assert "is nested deeper than 12; flatten it" in deep.message
+
+
+async def test_a_filter_of_more_than_100_conditions_and_a_search_of_more_than_50_words_are_refused(
+    pool: asyncpg.Pool,
+) -> None:
+    """They cost two points, whatever they hold; a long search was an internal error, or took all there is."""
+    query = "query ($filter: ItemFilter) { items(filter: $filter) { totalCount } }"
+    many = [{"title": {"contains": str(number)}} for number in range(100)]
+    async with a_board(pool) as board:
+        wide = await board.ask(query, filter={"or": many[1:]})
+        _, [too_wide] = await board.answer(query, filter={"or": many})
+        long = await board.ask(query, filter={"search": "x " * 50})
+        refused = [
+            await board.answer(query, filter={"search": text})
+            for text in ("x " * 51, "漢" * 1001, " " * 1001)
+        ]
+
+    assert wide["items"] == long["items"] == {"totalCount": 0}
+    assert "holds more than 100; list what one may be" in too_wide.message
+    assert all("is too much to search for; name at most 50 words" in error.message for _, [error] in refused)
