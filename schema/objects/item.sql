@@ -179,7 +179,8 @@ exists (
            ) <> t.negated))
 
 -- name: relevance
-coalesce(ts_rank(item.search, (select read_model.search_any(:words)))::float8 + coalesce((
+-- An item that only comments name has no text of its own.
+coalesce(ts_rank(coalesce(item.search, ''), (select read_model.search_any(:words)))::float8 + coalesce((
     select max(ts_rank(found.search, (select read_model.search_any(:words)))) / 4 from {comments} as found
      where found.product_id = item.product_id and found.item_id = item.item_id
        and found.search @@ (select read_model.search_any(:words)) and not found.deleted), 0), 0)

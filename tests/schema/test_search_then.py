@@ -84,5 +84,21 @@ async def test_the_pages_of_a_search_go_on_in_the_order_of_the_first_while_event
         assert _ids(await board.ask(query, size=50, asOf={"position": 16})) == whole
 
 
+async def test_an_item_that_only_comments_name_stands_where_they_match_now_and_then(
+    pool: asyncpg.Pool,
+) -> None:
+    query = """query ($asOf: AsOf) {
+      items(filter: {search: "lamp"}, asOf: $asOf) { nodes { sleekplanId } }
+    }"""
+    async with a_board(pool) as board:
+        await board.tell(body("item.create", "2026-05-01 10:00", post(1, title="Light")))
+        for item, text in ((1, "a lamp"), (2, "lamp, lamp")):
+            said = {"comment_id": item, "feedback_id": item, "comment": text}
+            await board.tell(body("comment.create", "2026-05-02 10:00", said))
+
+        assert _ids(await board.ask(query)) == ["2", "1"]
+        assert _ids(await board.ask(query, asOf={"position": 3})) == ["2", "1"]
+
+
 def _ids(answer: Any) -> list[str]:
     return [item["sleekplanId"] for item in answer["items"]["nodes"]]
