@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import click
@@ -17,14 +18,28 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRe
 from rich.table import Table
 from rich.text import Text
 
-# Texts are told as they are: `:bug:` in a title or a file's name is no picture.
-out = Console(highlight=False, soft_wrap=True, emoji=False)
-err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+class Screen(Console):
+    """A console on which a text is nothing but a text, whoever wrote it."""
+
+    def __init__(self, **options: Any) -> None:
+        # Texts are told as they are: `:bug:` in a title or a file's name is no picture.
+        super().__init__(highlight=False, soft_wrap=True, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a string as it is to be drawn."""
+        return super().render_str(harmless(text), **options)
+
+
+out = Screen()
+err = Screen(stderr=True)
 
 Row = TypeVar("Row")
 
 _GAP: Final = "  "
 _WORD_WIDTH_MAX: Final = 40
+_ACTING: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal acts on, or turns the rest of a line around by, rather than show it."""
 
 
 class Group(click.Group):
@@ -39,6 +54,15 @@ class Group(click.Group):
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+
+def harmless(text: str) -> str:
+    """Return a text whose control characters are shown: a title that clears the screen is a stranger's.
+
+    >>> harmless("\\x1b[2J gone")
+    '\\\\x1b[2J gone'
+    """
+    return _ACTING.sub(lambda acting: ascii(acting[0])[1:-1], text)
 
 
 def web_address(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -84,7 +108,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     if not out.is_terminal:
         click.echo("\t".join(columns))
         for row in rows:
-            click.echo("\t".join("" if cell is None else str(cell) for cell in row))
+            click.echo("\t".join(" ".join(re.split(r"[\t\n]", harmless(_plainly(cell)))) for cell in row))
         return
     cells = [[_as_text(cell) for cell in row] for row in rows]
     widths = [max(map(_word_width, texts)) for texts in zip(columns, *cells, strict=True)]
@@ -120,6 +144,10 @@ def _word_width(text: str) -> int:
 def _as_text(cell: object) -> str:
     if isinstance(cell, datetime):
         return f"{cell.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return harmless(_plainly(cell))
+
+
+def _plainly(cell: object) -> str:
     return "" if cell is None else str(cell)
 
 

@@ -69,6 +69,25 @@ def test_what_looks_like_markup_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatc
     assert "[red]title[/red]" in shown(monkeypatch, ("title",), ("[red]title[/red]",))[1]
 
 
+HOSTILE = "\x1b]0;gone\x07\x1b[2J\x9b31m \u202e\r"
+SHOWN = r"\x1b]0;gone\x07\x1b[2J\x9b31m \u202e\r"
+
+
+def test_a_terminal_acts_on_nothing_that_a_text_holds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Titles, names and bodies are strangers': what they hold is shown, in tables and in lines."""
+    assert SHOWN in shown(monkeypatch, ("title",), (HOSTILE,))[1]
+
+    screen = io.StringIO()
+    terminal.Screen(file=screen, force_terminal=True, color_system=None).print(HOSTILE, markup=False)
+    assert screen.getvalue() == f"{SHOWN}\n"
+
+    monkeypatch.undo()
+    terminal.print_table(("title", "status"), [(f"{HOSTILE}\nforged\trow", "open")])
+    assert capsys.readouterr().out == f"title\tstatus\n{SHOWN} forged row\topen\n"
+
+
 def test_elsewhere_a_long_step_tells_in_lines_how_far_it_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
