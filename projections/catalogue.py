@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Final
@@ -16,12 +17,16 @@ from service.sql_files import load
 
 ENTRY_POINTS: Final = "recount.projections"
 
-_TABLE: Final = re.compile(r"\bcreate table \{([a-z_]+)\}")
-_COLUMNS: Final = re.compile(r"\bcreate table \{([a-z_]+)\}([^;]*)")
-_VIEW: Final = re.compile(r"\bcreate view \{([a-z_]+)\}")
+_TABLE: Final = re.compile(r"\b(?i:create\s+table(?:\s+if\s+not\s+exists)?)\s*\{([a-z_]+)\}")
+_COLUMNS: Final = re.compile(_TABLE.pattern + "([^;]*)")
+_VIEW: Final = re.compile(r"\b(?i:create\s+view)\s*\{([a-z_]+)\}")
 _COVERED: Final = re.compile(r"\bcreate index on \{([a-z_]+)\}[^;]*\binclude\b")
 _PLACE: Final = re.compile(r"\{([a-z_]+)\}")
+# With digits {items_7} would be a generation of ours: such a name is looked for only to be refused.
+_PLACE_MEANT: Final = re.compile(r"\{([^\W\d]\w*)\}")
 _COUNTING: Final = re.compile(r"tables|keys|indexes|lookups|(apply|settle)\..*")
+_KINDS: Final = ("tables", "keys", "indexes", "lookups", "apply", "settle")
+_RUN: Final = "what is run is named tables, keys, indexes, lookups, apply.… or settle.…"
 _NO_PLACE: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*")
 
 STAGING: Final = load(built_in_tables.__file__, "staging.sql")
@@ -126,7 +131,10 @@ def _problem(offered: object, others: Sequence[Projection]) -> str | None:
     if offered.name in {other.name for other in others}:
         return f"has the name of another, {offered.name!r}: choose one of its own"
     if not offered.tables:
-        return "has no tables: its .sql needs `-- name: tables`, with `create table {name} (…)`"
+        return (
+            "has no tables: its .sql needs `-- name: tables`, with `create table {name} (…)`, "
+            "the name in small letters and `_`"
+        )
     taken = {relation: other.name for other in others for relation in other.relations} | dict.fromkeys(
         STAGING, "every step"
     )
@@ -139,13 +147,18 @@ def _problem(offered: object, others: Sequence[Projection]) -> str | None:
     places = ("hot", *offered.relations)
     for name, text in offered.statements.items():
         if _COUNTING.fullmatch(name):
-            for place in _PLACE.findall(_NO_PLACE.sub("", text)):
+            for place in _PLACE_MEANT.findall(_NO_PLACE.sub("", text)):
                 if place not in places:
                     there = ", ".join(f"{{{each}}}" for each in places)
                     return (
                         f"reads {{{place}}} in its statement `{name}`, which is no place that it has; "
-                        f"there are {there}: others' tables may be of another position"
+                        f"there are {there}: others' tables may be of another position, "
+                        "and a name has small letters and `_` alone"
                     )
+        elif get_close_matches(name.partition(".")[0].lower(), _KINDS, cutoff=0.8):
+            return f"has a statement `{name}`, which nothing would run; {_RUN}"
+    if not (offered.applies or offered.settles):
+        return f"counts nothing; {_RUN}"
     return None
 
 

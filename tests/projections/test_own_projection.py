@@ -239,6 +239,20 @@ def test_braces_in_texts_and_comments_are_no_places(installed: Path) -> None:
     assert projection.tables == ("mine",)
 
 
+def test_its_tables_may_be_written_as_sql_allows(installed: Path) -> None:
+    (installed / "votes_by_mail_domain.sql").write_text(
+        "-- name: tables\nCREATE TABLE {mine} (product_id bigint not null);\n"
+        "create  table if not exists {more} (product_id bigint not null);\n"
+        "-- name: apply.count\ninsert into {mine} select h.product_id from {hot} h;\n"
+    )
+    catalogue.plugins.cache_clear()
+    sql_files._statements.cache_clear()
+
+    [projection] = catalogue.plugins()
+
+    assert projection.tables == ("mine", "more")
+
+
 UNUSABLE = {
     "its module lacks something": ("import no_such_module", None, "cannot be loaded: ModuleNotFoundError"),
     "its name is not there": ("something_else = 1", None, "cannot be loaded: AttributeError"),
@@ -270,6 +284,22 @@ UNUSABLE = {
         MINE + "\n-- name: indexes\ncreate index on {mime} (product_id);",
         "reads {mime} in its statement `indexes`",
     ),
+    "a table of several has a digit in its name": (
+        None,
+        MINE + "\ncreate table {mine_2} (product_id bigint);\n-- name: apply.count\nselect 1 from {hot} h",
+        "reads {mine_2} in its statement `tables`, which is no place that it has",
+    ),
+    "it misspells what a statement is for": (
+        None,
+        MINE + "\n-- name: aply.count\ninsert into {mine} select h.product_id from {hot} h",
+        "has a statement `aply.count`, which nothing would run; what is run is named tables, keys",
+    ),
+    "it says of a statement only what it is for": (
+        None,
+        MINE + "\n-- name: apply\ninsert into {mine} select h.product_id from {hot} h",
+        "has a statement `apply`, which nothing would run",
+    ),
+    "nothing fills its tables": (None, MINE, "counts nothing; what is run is named"),
 }
 
 
