@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from graphql import GraphQLError
 from pydantic import ValidationError
 
 from schema.answer.execute import Operations
 from schema.errors import Refused
-from service.errors import InvalidSetting, ReactionsRefused, reason_of
+from service.errors import InvalidSetting, MissingScope, ReactionsRefused, reason_of
 from service.reactions.document import Followed, asked_by, followed_by
 from service.reactions.rules import Rule
 from service.reactions.targets import target_faults
@@ -145,9 +146,16 @@ async def _followed_of(given: dict[str, Any], operations: Operations) -> tuple[F
         return await prepare(operations, text, variables, known), []
     except Refused as refused:
         return None, [
-            Fault("document", error.message, error.locations[0].line if error.locations else 0)
+            Fault("document", _said_of_rule(error), error.locations[0].line if error.locations else 0)
             for error in refused.errors
         ]
+
+
+def _said_of_rule(error: GraphQLError) -> str:
+    """What is wrong with a document: a rule has no token, its scopes are a member of its own."""
+    if isinstance(missing := error.original_error, MissingScope):
+        return f'{missing.field}: leave the field out, or write scopes = ["read", "{missing.scope}"]'
+    return error.message
 
 
 def _name_faults(given: dict[str, Any], followed: Followed) -> Iterator[Fault]:

@@ -143,7 +143,9 @@ async def test_all_that_is_wrong_is_said_at_once_with_its_line(
     assert said[18] == "two-fields: Cannot query field 'positon' on type 'Event'. Did you mean 'position'?"
     assert said[25] == "two-fields: another rule has this name, in line 14"
     assert "`url` is never written here; give url_file or url_env" in said[29]
-    assert "personal" in said[39]
+    assert said[39] == 'private: User.mail: leave the field out, or write scopes = ["read", "personal"]', (
+        "and nothing of a token: a rule has none"
+    )
     assert said[40].startswith("private: secret is no secret")
 
 
