@@ -24,7 +24,7 @@ class PeopleTarget:
 
     async def tell(self, telling: Telling, timeout_seconds: float) -> None:
         """Return once the service behind the address took it. Raises NotTaken."""
-        title, text = (rendered(each, telling.data) for each in (self._table.title, self._table.text))
+        title, text = self._rendered(telling)
         if not text:
             return
         try:
@@ -46,8 +46,14 @@ class PeopleTarget:
 
     def shown(self, telling: Telling) -> str:
         """Return the text, below its title."""
-        title, text = (rendered(each, telling.data) for each in (self._table.title, self._table.text))
+        title, text = self._rendered(telling)
         return f"{title}\n\n{text}" if title else text
+
+    def _rendered(self, telling: Telling) -> tuple[str, str]:
+        """Return title and text. A title is no HTML in either format: it is the subject of a mail."""
+        is_html = self._table.format == "html"
+        text = rendered(self._table.text, telling.data, html=is_html)
+        return rendered(self._table.title, telling.data), text
 
 
 def message_faults(table: MessageTable, private_hosts: frozenset[str]) -> list[str]:

@@ -19,8 +19,11 @@ EXTRA: Final = "needs packages that are not installed: pip install 'recount-feed
 
 
 @cache
-def environment() -> SandboxedEnvironment:
-    """Return what templates are read in. Raises ValueError where Jinja2 is not installed."""
+def environment(*, html: bool = False) -> SandboxedEnvironment:
+    """Return what templates are read in. Raises ValueError where Jinja2 is not installed.
+
+    In `html` what is put in is text: a title that holds a link or an image is a stranger's. `| safe` lets it.
+    """
     try:
         from jinja2 import ChainableUndefined
         from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -29,16 +32,17 @@ def environment() -> SandboxedEnvironment:
     # Names are held against the document before: what is undefined then is below something that is null.
     return ImmutableSandboxedEnvironment(
         undefined=ChainableUndefined,
+        autoescape=html,
         finalize=lambda value: "" if value is None else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )
 
 
-def rendered(text: str, data: Mapping[str, Any]) -> str:
+def rendered(text: str, data: Mapping[str, Any], *, html: bool = False) -> str:
     """Return what a template makes of an answer. Raises NotTaken."""
     try:
-        return _template(text).render(data).strip()
+        return _template(text, html).render(data).strip()
     except Exception as error:
         # Its own words may quote the data.
         raise NotTaken(f"its template fails: {type(error).__name__}", final=True) from None
@@ -53,8 +57,8 @@ def holds(expression: str, data: Mapping[str, Any]) -> bool:
 
 
 @lru_cache(COMPILED_MAX)
-def _template(text: str) -> Template:
-    return environment().from_string(text)
+def _template(text: str, html: bool) -> Template:
+    return environment(html=html).from_string(text)
 
 
 @lru_cache(COMPILED_MAX)

@@ -37,6 +37,18 @@ async def test_people_get_what_the_template_makes(
     assert receiver.texts == ["At !\nAna moved “Ä”"]
 
 
+async def test_what_a_stranger_wrote_is_text_in_a_message_of_html(
+    targets: Targets, receiver: Receiver, tmp_path: Path
+) -> None:
+    text = "<b>{{ events.summary }}</b>{{ events.item }}{{ events.by | safe }}"
+    data = {"events": {"summary": '<img src="//example.com">', "item": None, "by": "<i>us</i>"}}
+    target = _target(targets, tmp_path, receiver.people, "127.0.0.1", text=text, format="html")
+
+    await target.tell(Telling("all", "all_41", ResumePoint(41), data), 20)
+
+    assert receiver.texts == ["<b>&lt;img src=&#34;//example.com&#34;&gt;</b><i>us</i>"]
+
+
 async def test_what_is_not_taken_or_redirected_or_hangs_is_said_so(
     targets: Targets, receiver: Receiver, tmp_path: Path
 ) -> None:
