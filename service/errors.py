@@ -114,6 +114,7 @@ import socket
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 
 
 class RecountError(Exception):
@@ -241,6 +242,11 @@ class PostgresBinariesMissing(EmbeddedPostgresError):
         )
 
 
+def _serve(folder: Path) -> str:
+    """Return the command that starts a service on a folder, to be pasted from wherever."""
+    return f"recount serve --data-dir {quote(str(folder.absolute()))}"
+
+
 class EmbeddedPostgresNotRunning(EmbeddedPostgresError):
     """A program of somebody else's is to reach the embedded Postgres, which runs with the service only."""
 
@@ -248,7 +254,7 @@ class EmbeddedPostgresNotRunning(EmbeddedPostgresError):
         self.folder = folder
         super().__init__(
             f"no service runs on the data folder {folder}, and its Postgres runs with the service only; "
-            "start it: recount serve"
+            f"start it: {_serve(folder)}"
         )
 
 
@@ -259,7 +265,7 @@ class NoDatabaseHere(EmbeddedPostgresError):
         self.folder = folder
         super().__init__(
             f"there is no database in {folder.absolute()}: is another data folder meant? Name it "
-            "(--data-dir …), or start a service on this one: recount serve"
+            f"(--data-dir …), or start a service on this one: {_serve(folder)}"
         )
 
 
@@ -592,7 +598,7 @@ class KeyNameTaken(RecountError):
         self.name = name
         super().__init__(
             f"there is a key or token called {name!r}; choose another name, or replace it: "
-            f"recount keys rotate {name}"
+            f"recount keys rotate {quote(name)}"
         )
 
 
@@ -698,7 +704,7 @@ class ServiceElsewhere(RecountError):
         others = ", ".join(f"{address} on {folder}" for folder, address in running)
         super().__init__(
             f"no service runs on the data folder {data_dir.absolute()}. These run: {others}. "
-            f"Name the one that is meant: --data-dir {running[0][0]}; or its address: --port …"
+            f"Name the one that is meant: --data-dir {quote(str(running[0][0]))}; or its address: --port …"
         )
 
 

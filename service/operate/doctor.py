@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 import asyncpg
@@ -85,12 +86,12 @@ def check_folder(settings: Settings) -> Iterable[Finding]:
     if not os.access(folder, os.W_OK | os.X_OK):
         yield problem("data folder", f"{folder} cannot be written", "give it to this user: chown")
         return
-    mode = folder.stat().st_mode & 0o777
+    mode, closed = folder.stat().st_mode & 0o777, f"chmod 700 {quote(str(folder))}"
     if mode & 0o022:
-        yield problem("data folder", f"{folder} can be changed by others ({mode:o})", f"chmod 700 {folder}")
+        yield problem("data folder", f"{folder} can be changed by others ({mode:o})", closed)
     elif mode & 0o055:
         told = f"others see the names of the files in {folder} ({mode:o}), which are closed to them"
-        yield note("data folder", told, f"chmod 700 {folder}")
+        yield note("data folder", told, closed)
     free = shutil.disk_usage(folder).free
     needed = max(FREE_BYTES_MIN, settings.spool_bytes_max)
     if free < needed:
@@ -171,7 +172,7 @@ def check_key_files(settings: Settings) -> Iterable[Finding]:
     for name in (LOCAL_KEY_FILE, DIGESTS_FILE):
         path = settings.data_dir / name
         if path.exists() and path.stat().st_mode & 0o077:
-            yield problem("keys", f"{path} can be read by other users", f"chmod 600 {path}")
+            yield problem("keys", f"{path} can be read by other users", f"chmod 600 {quote(str(path))}")
     database = KnownDatabase(settings.data_dir, settings.database_url)
     if settings.database_url is None or not database.has_answered():
         return
@@ -376,7 +377,7 @@ async def _keys(settings: Settings, connection: Connection) -> AsyncIterator[Fin
             yield problem(
                 "keys",
                 f"{row['label']} ends {ends:%Y-%m-%d %H:%M} UTC",
-                f"recount keys rotate {row['label']}",
+                f"recount keys rotate {quote(row['label'])}",
             )
         if row["last_used_at"] is None:
             yield note("keys", f"{row['label']} was never used")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,7 +24,7 @@ OF_A_SERVICE = {"serve", "demo", "up", "send", "tail", "doctor", "config"}
 
 @pytest.fixture(scope="module")
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    async with running(tmp_path_factory.mktemp("which") / "board") as service:
+    async with running(tmp_path_factory.mktemp("which") / "the board") as service:
         yield service
 
 
@@ -54,6 +55,19 @@ async def test_where_only_others_run_it_says_which(
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert f"no service runs on the data folder {tmp_path / 'another'}" in refused.stderr
     assert said_of(service) in refused.stderr
+    assert shlex.split(refused.stderr.partition("meant: ")[2].partition("; or")[0])[1:] == [
+        str(service.data_dir)
+    ]
+
+
+@pytest.mark.parametrize("command", [("asof", "1"), ("config", "--connection")], ids=["asof", "config"])
+async def test_where_no_service_runs_the_one_to_start_is_on_the_folder_that_was_meant(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    refused = await recount(*command, "--data-dir", tmp_path / "a board")
+
+    started = shlex.split(refused.stderr.rpartition(": recount ")[2])
+    assert started == ["serve", "--data-dir", str(tmp_path / "a board")]
 
 
 async def test_doctor_takes_no_other_folders_service_for_its_own(service: Running, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,7 +38,7 @@ from tests.intake.test_webhook import board_on
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    folder = tmp_path / "data"
+    folder = tmp_path / "the data"
     folder.mkdir(mode=0o700)
     return load_settings({}, data_dir=folder, spool_bytes_max=1024)
 
@@ -224,7 +225,7 @@ def test_a_data_folder_that_others_can_change_is_a_problem(settings: Settings) -
     [problem] = _problems(list(check_folder(settings)))
 
     assert "775" in problem.text
-    assert problem.mend == f"chmod 700 {settings.data_dir}"
+    assert shlex.split(problem.mend) == ["chmod", "700", str(settings.data_dir)]
 
 
 def test_a_data_folder_that_others_can_look_into_is_none_since_what_is_in_it_is_closed(
@@ -235,7 +236,8 @@ def test_a_data_folder_that_others_can_look_into_is_none_since_what_is_in_it_is_
     found = list(check_folder(settings))
 
     assert _problems(found) == []
-    assert [one.mend for one in found if one.check == "data folder"] == [f"chmod 700 {settings.data_dir}"]
+    [told] = [one.mend for one in found if one.check == "data folder"]
+    assert shlex.split(told) == ["chmod", "700", str(settings.data_dir)]
 
 
 def test_a_disk_with_less_room_than_the_spool_may_take_is_a_problem(settings: Settings) -> None:
