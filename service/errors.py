@@ -81,6 +81,7 @@
     ├── ViewsNotMade                     or has no view yet to be read from
     ├── OutputLost                       an answer cannot be written where it should go
     ├── InputLost                        standard input cannot be read
+    ├── NobodyAnswered                   or has no answer to a question
     ├── SystemRefused                    a file, the disk or the network is not as a command needs it
     ├── Unforeseen                       a fault of ours
     ├── SleekplanError                   Sleekplan's API does not give what was asked
@@ -960,6 +961,15 @@ class InputLost(RecountError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"standard input cannot be read ({reason}); name a file, or pipe something into it")
+
+
+class NobodyAnswered(RecountError):
+    """A command asked, and standard input had no answer."""
+
+    exit_code = 130
+
+    def __init__(self, otherwise: str) -> None:
+        super().__init__(f"nobody answered; {otherwise}")
 
 
 class SystemRefused(RecountError):

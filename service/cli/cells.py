@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import click
 
 from service.cli.database import on_log
 from service.cli.options import data_dir_option, given_settings
-from service.cli.terminal import Group, json_option, note, print_records
+from service.cli.terminal import Group, agreed, json_option, note, print_records
 
 if TYPE_CHECKING:
     from service.log.database import Pool
@@ -81,7 +80,7 @@ def split(
 
     async def reloaded() -> None:
         question = f"{path} is changed: reload HAProxy, then go on?"
-        await asyncio.to_thread(click.confirm, question, abort=True, err=True)
+        await agreed(question, "once HAProxy is reloaded, the same command goes on; --socket has that done")
 
     async def walk(here: Pool) -> None:
         async with cell_at(replica, option="--replica") as there:
@@ -93,7 +92,7 @@ def split(
                 return
             if not yes and not undo:
                 question = "Split this cell? Once the replica is promoted, that cannot be undone"
-                await asyncio.to_thread(click.confirm, question, abort=True, err=True)
+                await agreed(question)
             steps = way.undo(replica_lost=replica_lost) if undo else way.walk(products, cell)
             async for step in steps:
                 click.echo(step)

@@ -12,7 +12,7 @@ import click
 
 from service.cli.database import on_log, open_projected
 from service.cli.options import data_dir_option, given_settings
-from service.cli.terminal import json_option, out, print_json, print_records, print_table
+from service.cli.terminal import agreed, json_option, out, print_json, print_records, print_table
 from service.errors import RecountError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _erase(user: str, product_id: int | None, texts: bool, reason: str, yes: boo
         product, person = await erasure.find(user, product_id)
         if not yes:
             question = f"Erase user {person} of product {product}? This cannot be undone"
-            await asyncio.to_thread(click.confirm, question, abort=True, err=True)
+            await agreed(question)
         return await erasure.erase(product, person, texts=texts, reason=reason)
 
     erased = asyncio.run(_with_erasure(run))

@@ -13,6 +13,7 @@ from service.cli.database import on_read_model, open_log, open_projected
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import (
     Group,
+    agreed,
     at_most,
     for_people,
     json_option,
@@ -147,7 +148,7 @@ def drop_projection(name: str, yes: bool) -> None:
         await check_absent(pool, name)
         if not yes:
             question = f"Drop the tables of the projection {name}?"
-            await asyncio.to_thread(click.confirm, question, abort=True, err=True)
+            await agreed(question)
         return await drop_absent(pool, name)
 
     out.print(f"dropped: {', '.join(on_read_model(drop))}", markup=False)

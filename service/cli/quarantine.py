@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from service.cli.database import on_log
 from service.cli.options import data_dir_option, given_settings
 from service.cli.terminal import (
     Group,
+    agreed,
     at_most,
     err,
     json_option,
@@ -162,7 +162,7 @@ def discard_quarantine(ids: tuple[str, ...], everything: bool, yes: bool) -> Non
             found = ids or await _open(quarantine)
             if everything and found and not yes:
                 question = f"Close {len(found):,} deliveries for good? None of them can be retried then"
-                await asyncio.to_thread(click.confirm, question, abort=True, err=True)
+                await agreed(question)
             await _each(quarantine, found, "discarding", discard)
         return len(found) - len(refused)
 

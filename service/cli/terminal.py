@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +18,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from service.errors import NobodyAnswered
 
 
 class Screen(Console):
@@ -87,6 +90,17 @@ def say_problem(text: str) -> None:
     """Print one refusal on standard error."""
     err.print("recount:", style="bold red", end=" ")
     err.print(text, markup=False)
+
+
+async def agreed(question: str, otherwise: str = "--yes goes without asking") -> None:
+    """Come back where the answer is yes. Raises Abort where it is no, NobodyAnswered where there is none."""
+    try:
+        yes = await asyncio.to_thread(click.confirm, question, err=True)
+    except click.Abort:
+        click.echo(err=True)  # the question's line has no end yet
+        raise NobodyAnswered(otherwise) from None
+    if not yes:
+        raise click.Abort
 
 
 def note(text: str) -> None:
