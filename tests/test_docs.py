@@ -25,6 +25,7 @@ from service.config import Settings, variable
 from service.labels import load_labels
 from service.web.pages import DOCS
 from tests.given.bodies import NOON
+from tests.given.command_tree import commands
 from tests.given.folders import ROOT
 from tests.given.forked import write_program
 from tests.given.running import Running, running
@@ -181,6 +182,23 @@ def test_every_command_that_is_shown_runs_or_says_why_not() -> None:
     ]
 
     assert unmarked == []
+
+
+def test_every_command_that_is_named_is_one_with_such_options() -> None:
+    tree = commands()
+    pages = [*PAGES, ROOT / "schema" / "schema.graphql"]
+    named = [span for page in pages for span in re.findall(r"`recount\s+([a-z][^`]*)`", page.read_text())]
+
+    wrong = []
+    for span in named:
+        words = span.split()
+        command = tree.get(words[0]) or tree.get(" ".join(words[:2]))
+        options = {option for parameter in command.params for option in parameter.opts} if command else set()
+        if not {word for word in words if word.startswith("--")} <= options | {"--help"} or command is None:
+            wrong.append(span)
+
+    assert len(named) > 100
+    assert wrong == []
 
 
 def test_every_setting_is_documented_as_it_describes_itself() -> None:

@@ -177,7 +177,7 @@ class SweptLists:
     name="Sweep",
 )
 class SweepProgress:
-    id: strawberry.ID = column("Its id, as `recount sweeps` shows it.", "sweep.id::text")
+    id: strawberry.ID = column("Its id, as `recount sweeps list` shows it.", "sweep.id::text")
     product_id: strawberry.ID = column("The product whose board it is.", "sweep.product_id")
     kind: Origin = column("BACKFILL or RECONCILE: also the origin of its events.", "sweep.kind")
     full: bool = column(

@@ -411,7 +411,8 @@ async def _sweeps(settings: Settings, connection: Connection) -> AsyncIterator[F
             told = f"{name}; a complete one ended {_day(datetime.fromtimestamp(each.completed_at, UTC))}"
         if each.state in ("PARTIAL", "STOPPED"):
             again = f"recount {each.kind.lower()} --product {each.product_id}"
-            yield problem("sweeps", told, f"{again} goes on with it; recount sweeps says what is missing")
+            missing = "recount sweeps list, then show, say what is missing"
+            yield problem("sweeps", told, f"{again} goes on with it; {missing}")
         else:
             yield fine("sweeps", told)
 
