@@ -144,16 +144,19 @@ def asof(when: str, product_id: int | None, first: int, recorded: bool, as_json:
     moment (2026-06-14T09:13:10Z; UTC unless it says otherwise) or a span back from now ("3 days ago").
     """
     as_of = as_of_when(when, recorded, datetime.now(UTC))
-    variables = {"asOf": as_of, "productId": product_id and str(product_id), "first": first}
+    variables = {"asOf": as_of, "productId": None if product_id is None else str(product_id), "first": first}
     found = _ask(_BOARD, variables)["items"]
     if as_json:
         print_json(found)
         return
+    # An item's id is unique within its product alone.
+    several = len({node["productId"] for node in found["nodes"]}) > 1
     print_table(
-        ("item", "title", "status", "up", "down", "comments"),
+        ("item", *(["product"] if several else []), "title", "status", "up", "down", "comments"),
         [
             (
                 node["sleekplanId"],
+                *([node["productId"]] if several else []),
                 node["title"],
                 _status(node["status"]),
                 (node["votes"] or {}).get("up"),

@@ -30,7 +30,7 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
         yield service
 
 
-async def test_an_item_that_several_products_have_is_asked_for_by_an_option_that_there_is(
+async def test_an_item_that_several_products_have_is_told_with_its_product_and_asked_for_by_it(
     tmp_path: Path,
 ) -> None:
     async with running(tmp_path / "data") as service:
@@ -44,11 +44,17 @@ async def test_an_item_that_several_products_have_is_asked_for_by_an_option_that
 
         refused = await service.run("history", "42")
         found = await service.run("history", "42", "--product", "22")
+        board = await service.run("asof", "2")
+        one = await service.run("asof", "2", "--product", "22")
 
     assert refused.returncode == 1
     assert "exists in several products: 11, 22; say which by" in refused.stderr
     assert "--product" in refused.stderr
     assert found.returncode == 0
+    assert [line.split("\t")[:3] for line in board.stdout.splitlines()] == [
+        ["item", "product", "title"], ["42", "11", "Dark"], ["42", "22", "Dark"],
+    ]  # fmt: skip
+    assert one.stdout.splitlines()[1].split("\t")[:2] == ["42", "Dark"]
 
 
 async def test_a_quarantined_delivery_is_listed_shown_refused_again_and_discarded(service: Running) -> None:
