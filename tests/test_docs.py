@@ -21,6 +21,7 @@ import aiohttp
 import pytest
 
 from schema.ids import encode_id
+from schema.serve.protocol import Close
 from service.config import Settings, variable
 from service.labels import load_labels
 from service.web.pages import DOCS
@@ -199,6 +200,12 @@ def test_every_command_that_is_named_is_one_with_such_options() -> None:
 
     assert len(named) > 100
     assert wrong == []
+
+
+def test_every_code_with_which_a_socket_is_closed_is_explained() -> None:
+    explained = re.findall(r"^\| (\d{4}) \| ", (ROOT / "docs" / "live.md").read_text(), re.M)
+
+    assert explained == [str(code.value) for code in Close]
 
 
 def test_every_setting_is_documented_as_it_describes_itself() -> None:

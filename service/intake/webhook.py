@@ -172,7 +172,7 @@ class Webhook:
             status=405,
             headers={hdrs.ALLOW: hdrs.METH_POST},
             text="This is where Sleekplan posts its webhooks. Nothing is to be seen here: in Sleekplan, open "
-            f"Settings, then Webhooks, and enter the address of this service with {PATH}?key=… behind it.\n",
+            f"Settings, Integrations, Webhooks, and enter this address with {PATH}?key=… behind it.\n",
         )
 
     @web.middleware
