@@ -56,6 +56,8 @@ _SECRETS = (
     "sleekplan_api_url",
 )
 
+_NEVER = ("erase_after_user_delete_days", "reconcile_every_hours", "reconcile_full_every_days")
+
 _LISTS: Mapping[str, Callable[[str], object]] = {
     "webhook_keys": parse_webhook_keys,
     "api_tokens": parse_api_tokens,
@@ -163,7 +165,7 @@ class Settings(BaseSettings):
         10,
         gt=0,
         le=_YEAR_SECONDS,
-        description="longest time that a query may take, and a body may take to arrive, in seconds",
+        description="longest time that a query may take, and a delivery's body to arrive, in seconds",
     )
     stop_delay_seconds: float = Field(
         0,
@@ -274,9 +276,7 @@ class Settings(BaseSettings):
             )
         return host
 
-    @field_validator(
-        "erase_after_user_delete_days", "reconcile_every_hours", "reconcile_full_every_days", mode="before"
-    )
+    @field_validator(*_NEVER, mode="before")
     @classmethod
     def _read_never(cls, value: object) -> object:
         return None if value == "never" else value
@@ -344,7 +344,11 @@ class Settings(BaseSettings):
 
     def redacted(self) -> dict[str, str]:
         """Return every setting by the name of its variable, fit to be shown: without what is secret."""
-        return {variable(name): _shown(getattr(self, name)) for name in type(self).model_fields}
+        # An empty variable means the default, which is another thing than never.
+        return {
+            variable(name): _shown("never" if value is None and name in _NEVER else value)
+            for name, value in self
+        }
 
 
 def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
@@ -359,7 +363,8 @@ def load_settings(environment: Mapping[str, str] | None = None, **overrides: Any
     except ValidationError as error:
         # Outside this block, so that no traceback carries the error: it holds what was given.
         found = error.errors(include_url=False, include_context=False)[0]
-    raise _refusal(found["loc"], found["msg"], values)
+    told = "must be true or false" if found["type"] == "bool_parsing" else found["msg"]
+    raise _refusal(found["loc"], told, values)
 
 
 def variable(field: str) -> str:

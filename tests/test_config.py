@@ -142,6 +142,7 @@ def test_a_secret_that_cannot_be_read_is_refused_without_being_shown(name, value
         ("RECOUNT_PORT", "80x80", "RECOUNT_PORT is '80x80': input should be a valid integer"),
         ("RECOUNT_PORT", "65536", "RECOUNT_PORT is '65536': input should be less than or equal to 65535"),
         ("RECOUNT_BODY_BYTES_MAX", "0", "RECOUNT_BODY_BYTES_MAX is '0': input should be greater than"),
+        ("RECOUNT_STAND_BY", "maybe", "RECOUNT_STAND_BY is 'maybe': must be true or false"),
         ("RECOUNT_READ_DEADLINE_SECONDS", "soon", "RECOUNT_READ_DEADLINE_SECONDS is 'soon': input should be"),
     ],
 )
@@ -363,3 +364,10 @@ def test_lists_are_shown_as_they_are_written():
     shown = load_settings({variable(name): value for name, value in given.items()}).redacted()
 
     assert {name: shown[variable(name)] for name in given} == given
+
+
+def test_what_is_shown_of_settings_means_the_same_when_it_is_given_again():
+    given = {"erase_after_user_delete_days": "never", "reconcile_full_every_days": "never", "host": "::1"}
+    settings = load_settings({variable(name): value for name, value in given.items()})
+
+    assert load_settings(settings.redacted()) == settings
