@@ -11,7 +11,7 @@ import click
 from service.cli.database import open_database
 from service.cli.options import data_dir_option, given_settings, host_option, port_option
 from service.cli.terminal import json_option, out, print_json, web_address
-from service.errors import NoDatabaseHere, RecountError
+from service.errors import DatabaseUnreachable, NoDatabaseHere, RecountError
 from service.operate.finding import Finding, State
 
 if TYPE_CHECKING:
@@ -55,6 +55,9 @@ async def _examine(settings: Settings, url: str | None) -> list[Finding]:
             return await examine(settings, dsn, public_url=url)
     except NoDatabaseHere as nothing:
         found = Finding("Postgres", State.NOTE, str(nothing))
+        return [found, *await examine(settings, None, public_url=url)]
+    except DatabaseUnreachable as away:
+        found = Finding("Postgres", State.PROBLEM, away.what, away.mend)
         return [found, *await examine(settings, None, public_url=url)]
     except RecountError as problem:
         found = Finding("Postgres", State.PROBLEM, str(problem))

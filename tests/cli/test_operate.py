@@ -147,6 +147,15 @@ async def test_asof_shows_the_board_at_a_moment_and_at_a_position(service: Runni
     assert (wrong.returncode, "no position, day, moment or span" in wrong.stderr) == (2, True)
 
 
+async def test_doctor_tells_machines_too_how_a_postgres_that_is_away_is_mended(tmp_path: Path) -> None:
+    away = {"RECOUNT_DATABASE_URL": "postgresql://recount@127.0.0.1:1/recount"}
+
+    looked = await recount("doctor", "--data-dir", tmp_path, "--json", env=away)
+
+    [found] = [found for found in json.loads(looked.stdout) if found["check"] == "Postgres"]
+    assert (found["state"], found["mend"].partition(",")[0]) == ("problem", "start it")
+
+
 async def test_doctor_knocks_at_the_running_service_and_leaves_nothing_in_the_log(service: Running) -> None:
     events = f"{{ events(first: 1, minPosition: {len(PAYLOADS)}) {{ totalCount }} quarantine {{ id }} }}"
     before = await service.ask(events)
