@@ -539,7 +539,8 @@ class LogNotEmpty(RecountError):
         self.head, self.position = head, position
         super().__init__(
             f"the log ends at {head}, so {head + 1} comes next, but the export goes on with {position}; "
-            "import it into an empty database (RECOUNT_DATABASE_URL) or data folder (RECOUNT_DATA_DIR)"
+            "import it into an empty database (RECOUNT_DATABASE_URL) or data folder (RECOUNT_DATA_DIR), or "
+            "record its events behind those that are there, at new positions: recount import --anew …"
         )
 
 

@@ -106,7 +106,7 @@ async def test_an_export_goes_into_no_log_that_holds_other_events(
     await _import(pool, a_body(1) + b"\n" + a_body(2))
     await _import(other, a_body(3))
 
-    with pytest.raises(LogNotEmpty, match="import it into an empty database"):
+    with pytest.raises(LogNotEmpty, match=r"import it into an empty database .* recount import --anew"):
         await _import(other, await _export(pool))
 
     assert await EventStore(other).head() == 1
