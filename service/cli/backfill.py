@@ -245,9 +245,11 @@ def _look_in_words(told: Look, kinds: frozenset[Kind], rate: float) -> Iterator[
     if told.other_products:
         note(f"rows name another product; they are taken for {told.product_id}'s")
     if told.dates_apart_minutes:
+        apart = told.dates_apart_minutes
         note(
-            f"by webhooks, items were made {told.dates_apart_minutes} minutes later than their dates say: "
-            "Sleekplan's dates may be of another zone than UTC"
+            f"by webhooks, items were made {abs(apart)} minutes {'later' if apart > 0 else 'earlier'} than "
+            "their dates say: Sleekplan's dates may be of another zone than UTC; RECOUNT_SLEEKPLAN_TIMEZONE "
+            "says of which"
         )
 
 

@@ -117,7 +117,9 @@ async def test_it_says_where_webhooks_tell_that_dates_are_of_another_zone(
         words = await look(fake, database_url, address)
 
     assert json.loads(ended.stdout)["dates_apart_minutes"] == -minutes
-    assert ("may be of another zone than UTC" in " ".join(words.stderr.split())) == bool(minutes)
+    said = {0: "", -210: "made 210 minutes later", 60: "made 60 minutes earlier"}[minutes]
+    assert said in (warned := " ".join(words.stderr.split()))
+    assert ("of another zone than UTC; RECOUNT_SLEEKPLAN_TIMEZONE" in warned) == bool(minutes)
 
 
 def _shifted(said: Any, shift: timedelta) -> Any:
