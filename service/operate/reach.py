@@ -13,7 +13,7 @@ from service.config import Settings
 from service.errors import DataFolderNotWritable, ServiceElsewhere
 from service.hosts import is_loopback
 from service.operate.finding import Finding, fine, note, problem
-from service.operate.running import address_of_service
+from service.operate.running import address_of_service, service_here
 from service.web.key_files import key_of_this_machine
 
 HTTP_SECONDS_MAX: Final = 10.0
@@ -102,11 +102,13 @@ async def _one_byte() -> AsyncIterator[bytes]:
 async def check_reach(settings: Settings, public_url: str | None) -> list[Finding]:
     """Whether Sleekplan could reach the webhook."""
     if public_url is None:
-        if is_loopback(settings.host):
+        here = None if "host" in settings.model_fields_set else service_here(settings)
+        host = (here and here.host) or settings.host
+        if is_loopback(host):
             return [
                 note(
                     "reach",
-                    f"{settings.host} can be reached from this machine only",
+                    f"{host} can be reached from this machine only",
                     "put a proxy with a certificate, or a tunnel, in front of it, then try its address: "
                     "recount doctor --url 'https://…/webhooks?key=…'",
                 )

@@ -26,12 +26,13 @@ _log = structlog.get_logger(__name__)
 
 
 class Running(BaseModel):
-    """A service that runs. `labels` and `reactions` are the files that it was started with."""
+    """A service that runs. `host`, `labels` and `reactions` are what it was started with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data_dir: Path
     address: str
+    host: str = ""
     labels: Path | None
     reactions: Path | None = None
 
@@ -42,6 +43,7 @@ def told(settings: Settings, port: int) -> Iterator[None]:
     running = Running(
         data_dir=Path(os.path.realpath(settings.data_dir)),
         address=near_url(settings.host, port),
+        host=settings.host,
         labels=settings.labels and settings.labels.absolute(),
         reactions=settings.reactions and settings.reactions.absolute(),
     )

@@ -12,6 +12,7 @@ import pytest
 
 from service.cli.options import given_settings
 from service.config import load_settings
+from service.operate.reach import check_reach
 from service.operate.running import running_services, service_here, told
 from tests.given import folders
 from tests.given.command_tree import all_commands, parameters
@@ -109,6 +110,13 @@ async def test_a_service_is_told_of_until_it_ends_however_that_is(tmp_path: Path
         await service.stop(signal.SIGKILL)
 
         assert service_here(settings) is None
+
+
+async def test_doctor_tells_of_the_address_that_the_service_listens_on(tmp_path: Path) -> None:
+    with told(load_settings({}, data_dir=tmp_path, host="0.0.0.0"), 8099):
+        [found] = await check_reach(load_settings({}, data_dir=tmp_path), None)
+
+    assert "this machine only" not in found.text
 
 
 def test_a_service_is_told_of_while_its_block_lasts(tmp_path: Path) -> None:
