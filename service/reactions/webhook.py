@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -48,13 +49,17 @@ class SignedWebhook:
         headers = signed(secret, telling.id, datetime.now(UTC), body)
         failed: NotTaken | None = None
         try:
-            async with self._session.post(
-                url.get_secret_value(),
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout_seconds),
-            ) as answer:
+            # A limit of aiohttp's swallows a cancellation at the same moment: the rule would go on.
+            async with (
+                asyncio.timeout(timeout_seconds),
+                self._session.post(
+                    url.get_secret_value(),
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None),
+                ) as answer,
+            ):
                 return _judge(answer)
         except TimeoutError:
             failed = NotTaken(f"no answer came within {timeout_seconds:g} seconds")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from service.reactions.target import NotTaken, Target, Telling
 from service.reactions.targets import Targets
 from service.reactions.webhook import signed
 from tests.given.receiver import SECRET, Receiver, answers, hang
+from tests.given.waiting import eventually
 
 TELLING = Telling("all", "all_41_2", ResumePoint(41, 2), {"events": {"summary": "Ana moved “Ä”"}})
 
@@ -150,3 +153,22 @@ def test_a_table_says_one_way_for_each_thing_that_is_hidden() -> None:
         WebhookTable.model_validate(given)
     with pytest.raises(ValueError, match="name of our settings"):
         WebhookTable.model_validate({"url_env": "RECOUNT_URL", "secret_env": "SECRET"})
+
+
+async def test_one_that_is_told_to_end_at_the_moment_at_which_it_gives_up_ends(
+    targets: Targets, receiver: Receiver, tmp_path: Path
+) -> None:
+    """By aiohttp's limit it went on with the next message, and whoever waited for its end did so for ever."""
+    receiver.behaves = hang
+    target = _target(targets, tmp_path, receiver.url, "127.0.0.1")
+    telling = asyncio.create_task(target.tell(TELLING, 0.5))
+    begun = time.monotonic()
+    await eventually(lambda: bool(receiver.asked))
+
+    loop = asyncio.get_running_loop()
+    loop.call_later(begun + 0.6 - time.monotonic(), telling.cancel)
+    # The loop is busy meanwhile, so that it meets both at once.
+    loop.call_soon(time.sleep, max(begun + 0.7 - time.monotonic(), 0))
+    await asyncio.wait([telling])
+
+    assert telling.cancelled()
