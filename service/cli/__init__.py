@@ -1,7 +1,7 @@
 """The command line: what starts a command and how it ends.
 
-Exit codes: 0 done; 1 a problem that the message names; 2 the call's words are off; 3 `verify` and
-`doctor` found something; 130 interrupted.
+Exit codes: 0 done; 1 a problem that the message names; 2 the call or a setting is off; 3 `verify`, `doctor`
+or `reconcile` found something; 130 interrupted, or not answered yes. docs/commands.md has them.
 """
 
 from __future__ import annotations
