@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -82,6 +83,21 @@ async def test_it_is_followed_rebuilt_and_verified_like_ours(installed: Path, po
     report = await verify(pool)
     assert report.equal
     assert "votes_by_mail_domain" in {table.table for table in report.tables}
+
+
+async def test_its_table_in_use_is_found_as_the_documentation_says(
+    installed: Path, pool: asyncpg.Pool
+) -> None:
+    await record(pool, _votes("example.com", 3))
+    await Projector(pool).catch_up()
+    text = (ROOT / "docs" / "projections.md").read_text()
+    [asked] = re.findall(r"```sql\n(select 'read_model.*?)```", text, re.DOTALL)
+
+    for _ in range(2):
+        [(name, position)] = await pool.fetch(asked)
+        assert name == (await tables(pool)).names["votes_by_mail_domain"]
+        assert await pool.fetchval(f"select sum(votes) from {name}") == position == 3
+        await rebuild(pool, ["votes_by_mail_domain"])
 
 
 async def test_one_that_reads_the_log_itself_is_counted_again_of_one_product_alone(
