@@ -118,14 +118,18 @@ class Sleekplan:
         began = asyncio.get_running_loop().time()
         failed: SleekplanFailed | None = None
         try:
-            async with self._session.get(
-                self.address + path,
-                params=query,
-                headers={"Authorization": f"Bearer {self._key.get_secret_value()}"},
-                allow_redirects=False,
-                middlewares=(paced,),
-                timeout=aiohttp.ClientTimeout(total=self.answer_seconds, connect=CONNECT_SECONDS),
-            ) as response:
+            # A limit of aiohttp's swallows a cancellation at the same moment: a sweep would go on.
+            async with (
+                asyncio.timeout(self.answer_seconds),
+                self._session.get(
+                    self.address + path,
+                    params=query,
+                    headers={"Authorization": f"Bearer {self._key.get_secret_value()}"},
+                    allow_redirects=False,
+                    middlewares=(paced,),
+                    timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
+                ) as response,
+            ):
                 return response.status, response.headers, await _body(path, response)
         except aiohttp.ClientConnectorError as error:
             what = f"did not come: {error.host} cannot be reached ({type(error).__name__})"

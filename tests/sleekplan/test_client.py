@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import time
 import traceback
 from typing import Any
 
@@ -17,6 +19,7 @@ from service.errors import (
 )
 from service.sleekplan.client import ATTEMPTS
 from tests.given.fake_board import JumpingClock, a_fake, asking
+from tests.given.waiting import eventually
 
 HIDDEN = {"page": "1", "per_page": "10"}
 
@@ -93,6 +96,23 @@ async def test_an_answer_that_does_not_come_is_given_up() -> None:
         client.answer_seconds = 0.05
         with pytest.raises(SleekplanFailed, match="did not come in time"):
             await client.get("/users", HIDDEN)
+
+
+async def test_one_that_is_told_to_end_at_the_moment_at_which_it_gives_up_an_answer_ends() -> None:
+    """By aiohttp's limit it went on, with the next try."""
+    fake = a_fake(fault="slow", fault_at=0, fault_path="users")
+    async with asking(fake) as client:
+        client.answer_seconds = 0.5
+        begun, loop = time.monotonic(), asyncio.get_running_loop()
+        asked = asyncio.create_task(client.get("/users", HIDDEN))
+        await eventually(lambda: bool(fake.asked))
+
+        loop.call_later(begun + 0.6 - time.monotonic(), asked.cancel)
+        # The loop is busy meanwhile, so that it meets both at once.
+        loop.call_soon(time.sleep, max(begun + 0.7 - time.monotonic(), 0))
+        await asyncio.wait([asked])
+
+        assert asked.cancelled()
 
 
 async def test_no_more_than_32_mebibytes_of_an_answer_are_read() -> None:
