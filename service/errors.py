@@ -325,7 +325,7 @@ class MissingScope(QueryError):
         self.field, self.scope = field, scope
         super().__init__(
             f"{field} needs a token with the scope {scope!r}; leave the field out, "
-            f"or name the scope in RECOUNT_API_TOKENS (token:read+{scope})"
+            f"or name the scope in RECOUNT_API_TOKENS (token:{'+'.join(dict.fromkeys(('read', scope)))})"
         )
 
 

@@ -18,11 +18,16 @@ from service.errors import AmbiguousItem, BadArgument, BadId
 
 _PLACEHOLDER: Final = re.compile(r"\$([0-9]+)")
 
+_OF_THE_SERVICE: Final = frozenset(("projections", "sweeps"))
+"""Root fields that tell of the service's own work: whoever may only rebuild or back-fill sees how it goes."""
+
 
 def compiled(builder: Builder, root: Selected, kinds: tuple[str, ...]) -> Plan:
     """Return the plan of a root field."""
     place = builder.number(root)
     spec = spec_of(root.definition)
+    if root.name not in _OF_THE_SERVICE and getattr(spec, "scope", None) is None:
+        builder.scopes.append((root.name, "read"))
     if root.args.get("productId") is not None:
         # Checked against the caller's products before; from here on nothing else is seen.
         builder.product = builder.argument(place, "bigint", lambda args: product_number(args["productId"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import pytest
@@ -21,6 +21,7 @@ from service.errors import (
     ForeignProduct,
     MissingScope,
 )
+from service.scopes import SCOPES
 from tests.given.asking import (
     NOW,
     PRODUCT,
@@ -405,6 +406,28 @@ async def test_what_needs_a_scope_is_refused_without_it(board: Board, query: str
 
     assert isinstance(refused, MissingScope)
     assert refused.scope == scope
+
+
+BOARD: Final = (
+    "{ items { totalCount } }",
+    "{ item(sleekplanId: 1) { id } }",
+    "{ nodes(ids: []) { id } }",
+    "{ events(last: 1) { nodes { rawPayload } } }",
+    "{ boardDiff(from: {position: 0}) { addedCount } }",
+    "{ products { name } }",
+    "{ ingest { eventsLastHour } }",
+)
+
+
+async def test_the_board_is_read_with_the_scope_read_alone(board: Board) -> None:
+    """A token for rebuilding alone, or a client that misspelt the scopes it asks with, read it."""
+    admin = Caller(SCOPES - {"read"})
+
+    refused = [await board.refusal(query, admin) for query in BOARD]
+
+    assert [getattr(error, "scope", error) for error in refused] == ["read"] * len(BOARD)
+    assert str(refused[0]).endswith("RECOUNT_API_TOKENS (token:read)")
+    await board.ask("{ projections { name } sweeps { id } quarantine { id } reactions { name } }", admin)
 
 
 async def test_the_change_of_a_mail_address_is_hidden_without_the_scope(pool: asyncpg.Pool) -> None:
