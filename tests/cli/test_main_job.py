@@ -181,9 +181,7 @@ async def test_a_demo_killed_half_way_goes_on_where_it_stopped_and_logs_what_oth
     key = (await recount("keys", "add", "board", env={"RECOUNT_DATA_DIR": str(data_dir)})).stdout.strip()
     await _run_the_demo_until_it_writes_and_kill_it(data_dir)
 
-    # Whom the made-up history has deleted is erased at the next start, and all of it counted anew.
-    env = {"RECOUNT_ERASE_AFTER_USER_DELETE_DAYS": "never"}
-    async with running(data_dir, command=("demo",), env=env) as service:
+    async with running(data_dir, command=("demo",)) as service:
         found = await service.ask(
             """{
               events(productId: "9000000001", filter: {origins: [IMPORT]}, minPosition: 50021) { totalCount }

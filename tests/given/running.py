@@ -93,9 +93,15 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Run `recount serve` on a data folder until the block ends; on any free port.
 
-    Where it is to make a database there, it finds one as its first start would leave it.
+    Where it is to make a database there, it finds one as its first start would leave it. Nobody is erased from
+    it unasked: whom the payloads delete was deleted long ago, and would be at any moment of a test.
     """
-    settings = {"RECOUNT_DATA_DIR": str(data_dir), "RECOUNT_PORT": str(port), **(env or {})}
+    settings = {
+        "RECOUNT_DATA_DIR": str(data_dir),
+        "RECOUNT_PORT": str(port),
+        "RECOUNT_ERASE_AFTER_USER_DELETE_DAYS": "never",
+        **(env or {}),
+    }
     if "RECOUNT_DATABASE_URL" not in settings and "--data-dir" not in command:
         await _have_postgres(Path(settings["RECOUNT_DATA_DIR"]))
     with _nothing() as nothing, _pipe() as (said, saying):

@@ -20,8 +20,7 @@ from tests.given.first_start import begin
 from tests.given.made_once import copied, made_once
 from tests.given.running import Running, running
 
-# To erase whom Sleekplan deleted long ago, and count the board anew, takes as long as to make the history.
-_SETTINGS: Final = {"RECOUNT_LABELS": str(LABELS), "RECOUNT_ERASE_AFTER_USER_DELETE_DAYS": "never"}
+_SETTINGS: Final = {"RECOUNT_LABELS": str(LABELS)}
 
 
 @pytest.fixture(scope="session")
