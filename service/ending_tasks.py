@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
+
+AGAIN_SECONDS: Final = 5.0
 
 
 async def ended(task: asyncio.Task[Any]) -> None:
     """Cancel a task and wait for its end; raises what it failed with.
 
     `suppress(CancelledError)` around `await task` would swallow a cancellation of the caller as well, who
-    would go on although told to stop.
+    would go on although told to stop. Libraries swallow one that comes in the moment in which a time limit of
+    theirs is over, and the task goes on: it is cancelled again.
     """
-    task.cancel()
-    await asyncio.wait([task])
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=AGAIN_SECONDS)
     if not task.cancelled():
         task.result()
 

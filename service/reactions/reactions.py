@@ -17,7 +17,7 @@ from schema.build import build_schema
 from schema.context import Services
 from schema.live.subscribe import Live
 from service.config import Settings
-from service.ending_tasks import rest
+from service.ending_tasks import ended, rest
 from service.errors import LostLease, RecountError
 from service.log.database import POSTGRES_FAILURES
 from service.looks import looks_of
@@ -170,14 +170,12 @@ class Reactions:
 
     async def _end(self, names: Sequence[str]) -> None:
         """End these rules, and note where they are."""
-        tasks = [self._running[name][1] for name in names]
-        for task in tasks:
-            task.cancel()
-        for name, ended in zip(names, await asyncio.gather(*tasks, return_exceptions=True), strict=True):
-            if isinstance(ended, POSTGRES_FAILURES):
-                _log.warning("reaction_waits_for_postgres", reaction=name, error=type(ended).__name__)
-            elif isinstance(ended, Exception):
-                _log.error("reaction_broke_off", reaction=name, exc_info=(type(ended), ended, None))
+        ends = [ended(self._running[name][1]) for name in names]
+        for name, end in zip(names, await asyncio.gather(*ends, return_exceptions=True), strict=True):
+            if isinstance(end, POSTGRES_FAILURES):
+                _log.warning("reaction_waits_for_postgres", reaction=name, error=type(end).__name__)
+            elif isinstance(end, Exception):
+                _log.error("reaction_broke_off", reaction=name, exc_info=(type(end), end, None))
         with contextlib.suppress(*POSTGRES_FAILURES):
             await self._note()
         for name in names:
