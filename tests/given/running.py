@@ -93,8 +93,8 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Run `recount serve` on a data folder until the block ends; on any free port.
 
-    Where it is to make a database there, it finds one as its first start would leave it. Nobody is erased from
-    it unasked: whom the payloads delete was deleted long ago, and would be at any moment of a test.
+    Where it is to make a database there, it finds one as its first start would leave it. Nobody is erased
+    unasked: whom the payloads delete was deleted long ago, and would be at any moment of a test.
     """
     settings = {
         "RECOUNT_DATA_DIR": str(data_dir),
