@@ -41,7 +41,7 @@ STAGED_MAX: Final = 3
 _BUILD_SETTINGS: Final = {
     "synchronous_commit": "off",
     "work_mem": "128MB",
-    "maintenance_work_mem": "256MB",
+    "maintenance_work_mem": "128MB",
     "max_parallel_maintenance_workers": "2",
     "idle_in_transaction_session_timeout": "60s",
     # It would keep what it remembers of a body by the body.
