@@ -704,9 +704,10 @@ class ServiceElsewhere(RecountError):
     def __init__(self, data_dir: Path, running: Sequence[tuple[Path, str]]) -> None:
         self.data_dir, self.running = data_dir, running
         others = ", ".join(f"{address} on {folder}" for folder, address in running)
+        named = " or ".join(f"--data-dir {quote(str(folder))}" for folder, _ in running)
         super().__init__(
             f"no service runs on the data folder {data_dir.absolute()}. These run: {others}. "
-            f"Name the one that is meant: --data-dir {quote(str(running[0][0]))}; or its address: --port …"
+            f"Name the one that is meant: {named}; or its address: --port …"
         )
 
 

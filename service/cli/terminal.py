@@ -62,10 +62,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 def harmless(text: str) -> str:
     """Return a text whose control characters are shown: a title that clears the screen is a stranger's.
 
+    As JSON and TOML write them, so that what is to be pasted into a file of these stays the same.
+
     >>> harmless("\\x1b[2J gone")
-    '\\\\x1b[2J gone'
+    '\\\\u001b[2J gone'
     """
-    return _ACTING.sub(lambda acting: ascii(acting[0])[1:-1], text)
+    return _ACTING.sub(lambda acting: f"\\u{ord(acting[0]):04x}", text)
 
 
 def web_address(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

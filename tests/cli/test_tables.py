@@ -70,7 +70,7 @@ def test_what_looks_like_markup_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatc
 
 
 HOSTILE = "\x1b]0;gone\x07\x1b[2J\x9b31m \u202e\r"
-SHOWN = r"\x1b]0;gone\x07\x1b[2J\x9b31m \u202e\r"
+SHOWN = r"\u001b]0;gone\u0007\u001b[2J\u009b31m \u202e\u000d"
 
 
 def test_a_terminal_acts_on_nothing_that_a_text_holds(

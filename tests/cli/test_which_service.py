@@ -56,9 +56,7 @@ async def test_where_only_others_run_it_says_which(
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert f"no service runs on the data folder {tmp_path / 'another'}" in refused.stderr
     assert said_of(service) in refused.stderr
-    assert shlex.split(refused.stderr.partition("meant: ")[2].partition("; or")[0])[1:] == [
-        str(service.data_dir)
-    ]
+    assert f"--data-dir {shlex.quote(str(service.data_dir))}" in refused.stderr
 
 
 @pytest.mark.parametrize("command", [("asof", "1"), ("config", "--connection")], ids=["asof", "config"])

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 PAST = "at=2026-06-02T10:00:00Z&position=50000"
 ITEMS = """query($asOf: AsOf) { items(asOf: $asOf, first: 20, orderBy: {field: VOTES, direction: DESC}) {
-  nodes { sleekplanId title comments(first: 0, filter: {deleted: null}) { totalCount } }
+  nodes { sleekplanId productId title comments(first: 0, filter: {deleted: null}) { totalCount } }
 } }"""
 MOMENT = {"time": "2026-06-02T10:00:00Z", "position": 50000}
 HOLD = """page.held = {};
@@ -217,7 +217,6 @@ async def test_what_is_no_answer_of_the_services_or_says_to_ask_again_is_asked_a
     history, browser, status, body
 ):
     first, _ = await two_items(history)
-    product = (await history.ask("{ products { sleekplanId } }"))["products"][0]["sleekplanId"]
 
     title, notice, address = await browser.run(
         """let broken = true;
@@ -240,15 +239,15 @@ async def test_what_is_no_answer_of_the_services_or_says_to_ask_again_is_asked_a
         await page.locator('#item .facts').waitFor();
         return [await page.locator('#item h2').textContent(), await page.locator('#notice').textContent(),
             page.url()];""",
-        address=f"{history.address}/?product={product}",
-        there=f"/items/{first['sleekplanId']}?product={product}&{PAST}",
+        address=f"{history.address}/?product={first['productId']}",
+        there=f"/items/{first['sleekplanId']}?product={first['productId']}&{PAST}",
         status=status,
         body=body,
     )
 
     assert title == first["title"]
     assert notice == ""
-    assert f"product={product}" in address
+    assert f"product={first['productId']}" in address
     assert all("Failed to load resource" in problem for problem in await browser.problems())
 
 
