@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-AGAIN_SECONDS: Final = 5.0
+# Longer than what a task does at its end may take, as to give a lease back over a Postgres that is silent.
+AGAIN_SECONDS: Final = 30.0
 
 
 async def ended(task: asyncio.Task[Any]) -> None:

@@ -323,9 +323,11 @@ class MissingScope(QueryError):
 
     def __init__(self, field: str, scope: str) -> None:
         self.field, self.scope = field, scope
+        self.scopes = tuple(dict.fromkeys(("read", scope)))
+        """What a token or a rule is to have."""
         super().__init__(
             f"{field} needs a token with the scope {scope!r}; leave the field out, "
-            f"or name the scope in RECOUNT_API_TOKENS (token:{'+'.join(dict.fromkeys(('read', scope)))})"
+            f"or name the scope in RECOUNT_API_TOKENS (token:{'+'.join(self.scopes)})"
         )
 
 

@@ -55,13 +55,11 @@ async def _examine(settings: Settings, url: str | None) -> list[Finding]:
             return await examine(settings, dsn, public_url=url)
     except NoDatabaseHere as nothing:
         found = Finding("Postgres", State.NOTE, str(nothing))
-        return [found, *await examine(settings, None, public_url=url)]
     except DatabaseUnreachable as away:
         found = Finding("Postgres", State.PROBLEM, away.what, away.mend)
-        return [found, *await examine(settings, None, public_url=url)]
     except RecountError as problem:
         found = Finding("Postgres", State.PROBLEM, str(problem))
-        return [found, *await examine(settings, None, public_url=url)]
+    return [found, *await examine(settings, None, public_url=url)]
 
 
 _STYLES = {

@@ -154,7 +154,7 @@ async def _followed_of(given: dict[str, Any], operations: Operations) -> tuple[F
 def _said_of_rule(error: GraphQLError) -> str:
     """What is wrong with a document: a rule has no token, its scopes are a member of its own."""
     if isinstance(missing := error.original_error, MissingScope):
-        scopes = ", ".join(f'"{each}"' for each in dict.fromkeys(("read", missing.scope)))
+        scopes = ", ".join(f'"{each}"' for each in missing.scopes)
         return f"{missing.field}: leave the field out, or write scopes = [{scopes}]"
     return error.message
 

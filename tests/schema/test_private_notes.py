@@ -406,16 +406,25 @@ async def test_a_client_may_ask_with_fewer_scopes_than_it_has(database_url: str)
             scopes: (await _counted(live, scopes), await _followed(live, scopes))
             for scopes in ("", "?scopes=read", "?scopes=read%2Bpersonal")
         }
+        nothing = [
+            (await _asked(live, scopes))["errors"][0]["extensions"]["code"]
+            for scopes in ("?scopes=read,personal", "?scopes=")
+        ]
 
     everything, less = (2, [1, 2]), (1, [1, 3])
     assert [*found.values()] == [everything, less, everything]
+    assert nothing == ["MISSING_SCOPE"] * 2
 
 
 async def _counted(live: LiveBoard, scopes: str) -> int:
+    total: int = (await _asked(live, scopes))["data"]["comments"]["totalCount"]
+    return total
+
+
+async def _asked(live: LiveBoard, scopes: str) -> Any:
     asked = {"query": "{ comments { totalCount } }"}
     async with live.service.session.post(f"{live.service.url}{scopes}", json=asked) as answer:
-        total: int = (await answer.json(content_type=None))["data"]["comments"]["totalCount"]
-    return total
+        return await answer.json(content_type=None)
 
 
 async def _followed(live: LiveBoard, scopes: str) -> list[int]:
